@@ -1,0 +1,37 @@
+"""The errors mashpix raises: one tree, each with the exit code that the command line gives it.
+
+A message is one line, `<what> (<got>; <limit or what to do>)`, and never names the file: whoever knows the
+name (the command line, a batch) puts it in front.
+
+    MashpixError              1   base of all
+    ├── InputError            1   pixels, shapes or values that cannot be denoised; also a ValueError
+    ├── FileError             1   a file that cannot be read or written
+    ├── UsageError            2   options that contradict each other; also a ValueError
+    └── DeviceError           3   the device asked for is not there, or its memory is too small
+"""
+
+
+class MashpixError(Exception):
+    """Base of all errors raised on purpose; `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class InputError(MashpixError, ValueError):
+    """Pixels, shapes or values that cannot be denoised."""
+
+
+class FileError(MashpixError):
+    """A file that cannot be read or written as asked."""
+
+
+class UsageError(MashpixError, ValueError):
+    """Options that contradict each other or lie outside their limits."""
+
+    exit_code = 2
+
+
+class DeviceError(MashpixError, RuntimeError):
+    """The device asked for is not there, or has too little memory."""
+
+    exit_code = 3
