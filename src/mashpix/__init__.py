@@ -1,0 +1,60 @@
+"""Denoise one picture from that picture alone, by MASH (CVPR 2024) and what grows out of it."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mashpix.errors import DeviceError, FileError, InputError, MashpixError, UsageError
+    from mashpix.images import blend
+    from mashpix.method import denoise, denoise_steps
+    from mashpix.metrics import psnr, ssim
+    from mashpix.report import Report, Step
+    from mashpix.settings import PRESETS, Settings, preset
+
+_HOMES = {
+    "DeviceError": "errors",
+    "FileError": "errors",
+    "InputError": "errors",
+    "MashpixError": "errors",
+    "PRESETS": "settings",
+    "Report": "report",
+    "Settings": "settings",
+    "Step": "report",
+    "UsageError": "errors",
+    "blend": "images",
+    "denoise": "method",
+    "denoise_steps": "method",
+    "preset": "settings",
+    "psnr": "metrics",
+    "ssim": "metrics",
+}
+
+__all__ = [
+    "PRESETS",
+    "DeviceError",
+    "FileError",
+    "InputError",
+    "MashpixError",
+    "Report",
+    "Settings",
+    "Step",
+    "UsageError",
+    "blend",
+    "denoise",
+    "denoise_steps",
+    "preset",
+    "psnr",
+    "ssim",
+]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: torch takes seconds to load, `mashpix --help` must not."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,60 @@
+"""The command line: `mashpix denoise`, `add-noise`, `demo`, `doctor`. Starts without torch."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from mashpix import __version__
+from mashpix.cli.add_noise import add_noise
+from mashpix.cli.console import complain
+from mashpix.cli.demo import demo
+from mashpix.cli.denoise import denoise
+from mashpix.cli.doctor import doctor
+from mashpix.errors import MashpixError
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as typer gives it."""
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (denoise, add_noise, demo, doctor):
+    app.command()(command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mashpix {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Denoise one picture from that picture alone: no training data, no weights, no network."""
+
+
+def main() -> None:
+    """Run the command line; end with the exit codes of docs/command-line.md."""
+    try:
+        app()
+    except MashpixError as error:
+        complain(str(error))
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except SystemExit as ending:
+        if ending.code == INTERRUPTED:
+            complain("interrupted; nothing is half-written")
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)  # a network update may still be running in its thread: do not wait for it
+        raise

@@ -1,0 +1,52 @@
+"""`mashpix doctor`: versions, devices, memory, and what `auto` would choose."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import typer
+
+PARTS = ("torch", "numpy", "scipy", "pillow", "tifffile", "imagecodecs", "typer")
+"""Packages whose version matters to a result or a file."""
+GIB = 2**30
+
+
+def doctor() -> None:
+    """Say what is installed, which devices there are, and what --device auto would take."""
+    import torch
+
+    from mashpix import __version__
+    from mashpix.devices import choose_device
+
+    device, reason = choose_device("auto")
+    lines = {"mashpix": __version__, "python": f"{platform.python_version()} on {platform.platform()}"}
+    lines |= {part: _version(part) for part in PARTS}
+    lines["processor"] = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads used"
+    lines["memory"] = _memory()
+    for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        properties = torch.cuda.get_device_properties(index)
+        lines[f"cuda:{index}"] = f"{properties.name}, {properties.total_memory / GIB:.0f} GiB"
+    if not torch.cuda.is_available():
+        build = f"torch is built for CUDA {torch.version.cuda}" if torch.version.cuda else "torch is built without CUDA"
+        lines["cuda"] = f"not there ({build})"
+    lines["mps"] = "there" if torch.backends.mps.is_available() else "not there"
+    lines["auto"] = f"{device} ({reason})"
+    for name, what in lines.items():
+        typer.echo(f"{name:<12} {what}")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def _memory() -> str:
+    """Total memory, and what is free where the system tells it."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return "unknown on this system"
+    return f"{total / GIB:.1f} GiB, {free / GIB:.1f} GiB free"

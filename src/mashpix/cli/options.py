@@ -1,0 +1,64 @@
+"""One flag for every field of `Settings`, made from it: each option is spelled once."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import Field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import typer
+
+from mashpix.errors import UsageError
+from mashpix.settings import PRESETS, Settings
+
+AUTO = "auto"
+"""How the command line spells None: read it off the picture."""
+
+
+def settings_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the flags of all settings; it gets those that were used as the keyword `overrides`."""
+
+    @functools.wraps(command)
+    def with_flags(**arguments: Any) -> None:
+        overrides = {item.name: arguments.pop(item.name) for item in fields(Settings)}
+        command(**arguments, overrides={name: value for name, value in overrides.items() if value is not None})
+
+    own = [item for item in inspect.signature(command).parameters.values() if item.name != "overrides"]
+    parameters = own + [_flag(item) for item in fields(Settings)]
+    with_flags.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_flags.__annotations__ = {item.name: item.annotation for item in parameters}
+    return with_flags
+
+
+def _flag(item: Field[Any]) -> inspect.Parameter:
+    kind: Any = item.type
+    if type(None) in get_args(kind) or get_origin(kind) is Literal:
+        choices = [choice for choice in get_args(kind) if isinstance(choice, str)]
+        metavar, kind = "|".join(choices or [AUTO, "X"]), str
+    else:
+        metavar = None if kind is bool else "N" if kind is int else "X"
+    option = typer.Option(
+        help=item.metadata["help"] + ".", metavar=metavar, rich_help_panel="Settings (default: those of the preset)"
+    )
+    option.default = None
+    return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind | None)
+
+
+def build_settings(base: Settings, overrides: dict[str, Any]) -> Settings:
+    """Settings with the flags that were used; "auto" stands for None where a number may be read off the picture."""
+    kinds = {item.name: item.type for item in fields(Settings)}
+    values = {}
+    for name, value in overrides.items():
+        if type(None) in get_args(kinds[name]):
+            values[name] = None if value == AUTO else _number(name, value)
+        else:
+            values[name] = value
+    return replace(base, **values)
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"--{name.replace('_', '-')}: neither a number nor {AUTO} ({text!r})") from None

@@ -1,0 +1,49 @@
+"""Which device a run uses: an explicit one never falls back; `auto` says what it chose and why."""
+
+import re
+
+import torch
+
+from mashpix.errors import DeviceError, UsageError
+
+CHOICES = "auto, cpu, cuda, cuda:N or mps"
+
+
+def choose_device(name: str) -> tuple[torch.device, str]:
+    """Find the device for a name, and say in a few words why it was chosen.
+
+    Parameters
+    ----------
+    name : str
+        "auto", "cpu", "cuda", "cuda:N" or "mps". "auto" takes CUDA, else MPS, else the CPU.
+
+    Raises
+    ------
+    UsageError
+        For another name.
+    DeviceError
+        If the named device is not there.
+
+    Examples
+    --------
+    >>> choose_device("cpu")
+    (device(type='cpu'), 'asked for')
+    """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", name):
+        raise UsageError(f"unknown device ({name!r}; {CHOICES})")
+    cuda, mps = (
+        torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        torch.backends.mps.is_available(),
+    )
+    if name == "auto":
+        if cuda:
+            return torch.device("cuda"), "a CUDA device is there"
+        if mps:
+            return torch.device("mps"), "no CUDA device, but an Apple GPU"
+        return torch.device("cpu"), "neither a CUDA device nor an Apple GPU"
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= cuda:
+        raise DeviceError(f"no such device ({name}; {cuda} CUDA devices here, choose another with --device)")
+    if device.type == "mps" and not mps:
+        raise DeviceError(f"no such device ({name}; no Apple GPU here, choose another with --device)")
+    return device, "asked for"

@@ -1,0 +1,86 @@
+"""Blind-spot masks and the loss on hidden pixels: Eq. 3 and 4 of MASH (CVPR 2024, arXiv 2404.09389)."""
+
+import torch
+from torch import Tensor
+
+
+def draw_hidden(
+    shape: tuple[int, int, int, int], masking_ratio: float, *, mask_channels: str, generator: torch.Generator
+) -> Tensor:
+    """Hide each pixel with probability `masking_ratio` (Eq. 3, where hidden pixels have m = 0).
+
+    Parameters
+    ----------
+    shape : (B, C, H, W)
+        Shape of the picture.
+    masking_ratio : float
+        Fraction of the pixels to hide, 0 to 1.
+    mask_channels : {"each", "shared"}
+        One mask for each channel, or one that hides a pixel in all channels together.
+    generator : torch.Generator
+        Source of randomness; the mask is made on its device.
+
+    Returns
+    -------
+    Tensor
+        Bool (B, C, H, W), True where a pixel is hidden.
+
+    Examples
+    --------
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> hidden = draw_hidden((1, 1, 3, 6), 0.5, mask_channels="each", generator=generator)
+    >>> for row in hidden[0, 0]:
+    ...     print("".join(".#"[int(pixel)] for pixel in row))
+    #.###.
+    #.#.##
+    ###...
+    """
+    batch, channels, height, width = shape
+    drawn = channels if mask_channels == "each" else 1
+    hidden = (
+        torch.rand((batch, drawn, height, width), generator=generator, device=generator.device)
+        < masking_ratio
+    )
+    return hidden.expand(shape)
+
+
+def hide(pixels: Tensor, hidden: Tensor, *, mask_input: bool = False) -> Tensor:
+    """What the network sees: m . y, with 0 at hidden pixels and, if asked for, the mask as further channels.
+
+    Examples
+    --------
+    >>> pixels = torch.tensor([[[[0.2, 0.4, 0.6]]]])
+    >>> hide(pixels, torch.tensor([[[[False, True, False]]]]))
+    tensor([[[[0.2000, 0.0000, 0.6000]]]])
+    """
+    visible = pixels.masked_fill(hidden, 0.0)
+    return torch.cat([visible, (~hidden).to(pixels.dtype)], dim=1) if mask_input else visible
+
+
+def hidden_loss(prediction: Tensor, target: Tensor, counted: Tensor, *, loss: str) -> Tensor:
+    """Mean error over the `counted` pixels, those hidden and valid (Eq. 4; with a shuffled target Eq. 6).
+
+    Parameters
+    ----------
+    prediction, target : Tensor
+        Pictures (B, C, H, W) in the same units.
+    counted : Tensor
+        Bool (B, C, H, W); the other pixels do not enter.
+    loss : {"squared", "absolute"}
+        The paper squares the error, its scripts take the absolute value.
+
+    Returns
+    -------
+    Tensor
+        The mean as a scalar; 0 where no pixel is counted.
+
+    Examples
+    --------
+    >>> target = torch.tensor([[[[1.0, 2.0, 3.0]]]])
+    >>> counted = torch.tensor([[[[True, False, True]]]])
+    >>> hidden_loss(torch.zeros(1, 1, 1, 3), target, counted, loss="squared")
+    tensor(5.)
+    """
+    error = prediction - target
+    error = error.square() if loss == "squared" else error.abs()
+    return (error * counted).sum() / counted.sum().clamp(min=1)

@@ -1,0 +1,248 @@
+"""MASH, masked and shuffled blind-spot denoising of one picture, from top to bottom.
+
+Chihaoui and Favaro, "Masked and Shuffled Blind Spot Denoising for Real-World Images", CVPR 2024,
+arXiv 2404.09389. y is the noisy picture, f the network, m a mask with 0 at hidden pixels, "." the
+element-wise product. The equations, and where each is:
+
+    (1)   min sum_i (f(y with pixel i hidden)[i] - y[i])^2       the principle behind (4)
+    (2)   covariance of the noise in studies                     noise
+    (3)   m[i] = 0 with probability tau, the masking ratio       masking.draw_hidden
+    (4)   loss = mean of ((1 - m) . (f(m . y) - y))^2            masking.hidden_loss
+    (5)   y_sh = c . Gamma(y) + (1 - c) . y                      shuffling.shuffle_tiles
+    (6)   (4) with y_sh as the target                            fitting.fit
+    (7)   c[i] = 1 where the prediction is flat                  shuffling.flat_regions
+    (8)   sigma_tau = RMS of f(m . y) - y                        correlation.noise_level
+    (9)   gap = |sigma_0.8 - sigma_0.2|                          correlation.correlation_gap
+    (10)  the gap chooses tau, and whether to shuffle            correlation.choose_ratio
+    (11)  the mean of the predictions from K masks               predicting.predict
+"""
+
+import time
+from collections.abc import Generator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mashpix.correlation import Masking, choose_masking
+from mashpix.devices import choose_device
+from mashpix.fitting import fit
+from mashpix.images import Door, Picture, is_constant, open_door, spread_to_array, to_array, to_picture
+from mashpix.predicting import Prediction, predict
+from mashpix.report import Report, Step
+from mashpix.settings import Settings, preset
+
+PREVIEW_EVERY = 50
+"""Updates between two pictures in the steps of `denoise_steps`, unless told otherwise."""
+
+
+class Result(NamedTuple):
+    """What `mash` returns: mean and spread of the predictions, the decision, and the fraction shuffled."""
+
+    prediction: Prediction
+    masking: Masking
+    shuffled_fraction: float
+
+
+def mash(
+    picture: Picture, *, settings: Settings, generator: torch.Generator, preview_every: int = 0
+) -> Generator[Step, None, Result]:
+    """MASH on one picture: choose the masking ratio, fit the network, average its predictions."""
+    masking = yield from choose_masking(picture, settings=settings, generator=generator)  # Eq. 8-10
+    fitted = yield from fit(  # Eq. 3-7
+        picture,
+        masking.masking_ratio,
+        shuffle=masking.shuffle,
+        steps=settings.steps,
+        stage="fit",
+        settings=settings,
+        generator=generator,
+        preview_every=preview_every,
+    )
+    prediction = yield from predict(  # Eq. 11
+        fitted.network,
+        picture,
+        masking.masking_ratio if settings.predict_ratio is None else settings.predict_ratio,
+        settings=settings,
+        generator=generator,
+    )
+    return Result(prediction, masking, fitted.shuffled_fraction)
+
+
+def denoise(
+    image: NDArray[Any],
+    *,
+    channel_axis: int | None = None,
+    data_range: float | None = None,
+    settings: Settings | str = "default",
+    seed: int = 0,
+    device: str = "auto",
+) -> NDArray[Any]:
+    """Denoise one picture from that picture alone, by MASH (arXiv 2404.09389).
+
+    Parameters
+    ----------
+    image : ndarray
+        Grey (H, W), or with channels along `channel_axis`; any integer or floating dtype, any size from 8 x 8,
+        any units. NaN and infinite pixels are left out and come back at their places.
+    channel_axis : int or None
+        Axis of the channels; None for a grey picture.
+    data_range : float or None
+        Distance from black to white in the units of `image`. The published presets measure in it; None takes
+        what the dtype can hold if that is an unsigned integer, else the range of the values. `default` measures
+        its own scale and ignores it.
+    settings : Settings or str
+        Settings, or the name of a preset.
+    seed : int
+        The same picture, settings, seed and version give the same bytes on one class of device, and on a CPU
+        for one number of threads.
+    device : str
+        "auto", "cpu", "cuda", "cuda:N" or "mps".
+
+    Returns
+    -------
+    ndarray
+        Shape and dtype of `image`, within the range of its values.
+
+    Raises
+    ------
+    InputError
+        For a picture that cannot be denoised.
+    UsageError
+        For an unknown preset or device.
+    DeviceError
+        If the device asked for is not there.
+
+    Examples
+    --------
+    >>> noisy = np.random.default_rng(0).normal(100, 10, (32, 32)).astype(np.float32)
+    >>> quick = Settings(masking_ratio=0.5, steps=3)
+    >>> denoised = denoise(noisy, settings=quick, device="cpu")
+    >>> denoised.shape, denoised.dtype
+    ((32, 32), dtype('float32'))
+    """
+    for step in denoise_steps(
+        image,
+        channel_axis=channel_axis,
+        data_range=data_range,
+        settings=settings,
+        seed=seed,
+        device=device,
+        preview_every=0,
+    ):
+        pass
+    assert step.denoised is not None
+    return step.denoised
+
+
+def denoise_steps(
+    image: NDArray[Any],
+    *,
+    channel_axis: int | None = None,
+    data_range: float | None = None,
+    settings: Settings | str = "default",
+    seed: int = 0,
+    device: str = "auto",
+    preview_every: int = PREVIEW_EVERY,
+) -> Generator[Step, None, None]:
+    """Denoise one picture step by step: the generator behind `denoise`, with the same parameters and errors.
+
+    Leaving the loop, or `.close()`, stops the work; the last `Step.denoised` seen is the picture by then.
+
+    Parameters
+    ----------
+    preview_every : int
+        Updates between two steps that carry the picture as it stands; 0 for none before the last. The result
+        does not depend on it.
+
+    Yields
+    ------
+    Step
+        One per update; the last has the stage "done" and holds `denoised`, `spread` and `report`.
+
+    Examples
+    --------
+    >>> noisy = np.random.default_rng(0).normal(100, 10, (32, 32))
+    >>> quick = Settings(masking_ratio=0.5, steps=3, masks=2)
+    >>> for step in denoise_steps(noisy, settings=quick, device="cpu"):
+    ...     print(step.stage, step.index, round(step.fraction, 2))
+    fit 1 0.27
+    fit 2 0.55
+    fit 3 0.82
+    predict 1 0.91
+    predict 2 1.0
+    done 1 1.0
+    """
+    settings = preset(settings) if isinstance(settings, str) else settings
+    chosen, _ = choose_device(device)
+    door = open_door(image, channel_axis=channel_axis, data_range=data_range, scale=settings.scale)
+    return _run(door, settings=settings, seed=seed, device=chosen, preview_every=preview_every)
+
+
+def _run(
+    door: Door, *, settings: Settings, seed: int, device: torch.device, preview_every: int
+) -> Generator[Step, None, None]:
+    finite = np.isfinite(door.array)
+    report = Report(
+        shape=door.original.shape,
+        dtype=str(door.array.dtype),
+        device=str(device),
+        threads=torch.get_num_threads(),
+        hole_fraction=float(1 - finite.mean()),
+    )
+    if is_constant(door):
+        report = replace(report, constant=True, notes=("constant picture: returned unchanged",))
+        spread = np.zeros(door.original.shape, dtype=np.float32)
+        yield Step("done", 1, 1, 1.0, denoised=door.original.copy(), spread=spread, report=report)
+        return
+    picture = to_picture(door, multiple=2**settings.depth, device=device)
+    generator = torch.Generator(device).manual_seed(seed)
+    seconds: dict[str, float] = {}
+    working = mash(picture, settings=settings, generator=generator, preview_every=preview_every)
+    result = yield from _present(working, door, plan=_plan(picture, settings), seconds=seconds)
+    spread = spread_to_array(result.prediction.spread, door)
+    low, high = result.masking.noise_levels or (None, None)
+    report = replace(
+        report,
+        low_noise_level=low,
+        high_noise_level=high,
+        noise_level_gap=result.masking.gap,
+        gap_unit=settings.gap_unit if low is not None else None,
+        masking_ratio=result.masking.masking_ratio,
+        shuffled_fraction=result.shuffled_fraction,
+        mean_spread=float(np.nanmean(spread)),
+        seconds=seconds,
+    )
+    denoised = to_array(result.prediction.mean, door)
+    yield Step("done", 1, 1, 1.0, denoised=denoised, spread=spread, report=report)
+
+
+def _plan(picture: Picture, settings: Settings) -> dict[str, float]:
+    """Expected cost of each stage, in network updates on one window."""
+    pixels = picture.pixels.shape[2] * picture.pixels.shape[3]
+    prediction = max(pixels / settings.window_size**2, 1) / 3  # without the way back
+    plan = {"fit": float(settings.steps), "predict": settings.masks * prediction}
+    if settings.masking_ratio is None:
+        probes = {f"probe {settings.low_probe_ratio:g}", f"probe {settings.high_probe_ratio:g}"}
+        plan = dict.fromkeys(sorted(probes), float(settings.probe_steps)) | plan
+    return plan
+
+
+def _present(
+    steps: Generator[Step, None, Result], door: Door, *, plan: dict[str, float], seconds: dict[str, float]
+) -> Generator[Step, None, Result]:
+    """Pass steps on with the fraction done and pictures as arrays; add up the time each stage takes."""
+    whole, done = sum(plan.values()), 0.0
+    while True:
+        started = time.perf_counter()
+        try:
+            step = next(steps)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+        seconds[step.stage] = seconds.get(step.stage, 0.0) + time.perf_counter() - started
+        done += plan.get(step.stage, 0.0) / step.total
+        denoised = None if step.denoised is None else to_array(step.denoised, door)
+        yield replace(step, fraction=min(done / whole, 1.0), denoised=denoised)

@@ -1,0 +1,99 @@
+"""Mean and spread over random masks (Eq. 11); large pictures by tiles."""
+
+from collections.abc import Generator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mashpix.images import Picture
+from mashpix.masking import draw_hidden, hide
+from mashpix.network import UNet
+from mashpix.report import Step
+from mashpix.settings import Settings
+from mashpix.tiling import Tile, tile_count, tiles
+
+
+class Prediction(NamedTuple):
+    """Mean over the masks and standard deviation over them, (1, C, H, W) each."""
+
+    mean: Tensor
+    spread: Tensor
+
+
+def predict(
+    network: UNet,
+    picture: Picture,
+    masking_ratio: float,
+    *,
+    settings: Settings,
+    generator: torch.Generator,
+    masks: int | None = None,
+    stage: str = "predict",
+) -> Generator[Step, None, Prediction]:
+    """Predict a picture from random masks, `settings.masks` unless told otherwise, and average (Eq. 11).
+
+    Tiles read as much context as the network can see, so the result does not depend on `settings.tile_size`.
+
+    Yields
+    ------
+    Step
+        One per tile and mask.
+    """
+    masks = settings.masks if masks is None else masks
+    height, width = picture.pixels.shape[2:]
+    tile_size = -(-settings.tile_size // network.multiple) * network.multiple
+    count = masks * tile_count(height, width, tile_size=tile_size)
+    mean, squares = torch.zeros_like(picture.pixels), torch.zeros_like(picture.pixels)
+    index = 0
+    for mask in range(masks):
+        hidden = draw_hidden(
+            tuple(picture.pixels.shape),
+            masking_ratio,
+            mask_channels=settings.mask_channels,
+            generator=generator,
+        )
+        for tile in tiles(height, width, tile_size=tile_size, context=network.context):
+            _predict_tile(network, picture, hidden, tile, mask, mean, squares, mask_input=settings.mask_input)
+            index += 1
+            yield Step(stage, index, count)
+    return Prediction(mean, (squares / masks).sqrt())
+
+
+@torch.no_grad()
+def _predict_tile(
+    network: UNet,
+    picture: Picture,
+    hidden: Tensor,
+    tile: Tile,
+    mask: int,
+    mean: Tensor,
+    squares: Tensor,
+    *,
+    mask_input: bool,
+) -> None:
+    """Add one tile's prediction to the running mean and sum of squared deviations (Welford)."""
+    top, bottom, left, right = tile.read
+    region = slice(top, bottom), slice(left, right)
+    seen = hide(
+        picture.pixels[:, :, *region],
+        hidden[:, :, *region] | ~picture.valid[:, :, *region],
+        mask_input=mask_input,
+    )
+    predicted = network(seen)
+    keep_top, keep_bottom, keep_left, keep_right = tile.keep
+    predicted = predicted[:, :, keep_top - top : keep_bottom - top, keep_left - left : keep_right - left]
+    kept = (slice(None), slice(None), slice(keep_top, keep_bottom), slice(keep_left, keep_right))
+    deviation = predicted - mean[kept]
+    mean[kept] += deviation / (mask + 1)
+    squares[kept] += deviation * (predicted - mean[kept])
+
+
+def drain(steps: Generator[Step, None, Prediction]) -> Prediction:
+    """Run a generator to its end and take what it returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            result: Prediction = stop.value
+            return result

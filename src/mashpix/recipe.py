@@ -1,0 +1,70 @@
+"""The recipe beside every output: what it takes to make the same bytes again, and what was found on the way."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from mashpix.errors import FileError, UsageError
+from mashpix.settings import Settings
+
+FORMAT = "mashpix-recipe-1"
+"""First key of every recipe, so that another JSON file is told apart."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one output was made.
+
+    version, torch_version : of mashpix and torch
+    settings, seed, strength, data_range : of the run
+    device, threads : where it ran: the bytes are the same on one class of device with one number of threads
+    input_sha256, output_sha256 : of the files
+    command : a command line that makes the output again
+    report : `Report.to_dict()`: what was measured and decided
+    """
+
+    version: str
+    torch_version: str
+    settings: Settings
+    seed: int
+    strength: float
+    data_range: float | None
+    device: str
+    threads: int
+    input_sha256: str
+    output_sha256: str
+    command: str
+    report: dict[str, Any]
+
+    def to_json(self) -> bytes:
+        """The recipe as a JSON file."""
+        return to_json({"format": FORMAT} | asdict(self))
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe; a file that is none raises `FileError`, settings out of their limits `UsageError`."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FileError(f"not a readable recipe ({type(error).__name__}; a JSON file that mashpix wrote)") from None
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise FileError(f"not a mashpix recipe (no format {FORMAT!r}; a JSON file that mashpix wrote)")
+    try:
+        settings = Settings(**data["settings"])
+        return Recipe(**{item.name: data[item.name] for item in fields(Recipe)} | {"settings": settings})
+    except UsageError:
+        raise
+    except (KeyError, TypeError) as error:
+        raise FileError(f"not a complete recipe ({error}; written by another version?)") from None
+
+
+def sha256(data: bytes) -> str:
+    """Hash of a file's bytes, as recipes hold it."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def to_json(data: dict[str, Any]) -> bytes:
+    """Plain data as a JSON file."""
+    return (json.dumps(data, indent=2, allow_nan=False) + "\n").encode()

@@ -1,0 +1,68 @@
+"""What a run tells: a `Step` for every update, and a `Report` of what was measured and decided."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured and decided in one run. Levels are in the units of the picture unless said otherwise.
+
+    shape, dtype : of the picture
+    device, threads : where it ran; `threads` counts those that torch may use on a CPU
+    hole_fraction : fraction of NaN and infinite values, left as they were
+    constant : True if there was nothing to denoise and the picture was returned unchanged
+    low_noise_level, high_noise_level : noise level seen by the probes (Eq. 8); None without probes
+    noise_level_gap : correlation gap (Eq. 9), in `gap_unit`; None without probes
+    masking_ratio : fraction hidden in the fit (Eq. 10)
+    shuffled_fraction : fraction of the pixels that local pixel shuffling moved
+    mean_spread : mean over the picture of the standard deviation over the masks
+    seconds : time spent in each stage
+    notes : remarks for the user, one line each
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    device: str
+    threads: int
+    hole_fraction: float = 0.0
+    constant: bool = False
+    low_noise_level: float | None = None
+    high_noise_level: float | None = None
+    noise_level_gap: float | None = None
+    gap_unit: str | None = None
+    masking_ratio: float | None = None
+    shuffled_fraction: float = 0.0
+    mean_spread: float | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One update, one predicted tile, or the end of a run.
+
+    stage : "probe 0.2", "probe 0.8", "fit", "predict", "done" (the ratios are those of the settings)
+    index, total : updates done in this stage, from 1, and how many it has
+    fraction : share of the whole run that is done, 0 to 1, by expected cost
+    loss : mean error over the hidden pixels, a 0-dimensional tensor (reading it waits for a GPU); None where
+        there is none
+    denoised : now and then the picture as it stands, shape and dtype of the input; always on the last step
+    spread : on the last step, the standard deviation over the masks, float32, units of the picture
+    report : on the last step, what was measured and decided
+    """
+
+    stage: str
+    index: int
+    total: int
+    fraction: float = 0.0
+    loss: Any = None
+    denoised: NDArray[Any] | None = None
+    spread: NDArray[Any] | None = None
+    report: Report | None = None

@@ -1,0 +1,151 @@
+"""Every number of the method, with its unit and source: one frozen dataclass, and the presets made from it.
+
+Sources named below: [paper] Chihaoui and Favaro, CVPR 2024, arXiv 2404.09389; [scripts] its authors' released
+scripts; [ours] measured here, see docs/experiments.md.
+"""
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+from mashpix.errors import UsageError
+
+
+def number(default: Any, help: str, *, low: float | None = None, high: float | None = None) -> Any:
+    """A field of `Settings`: its default, what it means, and the limits it is checked against."""
+    return field(default=default, metadata={"help": help, "low": low, "high": high})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings of one run; the defaults of the fields are the preset `scripts`.
+
+    Every field is a flag of `mashpix denoise` and a key of the recipe. Grey levels are steps of an 8-bit
+    picture, that is 1/255 of the picture's value range. A field outside its limits raises `UsageError`.
+    """
+
+    # What the network sees: scale of values (images.py)
+    scale: Literal["data-range", "percentiles"] = number(
+        "data-range",
+        "how values become the network's 0..1: the nominal range, or the picture's own percentiles",
+    )
+
+    # Masking, Eq. 3 and 4
+    masking_ratio: float | None = number(
+        None, "fraction of pixels hidden; 'auto' reads it off the picture", low=0.0, high=1.0
+    )
+    mask_channels: Literal["each", "shared"] = number(
+        "each", "one mask for each channel, or one shared by all"
+    )
+    mask_input: bool = number(False, "whether the network is also told which pixels are hidden")
+    loss: Literal["squared", "absolute"] = number("absolute", "error counted on hidden pixels")
+
+    # Choice of the masking ratio, Eq. 8 to 10
+    low_ratio: float = number(0.1, "ratio chosen in the low regime", low=0.0, high=1.0)
+    medium_ratio: float = number(0.5, "ratio chosen in the medium regime", low=0.0, high=1.0)
+    high_ratio: float = number(0.9, "ratio chosen in the high regime", low=0.0, high=1.0)
+    low_probe_ratio: float = number(0.2, "ratio of the first probe", low=0.0, high=1.0)
+    high_probe_ratio: float = number(0.8, "ratio of the second probe", low=0.0, high=1.0)
+    probe_steps: int = number(800, "network updates of each probe", low=1)
+    noise_estimate: Literal["one-pass", "mean"] = number(
+        "mean", "noise level from one masked pass (RMS) or from the mean prediction (standard deviation)"
+    )
+    gap_unit: Literal["grey-levels", "relative"] = number(
+        "grey-levels", "unit of the gap: 8-bit grey levels, or relative to the low probe's noise level"
+    )
+    low_gap: float = number(1.0, "gaps up to this choose the low regime, in gap units", low=0.0)
+    high_gap: float = number(2.0, "gaps above this choose the high regime, in gap units", low=0.0)
+
+    # Local pixel shuffling, Eq. 5 to 7
+    shuffle: Literal["auto", "always", "never"] = number(
+        "auto", "shuffle flat regions; auto: high regime only"
+    )
+    shuffle_start: int = number(50, "update from which the target is shuffled (N1)", low=0)
+    block_size: int = number(4, "side of the tiles that are permuted, pixels (s)", low=2)
+    flat_threshold: float = number(
+        0.5, "flat: local deviation below this fraction of its maximum (lambda)", low=0.0, high=1.0
+    )
+    redraw_shuffle: bool = number(False, "a new permutation at every update instead of one for the whole fit")
+
+    # Network and its fit
+    channels: int = number(48, "feature channels of the U-Net", low=1)
+    depth: int = number(5, "poolings of the U-Net", low=1, high=8)
+    steps: int = number(800, "network updates of the final fit (N)", low=1)
+    learning_rate: float = number(4e-4, "Adam's first learning rate, annealed to 0 by a cosine", low=0.0)
+    warmup_steps: int = number(0, "updates in which the learning rate rises to its first value", low=0)
+    average_decay: float = number(
+        0.0, "decay of the running mean of the weights that predicts; 0: the last weights", low=0.0, high=1.0
+    )
+    window_size: int = number(512, "pictures with a larger side are fitted on random windows, pixels", low=32)
+
+    # Prediction, Eq. 11
+    masks: int = number(10, "random masks whose predictions are averaged (K)", low=1)
+    predict_ratio: float | None = number(
+        None, "fraction hidden when predicting; 'auto': as in the fit", low=0.0, high=1.0
+    )
+    tile_size: int = number(512, "side of the tiles that large pictures are predicted by, pixels", low=32)
+
+    def __post_init__(self) -> None:
+        """Check every field against its limits and choices."""
+        for item in fields(self):
+            _check(item.name, getattr(self, item.name), item.type, item.metadata)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a recipe."""
+        return asdict(self)
+
+
+def _check(name: str, value: Any, kind: Any, metadata: Any) -> None:
+    choices = [c for c in get_args(kind) if isinstance(c, str)]
+    if choices and value not in choices:
+        raise UsageError(f"{name}: unknown choice ({value!r}; one of {', '.join(choices)})")
+    if value is None or isinstance(value, str | bool):
+        if (value is None and type(None) not in get_args(kind)) or (
+            isinstance(value, bool) and kind is not bool
+        ):
+            raise UsageError(f"{name}: wrong kind of value ({value!r})")
+        return
+    low, high = metadata["low"], metadata["high"]
+    if not isinstance(value, int | float) or (kind is int and not isinstance(value, int)):
+        raise UsageError(
+            f"{name}: wrong kind of value ({value!r}; a{'n integer' if kind is int else ' number'})"
+        )
+    if not (low is None or value >= low) or not (high is None or value <= high):
+        limits = f"{low:g} or more" if high is None else f"{low:g} to {high:g}"
+        raise UsageError(f"{name}: outside its limits ({value:g}; {limits})")
+
+
+SCRIPTS = Settings()
+PAPER = replace(
+    SCRIPTS,
+    low_ratio=0.2,
+    medium_ratio=0.5,
+    high_ratio=0.8,
+    low_gap=1.5,
+    high_gap=2.5,
+    noise_estimate="one-pass",
+    loss="squared",
+)
+
+PRESETS = MappingProxyType(
+    {
+        "default": SCRIPTS,
+        "scripts": SCRIPTS,
+        "scripts-fmdd": replace(SCRIPTS, steps=700, probe_steps=700, shuffle_start=100, flat_threshold=0.1),
+        "paper": PAPER,
+    }
+)
+"""The presets by name."""
+
+
+def preset(name: str) -> Settings:
+    """The settings of a preset; an unknown name raises `UsageError`.
+
+    Examples
+    --------
+    >>> preset("paper").loss
+    'squared'
+    """
+    if name not in PRESETS:
+        raise UsageError(f"unknown preset ({name!r}; one of {', '.join(PRESETS)})")
+    return PRESETS[name]

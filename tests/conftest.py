@@ -1,0 +1,39 @@
+"""What tests share: random generators, small settings, and the folder of real pictures where there is one."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+from mashpix import Settings
+
+settings.register_profile("mashpix", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("mashpix")
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def quick():
+    """Settings that take a moment: a tiny network, few updates."""
+    return replace(Settings(), masking_ratio=0.5, steps=4, probe_steps=2, masks=2, channels=6, depth=2, shuffle_start=2)
+
+
+@pytest.fixture
+def shared_data():
+    if not SHARED.is_dir():
+        pytest.skip("the real pictures of ../shared/data are not here")
+    return SHARED

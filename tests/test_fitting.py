@@ -1,0 +1,116 @@
+"""Laws of the fit: it learns, it is the same twice, holes and padding never count, divergence is noticed."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mashpix import fitting
+from mashpix.errors import MashpixError
+from mashpix.fitting import Fit, fit, schedule
+from mashpix.images import Picture
+
+
+def a_picture(generator, side=32):
+    rows = torch.linspace(0, 1, side)[:, None].expand(side, side)
+    pixels = (rows + 0.05 * torch.randn((side, side), generator=generator))[None, None]
+    return Picture(pixels, torch.ones_like(pixels, dtype=torch.bool), torch.ones(1))
+
+
+def run(picture, *, settings, seed=0, **options):
+    """All steps of a fit, and what it returns."""
+    steps, generator = [], torch.Generator().manual_seed(seed)
+    options = {"shuffle": False, "steps": settings.steps, "stage": "fit"} | options
+    working = fit(picture, 0.5, settings=settings, generator=generator, **options)
+    while True:
+        try:
+            steps.append(next(working))
+        except StopIteration as stop:
+            return steps, stop.value
+
+
+def weights(fitted: Fit):
+    return torch.cat([values.flatten() for values in fitted.network.parameters()])
+
+
+def test_the_loss_falls(quick, generator):
+    steps, _ = run(a_picture(generator), settings=replace(quick, steps=150, learning_rate=5e-3))
+    losses = torch.stack([step.loss for step in steps])
+    assert losses[-20:].mean() < 0.5 * losses[:20].mean()
+
+
+def test_one_step_an_update_with_its_loss(quick, generator):
+    steps, _ = run(a_picture(generator), settings=quick)
+    assert [(step.stage, step.index, step.total) for step in steps] == [("fit", i, 4) for i in range(1, 5)]
+    assert all(step.loss.ndim == 0 and not step.loss.requires_grad for step in steps)
+
+
+def test_the_same_generator_gives_the_same_weights(quick, generator):
+    picture = a_picture(generator)
+    first, second, other = (weights(run(picture, settings=quick, seed=seed)[1]) for seed in (1, 1, 2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+def test_previews_do_not_change_the_fit(quick, generator):
+    picture = a_picture(generator)
+    _, plain = run(picture, settings=quick)
+    steps, watched = run(picture, settings=quick, preview_every=2)
+    assert torch.equal(weights(plain), weights(watched))
+    assert [step.denoised is not None for step in steps] == [False, True, False, True]
+    assert steps[1].denoised.shape == picture.pixels.shape
+
+
+def test_values_in_holes_cannot_change_the_fit(quick, generator):
+    picture = a_picture(generator)
+    valid = picture.valid.clone()
+    valid[..., 5:9, 20:30] = False
+    first, second = (
+        run(replace(picture, pixels=picture.pixels.masked_fill(~valid, value), valid=valid), settings=quick)[1]
+        for value in (0.0, 1e3)
+    )
+    assert torch.equal(weights(first), weights(second))
+
+
+def test_shuffling_starts_at_its_update_and_is_reported(quick, generator):
+    picture = a_picture(generator)
+    settings = replace(quick, flat_threshold=1.0)
+    _, plain = run(picture, settings=settings)
+    steps, shuffled = run(picture, settings=settings, shuffle=True)
+    assert "fit: flat regions" in [step.stage for step in steps]
+    assert 0.5 < shuffled.shuffled_fraction < 1
+    assert not torch.equal(weights(plain), weights(shuffled))
+    assert run(picture, settings=replace(settings, shuffle_start=4), shuffle=True)[1].shuffled_fraction == 0
+
+
+def test_windows_are_drawn_from_a_large_picture(quick, generator):
+    picture = a_picture(generator, side=128)
+    settings = replace(quick, window_size=32)
+    spans = [fitting._draw_span(128, 32, 4, generator) for _ in range(200)]
+    assert all(span.stop - span.start == 32 and 0 <= span.start <= 96 for span in spans)
+    assert {span.start for span in spans} >= {0, 96} or len({span.start for span in spans}) > 50
+    assert torch.isfinite(weights(run(picture, settings=settings)[1])).all()
+
+
+def test_the_schedule_rises_then_falls_to_zero():
+    rates = [schedule(index, steps=100, warmup_steps=10) for index in range(101)]
+    assert rates.index(max(rates)) == 10
+    assert rates[100] == pytest.approx(0)
+    assert all(later <= earlier for earlier, later in zip(rates[10:], rates[11:], strict=False))
+
+
+def test_a_fit_that_diverges_is_restarted_once_then_refused(quick, generator, monkeypatch):
+    rates, real = [], fitting._update
+
+    def update(network, optimiser, *arguments, failures, **options):
+        rates.append(optimiser.param_groups[0]["lr"])
+        return real(network, optimiser, *arguments, **options) if len(rates) > failures else torch.tensor(torch.nan)
+
+    monkeypatch.setattr(fitting, "_update", lambda *a, **o: update(*a, failures=1, **o))
+    run(a_picture(generator), settings=quick)
+    assert rates[1] == pytest.approx(0.1 * rates[0])
+    rates.clear()
+    monkeypatch.setattr(fitting, "_update", lambda *a, **o: update(*a, failures=2, **o))
+    with pytest.raises(MashpixError, match="diverged twice"):
+        run(a_picture(generator), settings=quick)
+    assert len(rates) == 2

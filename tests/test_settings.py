@@ -1,0 +1,98 @@
+"""Laws of settings and recipes: limits hold, presets follow the published columns, a recipe gives them back."""
+
+from dataclasses import FrozenInstanceError, fields, replace
+
+import pytest
+
+from mashpix import PRESETS, FileError, Settings, UsageError, preset
+from mashpix.recipe import Recipe, read_recipe
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("masking_ratio", 1.5), ("masking_ratio", -0.1), ("masking_ratio", "auto"), ("masking_ratio", float("nan")),
+        ("steps", 0), ("steps", 2.5), ("steps", None), ("steps", True), ("loss", "huber"), ("loss", 1),
+        ("mask_input", 1), ("block_size", 1), ("depth", 9), ("learning_rate", "fast"), ("masks", 0),
+    ],
+)  # fmt: skip
+def test_values_outside_their_limits_are_refused(field, value):
+    with pytest.raises(UsageError, match=f"^{field}: "):
+        Settings(**{field: value})
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        Settings().steps = 3
+
+
+def test_an_unknown_preset_names_the_known_ones():
+    with pytest.raises(UsageError, match=r"'fast'; one of default, "):
+        preset("fast")
+
+
+def test_every_field_says_what_it_means():
+    assert all(item.metadata["help"] for item in fields(Settings))
+
+
+PUBLISHED = {  # the table "Paper against released scripts"; N1 and lambda of the paper are those of the scripts
+    "scripts": {
+        "low_ratio": 0.1, "medium_ratio": 0.5, "high_ratio": 0.9, "low_gap": 1.0, "high_gap": 2.0,
+        "noise_estimate": "mean", "loss": "absolute", "steps": 800, "shuffle_start": 50, "flat_threshold": 0.5,
+    },
+    "scripts-fmdd": {"steps": 700, "shuffle_start": 100, "flat_threshold": 0.1, "loss": "absolute", "low_ratio": 0.1},
+    "paper": {
+        "low_ratio": 0.2, "medium_ratio": 0.5, "high_ratio": 0.8, "low_gap": 1.5, "high_gap": 2.5,
+        "noise_estimate": "one-pass", "loss": "squared", "steps": 800,
+    },
+}  # fmt: skip
+BOTH = {
+    "low_probe_ratio": 0.2, "high_probe_ratio": 0.8, "learning_rate": 4e-4, "block_size": 4, "channels": 48,
+    "depth": 5, "mask_channels": "each", "masks": 10, "gap_unit": "grey-levels", "scale": "data-range",
+    "masking_ratio": None, "shuffle": "auto", "redraw_shuffle": False, "mask_input": False, "predict_ratio": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_presets_follow_their_columns(name):
+    expected = BOTH | PUBLISHED[name]
+    settings = PRESETS[name].to_dict()
+    assert {field: settings[field] for field in expected} == expected
+    assert settings["probe_steps"] == settings["steps"]
+
+
+def a_recipe():
+    return Recipe(
+        version="0.1.0", torch_version="2", settings=replace(Settings(), masking_ratio=0.3), seed=5, strength=0.5,
+        data_range=None, device="cpu", threads=2, input_sha256="a", output_sha256="b", command="mashpix", report={},
+    )  # fmt: skip
+
+
+def test_a_recipe_comes_back_as_it_was_written(tmp_path):
+    (tmp_path / "recipe.json").write_bytes(a_recipe().to_json())
+    assert read_recipe(tmp_path / "recipe.json") == a_recipe()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not a readable recipe"),
+        (b"\xff\xfe", "not a readable recipe"),
+        (b"[1, 2]", "not a mashpix recipe"),
+        (b'{"format": "other"}', "not a mashpix recipe"),
+        (b'{"format": "mashpix-recipe-1"}', "not a complete recipe"),
+        (b'{"format": "mashpix-recipe-1", "settings": {"speed": 1}}', "not a complete recipe"),
+    ],
+)
+def test_what_is_no_recipe_is_refused(content, message, tmp_path):
+    (tmp_path / "recipe.json").write_bytes(content)
+    with pytest.raises(FileError, match=message):
+        read_recipe(tmp_path / "recipe.json")
+    with pytest.raises(FileError, match="not a readable recipe"):
+        read_recipe(tmp_path / "missing.json")
+
+
+def test_a_recipe_with_settings_out_of_their_limits_is_refused(tmp_path):
+    (tmp_path / "recipe.json").write_bytes(a_recipe().to_json().replace(b'"steps": 800', b'"steps": 0'))
+    with pytest.raises(UsageError, match="steps"):
+        read_recipe(tmp_path / "recipe.json")
