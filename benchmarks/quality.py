@@ -11,6 +11,7 @@ import argparse
 import csv
 import statistics
 import time
+from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,19 @@ from PIL import Image
 import mashpix
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
-COLUMNS = ("set", "name", "crop", "preset", "seed", "threads", "noisy_db", "denoised_db", "seconds", "masking_ratio", "gap")
+COLUMNS = (
+    "set",
+    "name",
+    "crop",
+    "preset",
+    "seed",
+    "threads",
+    "noisy_db",
+    "denoised_db",
+    "seconds",
+    "masking_ratio",
+    "gap",
+)
 
 
 def centre(path: Path, side: int) -> np.ndarray:
@@ -33,8 +46,7 @@ def measure(folder: Path, name: str, *, crop: int, preset: str, seed: int) -> di
     noisy, clean = (centre(folder / kind / name, crop) for kind in ("noisy", "clean"))
     started = time.perf_counter()
     options = {"channel_axis": -1 if noisy.ndim == 3 else None, "settings": preset, "seed": seed, "device": "cpu"}
-    for step in mashpix.denoise_steps(noisy, preview_every=0, **options):
-        pass
+    (step,) = deque(mashpix.denoise_steps(noisy, preview_every=0, **options), maxlen=1)
     seconds = time.perf_counter() - started
     return {
         "set": folder.name,
@@ -64,7 +76,9 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     part, parts = map(int, args.part.split("/"))
-    known = {tuple(row[c] for c in COLUMNS[:5]) for row in csv.DictReader(args.csv.open())} if args.csv.exists() else set()
+    known = (
+        {tuple(row[c] for c in COLUMNS[:5]) for row in csv.DictReader(args.csv.open())} if args.csv.exists() else set()
+    )
     rows = []
     for folder in (DATA / name for name in args.sets):
         names = sorted(path.name for path in (folder / "noisy").iterdir())

@@ -10,6 +10,7 @@ from hypothesis import settings
 
 from mashpix import Settings
 
+torch.set_num_threads(1)  # pictures are tiny: threads would only wait for each other
 settings.register_profile("mashpix", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("mashpix")
 

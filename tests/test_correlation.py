@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mashpix import PRESETS, Settings
+from mashpix import PRESETS
 from mashpix.correlation import choose_masking, choose_ratio, correlation_gap, noise_level
 from mashpix.images import Picture
 
@@ -76,10 +76,7 @@ def test_noise_level_leaves_holes_out(generator):
     valid = torch.rand((1, 1, 200, 200), generator=generator) < 0.7
     for noise_estimate, expected in (("mean", 3.0), ("one-pass", 10**0.5)):
         levels = {
-            noise_level(residual.masked_fill(~valid, fill), valid, noise_estimate=noise_estimate)
-            for fill in (0.0, 1e9)
+            noise_level(residual.masked_fill(~valid, fill), valid, noise_estimate=noise_estimate) for fill in (0.0, 1e9)
         }
         assert len(levels) == 1
         assert levels.pop() == pytest.approx(expected, rel=0.02)
-
-

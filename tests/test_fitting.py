@@ -1,6 +1,7 @@
 """Laws of the fit: it learns, it is the same twice, holes and padding never count, divergence is noticed."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -96,7 +97,7 @@ def test_the_schedule_rises_then_falls_to_zero():
     rates = [schedule(index, steps=100, warmup_steps=10) for index in range(101)]
     assert rates.index(max(rates)) == 10
     assert rates[100] == pytest.approx(0)
-    assert all(later <= earlier for earlier, later in zip(rates[10:], rates[11:], strict=False))
+    assert all(later <= earlier for earlier, later in pairwise(rates[10:]))
 
 
 def test_a_fit_that_diverges_is_restarted_once_then_refused(quick, generator, monkeypatch):

@@ -72,5 +72,7 @@ def test_imports_point_down():
 
 def test_the_method_does_no_input_or_output():
     for name in ("method", "fitting", "correlation", "predicting", "masking", "shuffling", "network", "images"):
-        calls = [node.func for node in ast.walk(ast.parse((SOURCE / f"{name}.py").read_text())) if isinstance(node, ast.Call)]
+        calls = [
+            node.func for node in ast.walk(ast.parse((SOURCE / f"{name}.py").read_text())) if isinstance(node, ast.Call)
+        ]
         assert not {call.id for call in calls if isinstance(call, ast.Name)} & {"print", "open", "input"}

@@ -19,9 +19,7 @@ def a_picture(generator, *, channels=2, height=96, width=160):
     return Picture(pixels, torch.ones_like(pixels, dtype=torch.bool), torch.ones(channels))
 
 
-@given(
-    height=st.integers(1, 200), width=st.integers(1, 200), tile_size=st.integers(1, 90), context=st.integers(0, 40)
-)
+@given(height=st.integers(1, 200), width=st.integers(1, 200), tile_size=st.integers(1, 90), context=st.integers(0, 40))
 def test_kept_regions_cover_every_pixel_once(height, width, tile_size, context):
     covered = torch.zeros(height, width, dtype=torch.int)
     count = 0

@@ -90,9 +90,7 @@ def fit(
             return (yield from attempt)
         except Diverged:
             continue
-    raise MashpixError(
-        f"the fit diverged twice (learning rate {settings.learning_rate:g}; choose a lower one)"
-    )
+    raise MashpixError(f"the fit diverged twice (learning rate {settings.learning_rate:g}; choose a lower one)")
 
 
 def _fit(
@@ -124,12 +122,8 @@ def _fit(
             target = shuffle_tiles(picture.pixels, flat, block_size=settings.block_size, generator=generator)
             shuffled_fraction = float((target != picture.pixels).any(dim=1).float().mean())
         for group in optimiser.param_groups:
-            group["lr"] = settings.learning_rate * schedule(
-                index, steps=steps, warmup_steps=settings.warmup_steps
-            )
-        loss = _update(
-            network, optimiser, picture, target, masking_ratio, settings=settings, generator=generator
-        )
+            group["lr"] = settings.learning_rate * schedule(index, steps=steps, warmup_steps=settings.warmup_steps)
+        loss = _update(network, optimiser, picture, target, masking_ratio, settings=settings, generator=generator)
         if index % CHECK_EVERY == 0 and not math.isfinite(loss):
             raise Diverged
         if settings.average_decay:
@@ -147,9 +141,7 @@ def new_network(picture: Picture, *, settings: Settings, generator: torch.Genera
     """A fresh network with the channels of the picture."""
     channels = picture.pixels.shape[1]
     inputs = 2 * channels if settings.mask_input else channels
-    return make_network(
-        inputs, channels, channels=settings.channels, depth=settings.depth, generator=generator
-    )
+    return make_network(inputs, channels, channels=settings.channels, depth=settings.depth, generator=generator)
 
 
 def schedule(index: int, *, steps: int, warmup_steps: int) -> float:
@@ -176,18 +168,15 @@ def _update(
 ) -> Tensor:
     """One update on the whole picture, or on a random window of a large one; returns the loss."""
     rows, columns = (
-        _draw_span(side, settings.window_size, network.multiple, generator)
-        for side in picture.pixels.shape[2:]
+        _draw_span(side, settings.window_size, network.multiple, generator) for side in picture.pixels.shape[2:]
     )
     window = (slice(None), slice(None), rows, columns)
     pixels, valid = picture.pixels[window], picture.valid[window]
-    hidden = draw_hidden(
-        tuple(pixels.shape), masking_ratio, mask_channels=settings.mask_channels, generator=generator
-    )
+    hidden = draw_hidden(pixels.shape, masking_ratio, mask_channels=settings.mask_channels, generator=generator)
     prediction = network(hide(pixels, hidden | ~valid, mask_input=settings.mask_input))
     loss = hidden_loss(prediction, target[window], hidden & valid, loss=settings.loss)
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
     return loss.detach()
 
@@ -207,9 +196,7 @@ def _average_weights(average: UNet, network: UNet, decay: float) -> None:
         mean.lerp_(weight, 1 - decay)
 
 
-def _preview(
-    network: UNet, picture: Picture, masking_ratio: float, *, settings: Settings, seed: int
-) -> Tensor:
+def _preview(network: UNet, picture: Picture, masking_ratio: float, *, settings: Settings, seed: int) -> Tensor:
     """A quick look that leaves the randomness of the fit alone."""
     generator = torch.Generator(picture.pixels.device).manual_seed(seed)
     looking = predict(

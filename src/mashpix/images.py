@@ -103,9 +103,7 @@ def open_door(image: Array, *, channel_axis: int | None, data_range: float | Non
         raise InputError(f"data_range must be a positive number ({data_range})")
     holes = 1 - np.isfinite(array).mean()
     if holes > MOST_HOLES:
-        raise InputError(
-            f"hardly any finite pixels ({holes:.1%} are NaN or infinite; at most {MOST_HOLES:.0%})"
-        )
+        raise InputError(f"hardly any finite pixels ({holes:.1%} are NaN or infinite; at most {MOST_HOLES:.0%})")
     limits = [_limits(plane, data_range=data_range, scale=scale) for plane in array]
     low, high = np.array(limits, dtype=np.float64).T
     if scale == "data-range":
@@ -122,9 +120,7 @@ def _channels_first(image: Array, channel_axis: int | None) -> Array:
             )
         return image[None]
     if image.ndim != 3:
-        raise InputError(
-            f"a picture with channels has three axes (shape {image.shape}, channel_axis {channel_axis})"
-        )
+        raise InputError(f"a picture with channels has three axes (shape {image.shape}, channel_axis {channel_axis})")
     if not -3 <= channel_axis < 3:
         raise InputError(f"channel_axis is none of the three axes ({channel_axis}; -3 to 2)")
     return np.moveaxis(image, channel_axis, 0)
@@ -202,15 +198,13 @@ def spread_to_array(spread: Tensor, door: Door) -> Array:
     """The spread over the masks in the units of the array, float32 in the shape of the input, NaN at holes."""
     height, width = door.array.shape[1:]
     values = spread[0, :, :height, :width].to("cpu").numpy() * door.unit[:, None, None].astype(np.float32)
-    return restore_axes(
-        np.where(np.isfinite(door.array), values, np.float32(np.nan)).astype(np.float32), door
-    )
+    return restore_axes(np.where(np.isfinite(door.array), values, np.float32(np.nan)).astype(np.float32), door)
 
 
 def restore_axes(array: Array, door: Door) -> Array:
     """(C, H, W) back to the axes of the input, contiguous."""
     if door.channel_axis is None:
-        return array[0]
+        return np.asarray(array[0])
     return np.ascontiguousarray(np.moveaxis(array, 0, door.channel_axis))
 
 

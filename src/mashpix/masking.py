@@ -1,11 +1,13 @@
 """Blind-spot masks and the loss on hidden pixels: Eq. 3 and 4 of MASH (CVPR 2024, arXiv 2404.09389)."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 
 def draw_hidden(
-    shape: tuple[int, int, int, int], masking_ratio: float, *, mask_channels: str, generator: torch.Generator
+    shape: Sequence[int], masking_ratio: float, *, mask_channels: str, generator: torch.Generator
 ) -> Tensor:
     """Hide each pixel with probability `masking_ratio` (Eq. 3, where hidden pixels have m = 0).
 
@@ -37,11 +39,8 @@ def draw_hidden(
     """
     batch, channels, height, width = shape
     drawn = channels if mask_channels == "each" else 1
-    hidden = (
-        torch.rand((batch, drawn, height, width), generator=generator, device=generator.device)
-        < masking_ratio
-    )
-    return hidden.expand(shape)
+    hidden = torch.rand((batch, drawn, height, width), generator=generator, device=generator.device) < masking_ratio
+    return hidden.expand(batch, channels, height, width)
 
 
 def hide(pixels: Tensor, hidden: Tensor, *, mask_input: bool = False) -> Tensor:

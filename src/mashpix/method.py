@@ -18,6 +18,7 @@ element-wise product. The equations, and where each is:
 """
 
 import time
+from collections import deque
 from collections.abc import Generator
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -123,7 +124,7 @@ def denoise(
     >>> denoised.shape, denoised.dtype
     ((32, 32), dtype('float32'))
     """
-    for step in denoise_steps(
+    steps = denoise_steps(
         image,
         channel_axis=channel_axis,
         data_range=data_range,
@@ -131,10 +132,10 @@ def denoise(
         seed=seed,
         device=device,
         preview_every=0,
-    ):
-        pass
-    assert step.denoised is not None
-    return step.denoised
+    )
+    (last,) = deque(steps, maxlen=1)
+    denoised: NDArray[Any] = last.denoised
+    return denoised
 
 
 def denoise_steps(

@@ -31,14 +31,12 @@ class UNet(nn.Module):
     def __init__(self, inputs: int, outputs: int, *, channels: int, depth: int) -> None:
         super().__init__()
         wide, top, last = 2 * channels, 4 * channels // 3, 2 * channels // 3
-        self.multiple = 2**depth
+        self.multiple: int = 2**depth
         self.first = convolution(inputs, channels)
         self.down = nn.ModuleList(convolution(channels, channels) for _ in range(depth))
         self.bottom = convolution(channels, channels)
         self.up = nn.ModuleList(
-            nn.ModuleList(
-                [convolution(channels + (channels if level == 0 else wide), wide), convolution(wide, wide)]
-            )
+            nn.ModuleList([convolution(channels + (channels if level == 0 else wide), wide), convolution(wide, wide)])
             for level in range(depth - 1)
         )
         self.join = convolution((wide if depth > 1 else channels) + inputs, top)
@@ -61,9 +59,7 @@ class UNet(nn.Module):
             skips.append(features)
         features = F.leaky_relu(self.bottom(skips.pop()), SLOPE)
         for level in self.up:
-            features = torch.cat(
-                [F.interpolate(features, scale_factor=2, mode="nearest"), skips.pop()], dim=1
-            )
+            features = torch.cat([F.interpolate(features, scale_factor=2, mode="nearest"), skips.pop()], dim=1)
             for layer in level:  # type: ignore[attr-defined]
                 features = F.leaky_relu(layer(features), SLOPE)
         features = torch.cat([F.interpolate(features, scale_factor=2, mode="nearest"), skips.pop()], dim=1)

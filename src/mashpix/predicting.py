@@ -48,7 +48,7 @@ def predict(
     index = 0
     for mask in range(masks):
         hidden = draw_hidden(
-            tuple(picture.pixels.shape),
+            picture.pixels.shape,
             masking_ratio,
             mask_channels=settings.mask_channels,
             generator=generator,

@@ -63,6 +63,6 @@ class Step:
     total: int
     fraction: float = 0.0
     loss: Any = None
-    denoised: NDArray[Any] | None = None
+    denoised: Any = None
     spread: NDArray[Any] | None = None
     report: Report | None = None

@@ -4,9 +4,10 @@ Sources named below: [paper] Chihaoui and Favaro, CVPR 2024, arXiv 2404.09389; [
 scripts; [ours] measured here, see docs/experiments.md.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from mashpix.errors import UsageError
 
@@ -34,9 +35,7 @@ class Settings:
     masking_ratio: float | None = number(
         None, "fraction of pixels hidden; 'auto' reads it off the picture", low=0.0, high=1.0
     )
-    mask_channels: Literal["each", "shared"] = number(
-        "each", "one mask for each channel, or one shared by all"
-    )
+    mask_channels: Literal["each", "shared"] = number("each", "one mask for each channel, or one shared by all")
     mask_input: bool = number(False, "whether the network is also told which pixels are hidden")
     loss: Literal["squared", "absolute"] = number("absolute", "error counted on hidden pixels")
 
@@ -57,9 +56,7 @@ class Settings:
     high_gap: float = number(2.0, "gaps above this choose the high regime, in gap units", low=0.0)
 
     # Local pixel shuffling, Eq. 5 to 7
-    shuffle: Literal["auto", "always", "never"] = number(
-        "auto", "shuffle flat regions; auto: high regime only"
-    )
+    shuffle: Literal["auto", "always", "never"] = number("auto", "shuffle flat regions; auto: high regime only")
     shuffle_start: int = number(50, "update from which the target is shuffled (N1)", low=0)
     block_size: int = number(4, "side of the tiles that are permuted, pixels (s)", low=2)
     flat_threshold: float = number(
@@ -95,22 +92,21 @@ class Settings:
         return asdict(self)
 
 
-def _check(name: str, value: Any, kind: Any, metadata: Any) -> None:
-    choices = [c for c in get_args(kind) if isinstance(c, str)]
-    if choices and value not in choices:
-        raise UsageError(f"{name}: unknown choice ({value!r}; one of {', '.join(choices)})")
-    if value is None or isinstance(value, str | bool):
-        if (value is None and type(None) not in get_args(kind)) or (
-            isinstance(value, bool) and kind is not bool
-        ):
-            raise UsageError(f"{name}: wrong kind of value ({value!r})")
+def _check(name: str, value: Any, kind: Any, metadata: Mapping[str, Any]) -> None:
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise UsageError(f"{name}: unknown choice ({value!r}; one of {', '.join(get_args(kind))})")
         return
+    if value is None and type(None) in get_args(kind):
+        return
+    if kind is bool or kind is int:
+        fits = type(value) is kind
+    else:
+        fits = isinstance(value, int | float) and not isinstance(value, bool)
+    if not fits:
+        raise UsageError(f"{name}: wrong kind of value ({value!r}; {getattr(kind, '__name__', kind)} needed)")
     low, high = metadata["low"], metadata["high"]
-    if not isinstance(value, int | float) or (kind is int and not isinstance(value, int)):
-        raise UsageError(
-            f"{name}: wrong kind of value ({value!r}; a{'n integer' if kind is int else ' number'})"
-        )
-    if not (low is None or value >= low) or not (high is None or value <= high):
+    if not ((low is None or value >= low) and (high is None or value <= high)):
         limits = f"{low:g} or more" if high is None else f"{low:g} to {high:g}"
         raise UsageError(f"{name}: outside its limits ({value:g}; {limits})")
 

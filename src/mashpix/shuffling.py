@@ -81,12 +81,10 @@ def shuffle_tiles(pixels: Tensor, flat: Tensor, *, block_size: int, generator: t
     if rows == 0 or columns == 0:
         return shuffled
     tiles = F.unfold(pixels[:, :, :rows, :columns], block_size, stride=block_size)  # (B, C * s * s, tiles)
-    tiles = tiles.unflatten(1, (pixels.shape[1], block_size**2))
+    tiles = tiles.reshape(*pixels.shape[:2], block_size**2, -1)
     flat_tiles = F.unfold(flat[:, :, :rows, :columns].float(), block_size, stride=block_size).amin(dim=1) == 1
     draw = torch.rand((tiles.shape[0], *tiles.shape[2:]), generator=generator, device=pixels.device)
     permutation = draw.argsort(dim=1)[:, None].expand_as(tiles)
     permuted = torch.where(flat_tiles[:, None, None], tiles.gather(2, permutation), tiles)
-    shuffled[:, :, :rows, :columns] = F.fold(
-        permuted.flatten(1, 2), (rows, columns), block_size, stride=block_size
-    )
+    shuffled[:, :, :rows, :columns] = F.fold(permuted.flatten(1, 2), (rows, columns), block_size, stride=block_size)
     return shuffled

@@ -46,16 +46,19 @@ def add_noise(
         files.check_writable(image, target)
         clean, rng = image.pixels.astype(np.float64), np.random.default_rng(seed)
         if model == "correlated":
-            options = {"sigma": sigma, "beta": beta, "k": k, "distance": distance, "shared": shared}
-            noisy = clean + noise.correlated_noise(clean.shape, **options, rng=rng)
+            noisy = clean + noise.correlated_noise(
+                clean.shape, sigma=sigma, beta=beta, k=k, distance=distance, shared=shared, rng=rng
+            )
         elif model == "gaussian":
             noisy = clean + noise.gaussian_noise(clean.shape, sigma=sigma, rng=rng)
         elif model == "poisson-gaussian":
             noisy = noise.add_poisson_gaussian(clean, gain=gain, sigma=sigma, rng=rng)
         else:
-            white = image.data_range or 1.0
+            white = np.iinfo(image.pixels.dtype).max if image.pixels.dtype.kind in "iu" else 1.0
             noisy = white * noise.add_camera_noise(clean / white, electrons=electrons, rng=rng)
-        for warning in files.write_image(target, replace(image, pixels=_as(noisy, image.pixels.dtype))):
+        for warning in files.write_image(
+            target, replace(image, pixels=_as(noisy, image.pixels.dtype)), overwrite=overwrite
+        ):
             complain(warning, name=str(source))
     except MashpixError as error:
         complain(str(error), name=str(source))

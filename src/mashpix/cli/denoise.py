@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from mashpix import __version__
 from mashpix.cli.console import complain, in_background, progress
 from mashpix.cli.options import build_settings, settings_flags
 from mashpix.errors import DeviceError, MashpixError, UsageError
+from mashpix.files import MAX_PIXELS
 from mashpix.recipe import Recipe, read_recipe, sha256, to_json
 from mashpix.report import Report, Step
 from mashpix.settings import PRESETS, Settings, preset
@@ -34,6 +36,7 @@ class Run:
     save: tuple[str, ...]
     overwrite: bool
     in_place: bool
+    max_pixels: int
 
 
 @settings_flags
@@ -47,7 +50,8 @@ def denoise(
         str | None, typer.Option("--preset", metavar="|".join(PRESETS), help="Settings to start from.")
     ] = None,
     recipe: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Take settings, seed, strength, device and threads from a recipe.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Take settings, seed, strength, device and threads from a recipe."),
     ] = None,
     device: Annotated[
         str | None, typer.Option(metavar="auto|cpu|cuda|cuda:N|mps", help="Where to compute; default auto.")
@@ -68,6 +72,7 @@ def denoise(
     ] = "",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs themselves.")] = False,
+    max_pixels: Annotated[int, typer.Option(metavar="N", min=1, help="Refuse larger pictures.")] = MAX_PIXELS,
     *,
     overrides: dict[str, Any],
 ) -> None:
@@ -84,6 +89,7 @@ def denoise(
         save=_parse_save(save),
         overwrite=overwrite or in_place,
         in_place=in_place,
+        max_pixels=max_pixels,
     )
     targets = find_targets(inputs, output, in_place=in_place)
     exit_code = 0
@@ -145,7 +151,7 @@ def _denoise_file(source: Path, target: Path, run: Run, *, threads: int | None) 
     from mashpix import files
     from mashpix.images import blend
 
-    image = files.read_image(source)
+    image = files.read_image(source, max_pixels=run.max_pixels)
     for note in image.notes:
         complain(note, name=str(source))
     files.check_output(source, target, overwrite=run.overwrite, in_place=run.in_place)
@@ -157,16 +163,17 @@ def _denoise_file(source: Path, target: Path, run: Run, *, threads: int | None) 
     input_sha256 = sha256(source.read_bytes())
     started = time.perf_counter()
     last = _denoise_pixels(source, image, run, threads=threads)
-    assert last.denoised is not None and last.spread is not None and last.report is not None
+    assert last.report is not None
+    spread = np.asarray(last.spread)
     denoised = blend(image.pixels, last.denoised, run.strength)
     for warning in files.write_image(target, replace(image, pixels=denoised), overwrite=run.overwrite):
         complain(warning, name=str(source))
-    recipe = _make_recipe(run, last.report, data_range=image.data_range, input_sha256=input_sha256, target=target)
+    recipe = _make_recipe(run, last.report, input_sha256=input_sha256, target=target)
     residual = image.pixels.astype("float32") - denoised.astype("float32")
     made: dict[str, Callable[[], bytes]] = {
         "recipe": recipe.to_json,
         "report": lambda: to_json(recipe.report),
-        "spread": lambda: files.encode_map(last.spread),
+        "spread": lambda: files.encode_map(spread),
         "residual": lambda: files.encode_map(residual),
     }
     for kind, path in beside.items():
@@ -185,7 +192,7 @@ def _denoise_pixels(source: Path, image: Any, run: Run, *, threads: int | None) 
     steps = denoise_steps(
         image.pixels,
         channel_axis=-1 if image.pixels.ndim == 3 else None,
-        data_range=_first(run.data_range, image.data_range),
+        data_range=run.data_range,
         settings=run.settings,
         seed=run.seed,
         device=run.device,
@@ -197,9 +204,7 @@ def _denoise_pixels(source: Path, image: Any, run: Run, *, threads: int | None) 
     return step
 
 
-def _make_recipe(
-    run: Run, report: Report, *, data_range: float | None, input_sha256: str, target: Path
-) -> Recipe:
+def _make_recipe(run: Run, report: Report, *, input_sha256: str, target: Path) -> Recipe:
     import torch
 
     return Recipe(
@@ -208,7 +213,7 @@ def _make_recipe(
         settings=run.settings,
         seed=run.seed,
         strength=run.strength,
-        data_range=_first(run.data_range, data_range),
+        data_range=run.data_range,
         device=report.device,
         threads=report.threads,
         input_sha256=input_sha256,

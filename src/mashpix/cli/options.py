@@ -4,13 +4,12 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import Field, fields, replace
-from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import typer
 
 from mashpix.errors import UsageError
-from mashpix.settings import PRESETS, Settings
+from mashpix.settings import Settings
 
 AUTO = "auto"
 """How the command line spells None: read it off the picture."""
@@ -35,11 +34,12 @@ def _flag(item: Field[Any]) -> inspect.Parameter:
     kind: Any = item.type
     if type(None) in get_args(kind) or get_origin(kind) is Literal:
         choices = [choice for choice in get_args(kind) if isinstance(choice, str)]
-        metavar, kind = "|".join(choices or [AUTO, "X"]), str
+        metavar: str | None = "|".join(choices or [AUTO, "X"])
+        kind = str
     else:
         metavar = None if kind is bool else "N" if kind is int else "X"
     option = typer.Option(
-        help=item.metadata["help"] + ".", metavar=metavar, rich_help_panel="Settings (default: those of the preset)"
+        help=item.metadata["help"].capitalize() + ".", metavar=metavar, rich_help_panel="Settings (default: those of the preset)"
     )
     option.default = None
     return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind | None)
@@ -48,7 +48,7 @@ def _flag(item: Field[Any]) -> inspect.Parameter:
 def build_settings(base: Settings, overrides: dict[str, Any]) -> Settings:
     """Settings with the flags that were used; "auto" stands for None where a number may be read off the picture."""
     kinds = {item.name: item.type for item in fields(Settings)}
-    values = {}
+    values: dict[str, Any] = {}
     for name, value in overrides.items():
         if type(None) in get_args(kinds[name]):
             values[name] = None if value == AUTO else _number(name, value)

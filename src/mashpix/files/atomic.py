@@ -1,0 +1,112 @@
+"""One way to write a file: whole or not at all, whatever ends the process."""
+
+import os
+import re
+import time
+from pathlib import Path
+from secrets import token_hex
+
+from mashpix.errors import FileError
+
+MARK = "mashpix-tmp"
+"""How the names of temporary files end: `.<start of the target's name>.<random>.mashpix-tmp`."""
+LONGEST_NAME = 255
+"""Bytes that common file systems allow in a name."""
+STALE_AFTER = 3600.0
+"""Seconds after which a temporary file beside a target is taken for one that a killed run left."""
+
+
+def check_output(source: Path | None, target: Path, *, overwrite: bool, in_place: bool = False) -> None:
+    """Refuse a target that cannot or must not be written, before any work is done.
+
+    Parameters
+    ----------
+    source : Path or None
+        The input; a target that is the same file, by name, hard or symbolic link, is refused unless `in_place`.
+    target : Path
+        Where the output will go.
+    overwrite : bool
+        Whether a file that is there may be replaced.
+    in_place : bool
+        Whether the input itself may be replaced.
+
+    Raises
+    ------
+    FileError
+        Saying why; nothing has been written.
+    """
+    try:
+        if target.is_dir():
+            raise FileError(f"the output is a folder ({str(target)!r}; name a file in it)")
+        if source is not None and target.exists() and target.samefile(source):
+            if not in_place:
+                raise FileError(f"the output is the input itself ({str(target)!r}; --in-place allows that)")
+        elif not overwrite and os.path.lexists(target):
+            raise FileError(f"the output exists ({str(target)!r}; --overwrite replaces it)")
+        temporary = _create_temporary(target.resolve())
+        os.close(temporary[0])
+        temporary[1].unlink()
+    except OSError as error:
+        raise FileError(f"cannot write there ({str(target)!r}; {error.strerror})") from None
+
+
+def atomic_write(path: Path, data: bytes, *, overwrite: bool = False) -> None:
+    """Write a file in one step, through a temporary file beside it.
+
+    Whatever ends the process, the target is absent, the old file or the new one. A symbolic link is followed; the
+    permissions of a file that is replaced are kept; the temporary file is removed on every error.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written, or exists and `overwrite` is False.
+    """
+    target = path.resolve()
+    try:
+        _remove_stale(target)
+        handle, temporary = _create_temporary(target)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                if overwrite and target.exists():
+                    os.fchmod(file.fileno(), target.stat().st_mode & 0o7777)
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if overwrite:
+                os.replace(temporary, target)
+            else:
+                os.link(temporary, target)  # fails if another run has made the target meanwhile
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(target.parent)
+    except FileExistsError:
+        raise FileError(f"the output exists ({str(path)!r}; --overwrite replaces it)") from None
+    except OSError as error:
+        raise FileError(f"cannot be written ({str(path)!r}; {error.strerror})") from None
+
+
+def _create_temporary(target: Path) -> tuple[int, Path]:
+    """Open a new file beside the target, with the permissions that any new file gets."""
+    ending = f".{token_hex(8)}.{MARK}"
+    start = os.fsencode(target.name)[: LONGEST_NAME - 1 - len(ending)]
+    temporary = target.with_name(f".{os.fsdecode(start)}{ending}")
+    return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666), temporary
+
+
+def _remove_stale(target: Path) -> None:
+    """Remove old temporary files of this target."""
+    pattern = re.compile(rf"\.{re.escape(target.name[:200])}.*\.[0-9a-f]{{16}}\.{MARK}", re.DOTALL)
+    for entry in os.scandir(target.parent):
+        if pattern.fullmatch(entry.name) and time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE_AFTER:
+            Path(entry.path).unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name durable, where the system lets a folder be synchronised."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,57 @@
+"""NPY files: the header is kept as it is, the array behind it is replaced; never a pickle."""
+
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mashpix.errors import FileError
+from mashpix.files.image_file import ImageFile
+
+MAGIC = b"\x93NUMPY"
+MOST_COLOURS = 4
+"""A third axis up to this long is taken for channels; a longer one may be a stack."""
+
+
+def read(data: bytes, *, max_pixels: int) -> ImageFile:
+    """Read (H, W), or (H, W, C) with up to four channels."""
+    file = BytesIO(data)
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    else:
+        shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
+    if dtype.kind not in "iuf":
+        raise FileError(f"holds no numbers that can be denoised ({dtype}; integers or floats needed)")
+    if len(shape) not in (2, 3) or (len(shape) == 3 and not 1 <= shape[2] <= MOST_COLOURS):
+        raise FileError(f"not a single picture (shape {shape}; (H, W), or (H, W, C) with C up to {MOST_COLOURS})")
+    count = int(np.prod(shape, dtype=object))
+    if count > max_pixels * MOST_COLOURS:
+        raise FileError(f"too large (shape {shape}; at most {max_pixels} pixels, --max-pixels allows more)")
+    if len(data) - file.tell() != count * dtype.itemsize:
+        raise FileError(f"truncated or damaged ({len(data) - file.tell()} bytes of {count * dtype.itemsize})")
+    flat = np.frombuffer(data, dtype, offset=file.tell())
+    array = flat.reshape(shape, order="F" if fortran else "C").astype(dtype.newbyteorder("="), order="C")
+    notes = (f"the last axis is taken for {shape[2]} channels",) if len(shape) == 3 else ()
+    return ImageFile(array, "npy", container=(data[: file.tell()], dtype, fortran), notes=notes)
+
+
+def why_not(image: ImageFile) -> str | None:
+    """Why this picture cannot be written as NPY, or None."""
+    return "NPY has no alpha channel" if image.alpha is not None else None
+
+
+def encode(image: ImageFile) -> tuple[bytes, list[str]]:
+    """The bytes of the file, and what could not be kept."""
+    if image.format == "npy" and image.container is not None:
+        header, dtype, fortran = image.container
+        return header + image.pixels.astype(dtype).tobytes("F" if fortran else "C"), []
+    return encode_array(image.pixels), []
+
+
+def encode_array(array: NDArray[Any]) -> bytes:
+    """A new NPY file."""
+    file = BytesIO()
+    np.lib.format.write_array(file, array, allow_pickle=False)
+    return file.getvalue()
