@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from mashpix import PRESETS
-from mashpix.correlation import choose_masking, choose_ratio, correlation_gap, noise_level
+from mashpix.correlation import choose_masking, choose_ratio, correlation_gap, neighbour_correlation, noise_level
 from mashpix.images import Picture
+from mashpix.noise import correlated_noise
 
 
 def choose(picture, *, settings):
@@ -46,7 +48,9 @@ def test_levels_are_in_units_of_the_picture_and_the_gap_is_not(picture, quick):
 def test_a_named_ratio_is_taken_without_training(picture, quick, ratio, shuffle):
     stages, masking = choose(picture, settings=replace(quick, masking_ratio=ratio))
     assert stages == []
-    assert masking == (ratio, shuffle, None, None)
+    assert masking[:2] == (ratio, shuffle)
+    assert masking.noise_levels is None
+    assert masking.gap is None
 
 
 @pytest.mark.parametrize(("shuffle", "expected"), [("always", True), ("never", False)])
@@ -57,8 +61,7 @@ def test_shuffling_can_be_asked_for_and_refused(picture, quick, shuffle, expecte
 
 
 def test_published_thresholds_are_in_grey_levels_of_any_range():
-    assert correlation_gap(10 / 255, 12 / 255, gap_unit="grey-levels") == pytest.approx(2)
-    assert correlation_gap(0.0, 0.5, gap_unit="relative") == 0
+    assert correlation_gap(10 / 255, 12 / 255) == correlation_gap(12 / 255, 10 / 255) == pytest.approx(2)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +69,11 @@ def test_published_thresholds_are_in_grey_levels_of_any_range():
 )
 def test_regimes_are_the_published_ones(preset, ratios, gaps):
     settings = PRESETS[preset]
-    chosen = [choose_ratio(gap, settings=settings) for gap in (0.0, gaps[0], gaps[0] + 0.01, gaps[1], gaps[1] + 0.01)]
+    thresholds = settings.low_gap, settings.high_gap
+    chosen = [
+        choose_ratio(gap, thresholds, settings=settings)
+        for gap in (0.0, gaps[0], gaps[0] + 0.01, gaps[1], gaps[1] + 0.01)
+    ]
     low, medium, high = ratios
     assert chosen == [(low, False), (low, False), (medium, False), (medium, False), (high, True)]
 
@@ -80,3 +87,39 @@ def test_noise_level_leaves_holes_out(generator):
         }
         assert len(levels) == 1
         assert levels.pop() == pytest.approx(expected, rel=0.02)
+
+
+def test_the_correlation_chooses_without_training(picture, quick):
+    stages, masking = choose(picture, settings=replace(quick, masking_ratio=None, choose_by="correlation"))
+    assert stages == []
+    assert masking.masking_ratio == 0.1  # the picture is white noise
+    assert masking.gap is None
+
+
+def scene_with_noise(beta, *, side=192):
+    """Shapes with edges and texture, of which a good part is flat, in noise of Eq. 2."""
+    rows, columns = np.mgrid[0:side, 0:side] / side
+    scene = 0.3 + 0.3 * (rows + columns > 1) + 0.2 * (columns > 0.7) * np.sin(200 * rows * columns)
+    noise = correlated_noise((side, side, 2), sigma=0.1, beta=beta, rng=np.random.default_rng(1))
+    pixels = torch.from_numpy((scene + noise.transpose(2, 0, 1)).astype(np.float32))[None]
+    return Picture(pixels, torch.ones_like(pixels, dtype=torch.bool), torch.ones(2))
+
+
+@pytest.mark.parametrize(("beta", "expected"), [(0, 0.0), (0.5, 0.28), (1, 0.56)])
+def test_the_correlation_of_neighbours_is_measured_through_structure(beta, expected):
+    assert neighbour_correlation(scene_with_noise(beta)) == pytest.approx(expected, abs=0.05)
+
+
+def test_the_measured_correlation_does_not_depend_on_the_scale_or_on_holes():
+    picture = scene_with_noise(1)
+    reference = neighbour_correlation(picture)
+    assert neighbour_correlation(replace(picture, pixels=3 * picture.pixels - 1)) == pytest.approx(reference, abs=1e-4)
+    valid = picture.valid.clone()
+    valid[..., :40, :] = False
+    holed = replace(picture, pixels=picture.pixels.masked_fill(~valid, 1e6), valid=valid)
+    assert neighbour_correlation(holed) == pytest.approx(reference, abs=0.05)
+
+
+def test_without_a_usable_block_there_is_no_correlation(generator):
+    for pixels in (torch.rand((1, 1, 12, 100), generator=generator), torch.zeros(1, 1, 64, 64)):
+        assert neighbour_correlation(Picture(pixels, torch.ones_like(pixels, dtype=torch.bool), torch.ones(1))) is None

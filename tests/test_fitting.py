@@ -8,7 +8,7 @@ import torch
 
 from mashpix import fitting
 from mashpix.errors import MashpixError
-from mashpix.fitting import Fit, fit, schedule
+from mashpix.fitting import Fit, fit
 from mashpix.images import Picture
 
 
@@ -93,11 +93,16 @@ def test_windows_are_drawn_from_a_large_picture(quick, generator):
     assert torch.isfinite(weights(run(picture, settings=settings)[1])).all()
 
 
-def test_the_schedule_rises_then_falls_to_zero():
-    rates = [schedule(index, steps=100, warmup_steps=10) for index in range(101)]
-    assert rates.index(max(rates)) == 10
-    assert rates[100] == pytest.approx(0)
-    assert all(later <= earlier for earlier, later in pairwise(rates[10:]))
+def test_the_learning_rate_is_annealed_to_zero(quick, generator, monkeypatch):
+    rates, real = [], fitting._update
+    monkeypatch.setattr(
+        fitting, "_update", lambda *a, **o: (rates.append(a[1].param_groups[0]["lr"]), real(*a, **o))[1]
+    )
+    run(a_picture(generator), settings=replace(quick, steps=40))
+    assert rates[0] == quick.learning_rate
+    assert all(later < earlier for earlier, later in pairwise(rates))
+    assert rates[20] == pytest.approx(quick.learning_rate / 2)
+    assert rates[-1] < 0.01 * quick.learning_rate
 
 
 def test_a_fit_that_diverges_is_restarted_once_then_refused(quick, generator, monkeypatch):

@@ -7,21 +7,21 @@ from mashpix.network import make_network
 
 
 def test_it_has_the_published_number_of_parameters(generator):
-    network = make_network(3, 3, channels=48, depth=5, generator=generator)
+    network = make_network(3, channels=48, depth=5, generator=generator)
     assert sum(weights.numel() for weights in network.parameters()) == 991_203
 
 
-@pytest.mark.parametrize(("channels_in", "channels_out"), [(1, 1), (2, 1), (3, 3), (8, 4)])
+@pytest.mark.parametrize("picture_channels", [1, 2, 3, 8])
 @pytest.mark.parametrize("depth", [1, 2, 3, 5])
-def test_any_channels_and_depth_keep_the_size(channels_in, channels_out, depth, generator):
-    network = make_network(channels_in, channels_out, channels=6, depth=depth, generator=generator)
-    pixels = torch.rand(1, channels_in, 32, 3 * 2**depth)
-    assert network(pixels).shape == (1, channels_out, 32, 3 * 2**depth)
+def test_any_channels_and_depth_keep_the_size(picture_channels, depth, generator):
+    network = make_network(picture_channels, channels=6, depth=depth, generator=generator)
+    pixels = torch.rand(1, picture_channels, 32, 3 * 2**depth)
+    assert network(pixels).shape == (1, picture_channels, 32, 3 * 2**depth)
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_nothing_beyond_the_context_reaches_a_pixel(depth, generator):
-    network = make_network(1, 1, channels=4, depth=depth, generator=generator)
+    network = make_network(1, channels=4, depth=depth, generator=generator)
     side = 4 * network.context
     pixels = torch.rand((1, 1, network.multiple, side), generator=generator).requires_grad_()
     for place in range(side // 2, side // 2 + network.multiple):
@@ -33,12 +33,10 @@ def test_nothing_beyond_the_context_reaches_a_pixel(depth, generator):
 
 def test_the_global_random_state_is_left_alone(generator):
     before = torch.get_rng_state()
-    make_network(1, 1, channels=4, depth=1, generator=generator)
+    make_network(1, channels=4, depth=1, generator=generator)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_the_same_generator_gives_the_same_weights():
-    first, second = (
-        make_network(1, 1, channels=4, depth=1, generator=torch.Generator().manual_seed(5)) for _ in range(2)
-    )
+    first, second = (make_network(1, channels=4, depth=1, generator=torch.Generator().manual_seed(5)) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))

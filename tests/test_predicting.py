@@ -37,7 +37,7 @@ def test_kept_regions_cover_every_pixel_once(height, width, tile_size, context):
 def test_tiled_equals_untiled_for_the_same_masks(tile_size, depth, quick):
     generator = torch.Generator().manual_seed(3)
     picture = a_picture(generator)
-    network = make_network(2, 2, channels=6, depth=depth, generator=generator)
+    network = make_network(2, channels=6, depth=depth, generator=generator)
     results = []
     for size in (512, tile_size):
         settings = replace(quick, tile_size=size, masks=3)
@@ -49,7 +49,7 @@ def test_tiled_equals_untiled_for_the_same_masks(tile_size, depth, quick):
 
 def test_mean_and_spread_are_those_of_the_single_predictions(quick, generator):
     picture = a_picture(generator, height=32, width=32)
-    network = make_network(2, 2, channels=6, depth=2, generator=generator)
+    network = make_network(2, channels=6, depth=2, generator=generator)
     drawing = torch.Generator().manual_seed(1)
     prediction = drain(predict(network, picture, 0.5, masks=5, settings=quick, generator=drawing))
     drawing = torch.Generator().manual_seed(1)
@@ -66,7 +66,7 @@ def test_mean_and_spread_are_those_of_the_single_predictions(quick, generator):
 
 def test_holes_cannot_change_the_prediction(quick, generator):
     picture = a_picture(generator, height=32, width=32)
-    network = make_network(2, 2, channels=6, depth=2, generator=generator)
+    network = make_network(2, channels=6, depth=2, generator=generator)
     valid = picture.valid.clone()
     valid[..., 10:12, 10:12] = False
     results = []
@@ -78,7 +78,7 @@ def test_holes_cannot_change_the_prediction(quick, generator):
 
 
 def test_gradients_stay_on_for_the_caller_between_two_tiles(quick, generator):
-    network = make_network(2, 2, channels=6, depth=2, generator=generator)
+    network = make_network(2, channels=6, depth=2, generator=generator)
     steps = predict(network, a_picture(generator), 0.5, settings=quick, generator=generator)
     next(steps)
     assert torch.is_grad_enabled()

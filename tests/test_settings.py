@@ -13,7 +13,7 @@ from mashpix.recipe import Recipe, read_recipe
     [
         ("masking_ratio", 1.5), ("masking_ratio", -0.1), ("masking_ratio", "auto"), ("masking_ratio", float("nan")),
         ("steps", 0), ("steps", 2.5), ("steps", None), ("steps", True), ("loss", "huber"), ("loss", 1),
-        ("mask_input", 1), ("block_size", 1), ("depth", 9), ("learning_rate", "fast"), ("masks", 0),
+        ("redraw_shuffle", 1), ("block_size", 1), ("depth", 9), ("learning_rate", "fast"), ("masks", 0),
     ],
 )  # fmt: skip
 def test_values_outside_their_limits_are_refused(field, value):
@@ -48,8 +48,8 @@ PUBLISHED = {  # the table "Paper against released scripts"; N1 and lambda of th
 }  # fmt: skip
 BOTH = {
     "low_probe_ratio": 0.2, "high_probe_ratio": 0.8, "learning_rate": 4e-4, "block_size": 4, "channels": 48,
-    "depth": 5, "mask_channels": "each", "masks": 10, "gap_unit": "grey-levels", "scale": "data-range",
-    "masking_ratio": None, "shuffle": "auto", "redraw_shuffle": False, "mask_input": False, "predict_ratio": None,
+    "depth": 5, "mask_channels": "each", "masks": 10, "choose_by": "gap", "scale": "data-range",
+    "masking_ratio": None, "shuffle": "auto", "redraw_shuffle": False,
 }  # fmt: skip
 
 

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Generator
-from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from mashpix.errors import MashpixError
 from mashpix.images import Picture
 from mashpix.masking import draw_hidden, hidden_loss, hide
-from mashpix.network import UNet, make_network
+from mashpix.network import UNet, make_network, repeatable
 from mashpix.predicting import drain, predict
 from mashpix.report import Step
 from mashpix.settings import Settings
@@ -75,19 +75,19 @@ def fit(
     MashpixError
         If it diverges again.
     """
+    attempt = partial(
+        _fit,
+        picture,
+        masking_ratio,
+        shuffle=shuffle,
+        steps=steps,
+        stage=stage,
+        generator=generator,
+        preview_every=preview_every,
+    )
     for learning_rate in (settings.learning_rate, settings.learning_rate * RESTART_FACTOR):
-        attempt = _fit(
-            picture,
-            masking_ratio,
-            shuffle=shuffle,
-            steps=steps,
-            stage=stage,
-            settings=replace(settings, learning_rate=learning_rate),
-            generator=generator,
-            preview_every=preview_every,
-        )
         try:
-            return (yield from attempt)
+            return (yield from attempt(settings=replace(settings, learning_rate=learning_rate)))
         except Diverged:
             continue
     raise MashpixError(f"the fit diverged twice (learning rate {settings.learning_rate:g}; choose a lower one)")
@@ -104,14 +104,15 @@ def _fit(
     generator: torch.Generator,
     preview_every: int,
 ) -> Generator[Step, None, Fit]:
-    network = new_network(picture, settings=settings, generator=generator)
-    average = deepcopy(network).requires_grad_(False) if settings.average_decay else network
+    channels = picture.pixels.shape[1]
+    network = make_network(channels, channels=settings.channels, depth=settings.depth, generator=generator)
     optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
+    annealing = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     target, shuffled_fraction = picture.pixels, 0.0
     for index in range(steps):
         if shuffle and index == settings.shuffle_start:
             intermediate = yield from predict(
-                average,
+                network,
                 picture,
                 masking_ratio,
                 stage=f"{stage}: flat regions",
@@ -121,39 +122,17 @@ def _fit(
             flat = flat_regions(intermediate.mean, picture.valid, flat_threshold=settings.flat_threshold)
             target = shuffle_tiles(picture.pixels, flat, block_size=settings.block_size, generator=generator)
             shuffled_fraction = float((target != picture.pixels).any(dim=1).float().mean())
-        for group in optimiser.param_groups:
-            group["lr"] = settings.learning_rate * schedule(index, steps=steps, warmup_steps=settings.warmup_steps)
         loss = _update(network, optimiser, picture, target, masking_ratio, settings=settings, generator=generator)
         if index % CHECK_EVERY == 0 and not math.isfinite(loss):
             raise Diverged
-        if settings.average_decay:
-            _average_weights(average, network, min(settings.average_decay, (1 + index) / (10 + index)))
+        annealing.step()
         preview = None
         if preview_every and (index + 1) % preview_every == 0:
-            preview = _preview(average, picture, masking_ratio, settings=settings, seed=index)
+            preview = _preview(network, picture, masking_ratio, settings=settings, seed=index)
         yield Step(stage, index + 1, steps, loss=loss, denoised=preview)
     if not math.isfinite(loss):
         raise Diverged
-    return Fit(average, shuffled_fraction)
-
-
-def new_network(picture: Picture, *, settings: Settings, generator: torch.Generator) -> UNet:
-    """A fresh network with the channels of the picture."""
-    channels = picture.pixels.shape[1]
-    inputs = 2 * channels if settings.mask_input else channels
-    return make_network(inputs, channels, channels=settings.channels, depth=settings.depth, generator=generator)
-
-
-def schedule(index: int, *, steps: int, warmup_steps: int) -> float:
-    """Share of the learning rate at an update: a linear rise, then a half cosine down to 0.
-
-    Examples
-    --------
-    >>> [round(schedule(index, steps=4, warmup_steps=0), 2) for index in range(4)]
-    [1.0, 0.85, 0.5, 0.15]
-    """
-    rise = min((index + 1) / (warmup_steps + 1), 1.0)
-    return rise * 0.5 * (1 + math.cos(math.pi * index / steps))
+    return Fit(network, shuffled_fraction)
 
 
 def _update(
@@ -166,17 +145,18 @@ def _update(
     settings: Settings,
     generator: torch.Generator,
 ) -> Tensor:
-    """One update on the whole picture, or on a random window of a large one; returns the loss."""
+    """One update (Eq. 4 and 6) on the whole picture, or on a random window of a large one; returns the loss."""
     rows, columns = (
         _draw_span(side, settings.window_size, network.multiple, generator) for side in picture.pixels.shape[2:]
     )
     window = (slice(None), slice(None), rows, columns)
     pixels, valid = picture.pixels[window], picture.valid[window]
     hidden = draw_hidden(pixels.shape, masking_ratio, mask_channels=settings.mask_channels, generator=generator)
-    prediction = network(hide(pixels, hidden | ~valid, mask_input=settings.mask_input))
-    loss = hidden_loss(prediction, target[window], hidden & valid, loss=settings.loss)
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    with repeatable():
+        prediction = network(hide(pixels, hidden | ~valid))
+        loss = hidden_loss(prediction, target[window], hidden & valid, loss=settings.loss)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
     return loss.detach()
 
@@ -190,21 +170,9 @@ def _draw_span(side: int, window_size: int, multiple: int, generator: torch.Gene
     return slice(start, start + size)
 
 
-@torch.no_grad()
-def _average_weights(average: UNet, network: UNet, decay: float) -> None:
-    for mean, weight in zip(average.parameters(), network.parameters(), strict=True):
-        mean.lerp_(weight, 1 - decay)
-
-
 def _preview(network: UNet, picture: Picture, masking_ratio: float, *, settings: Settings, seed: int) -> Tensor:
     """A quick look that leaves the randomness of the fit alone."""
     generator = torch.Generator(picture.pixels.device).manual_seed(seed)
-    looking = predict(
-        network,
-        picture,
-        masking_ratio,
-        masks=PREVIEW_MASKS,
-        settings=settings,
-        generator=generator,
-    )
-    return drain(looking).mean
+    return drain(
+        predict(network, picture, masking_ratio, masks=PREVIEW_MASKS, settings=settings, generator=generator)
+    ).mean

@@ -43,8 +43,8 @@ def draw_hidden(
     return hidden.expand(batch, channels, height, width)
 
 
-def hide(pixels: Tensor, hidden: Tensor, *, mask_input: bool = False) -> Tensor:
-    """What the network sees: m . y, with 0 at hidden pixels and, if asked for, the mask as further channels.
+def hide(pixels: Tensor, hidden: Tensor) -> Tensor:
+    """What the network sees: m . y, with 0 at hidden pixels.
 
     Examples
     --------
@@ -52,8 +52,7 @@ def hide(pixels: Tensor, hidden: Tensor, *, mask_input: bool = False) -> Tensor:
     >>> hide(pixels, torch.tensor([[[[False, True, False]]]]))
     tensor([[[[0.2000, 0.0000, 0.6000]]]])
     """
-    visible = pixels.masked_fill(hidden, 0.0)
-    return torch.cat([visible, (~hidden).to(pixels.dtype)], dim=1) if mask_input else visible
+    return pixels.masked_fill(hidden, 0.0)
 
 
 def hidden_loss(prediction: Tensor, target: Tensor, counted: Tensor, *, loss: str) -> Tensor:

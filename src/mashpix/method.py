@@ -65,7 +65,7 @@ def mash(
     prediction = yield from predict(  # Eq. 11
         fitted.network,
         picture,
-        masking.masking_ratio if settings.predict_ratio is None else settings.predict_ratio,
+        masking.masking_ratio,
         settings=settings,
         generator=generator,
     )
@@ -210,7 +210,7 @@ def _run(
         low_noise_level=low,
         high_noise_level=high,
         noise_level_gap=result.masking.gap,
-        gap_unit=settings.gap_unit if low is not None else None,
+        neighbour_correlation=result.masking.correlation,
         masking_ratio=result.masking.masking_ratio,
         shuffled_fraction=result.shuffled_fraction,
         mean_spread=float(np.nanmean(spread)),
@@ -225,7 +225,7 @@ def _plan(picture: Picture, settings: Settings) -> dict[str, float]:
     pixels = picture.pixels.shape[2] * picture.pixels.shape[3]
     prediction = max(pixels / settings.window_size**2, 1) / 3  # without the way back
     plan = {"fit": float(settings.steps), "predict": settings.masks * prediction}
-    if settings.masking_ratio is None:
+    if settings.masking_ratio is None and settings.choose_by == "gap":
         probes = {f"probe {settings.low_probe_ratio:g}", f"probe {settings.high_probe_ratio:g}"}
         plan = dict.fromkeys(sorted(probes), float(settings.probe_steps)) | plan
     return plan

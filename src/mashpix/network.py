@@ -1,5 +1,7 @@
 """The U-Net of Noise2Noise (Lehtinen et al., ICML 2018), the network that MASH fits to one picture."""
 
+from contextlib import AbstractContextManager
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,28 +22,28 @@ class UNet(nn.Module):
 
     Parameters
     ----------
-    inputs, outputs : int
-        Channels of what it sees and of what it predicts.
+    picture_channels : int
+        Channels of the picture that it sees and predicts.
     channels : int
         Features of the encoder.
     depth : int
         Number of poolings; both sides of the input must be divisible by `multiple`, which is 2**depth.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, channels: int, depth: int) -> None:
+    def __init__(self, picture_channels: int, *, channels: int, depth: int) -> None:
         super().__init__()
         wide, top, last = 2 * channels, 4 * channels // 3, 2 * channels // 3
         self.multiple: int = 2**depth
-        self.first = convolution(inputs, channels)
+        self.first = convolution(picture_channels, channels)
         self.down = nn.ModuleList(convolution(channels, channels) for _ in range(depth))
         self.bottom = convolution(channels, channels)
         self.up = nn.ModuleList(
             nn.ModuleList([convolution(channels + (channels if level == 0 else wide), wide), convolution(wide, wide)])
             for level in range(depth - 1)
         )
-        self.join = convolution((wide if depth > 1 else channels) + inputs, top)
+        self.join = convolution((wide if depth > 1 else channels) + picture_channels, top)
         self.narrow = convolution(top, last)
-        self.last = convolution(last, outputs)
+        self.last = convolution(last, picture_channels)
 
     @property
     def context(self) -> int:
@@ -51,7 +53,7 @@ class UNet(nn.Module):
         return -(-(convolutions + poolings) // self.multiple) * self.multiple
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Predict (B, outputs, H, W) from (B, inputs, H, W)."""
+        """Predict (B, C, H, W) from (B, C, H, W)."""
         skips = [pixels]
         features = F.leaky_relu(self.first(pixels), SLOPE)
         for layer in self.down:
@@ -69,10 +71,16 @@ class UNet(nn.Module):
         return out
 
 
-def make_network(inputs: int, outputs: int, *, channels: int, depth: int, generator: torch.Generator) -> UNet:
+def make_network(picture_channels: int, *, channels: int, depth: int, generator: torch.Generator) -> UNet:
     """A freshly initialised `UNet` on the generator's device; the global random state is left as it was."""
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = UNet(inputs, outputs, channels=channels, depth=depth)
+        network = UNet(picture_channels, channels=channels, depth=depth)
     return network.to(generator.device)
+
+
+def repeatable() -> AbstractContextManager[None]:
+    """Within it, CUDA's convolutions give the same bytes every time; the global flags come back afterwards."""
+    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
+    return flags

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mashpix.images import Picture
 from mashpix.masking import draw_hidden, hide
-from mashpix.network import UNet
+from mashpix.network import UNet, repeatable
 from mashpix.report import Step
 from mashpix.settings import Settings
 from mashpix.tiling import Tile, tile_count, tiles
@@ -54,7 +54,7 @@ def predict(
             generator=generator,
         )
         for tile in tiles(height, width, tile_size=tile_size, context=network.context):
-            _predict_tile(network, picture, hidden, tile, mask, mean, squares, mask_input=settings.mask_input)
+            _predict_tile(network, picture, hidden, tile, mask, mean, squares)
             index += 1
             yield Step(stage, index, count)
     return Prediction(mean, (squares / masks).sqrt())
@@ -69,18 +69,13 @@ def _predict_tile(
     mask: int,
     mean: Tensor,
     squares: Tensor,
-    *,
-    mask_input: bool,
 ) -> None:
     """Add one tile's prediction to the running mean and sum of squared deviations (Welford)."""
     top, bottom, left, right = tile.read
     region = slice(top, bottom), slice(left, right)
-    seen = hide(
-        picture.pixels[:, :, *region],
-        hidden[:, :, *region] | ~picture.valid[:, :, *region],
-        mask_input=mask_input,
-    )
-    predicted = network(seen)
+    unseen = hidden[:, :, *region] | ~picture.valid[:, :, *region]
+    with repeatable():
+        predicted = network(hide(picture.pixels[:, :, *region], unseen))
     keep_top, keep_bottom, keep_left, keep_right = tile.keep
     predicted = predicted[:, :, keep_top - top : keep_bottom - top, keep_left - left : keep_right - left]
     kept = (slice(None), slice(None), slice(keep_top, keep_bottom), slice(keep_left, keep_right))

@@ -15,7 +15,8 @@ class Report:
     hole_fraction : fraction of NaN and infinite values, left as they were
     constant : True if there was nothing to denoise and the picture was returned unchanged
     low_noise_level, high_noise_level : noise level seen by the probes (Eq. 8); None without probes
-    noise_level_gap : correlation gap (Eq. 9), in `gap_unit`; None without probes
+    noise_level_gap : correlation gap (Eq. 9), grey levels; None without probes
+    neighbour_correlation : correlation of neighbouring pixels in flat blocks; None where there are none
     masking_ratio : fraction hidden in the fit (Eq. 10)
     shuffled_fraction : fraction of the pixels that local pixel shuffling moved
     mean_spread : mean over the picture of the standard deviation over the masks
@@ -32,7 +33,7 @@ class Report:
     low_noise_level: float | None = None
     high_noise_level: float | None = None
     noise_level_gap: float | None = None
-    gap_unit: str | None = None
+    neighbour_correlation: float | None = None
     masking_ratio: float | None = None
     shuffled_fraction: float = 0.0
     mean_spread: float | None = None

@@ -36,10 +36,12 @@ class Settings:
         None, "fraction of pixels hidden; 'auto' reads it off the picture", low=0.0, high=1.0
     )
     mask_channels: Literal["each", "shared"] = number("each", "one mask for each channel, or one shared by all")
-    mask_input: bool = number(False, "whether the network is also told which pixels are hidden")
     loss: Literal["squared", "absolute"] = number("absolute", "error counted on hidden pixels")
 
     # Choice of the masking ratio, Eq. 8 to 10
+    choose_by: Literal["gap", "correlation"] = number(
+        "gap", "what the ratio is read off: the gap of two probes, or the correlation of neighbours in flat blocks"
+    )
     low_ratio: float = number(0.1, "ratio chosen in the low regime", low=0.0, high=1.0)
     medium_ratio: float = number(0.5, "ratio chosen in the medium regime", low=0.0, high=1.0)
     high_ratio: float = number(0.9, "ratio chosen in the high regime", low=0.0, high=1.0)
@@ -49,11 +51,10 @@ class Settings:
     noise_estimate: Literal["one-pass", "mean"] = number(
         "mean", "noise level from one masked pass (RMS) or from the mean prediction (standard deviation)"
     )
-    gap_unit: Literal["grey-levels", "relative"] = number(
-        "grey-levels", "unit of the gap: 8-bit grey levels, or relative to the low probe's noise level"
-    )
-    low_gap: float = number(1.0, "gaps up to this choose the low regime, in gap units", low=0.0)
-    high_gap: float = number(2.0, "gaps above this choose the high regime, in gap units", low=0.0)
+    low_gap: float = number(1.0, "gaps up to this choose the low regime, grey levels", low=0.0)
+    high_gap: float = number(2.0, "gaps above this choose the high regime, grey levels", low=0.0)
+    low_correlation: float = number(0.2, "correlations up to this choose the low regime", low=0.0, high=1.0)
+    high_correlation: float = number(0.35, "correlations above this choose the high regime", low=0.0, high=1.0)
 
     # Local pixel shuffling, Eq. 5 to 7
     shuffle: Literal["auto", "always", "never"] = number("auto", "shuffle flat regions; auto: high regime only")
@@ -69,17 +70,10 @@ class Settings:
     depth: int = number(5, "poolings of the U-Net", low=1, high=8)
     steps: int = number(800, "network updates of the final fit (N)", low=1)
     learning_rate: float = number(4e-4, "Adam's first learning rate, annealed to 0 by a cosine", low=0.0)
-    warmup_steps: int = number(0, "updates in which the learning rate rises to its first value", low=0)
-    average_decay: float = number(
-        0.0, "decay of the running mean of the weights that predicts; 0: the last weights", low=0.0, high=1.0
-    )
     window_size: int = number(512, "pictures with a larger side are fitted on random windows, pixels", low=32)
 
     # Prediction, Eq. 11
     masks: int = number(10, "random masks whose predictions are averaged (K)", low=1)
-    predict_ratio: float | None = number(
-        None, "fraction hidden when predicting; 'auto': as in the fit", low=0.0, high=1.0
-    )
     tile_size: int = number(512, "side of the tiles that large pictures are predicted by, pixels", low=32)
 
     def __post_init__(self) -> None:
@@ -123,9 +117,23 @@ PAPER = replace(
     loss="squared",
 )
 
+DEFAULT = replace(  # [ours]
+    SCRIPTS,
+    scale="percentiles",
+    choose_by="correlation",
+    low_ratio=0.2,
+    loss="squared",
+    shuffle="never",
+    channels=24,
+    depth=3,
+    steps=600,
+    learning_rate=2e-3,
+    window_size=256,
+)
+
 PRESETS = MappingProxyType(
     {
-        "default": SCRIPTS,
+        "default": DEFAULT,
         "scripts": SCRIPTS,
         "scripts-fmdd": replace(SCRIPTS, steps=700, probe_steps=700, shuffle_start=100, flat_threshold=0.1),
         "paper": PAPER,

@@ -96,7 +96,7 @@ def denoise(
     for source, target in zip(inputs, targets, strict=True):
         try:
             _denoise_file(source, target, run, threads=_first(threads, known and known.threads))
-        except DeviceError:
+        except (DeviceError, UsageError):
             raise
         except MashpixError as error:
             complain(str(error), name=str(source))
@@ -229,8 +229,9 @@ def summary(report: Report) -> str:
         return "constant, left as it is"
     found = f"masking ratio {report.masking_ratio:g}"
     if report.noise_level_gap is not None:
-        unit = "grey levels" if report.gap_unit == "grey-levels" else "of the noise level"
-        found += f" (gap {report.noise_level_gap:.2g} {unit})"
+        found += f", gap {report.noise_level_gap:.2f} grey levels"
+    if report.neighbour_correlation is not None:
+        found += f", neighbours correlated {report.neighbour_correlation:.2f}"
     if report.shuffled_fraction:
         found += f", {report.shuffled_fraction:.0%} shuffled"
     return found

@@ -39,7 +39,9 @@ def _flag(item: Field[Any]) -> inspect.Parameter:
     else:
         metavar = None if kind is bool else "N" if kind is int else "X"
     option = typer.Option(
-        help=item.metadata["help"].capitalize() + ".", metavar=metavar, rich_help_panel="Settings (default: those of the preset)"
+        help=item.metadata["help"].capitalize() + ".",
+        metavar=metavar,
+        rich_help_panel="Settings (default: those of the preset)",
     )
     option.default = None
     return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind | None)

@@ -50,8 +50,10 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
         _check_single(file, page, len(full))
         _check_page(page, len(data), max_pixels=max_pixels)
         array = page.asarray()
-        container = _container(file, page, data)
+        container = None if is_palette(page) else _container(file, page, data)
     notes = (f"holds {len(pages)} sizes of the picture: the full one is denoised",) if len(pages) > 1 else ()
+    if is_palette(page):
+        array, notes = _expand_palette(array, page.colormap), (*notes, "the palette is expanded to colours")
     array = np.moveaxis(array, 0, -1) if page.axes == "SYX" else array
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     has_alpha = array.ndim == 3 and bool(page.extrasamples) and page.extrasamples[-1] in ALPHA_KINDS
@@ -85,8 +87,6 @@ def _check_page(page: Any, file_size: int, *, max_pixels: int) -> None:
     if page.dtype.kind not in "iuf":
         raise FileError(f"holds no numbers that can be denoised ({page.dtype}; integers or floats needed)")
     photometric = page.photometric.name
-    if photometric == "PALETTE" and not _is_grey_ramp(page.colormap):
-        raise FileError("a palette of colours (convert it to RGB first)")
     if photometric not in ("MINISBLACK", "MINISWHITE", "RGB", "PALETTE", "YCBCR"):
         raise FileError(f"neither grey nor RGB (photometric {photometric}; convert it first)")
     if page.axes not in ("YX", "YXS", "SYX"):
@@ -101,10 +101,17 @@ def _check_page(page: Any, file_size: int, *, max_pixels: int) -> None:
         raise FileError(f"truncated or damaged TIFF ({sum(page.databytecounts)} of {page.nbytes} bytes of pixels)")
 
 
-def _is_grey_ramp(colormap: NDArray[Any]) -> bool:
-    """Whether a palette shows each index as its own grey level, as some instruments write it."""
-    ramp = np.linspace(0, 65535, colormap.shape[1])
-    return bool(np.abs(colormap - ramp).max() <= 257)
+def is_palette(page: Any) -> bool:
+    """Whether pixels are indices into a palette, and not grey levels with a grey ramp beside them."""
+    if page.photometric.name != "PALETTE":
+        return False
+    ramp = np.linspace(0, 65535, page.colormap.shape[1])
+    return bool(np.abs(page.colormap - ramp).max() > 257)
+
+
+def _expand_palette(indices: NDArray[Any], colormap: Any) -> NDArray[np.uint8]:
+    """Indices (H, W) to RGB (H, W, 3), 8 bits of the palette's 16."""
+    return np.asarray(np.moveaxis(colormap >> 8, 0, -1).astype(np.uint8)[indices])
 
 
 def _container(file: Any, page: Any, data: bytes) -> Container:
@@ -133,7 +140,7 @@ def _container(file: Any, page: Any, data: bytes) -> Container:
 
 def why_not(image: ImageFile) -> str | None:
     """Why this picture cannot be written as TIFF, or None."""
-    if image.format != "tiff":
+    if image.format != "tiff" or image.container is None:
         return None
     if image.container.compression not in LOSSLESS:
         return f"TIFF with {image.container.compression} compression is not written again (choose another format)"
@@ -143,7 +150,7 @@ def why_not(image: ImageFile) -> str | None:
 def encode(image: ImageFile) -> tuple[bytes, list[str]]:
     """The bytes of the file, and what could not be kept."""
     array = join_alpha(image)
-    if image.format != "tiff":
+    if image.format != "tiff" or image.container is None:
         kinds = {"photometric": "rgb" if image.colours == 3 else "minisblack", "metadata": None}
         extra = {"extrasamples": ["unassalpha"]} if image.alpha is not None else {}
         return encode_array(array, compression="adobe_deflate", **kinds, **extra), []

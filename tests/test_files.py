@@ -1,0 +1,285 @@
+"""Laws of files: pixels come back, all else stays bit for bit, checked with an independent reader."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
+
+from mashpix import FileError
+from mashpix.files import ImageFile, check_writable, encode_map, read_image, write_image
+
+ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def picture(dtype, channels, *, height=23, width=37, seed=0):
+    shape = (height, width) if channels == 1 else (height, width, channels)
+    values = np.random.default_rng(seed).random(shape)
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        return (values * 100 - 20).astype(kind)
+    limits = np.iinfo(kind)
+    return (limits.min + values * (float(limits.max) - limits.min)).astype(kind)
+
+
+def in_memory(path):
+    """For readers that are lazy in closing files."""
+    return io.BytesIO(path.read_bytes())
+
+
+def changed(image):
+    """The same file with other pixels, as denoising makes them."""
+    return ImageFile(image.pixels[::-1].copy(), image.format, image.alpha, image.container)
+
+
+def round_trip(path):
+    """Read, change, write beside it, read again; both pictures and the new path."""
+    before = read_image(path)
+    target = path.with_name(f"{path.stem}_out{path.suffix}")
+    assert write_image(target, changed(before)) == []
+    after = read_image(target)
+    assert after.pixels.dtype == before.pixels.dtype
+    np.testing.assert_array_equal(after.alpha, before.alpha) if before.alpha is not None else None
+    return before, after, target
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_png_keeps_depth_and_alpha(dtype, channels, tmp_path):
+    import imagecodecs
+
+    array = picture(dtype, channels)
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(array))
+    before, after, target = round_trip(tmp_path / "a.png")
+    assert (before.alpha is not None) == (channels in (2, 4))
+    np.testing.assert_array_equal(after.pixels, before.pixels[::-1])
+    bits, colour_type = struct.unpack(">BB", target.read_bytes()[24:26])
+    assert bits == 8 * np.dtype(dtype).itemsize
+    assert colour_type == {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    if dtype == "uint8" or channels == 1:  # what Pillow can read without loss
+        expected = np.flipud(array) if channels in (1, 3) else np.dstack([array[::-1, :, :-1], array[..., -1]])
+        np.testing.assert_array_equal(np.asarray(Image.open(in_memory(target))), expected)
+
+
+def test_png_keeps_profile_resolution_exif_and_text(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Title", "cells")
+    info.add_itxt("XML:com.adobe.xmp", "<x/>")
+    Image.fromarray(picture("uint8", 3)).save(
+        tmp_path / "a.png", icc_profile=ICC, dpi=(300, 300), exif=exif, pnginfo=info
+    )
+    _, _, target = round_trip(tmp_path / "a.png")
+    old, new = Image.open(in_memory(tmp_path / "a.png")), Image.open(in_memory(target))
+    new.load()
+    assert new.info["icc_profile"] == ICC
+    assert new.info["dpi"] == pytest.approx((300, 300), abs=0.01)
+    assert new.text == old.text == {"Title": "cells", "XML:com.adobe.xmp": "<x/>"}
+    assert dict(new.getexif()) == {0x0112: 6}
+
+
+@pytest.mark.parametrize("transparent", [False, True])
+def test_a_png_palette_becomes_colours_and_is_announced(transparent, tmp_path):
+    image = Image.fromarray(picture("uint8", 3)).quantize(16)
+    image.save(tmp_path / "a.png", **({"transparency": 3} if transparent else {}))
+    before, after, _ = round_trip(tmp_path / "a.png")
+    assert "palette" in before.notes[0]
+    assert (before.alpha is not None) == transparent
+    np.testing.assert_array_equal(before.pixels, np.asarray(image.convert("RGB")))
+    np.testing.assert_array_equal(after.pixels, before.pixels[::-1])
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("options", [{"quality": 90, "subsampling": 0}, {"quality": 60, "progressive": True}])
+def test_jpeg_keeps_metadata_and_encoding(mode, options, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    exif.get_ifd(0x8769)[0x829A] = 0.01
+    smooth = np.broadcast_to(np.arange(80, 208, dtype=np.uint8), (64, 128))
+    Image.fromarray(smooth if mode == "L" else np.dstack([smooth] * 3)).save(
+        tmp_path / "a.jpg", icc_profile=ICC, exif=exif, dpi=(240, 240), comment=b"hello", xmp=b"<x/>", **options
+    )
+    _, after, target = round_trip(tmp_path / "a.jpg")
+    old, new = Image.open(in_memory(tmp_path / "a.jpg")), Image.open(in_memory(target))
+    assert (new.mode, new.size) == (mode, (128, 64))
+    for key in ("icc_profile", "dpi", "comment", "exif", "xmp"):
+        assert new.info[key] == old.info[key]
+    assert new.quantization == old.quantization
+    assert new.info.get("progressive") == old.info.get("progressive")
+    assert [layer[1:3] for layer in new.layer] == [layer[1:3] for layer in old.layer]
+    assert np.abs(after.pixels.astype(int) - np.asarray(old)[::-1].astype(int)).max() <= 6
+
+
+TIFF_LAYOUTS = st.fixed_dictionaries(
+    {
+        "compression": st.sampled_from([None, "lzw", "adobe_deflate", "packbits", "zstd"]),
+        "byteorder": st.sampled_from("<>"),
+        "bigtiff": st.booleans(),
+        "rows": st.sampled_from([None, 1, 7, 64]),
+        "tile": st.booleans(),
+        "planar": st.booleans(),
+        "predictor": st.booleans(),
+    }
+)
+
+
+@given(
+    dtype=st.sampled_from(["uint8", "uint16", "uint32", "int8", "int16", "int32", "float16", "float32", "float64"]),
+    channels=st.sampled_from([1, 2, 3, 4, 5]),
+    layout=TIFF_LAYOUTS,
+)
+def test_tiff_keeps_any_layout(tmp_path_factory, dtype, channels, layout):
+    folder = tmp_path_factory.mktemp("tiff")
+    array = picture(dtype, channels)
+    options = {"compression": layout["compression"], "byteorder": layout["byteorder"], "bigtiff": layout["bigtiff"]}
+    compressed = layout["compression"] not in (None, "packbits")
+    if layout["predictor"] and compressed and np.dtype(dtype).kind in "iu":
+        options["predictor"] = 2
+    elif layout["predictor"] and compressed:
+        options["predictor"] = 3
+    options |= {"tile": (16, 32)} if layout["tile"] else {"rowsperstrip": layout["rows"]} if layout["rows"] else {}
+    if channels > 1:
+        options["planarconfig"] = "separate" if layout["planar"] else "contig"
+        array = np.moveaxis(array, -1, 0) if layout["planar"] else array
+    kind = "rgb" if channels in (3, 4) else "minisblack"
+    alpha = {"extrasamples": ["unassalpha"]} if channels == 4 else {}
+    tifffile.imwrite(
+        folder / "a.tif", array, photometric=kind, metadata=None, iccprofile=ICC, resolution=(300, 200),
+        description="cells", software="scope", extratags=[(65000, 2, None, "private", True)], **options, **alpha,
+    )  # fmt: skip
+    before, after, target = round_trip(folder / "a.tif")
+    assert (before.alpha is not None) == (channels == 4)
+    np.testing.assert_array_equal(after.pixels, before.pixels[::-1])
+    with tifffile.TiffFile(in_memory(folder / "a.tif")) as old, tifffile.TiffFile(in_memory(target)) as new:
+        assert old.byteorder == new.byteorder
+        first, second = old.pages.first, new.pages.first
+        expected = first.asarray()
+        axis = 1 if first.axes == "SYX" else 0
+        if channels == 4:
+            colours = (slice(None, 3),) if first.axes == "SYX" else (..., slice(None, 3))
+            expected[colours] = np.flip(expected[colours], axis)
+        else:
+            expected = np.flip(expected, axis)
+        np.testing.assert_array_equal(second.asarray(), expected)
+        moved = {"StripOffsets", "StripByteCounts", "TileOffsets", "TileByteCounts"}
+        for tag in first.tags:
+            if tag.name not in moved:
+                assert second.tags[tag.code].value == tag.value, tag.name
+
+
+def test_tiff_keeps_exif_orientation_and_thumbnails(tmp_path):
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[0x0112], tags[0x8769] = 3, {0x829A: 0.01}
+    Image.fromarray(picture("uint8", 3)).save(tmp_path / "a.tif", tiffinfo=tags)
+    _, _, target = round_trip(tmp_path / "a.tif")
+    with Image.open(target) as image:
+        assert image.getexif()[0x0112] == 3
+        assert float(image.getexif().get_ifd(0x8769)[0x829A]) == pytest.approx(0.01)
+    with tifffile.TiffWriter(tmp_path / "b.tif") as file:
+        file.write(picture("uint16", 1), metadata=None)
+        file.write(picture("uint16", 1, height=8, width=9), subfiletype=1, metadata=None)
+    before, after, target = round_trip(tmp_path / "b.tif")
+    assert "2 sizes" in before.notes[0]
+    np.testing.assert_array_equal(after.pixels, before.pixels[::-1])
+    assert len(tifffile.TiffFile(in_memory(target)).pages) == 2
+
+
+def test_a_grey_ramp_palette_is_grey_and_stays(tmp_path):
+    array, ramp = picture("uint8", 1), np.tile(np.arange(256, dtype=np.uint16) * 257, (3, 1))
+    tifffile.imwrite(tmp_path / "a.tif", array, photometric="palette", colormap=ramp, metadata=None)
+    before, _, target = round_trip(tmp_path / "a.tif")
+    np.testing.assert_array_equal(before.pixels, array)
+    assert tifffile.TiffFile(in_memory(target)).pages.first.photometric.name == "PALETTE"
+    ramp[:, 7] = 65535, 0, 0
+    tifffile.imwrite(tmp_path / "b.tif", array, photometric="palette", colormap=ramp, metadata=None)
+    before, after, _ = round_trip(tmp_path / "b.tif")
+    assert "palette" in before.notes[0]
+    assert before.pixels.shape == (23, 37, 3)
+    np.testing.assert_array_equal(after.pixels, before.pixels[::-1])
+
+
+def test_a_jpeg_compressed_tiff_can_go_elsewhere(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", picture("uint8", 3), photometric="rgb", compression="jpeg", metadata=None)
+    image = read_image(tmp_path / "a.tif")
+    with pytest.raises(FileError, match="JPEG compression"):
+        check_writable(image, tmp_path / "b.tif")
+    assert "metadata" in write_image(tmp_path / "b.png", image)[0]
+    np.testing.assert_array_equal(read_image(tmp_path / "b.png").pixels, image.pixels)
+
+
+@pytest.mark.parametrize("dtype", ["|u1", "<u2", ">u2", "<f4", ">f8", "<i2", "<f2"])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_npy_keeps_dtype_and_order(dtype, order, channels, tmp_path):
+    np.save(tmp_path / "a.npy", np.asarray(picture(dtype, channels), order=order))
+    _, after, target = round_trip(tmp_path / "a.npy")
+    raw = np.load(target)
+    assert raw.dtype.str == dtype
+    assert raw.flags.f_contiguous == (order == "F")
+    np.testing.assert_array_equal(raw, np.load(tmp_path / "a.npy")[::-1])
+    assert after.pixels.dtype.isnative
+
+
+def test_other_formats_take_what_they_can_hold(tmp_path):
+    rgb = ImageFile(picture("uint8", 3), "png")
+    for name in ("a.jpg", "a.tiff", "a.npy"):
+        write_image(tmp_path / name, rgb)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.tiff"), rgb.pixels)
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), rgb.pixels)
+    with_alpha = ImageFile(picture("uint16", 3), "png", alpha=picture("uint16", 1))
+    write_image(tmp_path / "b.tif", with_alpha)
+    assert tifffile.TiffFile(in_memory(tmp_path / "b.tif")).pages.first.extrasamples == (2,)
+    for name, image in {
+        "a.png": ImageFile(picture("float32", 1), "tiff"),
+        "b.png": ImageFile(picture("uint8", 5), "npy"),
+        "b.jpg": ImageFile(picture("uint16", 3), "png"),
+        "c.jpg": with_alpha,
+        "d.jpg": ImageFile(picture("uint8", 2), "npy"),
+        "c.npy": with_alpha,
+    }.items():
+        with pytest.raises(FileError):
+            write_image(tmp_path / name, image)
+        assert not (tmp_path / name).exists()
+
+
+def test_a_map_is_a_float_tiff(tmp_path, rng):
+    values = rng.random((9, 12, 3)).astype(np.float32)
+    (tmp_path / "map.tif").write_bytes(encode_map(values))
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "map.tif"), values)
+
+
+def test_content_decides_not_the_name(tmp_path):
+    Image.fromarray(picture("uint8", 3)).save(tmp_path / "a.jpg", format="PNG")
+    assert read_image(tmp_path / "a.jpg").format == "png"
+
+
+@pytest.mark.parametrize(
+    "name", ["693_UNCR_CT_int16.tif", "A_0_0.tif", "FEI-Helios-Ebeam-16bits.tif", "image_float32.tif"]
+)
+def test_instruments_files_keep_every_tag(name, shared_data, tmp_path):
+    source = shared_data / "formats" / name
+    image = read_image(source)
+    write_image(tmp_path / name, changed(image))
+    with tifffile.TiffFile(in_memory(source)) as old, tifffile.TiffFile(in_memory(tmp_path / name)) as new:
+        np.testing.assert_array_equal(new.pages.first.asarray(), old.pages.first.asarray()[::-1])
+        for tag in old.pages.first.tags:
+            if tag.name not in ("StripOffsets", "StripByteCounts"):
+                assert new.pages.first.tags[tag.code].value == tag.value
+
+
+def test_an_interlaced_png_is_read(tmp_path):
+    """Adam7 is written by hand, since no encoder here writes it: one pass with one pixel each row."""
+    header = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 1)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0\x7f")), (b"IEND", b"")]
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
+    )
+    assert Image.open(io.BytesIO(data)).getpixel((0, 0)) == 0x7F
+    (tmp_path / "a.png").write_bytes(data)
+    assert read_image(tmp_path / "a.png").pixels.tolist() == [[0x7F]]

@@ -1,0 +1,182 @@
+"""Bad files: each gives one line within a second, and nothing else."""
+
+import io
+import os
+import struct
+import time
+import zlib
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from mashpix import FileError
+from mashpix.files import read_image
+
+RGB = np.random.default_rng(0).integers(0, 256, (12, 16, 3)).astype(np.uint8)
+GREY = RGB[..., 0]
+
+
+def saved(array, kind, **options):
+    file = io.BytesIO()
+    if kind == "npy":
+        np.save(file, array)
+    elif kind == "tiff":
+        tifffile.imwrite(file, array, **({"metadata": None} | options))
+    else:
+        (array if isinstance(array, Image.Image) else Image.fromarray(array)).save(file, kind, **options)
+    return file.getvalue()
+
+
+def png_chunks(*chunks):
+    data = b"\x89PNG\r\n\x1a\n"
+    for name, body in chunks:
+        data += struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+    return data
+
+
+def header(width, height, bits=8, colour_type=0):
+    return b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0)
+
+
+def tiff_directory(*entries, after=0):
+    """A little-endian TIFF with one directory; `after` is where the next one should lie."""
+    data = struct.pack("<2sHIH", b"II", 42, 8, len(entries))
+    for tag, kind, count, value in entries:
+        data += struct.pack("<HHII", tag, kind, count, value)
+    return data + struct.pack("<I", after) + b"\0" * 64
+
+
+PLAIN = [(256, 4, 1, 8), (257, 4, 1, 8), (258, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, 150), (277, 3, 1, 1)]
+HUGE = [(256, 4, 1, 2**31), (257, 4, 1, 2**31), (258, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, 150), (279, 4, 1, 64)]
+TILED = [
+    (256, 4, 1, 1), (257, 4, 1, 1), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (277, 3, 1, 1),
+    (322, 4, 1, 2**30), (323, 4, 1, 2**30), (324, 4, 1, 150), (325, 4, 1, 64),
+]  # fmt: skip
+DEFLATED = saved(GREY, "tiff", compression="adobe_deflate")
+
+
+def npy_header(text):
+    return b"\x93NUMPY\x01\0" + struct.pack("<H", len(text)) + text
+
+
+BAD = {
+    "empty": (b"", "an empty file"),
+    "one byte": (b"x", "no known picture format"),
+    "text": (b"hello, this is text\n", "no known picture format"),
+    "HTML": (b"<!doctype html><html></html>", "no known picture format"),
+    "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no known picture format"),
+    "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0\n", "no known picture format"),
+    "PDF": (b"%PDF-1.7\n", "no known picture format"),
+    "GIF": (saved(GREY, "gif"), "no known picture format"),
+    "PNG cut": (saved(RGB, "png")[:-20], "truncated PNG"),
+    "PNG bit flipped": (saved(RGB, "png").replace(b"IDAT", b"IDAU"), "wrong checksum"),
+    "PNG bomb": (png_chunks(header(2**20, 2**20), (b"IDAT", b"x"), (b"IEND", b"")), "too large"),
+    "PNG too short": (png_chunks(header(8000, 8000), (b"IDAT", b"xx"), (b"IEND", b"")), "cannot be in 2 bytes"),
+    "PNG bad deflate": (png_chunks(header(8, 8), (b"IDAT", b"nonsense"), (b"IEND", b"")), "damaged PNG"),
+    "PNG without header": (png_chunks((b"IEND", b"")), "no header"),
+    "PNG of no pixels": (png_chunks(header(0, 5), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")), "PNG"),
+    "PNG 1 bit": (saved(Image.fromarray(GREY > 99), "png"), "1 bits a pixel; convert"),
+    "PNG animated": (
+        saved(Image.fromarray(GREY), "png", save_all=True, append_images=[Image.fromarray(GREY[::-1])]),
+        "animated",
+    ),
+    "PNG colour key": (saved(RGB, "png", transparency=(1, 2, 3)), "tRNS"),
+    "JPEG cut": (saved(RGB, "jpeg")[:-100], "damaged JPEG"),
+    "JPEG header cut": (saved(RGB, "jpeg")[:100], "truncated or damaged JPEG"),
+    "JPEG CMYK": (saved(Image.fromarray(RGB).convert("CMYK"), "jpeg"), "neither grey nor RGB"),
+    "TIFF cut": (saved(GREY, "tiff")[:-1], "truncated or damaged TIFF"),
+    "TIFF deflate damaged": (DEFLATED[:-30] + bytes(30), "damaged TIFF"),
+    "TIFF header only": (b"II*\0", "truncated or damaged TIFF"),
+    "TIFF without pictures": (b"II*\0\0\0\0\0", "holds no picture"),
+    "TIFF in a circle": (tiff_directory(*PLAIN, after=8), "in a circle"),
+    "TIFF chain leaves the file": (tiff_directory(*PLAIN, after=2**31), "beyond its"),
+    "TIFF of 2^62 pixels": (tiff_directory(*HUGE), "too large"),
+    "TIFF with a tile of 2^60": (tiff_directory(*TILED), "too large"),
+    "TIFF stack": (saved(np.stack([GREY] * 3), "tiff", photometric="minisblack"), "a stack of 3 planes"),
+    "ImageJ stack": (saved(np.stack([GREY] * 4), "tiff", imagej=True, metadata={"axes": "ZYX"}), "a stack of 4"),
+    "TIFF 1 bit": (saved(GREY > 99, "tiff"), "unusual size"),
+    "TIFF complex": (saved(GREY.astype(np.complex64), "tiff"), "denoised"),
+    "TIFF CMYK": (saved(np.dstack([GREY] * 4), "tiff", photometric="separated"), "neither grey nor RGB"),
+    "NPY cut": (saved(GREY, "npy")[:-1], "truncated or damaged"),
+    "NPY with a pickle": (saved(np.array([[{}]]), "npy"), "holds no numbers"),
+    "NPY complex": (saved(GREY.astype(complex), "npy"), "holds no numbers"),
+    "NPY bool": (saved(GREY > 99, "npy"), "holds no numbers"),
+    "NPY stack": (saved(np.zeros((5, 9, 9)), "npy"), "not a single picture"),
+    "NPY line": (saved(np.zeros(9), "npy"), "not a single picture"),
+    "NPY of 2^40": (
+        npy_header(b"{'descr': '<f8', 'fortran_order': False, 'shape': (1048576, 1048576), }\n"), "too large",
+    ),
+    "NPY nonsense header": (npy_header(b"__import__('os')\n"), "damaged NPY"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_file_gives_one_line(name, tmp_path):
+    data, message = BAD[name]
+    (tmp_path / "a.png").write_bytes(data)
+    started = time.perf_counter()
+    with pytest.raises(FileError, match=message) as caught:
+        read_image(tmp_path / "a.png")
+    assert time.perf_counter() - started < 1
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_what_is_no_regular_file_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for path in (tmp_path, tmp_path / "pipe", tmp_path / "missing", tmp_path / "loop", tmp_path / ("x" * 300)):
+        with pytest.raises(FileError):
+            read_image(path)
+    if os.path.exists("/dev/zero"):
+        with pytest.raises(FileError, match="not a regular file"):
+            read_image(type(tmp_path)("/dev/zero"))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        saved(RGB, "png"), saved(RGB, "jpeg"), saved(RGB, "tiff", photometric="rgb"), DEFLATED, saved(RGB, "npy"),
+        saved(GREY, "tiff", tile=(16, 16), bigtiff=True, compression="lzw"),
+    ],
+    ids=["png", "jpeg", "tiff", "deflate", "npy", "bigtiff"],
+)  # fmt: skip
+def test_truncation_at_any_byte_is_refused_or_loses_nothing(data, tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(data)
+    whole = read_image(path).pixels
+    survived = 0
+    for length in range(len(data)):
+        path.write_bytes(data[:length])
+        try:
+            image = read_image(path)
+        except FileError:
+            continue
+        np.testing.assert_array_equal(image.pixels, whole)
+        survived += 1
+    assert survived <= 40  # tags and padding behind the pixels of a TIFF, the end marker of a JPEG
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "tiff", "npy"])
+def test_flipped_bits_never_raise_anything_else(kind, tmp_path, rng):
+    options = {"compression": "lzw", "photometric": "rgb"} if kind == "tiff" else {}
+    data, path = saved(RGB, kind, **options), tmp_path / "a"
+    for _ in range(300):
+        damaged = bytearray(data)
+        for place in rng.integers(0, len(data), rng.integers(1, 4)):
+            damaged[place] ^= 1 << rng.integers(0, 8)
+        path.write_bytes(damaged)
+        try:
+            image = read_image(path)
+        except FileError:
+            continue
+        assert kind != "png" or np.array_equal(image.pixels, RGB)
+
+
+def test_a_limit_can_be_raised_and_lowered(tmp_path):
+    (tmp_path / "a.png").write_bytes(saved(RGB, "png"))
+    with pytest.raises(FileError, match="at most 100 pixels, --max-pixels"):
+        read_image(tmp_path / "a.png", max_pixels=100)
+    assert read_image(tmp_path / "a.png", max_pixels=12 * 16).pixels.shape == (12, 16, 3)
