@@ -81,6 +81,10 @@ class Settings:
         for item in fields(self):
             _check(item.name, getattr(self, item.name), item.type, item.metadata)
 
+    def replace(self, **values: Any) -> "Settings":
+        """The same settings with other values for some fields."""
+        return replace(self, **values)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a recipe."""
         return asdict(self)
