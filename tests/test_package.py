@@ -15,7 +15,7 @@ LAYERS = [  # each module may import from those above it only
     {"errors", "tiling"},
     {"settings", "report", "masking", "shuffling", "network", "metrics", "images", "devices", "noise", "files"},
     {"predicting", "recipe"},
-    {"fitting"},
+    {"fitting", "refining"},
     {"correlation"},
     {"method"},
     {"cli"},

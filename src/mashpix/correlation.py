@@ -13,6 +13,7 @@ from mashpix.images import Picture
 from mashpix.predicting import predict
 from mashpix.report import Step
 from mashpix.settings import Settings
+from mashpix.tiling import cut_blocks
 
 GREY_LEVELS = 255
 """Grey levels of an 8-bit picture: the unit of the published gaps."""
@@ -179,7 +180,7 @@ def neighbour_correlation(picture: Picture) -> float | None:
     stride = max(BLOCK // 2, math.isqrt(height * width // MOST_BLOCKS))
     products = []
     for pixels, valid in zip(picture.pixels[0], picture.valid[0], strict=True):
-        blocks = _cut(pixels, stride)[_cut(valid, stride).all(dim=1)]
+        blocks = cut_blocks(pixels, BLOCK, stride)[cut_blocks(valid, BLOCK, stride).all(dim=1)]
         blocks = blocks - (blocks @ _plane(blocks)) @ _plane(blocks).T
         variance = blocks.square().mean(dim=1)
         structured = variance > SMALLEST_VARIANCE
@@ -190,13 +191,6 @@ def neighbour_correlation(picture: Picture) -> float | None:
         noise = (blocks[flattest] / variance[flattest, None].sqrt()).reshape(-1, BLOCK, BLOCK)
         products += [(noise[:, 1:] * noise[:, :-1]).mean(), (noise[:, :, 1:] * noise[:, :, :-1]).mean()]
     return float(torch.stack(products).mean()) if products else None
-
-
-def _cut(plane: Tensor, stride: int) -> Tensor:
-    """Blocks of a (H, W) plane, (N, BLOCK * BLOCK)."""
-    if min(plane.shape) < BLOCK:
-        return plane.new_empty((0, BLOCK * BLOCK))
-    return plane.unfold(0, BLOCK, stride).unfold(1, BLOCK, stride).reshape(-1, BLOCK * BLOCK)
 
 
 def _plane(like: Tensor) -> Tensor:

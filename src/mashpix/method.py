@@ -15,8 +15,12 @@ element-wise product. The equations, and where each is:
     (9)   gap = |sigma_0.8 - sigma_0.2|                          correlation.correlation_gap
     (10)  the gap chooses tau, and whether to shuffle            correlation.choose_ratio
     (11)  the mean of the predictions from K masks               predicting.predict
+
+The published presets end there. What grows out of it: the noise spectrum that the prediction's residual shows in
+flat regions tells what of the residual is picture, and brings it back (refining.refine).
 """
 
+import math
 import time
 from collections import deque
 from collections.abc import Generator
@@ -26,23 +30,28 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mashpix.correlation import Masking, choose_masking
 from mashpix.devices import choose_device
 from mashpix.fitting import fit
 from mashpix.images import Door, Picture, is_constant, open_door, spread_to_array, to_array, to_picture
-from mashpix.predicting import Prediction, predict
+from mashpix.predicting import predict
+from mashpix.refining import SIDE, refine
 from mashpix.report import Report, Step
 from mashpix.settings import Settings, preset
 
 PREVIEW_EVERY = 50
 """Updates between two pictures in the steps of `denoise_steps`, unless told otherwise."""
+REFINE_COST = 3.0
+"""About how many predictions of a picture cost as much as refining it."""
 
 
 class Result(NamedTuple):
-    """What `mash` returns: mean and spread of the predictions, the decision, and the fraction shuffled."""
+    """What `mash` returns: the picture and the spread over the masks, the decision, and the fraction shuffled."""
 
-    prediction: Prediction
+    denoised: Tensor
+    spread: Tensor
     masking: Masking
     shuffled_fraction: float
 
@@ -50,7 +59,7 @@ class Result(NamedTuple):
 def mash(
     picture: Picture, *, settings: Settings, generator: torch.Generator, preview_every: int = 0
 ) -> Generator[Step, None, Result]:
-    """MASH on one picture: choose the masking ratio, fit the network, average its predictions."""
+    """MASH on one picture: choose the masking ratio, fit the network, average its predictions, refine the mean."""
     masking = yield from choose_masking(picture, settings=settings, generator=generator)  # Eq. 8-10
     fitted = yield from fit(  # Eq. 3-7
         picture,
@@ -69,7 +78,10 @@ def mash(
         settings=settings,
         generator=generator,
     )
-    return Result(prediction, masking, fitted.shuffled_fraction)
+    denoised = prediction.mean
+    if settings.refine:
+        denoised = yield from refine(picture, prediction.mean, settings=settings)
+    return Result(denoised, prediction.spread, masking, fitted.shuffled_fraction)
 
 
 def denoise(
@@ -198,12 +210,13 @@ def _run(
         spread = np.zeros(door.original.shape, dtype=np.float32)
         yield Step("done", 1, 1, 1.0, denoised=door.original.copy(), spread=spread, report=report)
         return
-    picture = to_picture(door, multiple=2**settings.depth, device=device)
+    multiple = math.lcm(2**settings.depth, SIDE if settings.refine else 1)
+    picture = to_picture(door, multiple=multiple, device=device)
     generator = torch.Generator(device).manual_seed(seed)
     seconds: dict[str, float] = {}
     working = mash(picture, settings=settings, generator=generator, preview_every=preview_every)
     result = yield from _present(working, door, plan=_plan(picture, settings), seconds=seconds)
-    spread = spread_to_array(result.prediction.spread, door)
+    spread = spread_to_array(result.spread, door)
     low, high = result.masking.noise_levels or (None, None)
     report = replace(
         report,
@@ -216,7 +229,7 @@ def _run(
         mean_spread=float(np.nanmean(spread)),
         seconds=seconds,
     )
-    denoised = to_array(result.prediction.mean, door)
+    denoised = to_array(result.denoised, door)
     yield Step("done", 1, 1, 1.0, denoised=denoised, spread=spread, report=report)
 
 
@@ -225,6 +238,8 @@ def _plan(picture: Picture, settings: Settings) -> dict[str, float]:
     pixels = picture.pixels.shape[2] * picture.pixels.shape[3]
     prediction = max(pixels / settings.window_size**2, 1) / 3  # without the way back
     plan = {"fit": float(settings.steps), "predict": settings.masks * prediction}
+    if settings.refine:
+        plan["refine"] = REFINE_COST * prediction
     if settings.masking_ratio is None and settings.choose_by == "gap":
         probes = {f"probe {settings.low_probe_ratio:g}", f"probe {settings.high_probe_ratio:g}"}
         plan = dict.fromkeys(sorted(probes), float(settings.probe_steps)) | plan

@@ -74,6 +74,7 @@ class Settings:
 
     # Prediction, Eq. 11
     masks: int = number(10, "random masks whose predictions are averaged (K)", low=1)
+    refine: bool = number(False, "bring detail back that stands out of the noise spectrum of the residual")
     tile_size: int = number(512, "side of the tiles that large pictures are predicted by, pixels", low=32)
 
     def __post_init__(self) -> None:
@@ -126,13 +127,13 @@ DEFAULT = replace(  # [ours]
     scale="percentiles",
     choose_by="correlation",
     low_ratio=0.2,
-    loss="squared",
     shuffle="never",
     channels=24,
     depth=3,
-    steps=600,
+    steps=250,
     learning_rate=2e-3,
     window_size=256,
+    refine=True,
 )
 
 PRESETS = MappingProxyType(

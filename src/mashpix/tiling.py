@@ -1,7 +1,9 @@
-"""Overlapping windows over a large picture: pure geometry."""
+"""Overlapping windows and blocks over a picture: pure geometry."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from torch import Tensor
 
 
 class Tile(NamedTuple):
@@ -46,3 +48,18 @@ def tiles(height: int, width: int, *, tile_size: int, context: int) -> Iterator[
 def tile_count(height: int, width: int, *, tile_size: int) -> int:
     """How many tiles `tiles` gives."""
     return -(-height // tile_size) * -(-width // tile_size)
+
+
+def cut_blocks(plane: Tensor, size: int, stride: int) -> Tensor:
+    """Blocks of `size` x `size` pixels every `stride` pixels of a plane (H, W), as rows: (N, size * size).
+
+    Examples
+    --------
+    >>> import torch
+    >>> cut_blocks(torch.arange(12).reshape(3, 4), 2, 1)[:2]
+    tensor([[0, 1, 4, 5],
+            [1, 2, 5, 6]])
+    """
+    if min(plane.shape) < size:
+        return plane.new_empty((0, size * size))
+    return plane.unfold(0, size, stride).unfold(1, size, stride).reshape(-1, size * size)

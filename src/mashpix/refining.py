@@ -1,0 +1,176 @@
+"""Put prediction and picture together: what stands out of the measured noise spectrum comes back from the picture.
+
+The network never sees a pixel's own value, so its prediction p of the noisy picture y loses fine detail. What it
+lost is in the residual y - p, together with all the noise. In flat blocks the residual is noise alone: there the
+spectrum of the noise is measured, for each coefficient of a 16 x 16 cosine transform, correlated or white as it may be.
+Then, in overlapping blocks and an opponent colour space:
+
+    1. h = the coefficients of y above 2.7 times the noise's deviation        (hard thresholding)
+    2. w = Wiener(y), its signal taken from the mean of h and p
+    3. result = p + Wiener(y - p), its signal taken from w - p
+
+Shrinkage of overlapping cosine transforms is that of Yu and Sapiro, "DCT image denoising", IPOL 2011; an empirical
+Wiener step behind a thresholding step is that of BM3D (Dabov et al., IEEE TIP 2007); step 3 is ours.
+"""
+
+import math
+from collections.abc import Generator
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mashpix.images import Picture
+from mashpix.report import Step
+from mashpix.settings import Settings
+from mashpix.tiling import Tile, cut_blocks, tile_count, tiles
+
+SIDE = 16
+"""Side in pixels of the transformed blocks."""
+STEP = 4
+"""Distance in pixels of two blocks."""
+CONTEXT = 3 * SIDE
+"""Pixels that the three shrinkages reach beyond a tile."""
+THRESHOLD = 2.7
+"""Hard threshold, in standard deviations of the noise."""
+FLATTEST = 0.2
+"""Fraction of the blocks whose residual is taken for noise: those in which the prediction varies least."""
+MOST_BLOCKS = 65_536
+"""About how many blocks the spectrum is measured in."""
+WEIGHT_FLOOR = 0.01
+"""Least noise that a block is taken to keep when blocks are averaged, as a fraction of what it held."""
+
+
+class Transform(NamedTuple):
+    """Orthonormal matrices: cosine transform of a block (256, 256), and of the channels (C, C)."""
+
+    blocks: Tensor
+    channels: Tensor
+
+
+def refine(picture: Picture, prediction: Tensor, *, settings: Settings) -> Generator[Step, None, Tensor]:
+    """Bring the detail back that a prediction lost, as far as it stands out of the measured noise.
+
+    Parameters
+    ----------
+    picture : Picture
+        The noisy picture; its sides are multiples of 16.
+    prediction : Tensor
+        (1, C, H, W): mean of the network's predictions.
+
+    Yields
+    ------
+    Step
+        One per tile; the generator returns the refined picture (1, C, H, W), which is the prediction itself where no
+        block of the picture is fit to measure the noise in.
+    """
+    low, high = picture.pixels[picture.valid].min(), picture.pixels[picture.valid].max()
+    predicted = prediction[0].clamp(low, high)
+    observed = torch.where(picture.valid[0], picture.pixels[0], predicted)
+    transform = _make_transform(predicted)
+    observed, predicted = (torch.tensordot(transform.channels, pixels, dims=1) for pixels in (observed, predicted))
+    usable = picture.valid[0].all(dim=0)
+    deviation = noise_spectrum(observed - predicted, predicted, usable, transform=transform)
+    if deviation is None:
+        return prediction
+    refined = torch.empty_like(predicted)
+    height, width = usable.shape
+    tile_size = -(-settings.tile_size // SIDE) * SIDE
+    count = tile_count(height, width, tile_size=tile_size)
+    for index, tile in enumerate(tiles(height, width, tile_size=tile_size, context=CONTEXT)):
+        _refine_tile(observed, predicted, deviation, refined, tile, transform=transform)
+        yield Step("refine", index + 1, count)
+    restored: Tensor = torch.tensordot(transform.channels.T, refined, dims=1)
+    return restored[None]
+
+
+def noise_spectrum(residual: Tensor, predicted: Tensor, usable: Tensor, *, transform: Transform) -> Tensor | None:
+    """Standard deviation of each coefficient of the noise, (C, 256, 1), from the flattest blocks of a prediction.
+
+    Parameters
+    ----------
+    residual, predicted : Tensor
+        (C, H, W), channels transformed.
+    usable : Tensor
+        Bool (H, W); blocks with an unusable pixel are left out.
+    """
+    stride = max(STEP, math.isqrt(usable.numel() // MOST_BLOCKS))
+    whole = cut_blocks(usable, SIDE, stride).all(dim=1)
+    variation = sum(cut_blocks(plane, SIDE, stride)[whole].var(dim=1) for plane in predicted)
+    assert isinstance(variation, Tensor)
+    varies = variation > 0  # clipped black and white hold no noise
+    if not varies.any():
+        return None
+    flat = varies & (variation <= torch.quantile(variation[varies], FLATTEST))
+    noise = torch.stack([cut_blocks(plane, SIDE, stride)[whole][flat] for plane in residual])
+    return (noise @ transform.blocks.T).square().mean(dim=1)[..., None].sqrt()
+
+
+def _refine_tile(
+    observed: Tensor, predicted: Tensor, deviation: Tensor, refined: Tensor, tile: Tile, *, transform: Transform
+) -> None:
+    """Steps 1 to 3 on one tile and its context."""
+    top, bottom, left, right = tile.read
+    observed, predicted = observed[:, top:bottom, left:right], predicted[:, top:bottom, left:right]
+    size = (bottom - top, right - left)
+    noise = deviation.square()
+    y, p = (_analyse(pixels, transform) for pixels in (observed, predicted))
+    keep = (y.abs() > THRESHOLD * deviation).to(y.dtype)
+    h = _synthesise(y, _keep_mean(keep), noise, size, transform)
+    w = _synthesise(y, _keep_mean(_wiener((_analyse(h, transform) + p) / 2, noise)), noise, size, transform)
+    result = predicted + _synthesise(y - p, _wiener(_analyse(w, transform) - p, noise), noise, size, transform)
+    kept = tile.keep
+    rows, columns = slice(kept[0] - top, kept[1] - top), slice(kept[2] - left, kept[3] - left)
+    refined[:, kept[0] : kept[1], kept[2] : kept[3]] = result[:, rows, columns]
+
+
+def _wiener(signal: Tensor, noise: Tensor) -> Tensor:
+    """Gain of each coefficient: energy of the signal over that of signal and noise."""
+    energy = signal.square()
+    return energy / (energy + noise).clamp(min=torch.finfo(energy.dtype).tiny)
+
+
+def _keep_mean(gain: Tensor) -> Tensor:
+    """Let the mean of each block through, its first coefficient."""
+    gain[:, 0] = 1
+    return gain
+
+
+def _analyse(pixels: Tensor, transform: Transform) -> Tensor:
+    """Coefficients (C, 256, N) of all blocks of (C, H, W)."""
+    return transform.blocks @ F.unfold(pixels[:, None], SIDE, stride=STEP)
+
+
+def _synthesise(
+    coefficients: Tensor, gain: Tensor, noise: Tensor, size: tuple[int, int], transform: Transform
+) -> Tensor:
+    """Pixels (C, H, W) from shrunk coefficients; blocks that keep less noise count more where they overlap."""
+    kept = (gain.square() * noise).sum(dim=1, keepdim=True)
+    held = noise.sum(dim=1, keepdim=True).clamp(min=torch.finfo(noise.dtype).tiny)
+    weight = 1 / (kept / held + WEIGHT_FLOOR)
+    blocks = transform.blocks.T @ (coefficients * gain)
+    total = F.fold(blocks * weight, size, SIDE, stride=STEP)
+    return (total / F.fold(weight.expand_as(blocks), size, SIDE, stride=STEP))[:, 0]
+
+
+def _make_transform(like: Tensor) -> Transform:
+    """The transforms for (C, H, W), on its device: RGB becomes brightness and two opponent colours."""
+    cosine = cosine_matrix(SIDE)
+    channels = cosine_matrix(3) if like.shape[0] == 3 else torch.eye(like.shape[0])
+    return Transform(torch.kron(cosine, cosine).to(like), channels.to(like))
+
+
+def cosine_matrix(size: int) -> Tensor:
+    """Orthonormal discrete cosine transform (type 2) of vectors of a size, (size, size).
+
+    Examples
+    --------
+    >>> cosine_matrix(2)
+    tensor([[ 0.7071,  0.7071],
+            [ 0.7071, -0.7071]])
+    """
+    place = torch.arange(size, dtype=torch.float64)
+    matrix = torch.cos(torch.pi / size * (place[None, :] + 0.5) * place[:, None]) * math.sqrt(2 / size)
+    matrix[0] /= math.sqrt(2)
+    return matrix.float()
