@@ -60,6 +60,7 @@ def measure(folder: Path, name: str, *, crop: int, preset: str, seed: int) -> di
         "seconds": round(seconds, 1),
         "masking_ratio": step.report.masking_ratio,
         "gap": None if step.report.noise_level_gap is None else round(step.report.noise_level_gap, 4),
+        "correlation": round(step.report.neighbour_correlation, 3),
     }
 
 

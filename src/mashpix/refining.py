@@ -97,8 +97,9 @@ def noise_spectrum(residual: Tensor, predicted: Tensor, usable: Tensor, *, trans
     """
     stride = max(STEP, math.isqrt(usable.numel() // MOST_BLOCKS))
     whole = cut_blocks(usable, SIDE, stride).all(dim=1)
-    variation = sum(cut_blocks(plane, SIDE, stride)[whole].var(dim=1) for plane in predicted)
-    assert isinstance(variation, Tensor)
+    if not whole.any():
+        return None
+    variation = torch.stack([cut_blocks(plane, SIDE, stride)[whole].var(dim=1) for plane in predicted]).sum(dim=0)
     varies = variation > 0  # clipped black and white hold no noise
     if not varies.any():
         return None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mashpix.cli.console import in_background, progress
 
 PICTURE = "data/demo.png"
-ELECTRONS = 300.0
+ELECTRONS = 150.0
 """Electrons at white of the camera noise: a small sensor in poor light."""
 SEED = 0
 MARGIN = 8

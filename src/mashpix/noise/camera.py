@@ -27,7 +27,7 @@ def add_camera_noise(
     *,
     rng: np.random.Generator,
     electrons: float = 500.0,
-    read_noise: float = 3.0,
+    read_noise: float = 2.0,
     jpeg_quality: int | None = 95,
 ) -> Array:
     """Take a picture of a clean picture: shot and read noise, demosaicing, white balance, gamma, JPEG.
@@ -76,7 +76,7 @@ def add_camera_noise(
     if not (electrons > 0 and read_noise >= 0):
         raise InputError(f"electrons must be positive, read_noise 0 or more ({electrons:g}, {read_noise:g})")
     sensor = _mosaic(_to_linear(clean) / WHITE_BALANCE)
-    sensor = np.clip(_expose(sensor, electrons=electrons, read_noise=read_noise, rng=rng), 0, 1)
+    sensor = np.minimum(_expose(sensor, electrons=electrons, read_noise=read_noise, rng=rng), 1)  # saturation
     picture = _to_gamma(np.clip(_demosaic(sensor) * WHITE_BALANCE, 0, 1))
     return picture if jpeg_quality is None else _through_jpeg(picture, jpeg_quality)
 

@@ -1,0 +1,126 @@
+"""Laws of refining: tiles make no difference, noise is measured as it is, lost detail comes back, noise does not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mashpix import PRESETS
+from mashpix.images import Picture
+from mashpix.noise import correlated_noise
+from mashpix.predicting import drain
+from mashpix.refining import SIDE, Transform, cosine_matrix, noise_spectrum, refine
+
+SETTINGS = PRESETS["default"]
+
+
+def picture_of(pixels):
+    pixels = torch.as_tensor(np.asarray(pixels), dtype=torch.float32)[None]
+    return Picture(pixels, torch.ones_like(pixels, dtype=torch.bool), torch.ones(pixels.shape[1]))
+
+
+def scene(channels=3, side=96):
+    """A flat upper half, and stripes with an edge in the lower."""
+    rows, columns = np.mgrid[0:side, 0:side] / side
+    plane = 0.4 + 0.1 * rows + (rows > 0.5) * (0.2 * np.sin(60 * columns) + 0.2 * (columns > 0.5))
+    return np.stack([plane * (1 - 0.2 * channel) for channel in range(channels)])
+
+
+def noisy_scene(beta, *, channels=3, sigma=0.08):
+    noise = correlated_noise((96, 96, channels), sigma=sigma, beta=beta, rng=np.random.default_rng(0))
+    return scene(channels) + noise.transpose(2, 0, 1)
+
+
+def blurred(pixels, radius=4):
+    """What a prediction without fine detail looks like."""
+    from scipy.ndimage import uniform_filter
+
+    return torch.from_numpy(np.stack([uniform_filter(plane, radius) for plane in pixels]).astype(np.float32))[None]
+
+
+def error(result, clean):
+    return float(np.sqrt(np.mean((result[0].numpy() - clean) ** 2)))
+
+
+def test_the_transform_is_orthonormal():
+    for size in (1, 3, 16):
+        matrix = cosine_matrix(size)
+        torch.testing.assert_close(matrix @ matrix.T, torch.eye(size), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("beta", [0, 1])
+def test_lost_detail_comes_back_and_noise_does_not(channels, beta):
+    clean, noisy = scene(channels), noisy_scene(beta, channels=channels)
+    prediction = blurred(clean)
+    refined = drain(refine(picture_of(noisy), prediction, settings=SETTINGS))
+    assert error(refined, clean) < 0.7 * error(prediction, clean)
+    assert error(refined, clean) < 0.6 * error(torch.from_numpy(noisy)[None], clean)
+
+
+def test_a_perfect_prediction_is_hardly_touched():
+    clean = scene()
+    prediction = torch.from_numpy(clean.astype(np.float32))[None]
+    refined = drain(refine(picture_of(noisy_scene(0.5)), prediction, settings=SETTINGS))
+    assert error(refined, clean) < 0.03
+
+
+def test_without_noise_the_picture_comes_back():
+    clean = scene()
+    refined = drain(refine(picture_of(clean), blurred(clean), settings=SETTINGS))
+    assert error(refined, clean) < 0.25 * error(blurred(clean), clean)
+
+
+@pytest.mark.parametrize("tile_size", [16, 32, 80])
+def test_tiled_equals_untiled(tile_size):
+    noisy = noisy_scene(0.5)
+    whole, tiled = (
+        drain(refine(picture_of(noisy), blurred(scene()), settings=replace(SETTINGS, tile_size=max(size, 32))))
+        for size in (512, tile_size)
+    )
+    torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("beta", [0, 0.5, 1])
+def test_the_spectrum_is_that_of_the_noise(beta):
+    noise = correlated_noise((256, 256), sigma=2, beta=beta, rng=np.random.default_rng(0))
+    field = torch.from_numpy(noise)[None]
+    cosine = cosine_matrix(SIDE)
+    transform = Transform(torch.kron(cosine, cosine), torch.eye(1))
+    ramp = torch.rand((1, 256, 256), generator=torch.Generator().manual_seed(0))
+    deviation = noise_spectrum(field, ramp, torch.ones(256, 256, dtype=torch.bool), transform=transform)[0, :, 0]
+    assert float(deviation.square().mean().sqrt()) == pytest.approx(2, rel=0.05)
+    ratio = float(deviation[1:20].mean() / deviation[-20:].mean())  # slow coefficients over fast ones
+    assert ratio == pytest.approx(1, abs=0.1) if beta == 0 else ratio > 1.5
+
+
+def test_holes_and_padding_take_no_part():
+    noisy = noisy_scene(0.5)
+    valid = torch.ones((1, 3, 96, 96), dtype=torch.bool)
+    valid[..., 40:44, 10:80] = False
+    valid[..., 90:, :] = False
+    results = []
+    for value in (0.0, 1e6):
+        picture = picture_of(noisy)
+        holed = replace(picture, pixels=picture.pixels.masked_fill(~valid, value), valid=valid)
+        results.append(drain(refine(holed, blurred(scene()), settings=SETTINGS)))
+    assert torch.equal(*results)
+    assert torch.isfinite(results[0]).all()
+
+
+def test_a_picture_without_a_usable_block_keeps_its_prediction():
+    picture = picture_of(noisy_scene(0))
+    scattered = torch.rand((1, 3, 96, 96), generator=torch.Generator().manual_seed(0)) > 0.05
+    prediction = blurred(scene())
+    holed = replace(picture, pixels=picture.pixels.masked_fill(~scattered, 0.0), valid=scattered)
+    assert torch.equal(drain(refine(holed, prediction, settings=SETTINGS)), prediction)
+
+
+def test_the_channels_of_rgb_are_put_together():
+    """The same noise in all channels is one of brightness: opponent colours stay clean."""
+    noise = np.repeat(correlated_noise((96, 96, 1), sigma=0.1, beta=0, rng=np.random.default_rng(0)), 3, axis=2)
+    noisy = scene() + noise.transpose(2, 0, 1)
+    refined = drain(refine(picture_of(noisy), blurred(scene()), settings=SETTINGS))[0].numpy()
+    difference = (refined[0] - refined[2]) - (scene()[0] - scene()[2])
+    assert np.abs(difference).mean() < 0.01
