@@ -33,6 +33,7 @@ COLUMNS = (
     "seconds",
     "masking_ratio",
     "gap",
+    "correlation",
 )
 
 

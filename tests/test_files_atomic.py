@@ -55,6 +55,48 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path, monkeypatch):
     assert names(tmp_path) == ["a.bin"]
 
 
+def test_a_file_system_without_hard_links_will_do(tmp_path, monkeypatch):
+    def refuse(*names):
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(atomic.os, "link", refuse)
+    atomic_write(tmp_path / "a.bin", b"one")
+    with pytest.raises(FileError, match="exists"):
+        atomic_write(tmp_path / "a.bin", b"two")
+    assert (tmp_path / "a.bin").read_bytes() == b"one"
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_cleaning_up_after_others_never_stops_a_write(tmp_path, monkeypatch):
+    def refuse(*names):
+        raise PermissionError(13, "Permission denied")
+
+    handle, stale = atomic._create_temporary(tmp_path / "a.bin")
+    os.close(handle)
+    os.utime(stale, (0, 0))
+    entries = list(os.scandir(tmp_path))
+    stale.unlink()  # as another run may do at any moment
+    monkeypatch.setattr(atomic.os, "scandir", lambda folder: entries)
+    atomic_write(tmp_path / "a.bin", b"one", overwrite=True)
+    monkeypatch.setattr(atomic.os, "scandir", refuse)
+    atomic_write(tmp_path / "a.bin", b"two", overwrite=True)
+    assert (tmp_path / "a.bin").read_bytes() == b"two"
+
+
+def test_what_is_no_file_is_never_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for name in ("pipe", "loop", "."):
+        for write in (
+            lambda path: check_output(None, path, overwrite=True),
+            lambda path: atomic_write(path, b"", overwrite=True),
+        ):
+            with pytest.raises(FileError, match="name a file"):
+                write(tmp_path / name)
+    assert (tmp_path / "pipe").is_fifo()
+    assert names(tmp_path) == ["loop", "pipe"]
+
+
 def test_a_symbolic_link_is_followed(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a.bin").write_bytes(b"old")

@@ -3,6 +3,8 @@
 import io
 import os
 import struct
+import subprocess
+import sys
 import time
 import zlib
 
@@ -22,6 +24,8 @@ def saved(array, kind, **options):
     file = io.BytesIO()
     if kind == "npy":
         np.save(file, array)
+    elif kind == "tiff-pillow":
+        array.save(file, "TIFF")
     elif kind == "tiff":
         tifffile.imwrite(file, array, **({"metadata": None} | options))
     else:
@@ -48,7 +52,19 @@ def tiff_directory(*entries, after=0):
     return data + struct.pack("<I", after) + b"\0" * 64
 
 
+def many_directories(count):
+    """A chain of the same little directory."""
+    entries = b"".join(struct.pack("<HHII", *entry) for entry in PLAIN)
+    length = 2 + len(entries) + 4
+    places = [8 + length * index for index in range(1, count)] + [0]
+    return b"II*\0\x08\0\0\0" + b"".join(
+        struct.pack("<H", len(PLAIN)) + entries + struct.pack("<I", place) for place in places
+    )
+
+
 PLAIN = [(256, 4, 1, 8), (257, 4, 1, 8), (258, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, 150), (277, 3, 1, 1)]
+ENDING = [(278, 4, 1, 8), (279, 4, 1, 64)]
+NOWHERE = [(256, 4, 1, 8), (257, 4, 1, 8), (258, 3, 1, 8), (259, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, 0)]
 HUGE = [(256, 4, 1, 2**31), (257, 4, 1, 2**31), (258, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, 150), (279, 4, 1, 64)]
 TILED = [
     (256, 4, 1, 1), (257, 4, 1, 1), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (277, 3, 1, 1),
@@ -77,14 +93,14 @@ BAD = {
     "PNG bad deflate": (png_chunks(header(8, 8), (b"IDAT", b"nonsense"), (b"IEND", b"")), "damaged PNG"),
     "PNG without header": (png_chunks((b"IEND", b"")), "no header"),
     "PNG of no pixels": (png_chunks(header(0, 5), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")), "PNG"),
-    "PNG 1 bit": (saved(Image.fromarray(GREY > 99), "png"), "1 bits a pixel; convert"),
+    "PNG 1 bit": (saved(Image.fromarray(GREY > 99), "png"), "1 bit a pixel; convert"),
     "PNG animated": (
         saved(Image.fromarray(GREY), "png", save_all=True, append_images=[Image.fromarray(GREY[::-1])]),
         "animated",
     ),
-    "PNG colour key": (saved(RGB, "png", transparency=(1, 2, 3)), "tRNS"),
     "JPEG cut": (saved(RGB, "jpeg")[:-100], "damaged JPEG"),
     "JPEG header cut": (saved(RGB, "jpeg")[:100], "truncated or damaged JPEG"),
+    "JPEG bomb": (saved(GREY, "jpeg").replace(b"\0\x0c\0\x10", b"\x4e\x20\x4e\x20"), "20000 pixels cannot be"),
     "JPEG CMYK": (saved(Image.fromarray(RGB).convert("CMYK"), "jpeg"), "neither grey nor RGB"),
     "TIFF cut": (saved(GREY, "tiff")[:-1], "truncated or damaged TIFF"),
     "TIFF deflate damaged": (DEFLATED[:-30] + bytes(30), "damaged TIFF"),
@@ -94,6 +110,12 @@ BAD = {
     "TIFF chain leaves the file": (tiff_directory(*PLAIN, after=2**31), "beyond its"),
     "TIFF of 2^62 pixels": (tiff_directory(*HUGE), "too large"),
     "TIFF with a tile of 2^60": (tiff_directory(*TILED), "too large"),
+    "TIFF of 20,000 directories": (many_directories(20_000), "a stack of 20000 planes"),
+    "TIFF with sub-directories in a circle": (tiff_directory(*PLAIN[:4], (34665, 4, 1, 8)), "TIFF"),
+    "TIFF YCbCr": (saved(Image.fromarray(RGB).convert("YCbCr"), "tiff-pillow"), "YCBCR without JPEG"),
+    "TIFF without its strip": (tiff_directory(*NOWHERE, (277, 3, 1, 1), *ENDING), "truncated or damaged TIFF"),
+    "TIFF with a list for its width": (tiff_directory((256, 4, 8, 8), *PLAIN[1:], *ENDING), "no single number"),
+    "TIFF stack of MetaMorph": (saved(GREY, "tiff", extratags=[(33629, 5, 3, (1, 1) * 3, True)]), "a stack of 3"),
     "TIFF stack": (saved(np.stack([GREY] * 3), "tiff", photometric="minisblack"), "a stack of 3 planes"),
     "ImageJ stack": (saved(np.stack([GREY] * 4), "tiff", imagej=True, metadata={"axes": "ZYX"}), "a stack of 4"),
     "TIFF 1 bit": (saved(GREY > 99, "tiff"), "unusual size"),
@@ -113,7 +135,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_file_gives_one_line(name, tmp_path):
+def test_a_bad_file_gives_one_line(name, tmp_path, capfd):
     data, message = BAD[name]
     (tmp_path / "a.png").write_bytes(data)
     started = time.perf_counter()
@@ -122,6 +144,30 @@ def test_a_bad_file_gives_one_line(name, tmp_path):
     assert time.perf_counter() - started < 1
     assert "\n" not in str(caught.value)
     assert str(tmp_path) not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_libraries_say_nothing_on_stderr(tmp_path):
+    """In a process of its own: pytest listens to the loggers, and so hides what they print."""
+    profile = zlib.compress(b"no profile")
+    whole = saved(RGB, "png")
+    remark = png_chunks((b"iCCP", b"x\0\0" + profile))[8:]
+    inputs = [data for data, _ in BAD.values()] + [whole[:33] + remark + whole[33:]]
+    for index, data in enumerate(inputs):
+        (tmp_path / str(index)).write_bytes(data)
+    code = """
+import sys
+from pathlib import Path
+from mashpix import FileError
+from mashpix.files import read_image
+for path in Path(sys.argv[1]).iterdir():
+    try:
+        read_image(path)
+    except FileError:
+        pass
+"""
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_what_is_no_regular_file_is_not_opened(tmp_path):
@@ -133,6 +179,21 @@ def test_what_is_no_regular_file_is_not_opened(tmp_path):
     if os.path.exists("/dev/zero"):
         with pytest.raises(FileError, match="not a regular file"):
             read_image(type(tmp_path)("/dev/zero"))
+
+
+def test_a_file_larger_than_memory_is_not_loaded(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    path.write_bytes(saved(RGB, "png"))
+    with path.open("r+b") as file:
+        file.truncate(2**40)  # sparse: it takes no room
+    with pytest.raises(FileError, match="1099511627776 bytes; at most"):
+        read_image(path)
+    with pytest.raises(FileError, match="memory of this computer"):
+        read_image(path, max_pixels=2**60)
+    with path.open("r+b") as file:
+        file.write(b"nonsense")
+    with pytest.raises(FileError, match="no known picture format"):
+        read_image(path)
 
 
 @pytest.mark.parametrize(

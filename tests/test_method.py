@@ -140,6 +140,18 @@ def test_steps_tell_the_whole_story(noisy, quick):
     assert last.report.mean_spread == pytest.approx(float(last.spread.mean()), rel=1e-5)
 
 
+@pytest.mark.parametrize("refine", [False, True])
+def test_previews_do_not_change_the_result(refine, noisy, quick):
+    settings = replace(quick, refine=refine)
+    plain, watched = (
+        [step.denoised for step in denoise_steps(noisy, settings=settings, device="cpu", preview_every=every)]
+        for every in (0, 2)
+    )
+    np.testing.assert_array_equal(plain[-1], watched[-1])
+    assert [picture is not None for picture in watched[:4]] == [False, True, False, True]
+    assert all(picture is None for picture in plain[:-1])
+
+
 def test_stopping_early_leaves_a_picture(noisy, quick):
     best = None
     for step in denoise_steps(noisy, settings=replace(quick, steps=10_000), device="cpu", preview_every=3):

@@ -14,8 +14,8 @@ SOURCE = Path(mashpix.__file__).parent
 LAYERS = [  # each module may import from those above it only
     {"errors", "tiling"},
     {"settings", "report", "masking", "shuffling", "network", "metrics", "images", "devices", "noise", "files"},
-    {"predicting", "recipe"},
-    {"fitting", "refining"},
+    {"predicting", "recipe", "refining"},
+    {"fitting"},
     {"correlation"},
     {"method"},
     {"cli"},

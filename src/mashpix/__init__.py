@@ -53,7 +53,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: torch takes seconds to load, `mashpix --help` must not."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
 
 
 def __dir__() -> list[str]:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mashpix.fitting import fit
+from mashpix.fitting import fit, new_network
 from mashpix.images import Picture
 from mashpix.predicting import predict
 from mashpix.report import Step
@@ -80,7 +80,9 @@ def _probe(
 ) -> Generator[Step, None, Tensor]:
     """Residual, prediction minus noisy picture, of a network fitted at one ratio."""
     stage = f"probe {ratio:g}"
-    fitted = yield from fit(
+    network = new_network(picture, settings=settings, generator=generator)
+    yield from fit(
+        network,
         picture,
         ratio,
         shuffle=False,
@@ -91,7 +93,7 @@ def _probe(
     )
     masks = 1 if settings.noise_estimate == "one-pass" else settings.masks
     prediction = yield from predict(
-        fitted.network,
+        network,
         picture,
         ratio,
         masks=masks,

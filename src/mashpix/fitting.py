@@ -1,10 +1,8 @@
-"""Fit one network to one picture by predicting hidden pixels (Eq. 4 and 6): a generator of `Step`."""
+"""Fit a network to one picture by predicting hidden pixels (Eq. 4 and 6): a generator of `Step`."""
 
 import math
 from collections.abc import Generator
-from dataclasses import replace
-from functools import partial
-from typing import NamedTuple
+from copy import deepcopy
 
 import torch
 from torch import Tensor
@@ -13,7 +11,7 @@ from mashpix.errors import MashpixError
 from mashpix.images import Picture
 from mashpix.masking import draw_hidden, hidden_loss, hide
 from mashpix.network import UNet, make_network, repeatable
-from mashpix.predicting import drain, predict
+from mashpix.predicting import predict
 from mashpix.report import Step
 from mashpix.settings import Settings
 from mashpix.shuffling import flat_regions, shuffle_tiles
@@ -22,22 +20,19 @@ CHECK_EVERY = 50
 """Updates between two looks at the loss for divergence: each look waits for the device."""
 RESTART_FACTOR = 0.1
 """What the learning rate is multiplied by when a fit that diverged is started again."""
-PREVIEW_MASKS = 2
-"""Masks averaged for a look at the picture during the fit."""
 
 
 class Diverged(MashpixError):
     """The loss became infinite or NaN."""
 
 
-class Fit(NamedTuple):
-    """A fitted network, and the fraction of the pixels that were shuffled for it."""
-
-    network: UNet
-    shuffled_fraction: float
+def new_network(picture: Picture, *, settings: Settings, generator: torch.Generator) -> UNet:
+    """A fresh network for a picture."""
+    return make_network(picture.pixels.shape[1], channels=settings.channels, depth=settings.depth, generator=generator)
 
 
 def fit(
+    network: UNet,
     picture: Picture,
     masking_ratio: float,
     *,
@@ -46,12 +41,15 @@ def fit(
     stage: str,
     settings: Settings,
     generator: torch.Generator,
-    preview_every: int = 0,
-) -> Generator[Step, None, Fit]:
-    """Fit a network to a picture; a fit that diverges is started once more with a tenth of the learning rate.
+) -> Generator[Step, None, float]:
+    """Fit a network to a picture, in place; returns the fraction of the pixels that were shuffled for it.
+
+    A fit that diverges is started once more, from the first weights with a tenth of the learning rate.
 
     Parameters
     ----------
+    network : UNet
+        With fresh weights.
     picture : Picture
         The noisy picture.
     masking_ratio : float
@@ -62,8 +60,6 @@ def fit(
         Updates.
     stage : str
         Name that the steps carry.
-    preview_every : int
-        Updates between two pictures in `Step.denoised`, as tensors of the picture's shape; 0: none.
 
     Yields
     ------
@@ -75,64 +71,47 @@ def fit(
     MashpixError
         If it diverges again.
     """
-    attempt = partial(
-        _fit,
-        picture,
-        masking_ratio,
-        shuffle=shuffle,
-        steps=steps,
-        stage=stage,
-        generator=generator,
-        preview_every=preview_every,
-    )
+    first_weights = deepcopy(network.state_dict())
     for learning_rate in (settings.learning_rate, settings.learning_rate * RESTART_FACTOR):
+        network.load_state_dict(first_weights)
+        target, shuffled_fraction = picture.pixels, 0.0
+        optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate)
+        annealing = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
         try:
-            return (yield from attempt(settings=replace(settings, learning_rate=learning_rate)))
+            for index in range(steps):
+                if shuffle and index == settings.shuffle_start:
+                    target = yield from _shuffle_target(
+                        network, picture, masking_ratio, stage=stage, settings=settings, generator=generator
+                    )
+                    shuffled_fraction = float((target != picture.pixels).any(dim=1).float().mean())
+                loss = _update(
+                    network, optimiser, picture, target, masking_ratio, settings=settings, generator=generator
+                )
+                annealing.step()
+                if (index % CHECK_EVERY == 0 or index == steps - 1) and not math.isfinite(loss):
+                    raise Diverged
+                yield Step(stage, index + 1, steps, loss=loss)
         except Diverged:
             continue
+        return shuffled_fraction
     raise MashpixError(f"the fit diverged twice (learning rate {settings.learning_rate:g}; choose a lower one)")
 
 
-def _fit(
+def _shuffle_target(
+    network: UNet,
     picture: Picture,
     masking_ratio: float,
     *,
-    shuffle: bool,
-    steps: int,
     stage: str,
     settings: Settings,
     generator: torch.Generator,
-    preview_every: int,
-) -> Generator[Step, None, Fit]:
-    channels = picture.pixels.shape[1]
-    network = make_network(channels, channels=settings.channels, depth=settings.depth, generator=generator)
-    optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
-    annealing = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    target, shuffled_fraction = picture.pixels, 0.0
-    for index in range(steps):
-        if shuffle and index == settings.shuffle_start:
-            intermediate = yield from predict(
-                network,
-                picture,
-                masking_ratio,
-                stage=f"{stage}: flat regions",
-                settings=settings,
-                generator=generator,
-            )
-            flat = flat_regions(intermediate.mean, picture.valid, flat_threshold=settings.flat_threshold)
-            target = shuffle_tiles(picture.pixels, flat, block_size=settings.block_size, generator=generator)
-            shuffled_fraction = float((target != picture.pixels).any(dim=1).float().mean())
-        loss = _update(network, optimiser, picture, target, masking_ratio, settings=settings, generator=generator)
-        if index % CHECK_EVERY == 0 and not math.isfinite(loss):
-            raise Diverged
-        annealing.step()
-        preview = None
-        if preview_every and (index + 1) % preview_every == 0:
-            preview = _preview(network, picture, masking_ratio, settings=settings, seed=index)
-        yield Step(stage, index + 1, steps, loss=loss, denoised=preview)
-    if not math.isfinite(loss):
-        raise Diverged
-    return Fit(network, shuffled_fraction)
+) -> Generator[Step, None, Tensor]:
+    """The picture with its flat regions shuffled, as the intermediate prediction shows them (Eq. 5 and 7)."""
+    intermediate = yield from predict(
+        network, picture, masking_ratio, stage=f"{stage}: flat regions", settings=settings, generator=generator
+    )
+    flat = flat_regions(intermediate.mean, picture.valid, flat_threshold=settings.flat_threshold)
+    return shuffle_tiles(picture.pixels, flat, block_size=settings.block_size, generator=generator)
 
 
 def _update(
@@ -168,11 +147,3 @@ def _draw_span(side: int, window_size: int, multiple: int, generator: torch.Gene
         return slice(0, side)
     start = int(torch.randint(side - size + 1, (), generator=generator, device=generator.device))
     return slice(start, start + size)
-
-
-def _preview(network: UNet, picture: Picture, masking_ratio: float, *, settings: Settings, seed: int) -> Tensor:
-    """A quick look that leaves the randomness of the fit alone."""
-    generator = torch.Generator(picture.pixels.device).manual_seed(seed)
-    return drain(
-        predict(network, picture, masking_ratio, masks=PREVIEW_MASKS, settings=settings, generator=generator)
-    ).mean

@@ -23,8 +23,9 @@ flat regions tells what of the residual is picture, and brings it back (refining
 import math
 import time
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,15 +35,18 @@ from torch import Tensor
 
 from mashpix.correlation import Masking, choose_masking
 from mashpix.devices import choose_device
-from mashpix.fitting import fit
+from mashpix.fitting import fit, new_network
 from mashpix.images import Door, Picture, is_constant, open_door, spread_to_array, to_array, to_picture
-from mashpix.predicting import predict
+from mashpix.network import UNet
+from mashpix.predicting import Prediction, drain, predict
 from mashpix.refining import SIDE, refine
 from mashpix.report import Report, Step
 from mashpix.settings import Settings, preset
 
 PREVIEW_EVERY = 50
 """Updates between two pictures in the steps of `denoise_steps`, unless told otherwise."""
+PREVIEW_MASKS = 2
+"""Masks averaged for such a picture."""
 REFINE_COST = 3.0
 """About how many predictions of a picture cost as much as refining it."""
 
@@ -59,9 +63,11 @@ class Result(NamedTuple):
 def mash(
     picture: Picture, *, settings: Settings, generator: torch.Generator, preview_every: int = 0
 ) -> Generator[Step, None, Result]:
-    """MASH on one picture: choose the masking ratio, fit the network, average its predictions, refine the mean."""
+    """MASH on one picture: choose the masking ratio, fit a network, average its predictions."""
     masking = yield from choose_masking(picture, settings=settings, generator=generator)  # Eq. 8-10
-    fitted = yield from fit(  # Eq. 3-7
+    network = new_network(picture, settings=settings, generator=generator)
+    fitting = fit(  # Eq. 3-7
+        network,
         picture,
         masking.masking_ratio,
         shuffle=masking.shuffle,
@@ -69,19 +75,43 @@ def mash(
         stage="fit",
         settings=settings,
         generator=generator,
-        preview_every=preview_every,
     )
-    prediction = yield from predict(  # Eq. 11
-        fitted.network,
-        picture,
-        masking.masking_ratio,
-        settings=settings,
-        generator=generator,
-    )
-    denoised = prediction.mean
-    if settings.refine:
-        denoised = yield from refine(picture, prediction.mean, settings=settings)
-    return Result(denoised, prediction.spread, masking, fitted.shuffled_fraction)
+    look = partial(_look, network, picture, masking.masking_ratio, settings=settings)
+    shuffled_fraction = yield from _with_previews(fitting, look, every=preview_every)
+    prediction = yield from estimate(network, picture, masking.masking_ratio, settings=settings, generator=generator)
+    return Result(prediction.mean, prediction.spread, masking, shuffled_fraction)
+
+
+def estimate(
+    network: UNet, picture: Picture, masking_ratio: float, *, settings: Settings, generator: torch.Generator
+) -> Generator[Step, None, Prediction]:
+    """The picture that a fitted network gives: the mean over random masks (Eq. 11), refined if the settings say so."""
+    prediction = yield from predict(network, picture, masking_ratio, settings=settings, generator=generator)
+    if not settings.refine:
+        return prediction
+    refined = yield from refine(picture, prediction.mean, settings=settings)
+    return Prediction(refined, prediction.spread)
+
+
+def _look(network: UNet, picture: Picture, masking_ratio: float, *, settings: Settings) -> Tensor:
+    """The picture as it stands, from few masks and a generator of its own: looking changes nothing."""
+    generator = torch.Generator(picture.pixels.device).manual_seed(0)
+    few = settings.replace(masks=PREVIEW_MASKS)
+    return drain(estimate(network, picture, masking_ratio, settings=few, generator=generator)).mean
+
+
+def _with_previews(
+    steps: Generator[Step, None, float], look: Callable[[], Tensor], *, every: int
+) -> Generator[Step, None, float]:
+    """Pass the steps of a fit on, every so often with the picture as it stands."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as stop:
+            result: float = stop.value
+            return result
+        wanted = every and step.stage == "fit" and step.index % every == 0
+        yield replace(step, denoised=look()) if wanted else step
 
 
 def denoise(

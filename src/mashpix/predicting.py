@@ -1,7 +1,7 @@
 """Mean and spread over random masks (Eq. 11); large pictures by tiles."""
 
 from collections.abc import Generator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -12,6 +12,8 @@ from mashpix.network import UNet, repeatable
 from mashpix.report import Step
 from mashpix.settings import Settings
 from mashpix.tiling import Tile, tile_count, tiles
+
+Result = TypeVar("Result")
 
 
 class Prediction(NamedTuple):
@@ -84,11 +86,11 @@ def _predict_tile(
     squares[kept] += deviation * (predicted - mean[kept])
 
 
-def drain(steps: Generator[Step, None, Prediction]) -> Prediction:
+def drain(steps: Generator[Step, None, Result]) -> Result:
     """Run a generator to its end and take what it returns."""
     while True:
         try:
             next(steps)
         except StopIteration as stop:
-            result: Prediction = stop.value
+            result: Result = stop.value
             return result

@@ -1,5 +1,6 @@
 """One way to write a file: whole or not at all, whatever ends the process."""
 
+import contextlib
 import os
 import re
 import time
@@ -36,16 +37,15 @@ def check_output(source: Path | None, target: Path, *, overwrite: bool, in_place
         Saying why; nothing has been written.
     """
     try:
-        if target.is_dir():
-            raise FileError(f"the output is a folder ({str(target)!r}; name a file in it)")
+        place = _find_place(target)
         if source is not None and target.exists() and target.samefile(source):
             if not in_place:
                 raise FileError(f"the output is the input itself ({str(target)!r}; --in-place allows that)")
         elif not overwrite and os.path.lexists(target):
             raise FileError(f"the output exists ({str(target)!r}; --overwrite replaces it)")
-        temporary = _create_temporary(target.resolve())
-        os.close(temporary[0])
-        temporary[1].unlink()
+        handle, temporary = _create_temporary(place)
+        os.close(handle)
+        temporary.unlink()
     except OSError as error:
         raise FileError(f"cannot write there ({str(target)!r}; {error.strerror})") from None
 
@@ -61,8 +61,8 @@ def atomic_write(path: Path, data: bytes, *, overwrite: bool = False) -> None:
     FileError
         If it cannot be written, or exists and `overwrite` is False.
     """
-    target = path.resolve()
     try:
+        target = _find_place(path)
         _remove_stale(target)
         handle, temporary = _create_temporary(target)
         try:
@@ -72,10 +72,7 @@ def atomic_write(path: Path, data: bytes, *, overwrite: bool = False) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            if overwrite:
-                os.replace(temporary, target)
-            else:
-                os.link(temporary, target)  # fails if another run has made the target meanwhile
+            _move(temporary, target, overwrite=overwrite)
         finally:
             temporary.unlink(missing_ok=True)
         _sync_folder(target.parent)
@@ -83,6 +80,30 @@ def atomic_write(path: Path, data: bytes, *, overwrite: bool = False) -> None:
         raise FileError(f"the output exists ({str(path)!r}; --overwrite replaces it)") from None
     except OSError as error:
         raise FileError(f"cannot be written ({str(path)!r}; {error.strerror})") from None
+
+
+def _find_place(path: Path) -> Path:
+    """Where a path leads, links followed; what is there and is no file (a folder, a device) is refused."""
+    place = Path(os.path.realpath(path))
+    if place.is_dir():
+        raise FileError(f"the output is a folder ({str(path)!r}; name a file in it)")
+    if os.path.lexists(place) and not place.is_file():
+        raise FileError(f"the output is a device, a pipe or a link to itself ({str(path)!r}; name a file)")
+    return place
+
+
+def _move(temporary: Path, target: Path, *, overwrite: bool) -> None:
+    """Give the finished file its name."""
+    if not overwrite:
+        try:
+            os.link(temporary, target)  # fails if another run has made the target meanwhile
+            return
+        except FileExistsError:
+            raise
+        except OSError:  # FAT and some network folders have no hard links: look first, then rename
+            if os.path.lexists(target):
+                raise FileExistsError from None
+    os.replace(temporary, target)
 
 
 def _create_temporary(target: Path) -> tuple[int, Path]:
@@ -94,19 +115,21 @@ def _create_temporary(target: Path) -> tuple[int, Path]:
 
 
 def _remove_stale(target: Path) -> None:
-    """Remove old temporary files of this target."""
+    """Remove old temporary files of this target, as far as the folder lets itself be read and other runs let us."""
     pattern = re.compile(rf"\.{re.escape(target.name[:200])}.*\.[0-9a-f]{{16}}\.{MARK}", re.DOTALL)
-    for entry in os.scandir(target.parent):
-        if pattern.fullmatch(entry.name) and time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE_AFTER:
-            Path(entry.path).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(target.parent):
+            if pattern.fullmatch(entry.name):
+                with contextlib.suppress(OSError):
+                    if time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE_AFTER:
+                        os.unlink(entry.path)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name durable, where the system lets a folder be synchronised."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    """Make the new name durable, where the system lets a folder be synchronised; the file is whole either way."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,7 +1,9 @@
 """Which format a file is, by its content when it is read and by its name when it is written."""
 
+import logging
 import stat
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +18,13 @@ from mashpix.files.image_file import MAX_PIXELS, ImageFile
 
 MODULES: dict[str, ModuleType] = {"png": png, "jpeg": jpeg, "tiff": tiff, "npy": npy}
 MAGICS = {png.MAGIC: "png", jpeg.MAGIC: "jpeg", npy.MAGIC: "npy"} | dict.fromkeys(tiff.MAGICS, "tiff")
+LONGEST_MAGIC = max(len(magic) for magic in MAGICS)
+HEADROOM = 2**26
+"""Bytes that a file may hold beside its pixels: profiles, previews, tables of tiles."""
 EXTENSIONS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".tif": "tiff", ".tiff": "tiff", ".npy": "npy"}
+
+for _library in ("imagecodecs", "tifffile", "PIL"):
+    logging.getLogger(_library).addHandler(logging.NullHandler())  # their remarks would go to stderr
 
 
 def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
@@ -34,44 +42,72 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
     FileError
         In one line, for anything that cannot be read completely.
     """
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
-            raise FileError("not a regular file (a picture file is needed)")
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise FileError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    module = MODULES[_format_of(data)]
+    name, data = _read_bytes(path, max_pixels=max_pixels)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # decoders warn of what is checked here
-            image: ImageFile = module.read(data, max_pixels=max_pixels)
+            image: ImageFile = MODULES[name].read(data, max_pixels=max_pixels)
     except MashpixError:
         raise
     except Exception as error:  # decoders raise whatever they like on damaged files
-        detail = " ".join(str(error).split())[:120] or type(error).__name__
-        raise FileError(f"damaged {_format_of(data).upper()} ({detail})") from None
+        raise FileError(f"damaged {name.upper()} ({_in_short(error)})") from None
     if image.pixels.size == 0:
         raise FileError(f"holds no pixels (shape {image.pixels.shape})")
-    return image
+    return replace(image, suffix=path.suffix)
 
 
-def _format_of(data: bytes) -> str:
+def _read_bytes(path: Path, *, max_pixels: int) -> tuple[str, bytes]:
+    """Format and content of a file that may be a picture of that size."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+            raise FileError("not a regular file (a picture file is needed)")
+        with path.open("rb") as file:
+            name = _format_of(file.read(LONGEST_MAGIC), status.st_size)
+            most = max_pixels * 4 * 8 + HEADROOM  # four channels of float64
+            if status.st_size > most:
+                raise FileError(f"too large ({status.st_size} bytes; at most {most}, --max-pixels allows more)")
+            file.seek(0)
+            return name, file.read()
+    except MemoryError:
+        raise FileError(f"too large for the memory of this computer ({status.st_size} bytes)") from None
+    except (OSError, ValueError) as error:
+        raise FileError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
+
+
+def _format_of(start: bytes, size: int) -> str:
     for magic, name in MAGICS.items():
-        if data.startswith(magic):
+        if start.startswith(magic):
             return name
-    what = "an empty file" if not data else "no known picture format"
-    raise FileError(f"{what} ({len(data)} bytes; PNG, JPEG, TIFF or NPY needed)")
+    what = "an empty file" if not start else "no known picture format"
+    raise FileError(f"{what} ({size} bytes; PNG, JPEG, TIFF or NPY needed)")
+
+
+def _in_short(error: Exception) -> str:
+    """What a library says, in one short line."""
+    return " ".join(str(error).split())[:120] or type(error).__name__
 
 
 def target_format(image: ImageFile, target: Path) -> str:
-    """The format that a name asks for; an unknown ending means that of the input."""
-    return EXTENSIONS.get(target.suffix.lower(), image.format)
+    """The format that a name asks for; the ending of the input's name, or none, means the format of the input.
+
+    Raises
+    ------
+    FileError
+        For any other ending: nobody else would read a PNG called .gif.
+    """
+    ending = target.suffix.lower()
+    if ending in ("", image.suffix.lower()):
+        return image.format
+    if ending not in EXTENSIONS:
+        raise FileError(f"no format to write ({ending!r}; one of {', '.join(EXTENSIONS)} needed)")
+    return EXTENSIONS[ending]
 
 
 def check_writable(image: ImageFile, target: Path) -> None:
     """Refuse a target whose format cannot hold the picture, before any work is done."""
     if reason := MODULES[target_format(image, target)].why_not(image):
-        raise FileError(f"{reason}: {target.name!r}")
+        raise FileError(reason)
 
 
 def write_image(target: Path, image: ImageFile, *, overwrite: bool = False) -> list[str]:
@@ -82,7 +118,7 @@ def write_image(target: Path, image: ImageFile, *, overwrite: bool = False) -> l
     target : Path
         Its ending decides on the format.
     image : ImageFile
-        As read, with other pixels of the same shape and dtype.
+        As read, with other pixels of the same shape and dtype, or made of an array.
     overwrite : bool
         Whether a file that is there may be replaced.
 
@@ -98,7 +134,12 @@ def write_image(target: Path, image: ImageFile, *, overwrite: bool = False) -> l
     """
     check_writable(image, target)
     name = target_format(image, target)
-    encoded: tuple[bytes, list[str]] = MODULES[name].encode(image)
+    try:
+        encoded: tuple[bytes, list[str]] = MODULES[name].encode(image)
+    except MashpixError:
+        raise
+    except Exception as error:  # what an encoder cannot do, such as a JPEG wider than 65,535 pixels
+        raise FileError(f"cannot be written as {name.upper()} ({_in_short(error)}; choose another format)") from None
     data, lost = encoded
     if name != image.format:
         lost = [*lost, f"written as {name.upper()}: profile, EXIF and other metadata of the input are not kept"]

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
+
+from mashpix.errors import FileError
 
 MAX_PIXELS = 2**29
 """Largest width x height that is read unless the caller allows more: a small file may declare any size."""
@@ -18,6 +21,7 @@ class ImageFile:
     format : "png", "jpeg", "tiff" or "npy"
     container : what the writer of that format needs to put new pixels into a copy of the old file
     notes : remarks for the user, one line each
+    suffix : ending of the name it was read from, such as ".tif"
     """
 
     pixels: NDArray[Any]
@@ -25,8 +29,29 @@ class ImageFile:
     alpha: NDArray[Any] | None = None
     container: Any = None
     notes: tuple[str, ...] = ()
+    suffix: str = ""
 
     @property
     def colours(self) -> int:
         """Channels without alpha; 1 for grey."""
         return 1 if self.pixels.ndim == 2 else int(self.pixels.shape[2])
+
+
+def check_size(width: int, height: int, channels: int = 1, *, max_pixels: int) -> None:
+    """Refuse a picture, or a tile of one, by the size that its header declares, before anything is allocated.
+
+    Raises
+    ------
+    FileError
+        For more than `max_pixels` pixels, or as many values as four channels of them.
+    """
+    if width * height * max(channels, 4) > 4 * max_pixels:
+        shape = f"{width} x {height}" + (f", {channels} channels" if channels > 4 else "")
+        raise FileError(f"too large ({shape}; at most {max_pixels} pixels, --max-pixels allows more)")
+
+
+def changed(pixels: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> str | None:
+    """Why pixels cannot go where those of an old file were: they have another shape or dtype. None if they can."""
+    if (pixels.shape, pixels.dtype) == (shape, dtype.newbyteorder("=")):
+        return None
+    return f"not the pixels of the file that was read ({pixels.dtype} {pixels.shape}; {dtype} {shape} needed)"

@@ -8,46 +8,62 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mashpix.errors import FileError
-from mashpix.files.image_file import ImageFile
+from mashpix.files.image_file import ImageFile, check_size
 
 MAGIC = b"\xff\xd8\xff"
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
-APP0, APP2, APP14, COMMENT = 0xE0, 0xE2, 0xEE, 0xFE
+APP0, APP2, APP14, APP15, COMMENT = 0xE0, 0xE2, 0xEE, 0xEF, 0xFE
 QUALITY = 95
 """Quality of a JPEG that was none before."""
+BEST_RATIO = 5000
+"""Pixels that one byte can stand for, with room to spare: blank, progressive, chroma at a quarter, 340."""
+LONGEST_SIDE = 65_500
 
 
 class Container(NamedTuple):
-    """What a copy of the old file takes over: metadata segments, and how its pixels were encoded."""
+    """What a copy of the old file takes over: metadata segments, how its pixels were encoded, and what of that not."""
 
     segments: bytes
     encoding: dict[str, Any]
+    lost: list[str]
 
 
 def read(data: bytes, *, max_pixels: int) -> ImageFile:
     """Read grey or RGB, stored orientation untouched."""
-    from PIL import Image, JpegImagePlugin
+    from PIL import JpegImagePlugin
 
-    segments = b"".join(
+    segments = list(_segments(data))
+    further = [segment for segment in segments if _is_multi_picture(data, *segment)]
+    carried = b"".join(
         data[start:end]
-        for marker, start, end in _segments(data)
-        if (APP0 <= marker <= 0xEF and marker != APP14 and not _is_multi_picture(data, marker, start))
-        or marker == COMMENT
+        for marker, start, end in segments
+        if (APP0 <= marker <= APP15 and marker != APP14 and (marker, start, end) not in further) or marker == COMMENT
     )
-    with Image.open(BytesIO(data), formats=["JPEG"]) as image:
-        if image.width * image.height > max_pixels:
-            raise FileError(
-                f"too large ({image.width} x {image.height}; at most {max_pixels} pixels, --max-pixels allows more)"
-            )
+    with JpegImagePlugin.JpegImageFile(BytesIO(data)) as image:  # Image.open would add a limit of its own
+        check_size(*image.size, max_pixels=max_pixels)
+        if image.width * image.height > len(data) * BEST_RATIO:
+            raise FileError(f"damaged JPEG ({image.width} x {image.height} pixels cannot be in {len(data)} bytes)")
         if image.mode not in ("L", "RGB"):
             raise FileError(f"neither grey nor RGB ({image.mode}; convert it to RGB first)")
-        encoding: dict[str, Any] = {"qtables": dict(image.quantization), "progressive": "progressive" in image.info}  # type: ignore[attr-defined]
-        if image.mode == "RGB":
-            encoding["subsampling"] = JpegImagePlugin.get_sampling(image)
-        count = getattr(image, "n_frames", 1)
+        container = Container(carried, *_find_encoding(image))
         pixels = np.asarray(image)
-    notes = (f"holds {count} pictures: only the first is taken",) if count > 1 else ()
-    return ImageFile(pixels, "jpeg", container=Container(segments, encoding), notes=notes)
+    notes = ("holds further pictures: only the first is taken, the others are not kept",) if further else ()
+    return ImageFile(pixels, "jpeg", container=container, notes=notes)
+
+
+def _find_encoding(image: Any) -> tuple[dict[str, Any], list[str]]:
+    """What Pillow needs to encode in the same way, and what it cannot do."""
+    from PIL import JpegImagePlugin
+
+    tables = [image.quantization[table] for _, _, _, table in image.layer]
+    while len(tables) > 1 and tables[-1] == tables[-2]:  # the last one stands for all that follow
+        tables.pop()
+    encoding: dict[str, Any] = {"qtables": tables, "progressive": "progressive" in image.info}
+    if image.mode == "L":
+        return encoding, []
+    sampling = JpegImagePlugin.get_sampling(image)
+    encoding["subsampling"] = max(sampling, 0)
+    return encoding, ["an unusual chroma subsampling becomes none (4:4:4)"] if sampling < 0 else []
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
@@ -68,18 +84,20 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     raise FileError(f"truncated or damaged JPEG ({len(data)} bytes)")
 
 
-def _is_multi_picture(data: bytes, marker: int, start: int) -> bool:
+def _is_multi_picture(data: bytes, marker: int, start: int, end: int) -> bool:
     """Whether a segment lists further pictures by their place in the old file."""
-    return marker == APP2 and data[start + 4 : start + 8] == b"MPF\0"
+    return marker == APP2 and data[start + 4 : end].startswith(b"MPF\0")
 
 
 def why_not(image: ImageFile) -> str | None:
     """Why this picture cannot be written as JPEG, or None."""
     if image.alpha is not None:
-        return "JPEG has no alpha channel"
+        return "JPEG has no alpha channel (choose PNG or TIFF)"
     if image.pixels.dtype != np.uint8:
-        return f"JPEG holds 8 bits ({image.pixels.dtype})"
-    return None if image.colours in (1, 3) else f"JPEG holds grey or RGB ({image.colours} channels)"
+        return f"JPEG holds 8 bits ({image.pixels.dtype}; choose PNG, TIFF or NPY)"
+    if max(image.pixels.shape[:2]) > LONGEST_SIDE:
+        return f"too large for JPEG ({max(image.pixels.shape[:2])} pixels a side; at most {LONGEST_SIDE})"
+    return None if image.colours in (1, 3) else f"JPEG holds grey or RGB ({image.colours} channels; choose TIFF or NPY)"
 
 
 def encode(image: ImageFile) -> tuple[bytes, list[str]]:
@@ -95,4 +113,4 @@ def encode(image: ImageFile) -> tuple[bytes, list[str]]:
         return data, []
     body = b"".join(data[start:end] for marker, start, end in _segments(data) if marker != APP0)
     scan = max(end for _, _, end in _segments(data))
-    return data[:2] + kept.segments + body + data[scan:], []
+    return data[:2] + kept.segments + body + data[scan:], kept.lost

@@ -1,17 +1,26 @@
 """NPY files: the header is kept as it is, the array behind it is replaced; never a pickle."""
 
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.errors import FileError
-from mashpix.files.image_file import ImageFile
+from mashpix.files.image_file import ImageFile, changed, check_size
 
 MAGIC = b"\x93NUMPY"
 MOST_COLOURS = 4
 """A third axis up to this long is taken for channels; a longer one may be a stack."""
+
+
+class Container(NamedTuple):
+    """What a copy of the old file takes over, and the array that its header declares."""
+
+    header: bytes
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    is_fortran: bool
 
 
 def read(data: bytes, *, max_pixels: int) -> ImageFile:
@@ -26,27 +35,29 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
         raise FileError(f"holds no numbers that can be denoised ({dtype}; integers or floats needed)")
     if len(shape) not in (2, 3) or (len(shape) == 3 and not 1 <= shape[2] <= MOST_COLOURS):
         raise FileError(f"not a single picture (shape {shape}; (H, W), or (H, W, C) with C up to {MOST_COLOURS})")
+    check_size(shape[1], shape[0], max_pixels=max_pixels)
     count = int(np.prod(shape, dtype=object))
-    if count > max_pixels * MOST_COLOURS:
-        raise FileError(f"too large (shape {shape}; at most {max_pixels} pixels, --max-pixels allows more)")
     if len(data) - file.tell() != count * dtype.itemsize:
-        raise FileError(f"truncated or damaged ({len(data) - file.tell()} bytes of {count * dtype.itemsize})")
+        raise FileError(f"truncated or damaged NPY ({len(data) - file.tell()} bytes of {count * dtype.itemsize})")
     flat = np.frombuffer(data, dtype, offset=file.tell())
     array = flat.reshape(shape, order="F" if fortran else "C").astype(dtype.newbyteorder("="), order="C")
     notes = (f"the last axis is taken for {shape[2]} channels",) if len(shape) == 3 else ()
-    return ImageFile(array, "npy", container=(data[: file.tell()], dtype, fortran), notes=notes)
+    return ImageFile(array, "npy", container=Container(data[: file.tell()], shape, dtype, fortran), notes=notes)
 
 
 def why_not(image: ImageFile) -> str | None:
     """Why this picture cannot be written as NPY, or None."""
-    return "NPY has no alpha channel" if image.alpha is not None else None
+    if image.alpha is not None:
+        return "NPY has no alpha channel (choose PNG or TIFF)"
+    old = image.container if image.format == "npy" else None
+    return changed(image.pixels, old.shape, old.dtype) if old else None
 
 
 def encode(image: ImageFile) -> tuple[bytes, list[str]]:
     """The bytes of the file, and what could not be kept."""
     if image.format == "npy" and image.container is not None:
-        header, dtype, fortran = image.container
-        return header + image.pixels.astype(dtype).tobytes("F" if fortran else "C"), []
+        old: Container = image.container
+        return old.header + image.pixels.astype(old.dtype).tobytes("F" if old.is_fortran else "C"), []
     return encode_array(image.pixels), []
 
 

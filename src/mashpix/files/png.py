@@ -1,21 +1,22 @@
-"""PNG with 8 or 16 bits: new pixels, and all other chunks of the old file bit for bit."""
+"""PNG with 8 or 16 bits: new pixels, and the chunks of the old file that new pixels leave true, bit for bit."""
 
 import struct
 import zlib
 from collections.abc import Iterator
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.errors import FileError
-from mashpix.files.image_file import ImageFile
+from mashpix.files.image_file import ImageFile, check_size
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 GREY, RGB, PALETTE, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
 """Colour types of the header."""
-REPLACED = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"bKGD", b"hIST", b"sBIT", b"sPLT"}
-"""Chunks that belong to the pixels; every other one is carried over."""
+CARRIED = {b"cHRM", b"gAMA", b"iCCP", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"pCAL", b"sCAL", b"tIME"}
+"""Chunks that are carried over besides those which their name declares safe to copy (a small fourth letter)."""
 BEST_RATIO = 1040
 """Deflate cannot shrink data by more than about this factor."""
 
@@ -31,12 +32,11 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     names = [name for name, _ in chunks]
     if b"acTL" in names:
         raise FileError("an animated PNG (single pictures only; save the frame that you want)")
-    if width * height > max_pixels:
-        raise FileError(f"too large ({width} x {height}; at most {max_pixels} pixels, --max-pixels allows more)")
+    if not width or not height:
+        raise FileError(f"damaged PNG ({width} x {height} pixels declared)")
+    check_size(width, height, max_pixels=max_pixels)
     if bits < 8 and colour_type != PALETTE:
-        raise FileError(f"too few grey levels to denoise ({bits} bits a pixel; convert it to 8 bits first)")
-    if b"tRNS" in names and colour_type != PALETTE:
-        raise FileError("a transparent colour instead of an alpha channel (tRNS; add an alpha channel first)")
+        raise FileError(f"too few grey levels to denoise ({bits} bit a pixel; convert it to 8 bit first)")
     compressed = sum(len(content) for name, content in chunks if name == b"IDAT")
     if width * height * bits // 8 > compressed * BEST_RATIO:
         raise FileError(f"damaged PNG ({width} x {height} pixels cannot be in {compressed} bytes)")
@@ -45,9 +45,11 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
         array, notes = _expand_palette(data), ("the palette is expanded to colours",)
     else:
         array = imagecodecs.png_decode(data)
+        if b"tRNS" in names and colour_type in (GREY, RGB):
+            notes = ("the transparent colour becomes an alpha channel",)
     if array.shape[:2] != (height, width):
         raise FileError(f"damaged PNG ({width} x {height} pixels declared)")
-    carried = b"".join(_chunk(name, content) for name, content in chunks if name not in REPLACED)
+    carried = b"".join(_chunk(name, content) for name, content in chunks if _is_carried(name))
     array, alpha = split_alpha(array.reshape(height, width, -1))
     return ImageFile(array, "png", alpha, container=carried, notes=notes)
 
@@ -65,12 +67,15 @@ def join_alpha(image: ImageFile) -> NDArray[Any]:
 
 
 def _expand_palette(data: bytes) -> NDArray[Any]:
-    from io import BytesIO
+    from PIL import PngImagePlugin
 
-    from PIL import Image
-
-    with Image.open(BytesIO(data), formats=["PNG"]) as image:
+    with PngImagePlugin.PngImageFile(BytesIO(data)) as image:  # Image.open would add a limit of its own
         return np.asarray(image.convert("RGBA" if "transparency" in image.info else "RGB"))
+
+
+def _is_carried(name: bytes) -> bool:
+    """Whether a chunk stays true when the pixels change."""
+    return name in CARRIED or (name[:1].islower() and name[3:].islower())
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -96,8 +101,8 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 def why_not(image: ImageFile) -> str | None:
     """Why this picture cannot be written as PNG, or None."""
     if image.pixels.dtype.str not in ("|u1", np.dtype(np.uint16).str):
-        return f"PNG holds unsigned integers of 8 or 16 bits ({image.pixels.dtype})"
-    return None if image.colours in (1, 3) else f"PNG holds grey or RGB ({image.colours} channels)"
+        return f"PNG holds unsigned integers of 8 or 16 bits ({image.pixels.dtype}; choose TIFF or NPY)"
+    return None if image.colours in (1, 3) else f"PNG holds grey or RGB ({image.colours} channels; choose TIFF or NPY)"
 
 
 def encode(image: ImageFile) -> tuple[bytes, list[str]]:

@@ -1,0 +1,183 @@
+"""A TIFF with new pixels and all else of an old one: strips put into a copy of it, or a new file with its tags."""
+
+import struct
+from collections.abc import Sequence
+from io import BytesIO
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mashpix.errors import FileError
+
+LOSSLESS = {"NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PACKBITS", "ZSTD", "LZMA"}
+"""Compressions that are written again as they were; every other one becomes deflate."""
+DIRECTORY_TAGS = {330: "sub-images", 34665: "EXIF", 34853: "GPS", 40965: "interoperability"}
+"""Tags that point to further directories, which only a copy of the old file keeps."""
+PIXEL_TAGS = {282, 283, 296, 320, 347, *range(512, 522), *range(529, 533)}
+"""Tags that a new file sets anew: resolution, palette, JPEG tables, YCbCr."""
+
+
+class Strips(NamedTuple):
+    """Where the strips or tiles of the old file lie, and the directory entries that say so."""
+
+    offsets: tuple[int, ...]
+    counts: tuple[int, ...]
+    offsets_entry: int
+    counts_entry: int
+    overlap: bool
+
+
+class Container(NamedTuple):
+    """The old file; how its pixels lie in it; what a new file takes over where no copy can be made."""
+
+    data: bytes
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    byteorder: Literal["<", ">"]
+    is_bigtiff: bool
+    layout: dict[str, Any]
+    strips: Strips | None
+    tags: dict[str, Any]
+    lost: list[str]
+
+
+def remember(file: Any, page: Any, data: bytes, array: NDArray[Any], *, has_palette: bool) -> Container:
+    """What writing needs to know of a file that was read as `array`, (H, W) or (H, W, C)."""
+    is_lossless = page.compression.name in LOSSLESS
+    layout: dict[str, Any] = {"byteorder": file.byteorder, "compression": page.compression}
+    if is_lossless and page.predictor > 1:
+        layout["predictor"] = page.predictor
+    if page.samplesperpixel > 1:
+        layout["planarconfig"] = page.planarconfig
+    if page.is_tiled:
+        layout["tile"] = (page.tilelength, page.tilewidth)
+    else:
+        layout["rowsperstrip"] = min(page.rowsperstrip, page.imagelength)
+    lost = [] if is_lossless else [f"{page.compression.name} compression becomes deflate"]
+    if not is_lossless:
+        layout["compression"] = "adobe_deflate"
+    if pointers := [name for code, name in DIRECTORY_TAGS.items() if code in page.tags]:
+        lost.append(f"not kept in the new TIFF: {', '.join(pointers)}")
+    can_copy = is_lossless and not has_palette and page.fillorder == 1
+    return Container(
+        data,
+        array.shape,
+        array.dtype,
+        file.byteorder,
+        file.is_bigtiff,
+        layout,
+        _find_strips(page) if can_copy else None,
+        _find_tags(page, data, has_palette=has_palette),
+        lost,
+    )
+
+
+def _find_strips(page: Any) -> Strips | None:
+    """Strips or tiles; None if the file does not say how long they are."""
+    offsets, counts = ("TileOffsets", "TileByteCounts") if page.is_tiled else ("StripOffsets", "StripByteCounts")
+    if offsets not in page.tags or counts not in page.tags:
+        return None
+    places = sorted(zip(page.dataoffsets, page.databytecounts, strict=True))
+    overlap = any(start + count > following for (start, count), (following, _) in pairwise(places))
+    entries = page.tags[offsets].offset, page.tags[counts].offset
+    return Strips(tuple(page.dataoffsets), tuple(page.databytecounts), *entries, overlap)
+
+
+def _find_tags(page: Any, data: bytes, *, has_palette: bool) -> dict[str, Any]:
+    """Options of `tifffile.imwrite` that repeat the tags of a page, values as the bytes that they are."""
+    raw = [(tag, data[tag.valueoffset : tag.valueoffset + tag.valuebytecount]) for tag in page.tags]
+    options: dict[str, Any] = {
+        "extratags": [
+            (tag.code, int(tag.dtype), tag.count, value, True)
+            for tag, value in raw
+            if tag.code not in DIRECTORY_TAGS.keys() | PIXEL_TAGS and len(value) == tag.valuebytecount
+        ],
+        "photometric": "miniswhite" if page.photometric.name == "MINISWHITE" else "minisblack",
+    }
+    if has_palette or page.photometric.name in ("RGB", "YCBCR"):
+        options["photometric"] = "rgb"
+    if page.extrasamples:
+        options["extrasamples"] = page.extrasamples
+    if {282, 283} <= {tag.code for tag in page.tags}:
+        options["resolution"] = page.tags[282].value, page.tags[283].value
+        options["resolutionunit"] = page.tags[296].value if 296 in page.tags else 2
+    return options
+
+
+def new_file(array: NDArray[Any], *, has_alpha: bool) -> bytes:
+    """A TIFF of (H, W) or (H, W, C), where the last channel may be alpha."""
+    colours = 1 if array.ndim == 2 else array.shape[2] - has_alpha
+    options: dict[str, Any] = {"photometric": "rgb" if colours == 3 else "minisblack"}
+    if array.ndim == 3:
+        options["planarconfig"] = "contig"
+    if has_alpha:
+        options["extrasamples"] = [*["unspecified"] * (colours - 1 if colours != 3 else 0), "unassalpha"]
+    return _encode(array, compression="adobe_deflate", **options)
+
+
+def rebuild(old: Container, array: NDArray[Any]) -> bytes:
+    """A new TIFF in the layout of the old one, with its tags."""
+    return _encode(_lay_out(old, array), bigtiff=old.is_bigtiff, software=False, **old.layout, **old.tags)
+
+
+def _lay_out(old: Container, array: NDArray[Any]) -> NDArray[Any]:
+    """The array with its axes and bytes in the order of the old file."""
+    if old.layout.get("planarconfig") == 2:
+        array = np.moveaxis(array, -1, 0)
+    return np.ascontiguousarray(array.astype(array.dtype.newbyteorder(old.byteorder)))
+
+
+def _encode(array: NDArray[Any], **options: Any) -> bytes:
+    import tifffile
+
+    file = BytesIO()
+    tifffile.imwrite(file, array, metadata=None, **options)
+    return file.getvalue()
+
+
+def replace_pixels(old: Container, strips: Strips, array: NDArray[Any]) -> bytes:
+    """A copy of the old file with new strips or tiles: in their old places where they fit, else at the end."""
+    segments = _encode_segments(old, array)
+    if len(segments) != len(strips.offsets):
+        raise FileError(f"an unusual layout of strips that cannot be written again ({len(strips.offsets)} of them)")
+    data, offsets = bytearray(old.data), list(strips.offsets)
+    for index, (segment, room) in enumerate(zip(segments, strips.counts, strict=True)):
+        if len(segment) > room or strips.overlap:
+            data += b"\0" * (len(data) % 2)
+            offsets[index] = len(data)
+            data += segment
+        else:
+            data[offsets[index] : offsets[index] + len(segment)] = segment
+    _patch(data, old, strips.offsets_entry, offsets)
+    _patch(data, old, strips.counts_entry, [len(segment) for segment in segments])
+    return bytes(data)
+
+
+def _encode_segments(old: Container, array: NDArray[Any]) -> list[bytes]:
+    """The strips or tiles of an array, as the old file would hold them."""
+    import tifffile
+
+    encoded = _encode(_lay_out(old, array), photometric="minisblack", **old.layout)
+    with tifffile.TiffFile(BytesIO(encoded)) as file:
+        page = file.pages.first
+        return [
+            encoded[start : start + count] for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)
+        ]
+
+
+def _patch(data: bytearray, old: Container, entry: int, values: Sequence[int]) -> None:
+    """Let a directory entry hold other numbers, which go to the end of the file where they need room."""
+    number, kind, size = ("Q", 16, 8) if old.is_bigtiff else ("L", 4, 4)
+    if not old.is_bigtiff and max(len(data) + len(values) * size, *values) >= 2**32:
+        raise FileError("the TIFF would grow beyond 4 GB (save it as BigTIFF first)")
+    packed = struct.pack(f"{old.byteorder}{len(values)}{number}", *values)
+    if len(values) > 1:
+        data += b"\0" * (len(data) % 2)
+        inline = struct.pack(old.byteorder + number, len(data))
+        data += packed
+    else:
+        inline = packed
+    struct.pack_into(f"{old.byteorder}H{number}", data, entry + 2, kind, len(values))
+    data[entry + 4 + size : entry + 4 + 2 * size] = inline

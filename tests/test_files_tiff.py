@@ -1,0 +1,192 @@
+"""Laws of TIFF: a copy keeps all tags, a new file as many as it can, and what is written is what was meant."""
+
+import io
+import struct
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from mashpix import FileError
+from mashpix.files import ImageFile, check_writable, encode_map, read_image, tiff, write_image
+
+
+@pytest.fixture
+def grey(rng):
+    return rng.integers(0, 256, (64, 96)).astype(np.uint8)
+
+
+def save(path, array, **options):
+    tifffile.imwrite(path, array, **({"metadata": None} | options))
+    return path
+
+
+def pages_of(path):
+    return tifffile.TiffFile(io.BytesIO(path.read_bytes())).pages
+
+
+def patched(path, code, *, value=None, places=None):
+    """Other numbers in one directory entry of a little-endian file: its own value, or the first of its list."""
+    tag, data = pages_of(path).first.tags[code], bytearray(path.read_bytes())
+    if value is not None:
+        struct.pack_into("<I", data, tag.offset + 8, value)
+    for index, place in enumerate(places or ()):
+        struct.pack_into("<I", data, tag.valueoffset + 4 * index, place)
+    path.write_bytes(data)
+    return path
+
+
+def test_tiles_that_share_one_place_part_when_they_differ(tmp_path):
+    source = save(tmp_path / "a.tif", np.zeros((64, 96), np.uint8), tile=(32, 32), byteorder="<")
+    first = pages_of(source).first.dataoffsets[0]
+    image = read_image(patched(source, 324, places=[first] * 6))
+    different = np.arange(64 * 96).reshape(64, 96).astype(np.uint8)
+    assert write_image(tmp_path / "b.tif", replace(image, pixels=different)) == []
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.tif"), different)
+
+
+def test_reversed_bits_are_read_and_written(grey, tmp_path):
+    """FillOrder 2 mirrors the bits of every byte; a copy with new strips but the old tag would mirror them again."""
+    source, mirror = tmp_path / "a.tif", bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+    Image.fromarray(grey).save(source, tiffinfo={266: 1})
+    at = pages_of(source).first.dataoffsets[0]
+    data = patched(source, 266, value=2).read_bytes()
+    source.write_bytes(data[:at] + data[at : at + grey.size].translate(mirror) + data[at + grey.size :])
+    np.testing.assert_array_equal(tifffile.imread(io.BytesIO(source.read_bytes())), grey)
+    write_image(tmp_path / "b.tif", read_image(source))
+    with Image.open(tmp_path / "b.tif") as image:
+        np.testing.assert_array_equal(np.asarray(image), grey)
+
+
+@pytest.mark.parametrize("depth", [1, 257])
+def test_a_palette_file_keeps_its_other_tags(depth, grey, rng, tmp_path):
+    colours = rng.integers(0, 256, (3, 256)).astype(np.uint16)  # some writers put 8-bit colours there
+    private = [(65000, 2, None, "scope", True), (65001, 12, 2, (0.5, 1.5), True), (274, 3, 1, 6, True)]
+    source = save(
+        tmp_path / "a.tif", grey, photometric="palette", colormap=colours * depth, description="cells",
+        software="scope", resolution=(300, 200), resolutionunit=3, iccprofile=b"profile" * 30, extratags=private,
+    )  # fmt: skip
+    image = read_image(source)
+    np.testing.assert_array_equal(image.pixels, colours.T.astype(np.uint8)[grey])
+    assert write_image(tmp_path / "b.tif", image) == []
+    old, new = pages_of(source).first, pages_of(tmp_path / "b.tif").first
+    np.testing.assert_array_equal(new.asarray(), image.pixels)
+    assert new.photometric.name == "RGB"
+    for code in (270, 274, 282, 283, 296, 305, 34675, 65000, 65001):
+        assert new.tags[code].value == old.tags[code].value, code
+
+
+def test_a_microscope_with_coloured_marks_keeps_its_tags(shared_data, tmp_path):
+    source = shared_data / "formats" / "test_tiff_Zeiss_SEM_512pix.tif"
+    assert write_image(tmp_path / "b.tif", read_image(source)) == []
+    old, new = pages_of(source).first, pages_of(tmp_path / "b.tif").first
+    assert new.tags["CZ_SEM"].value == old.tags["CZ_SEM"].value
+    assert new.resolution == old.resolution
+    with Image.open(source) as image:
+        np.testing.assert_array_equal(new.asarray(), np.asarray(image.convert("RGB")))
+
+
+@pytest.mark.parametrize("tile", [None, (32, 32)])
+def test_lossy_compression_becomes_deflate_and_is_announced(tile, tmp_path):
+    smooth = np.dstack([np.tile(np.arange(40, 136, dtype=np.uint8), (64, 1)), np.full((64, 96), 90, np.uint8)] * 2)
+    exif = [(34665, 4, 1, 8, True)]
+    source = save(
+        tmp_path / "a.tif", smooth[..., :3], photometric="rgb", compression="jpeg", tile=tile, description="cells",
+        extratags=exif,
+    )  # fmt: skip
+    with Image.open(source) as image:
+        reference = np.asarray(image.convert("RGB"))
+    image = read_image(source)
+    assert np.abs(image.pixels.astype(int) - reference.astype(int)).max() <= 1
+    assert write_image(tmp_path / "b.tif", image) == ["JPEG compression becomes deflate"]
+    new = pages_of(tmp_path / "b.tif").first
+    assert (new.photometric.name, new.compression.name, new.description) == ("RGB", "ADOBE_DEFLATE", "cells")
+    np.testing.assert_array_equal(new.asarray(), image.pixels)
+
+
+def test_exif_that_a_new_file_cannot_hold_is_announced(grey, tmp_path):
+    image = Image.fromarray(grey).quantize(16)
+    image.save(tmp_path / "a.tif", tiffinfo={0x8769: {0x829A: 0.01}})
+    assert write_image(tmp_path / "b.tif", read_image(tmp_path / "a.tif")) == ["not kept in the new TIFF: EXIF"]
+
+
+def test_a_file_without_strip_lengths_is_written_anew(grey, tmp_path):
+    source = save(tmp_path / "a.tif", grey, byteorder="<", description="cells")
+    entry, data = pages_of(source).first.tags["StripByteCounts"].offset, bytearray(source.read_bytes())
+    struct.pack_into("<H", data, entry, 280)  # it becomes MaxSampleValue
+    source.write_bytes(data)
+    image = read_image(source)
+    np.testing.assert_array_equal(image.pixels, grey)
+    write_image(tmp_path / "b.tif", image)
+    new = pages_of(tmp_path / "b.tif").first
+    assert new.description == "cells"
+    np.testing.assert_array_equal(new.asarray(), grey)
+
+
+def test_a_copy_that_would_not_read_as_meant_is_not_made(grey, tmp_path, monkeypatch):
+    image = read_image(save(tmp_path / "a.tif", grey, description="cells"))
+    monkeypatch.setattr(tiff, "replace_pixels", lambda old, strips, array: old.data)
+    write_image(tmp_path / "b.tif", replace(image, pixels=grey[::-1].copy()))
+    new = pages_of(tmp_path / "b.tif").first
+    assert new.description == "cells"
+    np.testing.assert_array_equal(new.asarray(), grey[::-1])
+
+
+@pytest.mark.parametrize("other", [np.zeros((64, 96), np.float32), np.zeros((63, 96), np.uint8)])
+def test_other_pixels_than_were_read_are_refused(other, grey, tmp_path):
+    image = replace(read_image(save(tmp_path / "a.tif", grey)), pixels=other)
+    with pytest.raises(FileError, match="not the pixels of the file"):
+        check_writable(image, tmp_path / "b.tif")
+    check_writable(replace(image, format="npy", container=None), tmp_path / "b.tif")
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 31])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_a_new_tiff_is_one_picture_whatever_its_channels(channels, dtype, rng, tmp_path):
+    array = rng.integers(0, 256, (9, 12, channels)).astype(dtype)
+    array = array[..., 0] if channels == 1 else array
+    write_image(tmp_path / "a.tif", ImageFile(array, "npy"))
+    assert len(pages_of(tmp_path / "a.tif")) == 1
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels, array)
+    (tmp_path / "map.tif").write_bytes(encode_map(array))
+    np.testing.assert_array_equal(read_image(tmp_path / "map.tif").pixels, array.astype(np.float32))
+
+
+def test_smaller_sizes_stay_and_are_announced(grey, tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(grey, subifds=1, metadata=None)
+        file.write(grey[::2, ::2].copy(), subfiletype=1, metadata=None)
+    image = read_image(tmp_path / "a.tif")
+    assert "2 sizes" in image.notes[0]
+    write_image(tmp_path / "b.tif", replace(image, pixels=grey[::-1].copy()))
+    page = pages_of(tmp_path / "b.tif").first
+    np.testing.assert_array_equal(page.asarray(), grey[::-1])
+    np.testing.assert_array_equal(page.pages[0].asarray(), grey[::2, ::2])
+
+
+def test_files_that_ome_xml_names_are_never_opened(grey, tmp_path):
+    save(tmp_path / "secret.tif", grey[::-1].copy())
+    names = "".join(
+        f'<TiffData FirstZ="{z}" IFD="0" PlaneCount="1"><UUID FileName="secret.tif">urn:uuid:{z}</UUID></TiffData>'
+        for z in range(2)
+    )
+    xml = (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
+        '<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="96" SizeY="64" SizeZ="2" SizeC="1" SizeT="1">'
+        f"{names}</Pixels></Image></OME>"
+    )
+    np.testing.assert_array_equal(read_image(save(tmp_path / "a.tif", grey, description=xml)).pixels, grey)
+
+
+def test_a_flipped_bit_in_deflate_is_found(grey, tmp_path):
+    source = save(tmp_path / "a.tif", grey, compression="adobe_deflate", rowsperstrip=16)
+    page, data = pages_of(source).first, source.read_bytes()
+    start, end = page.dataoffsets[0], page.dataoffsets[-1] + page.databytecounts[-1]
+    for place in range(start, end, 37):
+        damaged = bytearray(data)
+        damaged[place] ^= 1 << place % 8
+        (tmp_path / "b.tif").write_bytes(damaged)
+        with pytest.raises(FileError, match="damaged TIFF"):
+            read_image(tmp_path / "b.tif")
