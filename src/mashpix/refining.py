@@ -36,7 +36,13 @@ THRESHOLD = 2.7
 """Hard threshold, in standard deviations of the noise."""
 FLATTEST = 0.2
 """Fraction of the blocks whose residual is taken for noise: those in which the prediction varies least."""
-MOST_BLOCKS = 65_536
+CALMEST = 0.3
+"""Fraction of the flattest blocks, and of those with the least residual among them, that hold that noise to bounds."""
+MOST_EXCESS = 1.25
+"""How far the noise of the flattest blocks may lie above that of the calmest ones."""
+MEDIAN_SQUARE = 0.4549
+"""Median of the square of a standard normal variable."""
+MOST_BLOCKS = 16_384
 """About how many blocks the spectrum is measured in."""
 WEIGHT_FLOOR = 0.01
 """Least noise that a block is taken to keep when blocks are averaged, as a fraction of what it held."""
@@ -86,7 +92,11 @@ def refine(picture: Picture, prediction: Tensor, *, settings: Settings) -> Gener
 
 
 def noise_spectrum(residual: Tensor, predicted: Tensor, usable: Tensor, *, transform: Transform) -> Tensor | None:
-    """Standard deviation of each coefficient of the noise, (C, 256, 1), from the flattest blocks of a prediction.
+    """Standard deviation of each coefficient of the noise, (C, 256, 1); None without a block to measure it in.
+
+    It is the root mean square of the residual's coefficients in the flattest blocks of the prediction. Where a
+    prediction is flat because it missed all texture, that is far too much: so it is held to what the median of
+    the calmest among those blocks shows.
 
     Parameters
     ----------
@@ -99,13 +109,19 @@ def noise_spectrum(residual: Tensor, predicted: Tensor, usable: Tensor, *, trans
     whole = cut_blocks(usable, SIDE, stride).all(dim=1)
     if not whole.any():
         return None
-    variation = torch.stack([cut_blocks(plane, SIDE, stride)[whole].var(dim=1) for plane in predicted]).sum(dim=0)
+    noise, structure = (
+        torch.stack([cut_blocks(plane, SIDE, stride)[whole] for plane in pixels]) for pixels in (residual, predicted)
+    )
+    variation, unrest = (blocks.var(dim=2).sum(dim=0) for blocks in (structure, noise))
     varies = variation > 0  # clipped black and white hold no noise
     if not varies.any():
         return None
-    flat = varies & (variation <= torch.quantile(variation[varies], FLATTEST))
-    noise = torch.stack([cut_blocks(plane, SIDE, stride)[whole][flat] for plane in residual])
-    return (noise @ transform.blocks.T).square().mean(dim=1)[..., None].sqrt()
+    flat = varies & (variation <= variation[varies].quantile(FLATTEST))
+    calm = varies & (variation <= variation[varies].quantile(CALMEST))
+    calm &= unrest <= unrest[calm].quantile(CALMEST)
+    mean = (noise[:, flat] @ transform.blocks.T).square().mean(dim=1)
+    median = (noise[:, calm] @ transform.blocks.T).square().median(dim=1).values / MEDIAN_SQUARE
+    return torch.minimum(mean.sqrt(), MOST_EXCESS * median.sqrt())[..., None]
 
 
 def _refine_tile(
