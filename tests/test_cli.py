@@ -65,7 +65,7 @@ def test_output_recipe_and_extras_are_written_and_reproduced(folder):
     before = (folder / "b.tif").read_bytes()
     done = mashpix("denoise", "b.tif", *QUICK, "--seed", 7, "--save", "spread,residual,report", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "b_denoised.tif: masking ratio 0.5" in done.stdout
+    assert "'b_denoised.tif': masking ratio 0.5" in done.stdout
     assert (folder / "b.tif").read_bytes() == before
     denoised = tifffile.imread(folder / "b_denoised.tif")
     assert denoised.dtype == np.uint16

@@ -1,6 +1,7 @@
-"""Which device a run uses: an explicit one never falls back; `auto` says what it chose and why."""
+"""Which device a run uses, and how much memory is free: an explicit device never falls back."""
 
 import re
+from pathlib import Path
 
 import torch
 
@@ -47,3 +48,12 @@ def choose_device(name: str) -> tuple[torch.device, str]:
     if device.type == "mps" and not mps:
         raise DeviceError(f"no such device ({name}; no Apple GPU here, choose another with --device)")
     return device, "asked for"
+
+
+def available_memory() -> int | None:
+    """Bytes of main memory that a new program can have, or None where the system does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return None

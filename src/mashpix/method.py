@@ -34,7 +34,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mashpix.correlation import Masking, choose_masking
-from mashpix.devices import choose_device
+from mashpix.devices import available_memory, choose_device
+from mashpix.errors import InputError
 from mashpix.fitting import fit, new_network
 from mashpix.images import Door, Picture, is_constant, open_door, spread_to_array, to_array, to_picture
 from mashpix.network import UNet
@@ -47,6 +48,10 @@ PREVIEW_EVERY = 50
 """Updates between two pictures in the steps of `denoise_steps`, unless told otherwise."""
 PREVIEW_MASKS = 2
 """Masks averaged for such a picture."""
+BYTES_PER_VALUE = 64
+"""Memory for each value of a picture, at most: see benchmarks/scale.py."""
+BYTES_FOR_TILES = 2**30
+"""Memory for one tile or window in the network, at most, and for torch itself."""
 REFINE_COST = 3.0
 """About how many predictions of a picture cost as much as refining it."""
 
@@ -221,6 +226,7 @@ def denoise_steps(
     settings = preset(settings) if isinstance(settings, str) else settings
     chosen, _ = choose_device(device)
     door = open_door(image, channel_axis=channel_axis, data_range=data_range, scale=settings.scale)
+    _check_memory(door)
     return _run(door, settings=settings, seed=seed, device=chosen, preview_every=preview_every)
 
 
@@ -261,6 +267,16 @@ def _run(
     )
     denoised = to_array(result.denoised, door)
     yield Step("done", 1, 1, 1.0, denoised=denoised, spread=spread, report=report)
+
+
+def _check_memory(door: Door) -> None:
+    """Refuse a picture that would not fit into memory, before any work is done."""
+    needed, free = door.array.size * BYTES_PER_VALUE + BYTES_FOR_TILES, available_memory()
+    if free is not None and needed > free:
+        raise InputError(
+            f"not enough memory (about {needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free; "
+            "denoise it in parts)"
+        )
 
 
 def _plan(picture: Picture, settings: Settings) -> dict[str, float]:

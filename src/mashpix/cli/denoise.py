@@ -178,7 +178,7 @@ def _denoise_file(source: Path, target: Path, run: Run, *, threads: int | None) 
     }
     for kind, path in beside.items():
         files.atomic_write(path, made[kind](), overwrite=run.overwrite)
-    typer.echo(f"{target}: {summary(last.report)}, {time.perf_counter() - started:.0f} s")
+    typer.echo(f"{str(target)!r}: {summary(last.report)}, {time.perf_counter() - started:.0f} s")
 
 
 def _denoise_pixels(source: Path, image: Any, run: Run, *, threads: int | None) -> Step:

@@ -43,10 +43,7 @@ def _version(package: str) -> str:
 
 
 def _memory() -> str:
-    """Total memory, and what is free where the system tells it."""
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return "unknown on this system"
-    return f"{total / GIB:.1f} GiB, {free / GIB:.1f} GiB free"
+    from mashpix.devices import available_memory
+
+    free = available_memory()
+    return "unknown on this system" if free is None else f"{free / GIB:.1f} GiB free"

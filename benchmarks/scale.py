@@ -1,0 +1,62 @@
+"""Seconds and peak memory for larger and larger RGB pictures, each in a process of its own.
+
+    python benchmarks/scale.py --megapixels 0.25 1 4 12 --threads 2
+
+The picture is the demo picture, mirrored over and over, in white noise of sigma 15.
+"""
+
+import argparse
+import csv
+import resource
+import subprocess
+import sys
+import time
+from collections import deque
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+import mashpix
+
+COLUMNS = ("megapixels", "height", "width", "preset", "threads", "seconds", "peak_mib")
+
+
+def measure(megapixels: float, *, preset: str, threads: int) -> tuple[object, ...]:
+    torch.set_num_threads(threads)
+    height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
+    width = round(megapixels * 1e6 / height)
+    with files("mashpix").joinpath("data/demo.png").open("rb") as file:
+        piece = np.asarray(Image.open(file))
+    clean = np.pad(piece, ((0, height), (0, width), (0, 0)), mode="symmetric")[:height, :width]
+    noisy = np.clip(clean + np.random.default_rng(0).normal(0, 15, clean.shape), 0, 255).astype(np.uint8)
+    started = time.perf_counter()
+    deque(mashpix.denoise_steps(noisy, channel_axis=-1, settings=preset, device="cpu", preview_every=0), maxlen=1)
+    seconds = round(time.perf_counter() - started, 1)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return megapixels, height, width, preset, threads, seconds, peak
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--megapixels", type=float, nargs="+", default=[0.25, 1, 4])
+    parser.add_argument("--preset", default="default")
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    if len(args.megapixels) == 1:
+        print(*measure(args.megapixels[0], preset=args.preset, threads=args.threads))
+        return
+    rows = []
+    for megapixels in args.megapixels:
+        command = [sys.executable, __file__, "--megapixels", str(megapixels)]
+        command += ["--preset", args.preset, "--threads", str(args.threads)]
+        rows.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+        print(*rows[-1], flush=True)
+    with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
+        csv.writer(file).writerows([COLUMNS, *rows])
+
+
+if __name__ == "__main__":
+    main()
