@@ -8,7 +8,15 @@ import pdoc
 import mashpix
 
 OUTPUT = Path(__file__).parents[1] / "build" / "api"
-MODULES = ("mashpix", "mashpix.noise", "mashpix.files", "mashpix.method", "mashpix.settings")
+MODULES = (
+    "mashpix",
+    "mashpix.noise",
+    "mashpix.files",
+    "mashpix.method",
+    "mashpix.correlation",
+    "mashpix.refining",
+    "mashpix.settings",
+)
 
 for name in mashpix.__all__:
     getattr(mashpix, name)  # pdoc documents what is loaded, and mashpix loads its names late

@@ -18,6 +18,7 @@ LAYERS = [  # each module may import from those above it only
     {"fitting"},
     {"correlation"},
     {"method"},
+    {"denoising"},
     {"cli"},
 ]
 
@@ -43,7 +44,9 @@ def test_torch_is_imported_only_where_it_is_used(code):
 
 
 def test_no_optional_package_is_imported():
-    used = run("import mashpix.method, mashpix.cli, sys\nprint('skimage' in sys.modules, 'matplotlib' in sys.modules)")
+    used = run(
+        "import mashpix.denoising, mashpix.cli, sys\nprint('skimage' in sys.modules, 'matplotlib' in sys.modules)"
+    )
     assert used == "False False\n"
 
 
@@ -71,7 +74,17 @@ def test_imports_point_down():
 
 
 def test_the_method_does_no_input_or_output():
-    for name in ("method", "fitting", "correlation", "predicting", "masking", "shuffling", "network", "images"):
+    for name in (
+        "denoising",
+        "method",
+        "fitting",
+        "correlation",
+        "predicting",
+        "masking",
+        "shuffling",
+        "network",
+        "images",
+    ):
         calls = [
             node.func for node in ast.walk(ast.parse((SOURCE / f"{name}.py").read_text())) if isinstance(node, ast.Call)
         ]

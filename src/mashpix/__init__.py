@@ -4,9 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mashpix.denoising import denoise, denoise_steps
     from mashpix.errors import DeviceError, FileError, InputError, MashpixError, UsageError
     from mashpix.images import blend
-    from mashpix.method import denoise, denoise_steps
     from mashpix.metrics import psnr, ssim
     from mashpix.report import Report, Step
     from mashpix.settings import PRESETS, Settings, preset
@@ -22,8 +22,8 @@ _HOMES = {
     "Step": "report",
     "UsageError": "errors",
     "blend": "images",
-    "denoise": "method",
-    "denoise_steps": "method",
+    "denoise": "denoising",
+    "denoise_steps": "denoising",
     "preset": "settings",
     "psnr": "metrics",
     "ssim": "metrics",

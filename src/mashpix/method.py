@@ -20,40 +20,25 @@ The published presets end there. What grows out of it: the noise spectrum that t
 flat regions tells what of the residual is picture, and brings it back (refining.refine).
 """
 
-import math
-import time
-from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from mashpix.correlation import Masking, choose_masking
-from mashpix.devices import available_memory, choose_device
-from mashpix.errors import InputError
 from mashpix.fitting import fit, new_network
-from mashpix.images import Door, Picture, is_constant, open_door, spread_to_array, to_array, to_picture
+from mashpix.images import Picture
 from mashpix.network import UNet
 from mashpix.predicting import Prediction, drain, predict
-from mashpix.refining import SIDE, refine
-from mashpix.report import Report, Step
-from mashpix.settings import Settings, preset
+from mashpix.refining import refine
+from mashpix.report import Step
+from mashpix.settings import Settings
 
-PREVIEW_EVERY = 50
-"""Updates between two pictures in the steps of `denoise_steps`, unless told otherwise."""
 PREVIEW_MASKS = 2
-"""Masks averaged for such a picture."""
-BYTES_PER_VALUE = 64
-"""Memory for each value of a picture, at most: see benchmarks/scale.py."""
-BYTES_FOR_TILES = 2**30
-"""Memory for one tile or window in the network, at most, and for torch itself."""
-REFINE_COST = 3.0
-"""About how many predictions of a picture cost as much as refining it."""
+"""Masks averaged for a look at the picture during the fit."""
 
 
 class Result(NamedTuple):
@@ -117,194 +102,3 @@ def _with_previews(
             return result
         wanted = every and step.stage == "fit" and step.index % every == 0
         yield replace(step, denoised=look()) if wanted else step
-
-
-def denoise(
-    image: NDArray[Any],
-    *,
-    channel_axis: int | None = None,
-    data_range: float | None = None,
-    settings: Settings | str = "default",
-    seed: int = 0,
-    device: str = "auto",
-) -> NDArray[Any]:
-    """Denoise one picture from that picture alone, by MASH (arXiv 2404.09389).
-
-    Parameters
-    ----------
-    image : ndarray
-        Grey (H, W), or with channels along `channel_axis`; any integer or floating dtype, any size from 8 x 8,
-        any units. NaN and infinite pixels are left out and come back at their places.
-    channel_axis : int or None
-        Axis of the channels; None for a grey picture.
-    data_range : float or None
-        Distance from black to white in the units of `image`. The published presets measure in it; None takes
-        what the dtype can hold if that is an unsigned integer, else the range of the values. `default` measures
-        its own scale and ignores it.
-    settings : Settings or str
-        Settings, or the name of a preset.
-    seed : int
-        The same picture, settings, seed and version give the same bytes on one class of device, and on a CPU
-        for one number of threads.
-    device : str
-        "auto", "cpu", "cuda", "cuda:N" or "mps".
-
-    Returns
-    -------
-    ndarray
-        Shape and dtype of `image`, within the range of its values.
-
-    Raises
-    ------
-    InputError
-        For a picture that cannot be denoised.
-    UsageError
-        For an unknown preset or device.
-    DeviceError
-        If the device asked for is not there.
-
-    Examples
-    --------
-    >>> noisy = np.random.default_rng(0).normal(100, 10, (32, 32)).astype(np.float32)
-    >>> quick = Settings(masking_ratio=0.5, steps=3)
-    >>> denoised = denoise(noisy, settings=quick, device="cpu")
-    >>> denoised.shape, denoised.dtype
-    ((32, 32), dtype('float32'))
-    """
-    steps = denoise_steps(
-        image,
-        channel_axis=channel_axis,
-        data_range=data_range,
-        settings=settings,
-        seed=seed,
-        device=device,
-        preview_every=0,
-    )
-    (last,) = deque(steps, maxlen=1)
-    denoised: NDArray[Any] = last.denoised
-    return denoised
-
-
-def denoise_steps(
-    image: NDArray[Any],
-    *,
-    channel_axis: int | None = None,
-    data_range: float | None = None,
-    settings: Settings | str = "default",
-    seed: int = 0,
-    device: str = "auto",
-    preview_every: int = PREVIEW_EVERY,
-) -> Generator[Step, None, None]:
-    """Denoise one picture step by step: the generator behind `denoise`, with the same parameters and errors.
-
-    Leaving the loop, or `.close()`, stops the work; the last `Step.denoised` seen is the picture by then.
-
-    Parameters
-    ----------
-    preview_every : int
-        Updates between two steps that carry the picture as it stands; 0 for none before the last. The result
-        does not depend on it.
-
-    Yields
-    ------
-    Step
-        One per update; the last has the stage "done" and holds `denoised`, `spread` and `report`.
-
-    Examples
-    --------
-    >>> noisy = np.random.default_rng(0).normal(100, 10, (32, 32))
-    >>> quick = Settings(masking_ratio=0.5, steps=3, masks=2)
-    >>> for step in denoise_steps(noisy, settings=quick, device="cpu"):
-    ...     print(step.stage, step.index, round(step.fraction, 2))
-    fit 1 0.27
-    fit 2 0.55
-    fit 3 0.82
-    predict 1 0.91
-    predict 2 1.0
-    done 1 1.0
-    """
-    settings = preset(settings) if isinstance(settings, str) else settings
-    chosen, _ = choose_device(device)
-    door = open_door(image, channel_axis=channel_axis, data_range=data_range, scale=settings.scale)
-    _check_memory(door)
-    return _run(door, settings=settings, seed=seed, device=chosen, preview_every=preview_every)
-
-
-def _run(
-    door: Door, *, settings: Settings, seed: int, device: torch.device, preview_every: int
-) -> Generator[Step, None, None]:
-    finite = np.isfinite(door.array)
-    report = Report(
-        shape=door.original.shape,
-        dtype=str(door.array.dtype),
-        device=str(device),
-        threads=torch.get_num_threads(),
-        hole_fraction=float(1 - finite.mean()),
-    )
-    if is_constant(door):
-        report = replace(report, constant=True, notes=("constant picture: returned unchanged",))
-        spread = np.zeros(door.original.shape, dtype=np.float32)
-        yield Step("done", 1, 1, 1.0, denoised=door.original.copy(), spread=spread, report=report)
-        return
-    multiple = math.lcm(2**settings.depth, SIDE if settings.refine else 1)
-    picture = to_picture(door, multiple=multiple, device=device)
-    generator = torch.Generator(device).manual_seed(seed)
-    seconds: dict[str, float] = {}
-    working = mash(picture, settings=settings, generator=generator, preview_every=preview_every)
-    result = yield from _present(working, door, plan=_plan(picture, settings), seconds=seconds)
-    spread = spread_to_array(result.spread, door)
-    low, high = result.masking.noise_levels or (None, None)
-    report = replace(
-        report,
-        low_noise_level=low,
-        high_noise_level=high,
-        noise_level_gap=result.masking.gap,
-        neighbour_correlation=result.masking.correlation,
-        masking_ratio=result.masking.masking_ratio,
-        shuffled_fraction=result.shuffled_fraction,
-        mean_spread=float(np.nanmean(spread)),
-        seconds=seconds,
-    )
-    denoised = to_array(result.denoised, door)
-    yield Step("done", 1, 1, 1.0, denoised=denoised, spread=spread, report=report)
-
-
-def _check_memory(door: Door) -> None:
-    """Refuse a picture that would not fit into memory, before any work is done."""
-    needed, free = door.array.size * BYTES_PER_VALUE + BYTES_FOR_TILES, available_memory()
-    if free is not None and needed > free:
-        raise InputError(
-            f"not enough memory (about {needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free; "
-            "denoise it in parts)"
-        )
-
-
-def _plan(picture: Picture, settings: Settings) -> dict[str, float]:
-    """Expected cost of each stage, in network updates on one window."""
-    pixels = picture.pixels.shape[2] * picture.pixels.shape[3]
-    prediction = max(pixels / settings.window_size**2, 1) / 3  # without the way back
-    plan = {"fit": float(settings.steps), "predict": settings.masks * prediction}
-    if settings.refine:
-        plan["refine"] = REFINE_COST * prediction
-    if settings.masking_ratio is None and settings.choose_by == "gap":
-        probes = {f"probe {settings.low_probe_ratio:g}", f"probe {settings.high_probe_ratio:g}"}
-        plan = dict.fromkeys(sorted(probes), float(settings.probe_steps)) | plan
-    return plan
-
-
-def _present(
-    steps: Generator[Step, None, Result], door: Door, *, plan: dict[str, float], seconds: dict[str, float]
-) -> Generator[Step, None, Result]:
-    """Pass steps on with the fraction done and pictures as arrays; add up the time each stage takes."""
-    whole, done = sum(plan.values()), 0.0
-    while True:
-        started = time.perf_counter()
-        try:
-            step = next(steps)
-        except StopIteration as stop:
-            result: Result = stop.value
-            return result
-        seconds[step.stage] = seconds.get(step.stage, 0.0) + time.perf_counter() - started
-        done += plan.get(step.stage, 0.0) / step.total
-        denoised = None if step.denoised is None else to_array(step.denoised, door)
-        yield replace(step, fraction=min(done / whole, 1.0), denoised=denoised)

@@ -185,7 +185,7 @@ def _denoise_pixels(source: Path, image: Any, run: Run, *, threads: int | None) 
     """The last step of denoising one picture, with progress shown on the way."""
     import torch
 
-    from mashpix.method import denoise_steps
+    from mashpix.denoising import denoise_steps
 
     if threads is not None:
         torch.set_num_threads(threads)

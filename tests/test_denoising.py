@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mashpix import PRESETS, DeviceError, InputError, UsageError, denoise, denoise_steps, method, psnr
+from mashpix import PRESETS, DeviceError, InputError, UsageError, denoise, denoise_steps, denoising, psnr
 
 
 def scene(height=48, width=48):
@@ -175,6 +175,6 @@ def test_bad_arguments_are_refused_before_the_first_step(noisy):
 
 
 def test_a_picture_that_does_not_fit_into_memory_is_refused(noisy, quick, monkeypatch):
-    monkeypatch.setattr(method, "available_memory", lambda: 10**6)
+    monkeypatch.setattr(denoising, "available_memory", lambda: 10**6)
     with pytest.raises(InputError, match=r"about 1.0 GiB needed, 0.0 GiB free"):
         denoise_steps(noisy, settings=quick, device="cpu")
