@@ -98,12 +98,17 @@ def test_strength_0_gives_the_picture_back_and_1_does_not(folder):
     assert (denoised != noisy).any()
 
 
-def test_in_place_replaces_the_input(folder):
+def test_in_place_replaces_the_input_and_nothing_else(folder):
     before = (folder / "a.png").read_bytes()
     assert mashpix("denoise", "a.png", *QUICK, "--in-place", cwd=folder).returncode == 0
     assert (folder / "a.png").read_bytes() != before
     with Image.open(folder / "a.png") as image:
         assert image.size == (33, 40)
+    (folder / "b.tif.json").write_text("mine")
+    done = mashpix("denoise", "b.tif", *QUICK, "--in-place", cwd=folder)
+    assert done.returncode == 1
+    assert "the output exists ('b.tif.json'" in done.stderr
+    assert (folder / "b.tif.json").read_text() == "mine"
 
 
 REFUSED = [

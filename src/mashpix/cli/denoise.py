@@ -87,7 +87,7 @@ def denoise(
         data_range=_first(data_range, known and known.data_range),
         device=_first(device, known and known.device, "auto"),
         save=_parse_save(save),
-        overwrite=overwrite or in_place,
+        overwrite=overwrite,
         in_place=in_place,
         max_pixels=max_pixels,
     )
@@ -149,7 +149,6 @@ def find_targets(inputs: list[Path], output: Path | None, *, in_place: bool) -> 
 def _denoise_file(source: Path, target: Path, run: Run, *, threads: int | None) -> None:
     """Check all that can be checked, denoise, write the picture and then what belongs to it."""
     from mashpix import files
-    from mashpix.images import blend
 
     image = files.read_image(source, max_pixels=run.max_pixels)
     for note in image.notes:
@@ -161,12 +160,15 @@ def _denoise_file(source: Path, target: Path, run: Run, *, threads: int | None) 
     for path in beside.values():
         files.check_output(source, path, overwrite=run.overwrite, in_place=False)
     input_sha256 = sha256(source.read_bytes())
+    from mashpix.images import blend  # loads torch: seconds that a refused file should not cost
+
     started = time.perf_counter()
     last = _denoise_pixels(source, image, run, threads=threads)
     assert last.report is not None
     spread = np.asarray(last.spread)
     denoised = blend(image.pixels, last.denoised, run.strength)
-    for warning in files.write_image(target, replace(image, pixels=denoised), overwrite=run.overwrite):
+    may_replace = run.overwrite or run.in_place
+    for warning in files.write_image(target, replace(image, pixels=denoised), overwrite=may_replace):
         complain(warning, name=str(source))
     recipe = _make_recipe(run, last.report, input_sha256=input_sha256, target=target)
     residual = image.pixels.astype("float32") - denoised.astype("float32")
