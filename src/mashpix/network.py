@@ -75,7 +75,7 @@ def make_network(picture_channels: int, *, channels: int, depth: int, generator:
     """A freshly initialised `UNet` on the generator's device; the global random state is left as it was."""
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs too
         network = UNet(picture_channels, channels=channels, depth=depth)
     return network.to(generator.device)
 
