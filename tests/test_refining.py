@@ -10,7 +10,7 @@ from mashpix import PRESETS
 from mashpix.images import Picture
 from mashpix.noise import correlated_noise
 from mashpix.predicting import drain
-from mashpix.refining import SIDE, Transform, cosine_matrix, noise_spectrum, refine
+from mashpix.refining import SIDE, Transform, cosine_matrix, measure_noise, refine
 
 SETTINGS = PRESETS["default"]
 
@@ -89,10 +89,25 @@ def test_the_spectrum_is_that_of_the_noise(beta):
     cosine = cosine_matrix(SIDE)
     transform = Transform(torch.kron(cosine, cosine), torch.eye(1))
     ramp = torch.rand((1, 256, 256), generator=torch.Generator().manual_seed(0))
-    deviation = noise_spectrum(field, ramp, torch.ones(256, 256, dtype=torch.bool), transform=transform)[0, :, 0]
+    deviation = measure_noise(field, ramp, torch.ones(256, 256, dtype=torch.bool), transform=transform).deviation[
+        0, :, 0
+    ]
     assert float(deviation.square().mean().sqrt()) == pytest.approx(2, rel=0.05)
     ratio = float(deviation[1:20].mean() / deviation[-20:].mean())  # slow coefficients over fast ones
     assert ratio == pytest.approx(1, abs=0.1) if beta == 0 else ratio > 1.5
+
+
+def test_noise_that_grows_with_the_brightness_is_followed():
+    rows = np.linspace(0.05, 1, 256)[:, None] * np.ones((1, 256))
+    noise = np.random.default_rng(0).normal(0, 0.1, (256, 256)) * np.sqrt(rows)
+    field, ramp = (torch.from_numpy(values.astype(np.float32))[None] for values in (noise, rows))
+    cosine = cosine_matrix(SIDE)
+    transform = Transform(torch.kron(cosine, cosine), torch.eye(1))
+    measured = measure_noise(field, ramp, torch.ones(256, 256, dtype=torch.bool), transform=transform)
+    levels = torch.tensor([0.1, 0.9])
+    dark, bright = (measured.deviation.square() * measured.law.ratio(levels)).mean(dim=(0, 1)).tolist()
+    assert bright / dark == pytest.approx(9, rel=0.35)
+    assert 0.004 < bright < 0.012  # 0.009, seen through the calmest blocks
 
 
 def test_holes_and_padding_take_no_part():

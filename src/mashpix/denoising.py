@@ -22,9 +22,9 @@ from mashpix.settings import Settings, preset
 PREVIEW_EVERY = 50
 """Updates between two pictures in the steps of `denoise_steps`, unless told otherwise."""
 BYTES_PER_VALUE = 64
-"""Memory for each value of a picture, at most: see benchmarks/scale.py."""
-BYTES_FOR_TILES = 2**30
-"""Memory for one tile or window in the network, at most, and for torch itself."""
+"""Memory for each value of a picture, about: see benchmarks/scale.csv."""
+BYTES_FOR_TILES = 5 * 2**28
+"""Memory for one tile or window in the network, about, and for torch itself."""
 REFINE_COST = 3.0
 """About how many predictions of a picture cost as much as refining it."""
 

@@ -2,8 +2,8 @@
 
 The network never sees a pixel's own value, so its prediction p of the noisy picture y loses fine detail. What it
 lost is in the residual y - p, together with all the noise. In flat blocks the residual is noise alone: there the
-spectrum of the noise is measured, for each coefficient of a 16 x 16 cosine transform, correlated or white as it may be.
-Then, in overlapping blocks and an opponent colour space:
+spectrum of the noise is measured, for each coefficient of a 16 x 16 cosine transform, correlated or white as it may be,
+and with it how the noise grows with the brightness. Then, in overlapping blocks and an opponent colour space:
 
     1. h = the coefficients of y above 2.7 times the noise's deviation        (hard thresholding)
     2. w = Wiener(y), its signal taken from the mean of h and p
@@ -17,6 +17,7 @@ import math
 from collections.abc import Generator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -42,10 +43,41 @@ MOST_EXCESS = 1.25
 """How far the noise of the flattest blocks may lie above that of the calmest ones."""
 MEDIAN_SQUARE = 0.4549
 """Median of the square of a standard normal variable."""
+BRIGHTNESS_BINS = 8
+"""Levels of brightness at which the noise is compared."""
+CALMEST_IN_BIN = 0.1
+"""Fraction of the flat blocks of one level, those with the least residual, that stand for its noise."""
+LEAST_IN_BIN = 20
+"""Blocks without which a level says nothing."""
+MOST_RATIO = 20.0
+"""How far the variance of the noise may differ from that in the flattest blocks."""
 MOST_BLOCKS = 16_384
 """About how many blocks the spectrum is measured in."""
 WEIGHT_FLOOR = 0.01
 """Least noise that a block is taken to keep when blocks are averaged, as a fraction of what it held."""
+
+
+class Law(NamedTuple):
+    """How the variance of the noise follows the brightness: offset + slope * brightness, but never below `least`.
+
+    That is the law of a sensor (Foi et al., IEEE TIP 2008); 1 is the variance in the flattest blocks.
+    """
+
+    offset: float
+    slope: float
+    least: float
+
+    def ratio(self, brightness: Tensor) -> Tensor:
+        """Variance at a brightness."""
+        ratio = (self.offset + self.slope * brightness).clamp(min=self.least)
+        return ratio.clamp(1 / MOST_RATIO, MOST_RATIO)
+
+
+class Noise(NamedTuple):
+    """Noise of a picture: the deviation of each coefficient where the law is 1, (C, 256, 1), and the law."""
+
+    deviation: Tensor
+    law: Law
 
 
 class Transform(NamedTuple):
@@ -77,24 +109,24 @@ def refine(picture: Picture, prediction: Tensor, *, settings: Settings) -> Gener
     transform = _make_transform(predicted)
     observed, predicted = (torch.tensordot(transform.channels, pixels, dims=1) for pixels in (observed, predicted))
     usable = picture.valid[0].all(dim=0)
-    deviation = noise_spectrum(observed - predicted, predicted, usable, transform=transform)
-    if deviation is None:
+    noise = measure_noise(observed - predicted, predicted, usable, transform=transform)
+    if noise is None:
         return prediction
     refined = torch.empty_like(predicted)
     height, width = usable.shape
     tile_size = -(-settings.tile_size // SIDE) * SIDE
     count = tile_count(height, width, tile_size=tile_size)
     for index, tile in enumerate(tiles(height, width, tile_size=tile_size, context=CONTEXT)):
-        _refine_tile(observed, predicted, deviation, refined, tile, transform=transform)
+        _refine_tile(observed, predicted, noise, refined, tile, transform=transform)
         yield Step("refine", index + 1, count)
     restored: Tensor = torch.tensordot(transform.channels.T, refined, dims=1)
     return restored[None]
 
 
-def noise_spectrum(residual: Tensor, predicted: Tensor, usable: Tensor, *, transform: Transform) -> Tensor | None:
-    """Standard deviation of each coefficient of the noise, (C, 256, 1); None without a block to measure it in.
+def measure_noise(residual: Tensor, predicted: Tensor, usable: Tensor, *, transform: Transform) -> Noise | None:
+    """Measure the noise in the residual of a prediction; None without a block to measure it in.
 
-    It is the root mean square of the residual's coefficients in the flattest blocks of the prediction. Where a
+    The deviation of a coefficient is its root mean square in the flattest blocks of the prediction. Where a
     prediction is flat because it missed all texture, that is far too much: so it is held to what the median of
     the calmest among those blocks shows.
 
@@ -112,40 +144,72 @@ def noise_spectrum(residual: Tensor, predicted: Tensor, usable: Tensor, *, trans
     noise, structure = (
         torch.stack([cut_blocks(plane, SIDE, stride)[whole] for plane in pixels]) for pixels in (residual, predicted)
     )
-    variation, unrest = (blocks.var(dim=2).sum(dim=0) for blocks in (structure, noise))
-    varies = variation > 0  # clipped black and white hold no noise
+    varies = structure.var(dim=2).sum(dim=0) > 0  # clipped black and white hold no noise
     if not varies.any():
         return None
-    flat = varies & (variation <= variation[varies].quantile(FLATTEST))
-    calm = varies & (variation <= variation[varies].quantile(CALMEST))
+    noise, structure = noise[:, varies], structure[:, varies]
+    variation, unrest = (blocks.var(dim=2).sum(dim=0) for blocks in (structure, noise))
+    flat, calm = (variation <= variation.quantile(fraction) for fraction in (FLATTEST, CALMEST))
+    law = _follow_brightness(_brightness(structure.mean(dim=2)), variation, unrest, flat)
     calm &= unrest <= unrest[calm].quantile(CALMEST)
     mean = (noise[:, flat] @ transform.blocks.T).square().mean(dim=1)
     median = (noise[:, calm] @ transform.blocks.T).square().median(dim=1).values / MEDIAN_SQUARE
-    return torch.minimum(mean.sqrt(), MOST_EXCESS * median.sqrt())[..., None]
+    return Noise(torch.minimum(mean.sqrt(), MOST_EXCESS * median.sqrt())[..., None], law)
+
+
+def _follow_brightness(brightness: Tensor, variation: Tensor, unrest: Tensor, flat: Tensor) -> Law:
+    """The law of a sensor, var = a + b x, through the calmest flat blocks of each level of brightness.
+
+    Weighted, since the deviation of a variance grows with it. Arguments are (N,), one value a block.
+    """
+    low, high = brightness.quantile(0.01), brightness.quantile(0.995)
+    level = ((brightness - low) / (high - low) * BRIGHTNESS_BINS).long().clamp(0, BRIGHTNESS_BINS - 1)
+    places, values = [], []
+    for index in range(BRIGHTNESS_BINS):
+        here = level == index
+        if here.sum() < LEAST_IN_BIN:
+            continue
+        here &= variation <= variation[here].quantile(CALMEST)
+        here &= unrest <= unrest[here].quantile(CALMEST_IN_BIN)
+        places.append(float(brightness[here].mean()))
+        values.append(float(unrest[here].median()))
+    if len(places) < 2 or min(values) <= 0:
+        return Law(1.0, 0.0, 1.0)
+    place, value = np.array(places), np.array(values)
+    (offset, slope), *_ = np.linalg.lstsq(np.stack([1 / value, place / value], axis=1), np.ones_like(value))
+    law = Law(float(offset), float(slope), float(value.min() / 2))
+    usual = float(law.offset + law.slope * brightness[flat].mean())
+    return Law(*(number / max(usual, law.least) for number in law))
+
+
+def _brightness(channels: Tensor) -> Tensor:
+    """Brightness (N,) from channel means (C, N): the first of the transformed RGB channels, else the mean."""
+    return channels[0] if channels.shape[0] == 3 else channels.mean(dim=0)
 
 
 def _refine_tile(
-    observed: Tensor, predicted: Tensor, deviation: Tensor, refined: Tensor, tile: Tile, *, transform: Transform
+    observed: Tensor, predicted: Tensor, noise: Noise, refined: Tensor, tile: Tile, *, transform: Transform
 ) -> None:
     """Steps 1 to 3 on one tile and its context."""
     top, bottom, left, right = tile.read
     observed, predicted = observed[:, top:bottom, left:right], predicted[:, top:bottom, left:right]
     size = (bottom - top, right - left)
-    noise = deviation.square()
     y, p = (_analyse(pixels, transform) for pixels in (observed, predicted))
-    keep = (y.abs() > THRESHOLD * deviation).to(y.dtype)
-    h = _synthesise(y, _keep_mean(keep), noise, size, transform)
-    w = _synthesise(y, _keep_mean(_wiener((_analyse(h, transform) + p) / 2, noise)), noise, size, transform)
-    result = predicted + _synthesise(y - p, _wiener(_analyse(w, transform) - p, noise), noise, size, transform)
+    brightness = _brightness(p[:, 0] / SIDE)  # the first coefficient is the mean times SIDE
+    variance = noise.deviation.square() * noise.law.ratio(brightness)
+    keep = (y.square() > THRESHOLD**2 * variance).to(y.dtype)
+    h = _synthesise(y, _keep_mean(keep), variance, size, transform)
+    w = _synthesise(y, _keep_mean(_wiener((_analyse(h, transform) + p) / 2, variance)), variance, size, transform)
+    result = predicted + _synthesise(y - p, _wiener(_analyse(w, transform) - p, variance), variance, size, transform)
     kept = tile.keep
     rows, columns = slice(kept[0] - top, kept[1] - top), slice(kept[2] - left, kept[3] - left)
     refined[:, kept[0] : kept[1], kept[2] : kept[3]] = result[:, rows, columns]
 
 
-def _wiener(signal: Tensor, noise: Tensor) -> Tensor:
+def _wiener(signal: Tensor, variance: Tensor) -> Tensor:
     """Gain of each coefficient: energy of the signal over that of signal and noise."""
     energy = signal.square()
-    return energy / (energy + noise).clamp(min=torch.finfo(energy.dtype).tiny)
+    return energy / (energy + variance).clamp(min=torch.finfo(energy.dtype).tiny)
 
 
 def _keep_mean(gain: Tensor) -> Tensor:
@@ -160,11 +224,11 @@ def _analyse(pixels: Tensor, transform: Transform) -> Tensor:
 
 
 def _synthesise(
-    coefficients: Tensor, gain: Tensor, noise: Tensor, size: tuple[int, int], transform: Transform
+    coefficients: Tensor, gain: Tensor, variance: Tensor, size: tuple[int, int], transform: Transform
 ) -> Tensor:
     """Pixels (C, H, W) from shrunk coefficients; blocks that keep less noise count more where they overlap."""
-    kept = (gain.square() * noise).sum(dim=1, keepdim=True)
-    held = noise.sum(dim=1, keepdim=True).clamp(min=torch.finfo(noise.dtype).tiny)
+    kept = (gain.square() * variance).sum(dim=1, keepdim=True)
+    held = variance.sum(dim=1, keepdim=True).clamp(min=torch.finfo(variance.dtype).tiny)
     weight = 1 / (kept / held + WEIGHT_FLOOR)
     blocks = transform.blocks.T @ (coefficients * gain)
     total = F.fold(blocks * weight, size, SIDE, stride=STEP)
