@@ -5,7 +5,7 @@ lost is in the residual y - p, together with all the noise. In flat blocks the r
 spectrum of the noise is measured, for each coefficient of a 16 x 16 cosine transform, correlated or white as it may be,
 and with it how the noise grows with the brightness. Then, in overlapping blocks and an opponent colour space:
 
-    1. h = the coefficients of y above 2.7 times the noise's deviation        (hard thresholding)
+    1. h = the coefficients of y above `threshold` times the noise's deviation
     2. w = Wiener(y), its signal taken from the mean of h and p
     3. result = p + Wiener(y - p), its signal taken from w - p
 
@@ -33,8 +33,6 @@ STEP = 4
 """Distance in pixels of two blocks."""
 CONTEXT = 3 * SIDE
 """Pixels that the three shrinkages reach beyond a tile."""
-THRESHOLD = 2.7
-"""Hard threshold, in standard deviations of the noise."""
 FLATTEST = 0.2
 """Fraction of the blocks whose residual is taken for noise: those in which the prediction varies least."""
 CALMEST = 0.3
@@ -117,7 +115,7 @@ def refine(picture: Picture, prediction: Tensor, *, settings: Settings) -> Gener
     tile_size = -(-settings.tile_size // SIDE) * SIDE
     count = tile_count(height, width, tile_size=tile_size)
     for index, tile in enumerate(tiles(height, width, tile_size=tile_size, context=CONTEXT)):
-        _refine_tile(observed, predicted, noise, refined, tile, transform=transform)
+        _refine_tile(observed, predicted, noise, refined, tile, transform=transform, threshold=settings.threshold)
         yield Step("refine", index + 1, count)
     restored: Tensor = torch.tensordot(transform.channels.T, refined, dims=1)
     return restored[None]
@@ -188,7 +186,14 @@ def _brightness(channels: Tensor) -> Tensor:
 
 
 def _refine_tile(
-    observed: Tensor, predicted: Tensor, noise: Noise, refined: Tensor, tile: Tile, *, transform: Transform
+    observed: Tensor,
+    predicted: Tensor,
+    noise: Noise,
+    refined: Tensor,
+    tile: Tile,
+    *,
+    transform: Transform,
+    threshold: float,
 ) -> None:
     """Steps 1 to 3 on one tile and its context."""
     top, bottom, left, right = tile.read
@@ -197,7 +202,7 @@ def _refine_tile(
     y, p = (_analyse(pixels, transform) for pixels in (observed, predicted))
     brightness = _brightness(p[:, 0] / SIDE)  # the first coefficient is the mean times SIDE
     variance = noise.deviation.square() * noise.law.ratio(brightness)
-    keep = (y.square() > THRESHOLD**2 * variance).to(y.dtype)
+    keep = (y.square() > threshold**2 * variance).to(y.dtype)
     h = _synthesise(y, _keep_mean(keep), variance, size, transform)
     w = _synthesise(y, _keep_mean(_wiener((_analyse(h, transform) + p) / 2, variance)), variance, size, transform)
     result = predicted + _synthesise(y - p, _wiener(_analyse(w, transform) - p, variance), variance, size, transform)

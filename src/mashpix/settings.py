@@ -75,6 +75,7 @@ class Settings:
     # Prediction, Eq. 11
     masks: int = number(10, "random masks whose predictions are averaged (K)", low=1)
     refine: bool = number(False, "bring detail back that stands out of the noise spectrum of the residual")
+    threshold: float = number(2.7, "what stands out of the noise, in its standard deviations", low=0.0)
     tile_size: int = number(512, "side of the tiles that large pictures are predicted by, pixels", low=32)
 
     def __post_init__(self) -> None:
