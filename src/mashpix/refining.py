@@ -9,6 +9,8 @@ and with it how the noise grows with the brightness. Then, in overlapping blocks
     2. w = Wiener(y), its signal taken from the mean of h and p
     3. result = p + Wiener(y - p), its signal taken from w - p
 
+Except in RGB, the mean of each block of the result is that of y: intensities are kept.
+
 Shrinkage of overlapping cosine transforms is that of Yu and Sapiro, "DCT image denoising", IPOL 2011; an empirical
 Wiener step behind a thresholding step is that of BM3D (Dabov et al., IEEE TIP 2007); step 3 is ours.
 """
@@ -49,6 +51,8 @@ LEAST_IN_BIN = 20
 """Blocks without which a level says nothing."""
 MOST_RATIO = 20.0
 """How far the variance of the noise may differ from that in the flattest blocks."""
+LEAST_VARIANCE = 1e-10
+"""Variance, on the network's scale, below which a block holds no noise at all: black borders, clipping."""
 MOST_BLOCKS = 16_384
 """About how many blocks the spectrum is measured in."""
 WEIGHT_FLOOR = 0.01
@@ -142,7 +146,7 @@ def measure_noise(residual: Tensor, predicted: Tensor, usable: Tensor, *, transf
     noise, structure = (
         torch.stack([cut_blocks(plane, SIDE, stride)[whole] for plane in pixels]) for pixels in (residual, predicted)
     )
-    varies = structure.var(dim=2).sum(dim=0) > 0  # clipped black and white hold no noise
+    varies = (noise + structure).var(dim=2).sum(dim=0) > LEAST_VARIANCE
     if not varies.any():
         return None
     noise, structure = noise[:, varies], structure[:, varies]
@@ -205,7 +209,10 @@ def _refine_tile(
     keep = (y.square() > threshold**2 * variance).to(y.dtype)
     h = _synthesise(y, _keep_mean(keep), variance, size, transform)
     w = _synthesise(y, _keep_mean(_wiener((_analyse(h, transform) + p) / 2, variance)), variance, size, transform)
-    result = predicted + _synthesise(y - p, _wiener(_analyse(w, transform) - p, variance), variance, size, transform)
+    detail = _wiener(_analyse(w, transform) - p, variance)
+    if len(detail) != 3:  # values that are measurements keep their local mean; the blotches of RGB have to go
+        _keep_mean(detail)
+    result = predicted + _synthesise(y - p, detail, variance, size, transform)
     kept = tile.keep
     rows, columns = slice(kept[0] - top, kept[1] - top), slice(kept[2] - left, kept[3] - left)
     refined[:, kept[0] : kept[1], kept[2] : kept[3]] = result[:, rows, columns]
