@@ -115,6 +115,8 @@ REFUSED = [
     (("a.png", "-o", "a.png"), 1, "the output is the input itself"),
     (("a.png", "-o", "b.tif"), 1, "the output exists"),
     (("a.png", "-o", "none/x.png"), 1, "cannot write there"),
+    (("a.png", "-o", "none/"), 1, "no such folder ('none/'; make it first)"),
+    (("a.png", "b.tif", "-o", "none"), 1, "no such folder"),
     (("none.png",), 1, "cannot be read (No such file"),
     (("bad.png",), 1, "no known picture format"),
     (("b.tif", "-o", "x.jpg"), 1, "JPEG holds 8 bits"),
@@ -148,11 +150,11 @@ def test_what_cannot_be_done_is_refused_in_one_line_and_nothing_is_written(argum
 def test_targets_lie_beside_the_inputs_or_in_a_folder(tmp_path):
     a, b = tmp_path / "a.png", tmp_path / "b.tif"
     assert find_targets([a, b], None, in_place=False) == [tmp_path / "a_denoised.png", tmp_path / "b_denoised.tif"]
-    assert find_targets([a], tmp_path / "x.png", in_place=False) == [tmp_path / "x.png"]
-    assert find_targets([a], tmp_path, in_place=False) == [tmp_path / "a_denoised.png"]
+    assert find_targets([a], str(tmp_path / "x.png"), in_place=False) == [tmp_path / "x.png"]
+    assert find_targets([a], str(tmp_path), in_place=False) == [tmp_path / "a_denoised.png"]
     assert find_targets([a, b], None, in_place=True) == [a, b]
     with pytest.raises(UsageError, match="two inputs have one output"):
-        find_targets([Path("x/a.png"), Path("y/a.png")], tmp_path, in_place=False)
+        find_targets([Path("x/a.png"), Path("y/a.png")], str(tmp_path), in_place=False)
     with pytest.raises(UsageError, match="is the output of another"):
         find_targets([a, tmp_path / "a_denoised.png"], None, in_place=False)
 

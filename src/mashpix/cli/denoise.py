@@ -1,5 +1,6 @@
 """`mashpix denoise`: pictures in, clean pictures and their recipes out."""
 
+import os
 import shlex
 import sys
 import time
@@ -14,7 +15,7 @@ import typer
 from mashpix import __version__
 from mashpix.cli.console import complain, in_background, progress
 from mashpix.cli.options import build_settings, settings_flags
-from mashpix.errors import DeviceError, MashpixError, UsageError
+from mashpix.errors import DeviceError, FileError, MashpixError, UsageError
 from mashpix.files import MAX_PIXELS
 from mashpix.recipe import Recipe, read_recipe, sha256, to_json
 from mashpix.report import Report, Step
@@ -43,7 +44,7 @@ class Run:
 def denoise(
     inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures: PNG, JPEG, TIFF or NPY.")],
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option("-o", "--output", metavar="OUT|DIR", help="Output file, or folder; else <stem>_denoised<ext>."),
     ] = None,
     preset_name: Annotated[
@@ -125,15 +126,20 @@ def _parse_save(text: str) -> tuple[str, ...]:
     return wanted
 
 
-def find_targets(inputs: list[Path], output: Path | None, *, in_place: bool) -> list[Path]:
-    """Where each output goes; outputs that would meet each other or an input raise `UsageError`."""
+def find_targets(inputs: list[Path], output: str | None, *, in_place: bool) -> list[Path]:
+    """Where each output goes; outputs that would meet each other or an input raise `UsageError`.
+
+    `output` is a folder if it is one, ends like one, or has to take several pictures; else a file.
+    """
     if in_place:
         if output is not None:
             raise UsageError("--in-place and --output both say where the result goes (give one of them)")
         return inputs
-    if output is not None and len(inputs) == 1 and not output.is_dir():
-        return [output]
-    folders = [source.parent if output is None else output for source in inputs]
+    if output is not None and not Path(output).is_dir():
+        if len(inputs) > 1 or output.endswith(("/", os.sep)):
+            raise FileError(f"no such folder ({output!r}; make it first)")
+        return [Path(output)]
+    folders = [source.parent if output is None else Path(output) for source in inputs]
     names = [f"{source.stem}_denoised{source.suffix}" for source in inputs]
     targets = [folder / name for folder, name in zip(folders, names, strict=True)]
     places = [target.resolve() for target in targets]
