@@ -1,4 +1,4 @@
-"""One flag for every field of `Settings`, made from it: each option is spelled once."""
+"""One flag for every field of `Settings` and of `NoiseModel`, made from them: each option is spelled once."""
 
 import functools
 import inspect
@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import typer
 
+from mashpix.cli.noise_model import NoiseModel
 from mashpix.errors import UsageError
 from mashpix.settings import Settings
 
@@ -18,15 +19,38 @@ AUTO = "auto"
 def settings_flags(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the flags of all settings; it gets those that were used as the keyword `overrides`."""
 
+    def used(values: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if value is not None}
+
+    return _with_flags(command, [_flag(item) for item in fields(Settings)], keyword="overrides", make=used)
+
+
+def noise_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the flags of the noise models; it gets the one asked for as the keyword `noise_model`."""
+    flags = [
+        inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=item.default, annotation=item.type)
+        for item in fields(NoiseModel)
+    ]
+    return _with_flags(command, flags, keyword="noise_model", make=lambda values: NoiseModel(**values))
+
+
+def _with_flags(
+    command: Callable[..., None],
+    flags: list[inspect.Parameter],
+    *,
+    keyword: str,
+    make: Callable[[dict[str, Any]], Any],
+) -> Callable[..., None]:
+    """The command with more flags, which reach it as one keyword."""
+
     @functools.wraps(command)
     def with_flags(**arguments: Any) -> None:
-        overrides = {item.name: arguments.pop(item.name) for item in fields(Settings)}
-        command(**arguments, overrides={name: value for name, value in overrides.items() if value is not None})
+        values = {flag.name: arguments.pop(flag.name) for flag in flags}
+        command(**arguments, **{keyword: make(values)})
 
-    own = [item for item in inspect.signature(command).parameters.values() if item.name != "overrides"]
-    parameters = own + [_flag(item) for item in fields(Settings)]
-    with_flags.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    with_flags.__annotations__ = {item.name: item.annotation for item in parameters}
+    own = [item for item in inspect.signature(command).parameters.values() if item.name != keyword]
+    with_flags.__signature__ = inspect.Signature(own + flags)  # type: ignore[attr-defined]
+    with_flags.__annotations__ = {item.name: item.annotation for item in own + flags}
     return with_flags
 
 
