@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mashpix.denoising import denoise, denoise_steps
-    from mashpix.errors import DeviceError, FileError, InputError, MashpixError, UsageError
+    from mashpix.errors import DeviceError, ExtraError, FileError, InputError, MashpixError, UsageError
     from mashpix.images import blend
     from mashpix.metrics import psnr, ssim
     from mashpix.report import Report, Step
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "DeviceError": "errors",
+    "ExtraError": "errors",
     "FileError": "errors",
     "InputError": "errors",
     "MashpixError": "errors",
@@ -32,6 +33,7 @@ _HOMES = {
 __all__ = [
     "PRESETS",
     "DeviceError",
+    "ExtraError",
     "FileError",
     "InputError",
     "MashpixError",

@@ -7,7 +7,8 @@ name (the command line, a batch) puts it in front.
     ├── InputError            1   pixels, shapes or values that cannot be denoised; also a ValueError
     ├── FileError             1   a file that cannot be read or written
     ├── UsageError            2   options that contradict each other; also a ValueError
-    └── DeviceError           3   the device asked for is not there, or its memory is too small
+    ├── DeviceError           3   the device asked for is not there, or its memory is too small
+    └── ExtraError            3   an optional library is not installed; also an ImportError
 """
 
 
@@ -33,5 +34,11 @@ class UsageError(MashpixError, ValueError):
 
 class DeviceError(MashpixError, RuntimeError):
     """The device asked for is not there, or has too little memory."""
+
+    exit_code = 3
+
+
+class ExtraError(MashpixError, ImportError):
+    """What was asked for needs a library that is not installed; the message names the extra that brings it."""
 
     exit_code = 3

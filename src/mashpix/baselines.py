@@ -1,0 +1,120 @@
+"""Classical denoisers to compare with, as their libraries ship and document them; the noise level is estimated.
+
+All take and give pictures on the scale 0 to 1, (H, W) or (H, W, C). Their libraries are the extra `bench`, and are
+imported only where they are used.
+"""
+
+import warnings
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mashpix.errors import ExtraError, InputError, UsageError
+
+Array = NDArray[Any]
+STRENGTH = 0.8
+"""h of non-local means in estimated noise levels: that of scikit-image's example for the fast mode."""
+
+
+def nlm(noisy: Array) -> Array:
+    """Non-local means of scikit-image, fast, with the patches of its example."""
+    from skimage.restoration import denoise_nl_means
+
+    if (h := STRENGTH * noise_level(noisy)) == 0:
+        return noisy
+    patches = {"patch_size": 5, "patch_distance": 6, "channel_axis": _channel_axis(noisy)}
+    return np.asarray(denoise_nl_means(noisy, h=h, fast_mode=True, **patches))
+
+
+def wavelet(noisy: Array) -> Array:
+    """Soft wavelet thresholds (BayesShrink) of scikit-image; RGB in YCbCr."""
+    from skimage.restoration import denoise_wavelet
+
+    colours = {"channel_axis": _channel_axis(noisy), "convert2ycbcr": noisy.shape[2:] == (3,)}
+    denoised = denoise_wavelet(noisy, method="BayesShrink", mode="soft", rescale_sigma=True, **colours)
+    return np.where(np.isnan(denoised), noisy, denoised)  # it divides by a noise level of 0
+
+
+def opencv_nlm(noisy: Array) -> Array:
+    """Non-local means of OpenCV, its own patches of 7 and windows of 21 pixels; works on 8 bit, grey or RGB."""
+    import cv2
+
+    if noisy.shape[2:] not in ((), (3,)):
+        raise InputError(f"OpenCV denoises grey or RGB pictures (shape {noisy.shape})")
+    if (h := 255 * STRENGTH * noise_level(noisy)) == 0:
+        return noisy
+    levels = np.rint(255 * np.clip(noisy, 0, 1)).astype(np.uint8)
+    if levels.ndim == 2:
+        return np.asarray(cv2.fastNlMeansDenoising(levels, h=h)) / 255
+    blue_first = np.ascontiguousarray(levels[..., ::-1])
+    return np.asarray(cv2.fastNlMeansDenoisingColored(blue_first, h=h, hColor=h))[..., ::-1] / 255
+
+
+METHODS: Mapping[str, Callable[[Array], Array]] = MappingProxyType(
+    {"nlm": nlm, "wavelet": wavelet, "opencv-nlm": opencv_nlm}
+)
+"""The baselines by name."""
+NEEDS = {"nlm": ("skimage", "pywt"), "wavelet": ("skimage", "pywt"), "opencv-nlm": ("cv2", "skimage", "pywt")}
+"""The modules that each of them imports."""
+
+
+def check(name: str) -> None:
+    """Refuse a baseline that cannot run: `UsageError` for an unknown one, `ExtraError` if a library is missing."""
+    if name not in METHODS:
+        raise UsageError(f"unknown baseline ({name!r}; one of {', '.join(METHODS)})")
+    need(*NEEDS[name], what=name)
+
+
+def need(*modules: str, what: str) -> None:
+    """Raise `ExtraError` unless these modules, which something needs, are installed."""
+    if missing := [module for module in modules if find_spec(module) is None]:
+        raise ExtraError(f'{what!r}: not installed ({", ".join(missing)}; pip install "mashpix[bench]")')
+
+
+def denoise_baseline(noisy: Array, name: str, *, data_range: float) -> Array:
+    """Denoise one picture by a baseline.
+
+    Parameters
+    ----------
+    noisy : (H, W) or (H, W, C) ndarray
+        Any integer or floating dtype; without NaN.
+    name : str
+        One of `METHODS`.
+    data_range : float
+        Distance from black to white, in the units of the picture.
+
+    Returns
+    -------
+    ndarray
+        Shape and dtype of `noisy`; a picture in which no noise is found comes back as it is.
+
+    Raises
+    ------
+    InputError
+        For a picture that the method cannot take.
+    """
+    if name == "opencv-nlm" and data_range != 255:
+        raise InputError(f"OpenCV denoises 8 bit only (data range {data_range:g}; 255 needed)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of means over no values, where there is no noise
+        denoised = data_range * METHODS[name](noisy.astype(np.float32) / np.float32(data_range))
+    if noisy.dtype.kind in "iu":
+        limits = np.iinfo(noisy.dtype)
+        denoised = np.clip(np.rint(denoised), limits.min, limits.max)
+    return denoised.astype(noisy.dtype)
+
+
+def noise_level(noisy: Array) -> float:
+    """Standard deviation of the noise, estimated from wavelets: mean over the channels that have any."""
+    from skimage.restoration import estimate_sigma
+
+    sigmas = np.ravel(estimate_sigma(noisy, channel_axis=_channel_axis(noisy)))
+    return float(np.nan_to_num(np.nanmean(sigmas)))
+
+
+def _channel_axis(picture: Array) -> int | None:
+    return None if picture.ndim == 2 else -1
