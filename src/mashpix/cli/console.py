@@ -13,6 +13,8 @@ from mashpix.report import Step
 
 LOG_EVERY = 60.0
 """Seconds between two lines of progress where there is no terminal."""
+SPEED_OVER = 86_400.0
+"""Seconds over which the time left is estimated: the whole run, since one step may take minutes."""
 
 
 def complain(message: str, *, name: str | None = None) -> None:
@@ -54,7 +56,14 @@ def progress(name: str) -> Iterator[Callable[[Step], None]]:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-        bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+        bar = Progress(
+            *columns,
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            speed_estimate_period=SPEED_OVER,
+            redirect_stdout=sys.stdout.isatty(),  # lines above the bar, but not those meant for a file
+        )
         with bar:
             task = bar.add_task("starting", total=1.0)
             yield lambda step: bar.update(task, completed=step.fraction, description=step.stage)

@@ -1,0 +1,1 @@
+"""`mashpix bench`: presets and baselines measured on pictures whose clean version is known."""

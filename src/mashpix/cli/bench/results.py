@@ -1,0 +1,140 @@
+"""What `mashpix bench` finds: a row a measurement, its CSV, and the means of each method."""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from io import StringIO
+from math import nan
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+from mashpix.errors import FileError
+
+NOISY = "noisy"
+"""What stands for a method in the rows of the noisy pictures themselves."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement, and one line of the CSV; NaN is an empty cell.
+
+    set, name : of the folder and the file
+    crop : side of the centre crop, pixels; 0 for whole pictures
+    noise : the model that was added, "" for pairs
+    noisy_db, noisy_ssim : of the noisy picture
+    denoised_db, ssim : of the result
+    seconds, peak_mib : see `Measurement`
+    error : why there is no result, else ""
+    """
+
+    set: str
+    name: str
+    crop: int
+    method: str
+    seed: int
+    threads: int
+    noise: str
+    version: str
+    noisy_db: float
+    noisy_ssim: float
+    denoised_db: float = nan
+    ssim: float = nan
+    seconds: float = nan
+    peak_mib: float = nan
+    error: str = ""
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What makes it the same measurement as another."""
+        return self.set, self.name, self.crop, self.method, self.seed, self.threads, self.noise, self.version
+
+    @property
+    def gain(self) -> float:
+        """What the method gained over the noisy picture, dB."""
+        return self.denoised_db - self.noisy_db
+
+
+COLUMNS = tuple(item.name for item in fields(Row))
+
+
+def append_row(path: Path, row: Row) -> None:
+    """Put one line at the end of a CSV, in one write; a new one gets its header first."""
+    text = StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    if not path.exists() or not path.stat().st_size:
+        writer.writeheader()
+    writer.writerow({name: "" if value != value else value for name, value in asdict(row).items()})
+    try:
+        with path.open("a", encoding="utf-8", newline="") as file:
+            file.write(text.getvalue())
+    except OSError as error:
+        raise FileError(f"{str(path)!r}: cannot be written ({error.strerror})") from None
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The lines of a CSV that `append_row` wrote; `FileError` for another file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(f"{str(path)!r}: cannot be read ({error})") from None
+    if text and not text.endswith("\n"):
+        raise FileError(f"{str(path)!r}: the last line is cut off (remove it to go on)")
+    reader = csv.reader(StringIO(text, newline=""))
+    if text and tuple(next(reader)) != COLUMNS:
+        raise FileError(
+            f"{str(path)!r}: not a CSV of this version of mashpix bench (columns {','.join(COLUMNS)} needed)"
+        )
+    try:
+        return [_parse_row(cells) for cells in reader]
+    except ValueError:
+        raise FileError(f"{str(path)!r}: damaged in line {reader.line_num} (remove it to go on)") from None
+
+
+def _parse_row(cells: list[str]) -> Row:
+    values: list[Any] = []
+    for item, cell in zip(fields(Row), cells, strict=True):
+        kind: Any = item.type
+        values.append(float(cell or nan) if kind is float else kind(cell))
+    return Row(*values)
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a method reached: means over the pictures it got done, but median seconds and the largest peak."""
+
+    method: str
+    done: int
+    pictures: int
+    psnr: float
+    ssim: float
+    gain: float
+    worst_gain: float
+    worst_name: str
+    seconds: float
+    peak_mib: float
+
+
+def means_of(rows: Iterable[Row]) -> list[Means]:
+    """One for each method that has a result, in the order of the rows."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.method, []).append(row)
+    return [_mean(group) for group in groups.values() if not all(row.error for row in group)]
+
+
+def _mean(group: list[Row]) -> Means:
+    done = [row for row in group if not row.error]
+    worst = min(done, key=lambda row: row.gain)
+    return Means(
+        method=worst.method,
+        done=len(done),
+        pictures=len(group),
+        psnr=fmean(row.denoised_db for row in done),
+        gain=fmean(row.gain for row in done),
+        ssim=fmean(row.ssim for row in done),
+        worst_gain=worst.gain,
+        worst_name=worst.name,
+        seconds=median(row.seconds for row in done),
+        peak_mib=max(row.peak_mib for row in done),
+    )
