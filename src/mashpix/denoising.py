@@ -15,7 +15,7 @@ from mashpix.devices import available_memory, choose_device
 from mashpix.errors import InputError
 from mashpix.images import Door, Picture, is_constant, open_door, spread_to_array, to_array, to_picture
 from mashpix.method import Result, mash
-from mashpix.refining import SIDE
+from mashpix.refining import MULTIPLE
 from mashpix.report import Report, Step
 from mashpix.settings import Settings, preset
 
@@ -25,8 +25,8 @@ BYTES_PER_VALUE = 64
 """Memory for each value of a picture, about: see benchmarks/scale.csv."""
 BYTES_FOR_TILES = 5 * 2**28
 """Memory for one tile or window in the network, about, and for torch itself."""
-REFINE_COST = 3.0
-"""About how many predictions of a picture cost as much as refining it."""
+REFINING_COST = {"shrink": 7.0, "shrink slow": 2.0, "group": 20.0, "restore": 3.0}
+"""About how many predictions of a picture cost as much as each stage of refining it."""
 
 
 def denoise(
@@ -156,7 +156,7 @@ def _run(
         spread = np.zeros(door.original.shape, dtype=np.float32)
         yield Step("done", 1, 1, 1.0, denoised=door.original.copy(), spread=spread, report=report)
         return
-    multiple = math.lcm(2**settings.depth, SIDE if settings.refine else 1)
+    multiple = math.lcm(2**settings.depth, MULTIPLE if settings.refine else 1)
     picture = to_picture(door, multiple=multiple, device=device)
     generator = torch.Generator(device).manual_seed(seed)
     seconds: dict[str, float] = {}
@@ -195,7 +195,7 @@ def _plan(picture: Picture, settings: Settings) -> dict[str, float]:
     prediction = max(pixels / settings.window_size**2, 1) / 3  # without the way back
     plan = {"fit": float(settings.steps), "predict": settings.masks * prediction}
     if settings.refine:
-        plan["refine"] = REFINE_COST * prediction
+        plan |= {stage: cost * prediction for stage, cost in REFINING_COST.items()}
     if settings.masking_ratio is None and settings.choose_by == "gap":
         probes = {f"probe {settings.low_probe_ratio:g}", f"probe {settings.high_probe_ratio:g}"}
         plan = dict.fromkeys(sorted(probes), float(settings.probe_steps)) | plan

@@ -1,92 +1,49 @@
 """Put prediction and picture together: what stands out of the measured noise spectrum comes back from the picture.
 
-The network never sees a pixel's own value, so its prediction p of the noisy picture y loses fine detail. What it
-lost is in the residual y - p, together with all the noise. In flat blocks the residual is noise alone: there the
-spectrum of the noise is measured, for each coefficient of a 16 x 16 cosine transform, correlated or white as it may be,
-and with it how the noise grows with the brightness. Then, in overlapping blocks and an opponent colour space:
+The network never sees a pixel's own value, so its prediction p of the noisy picture y loses fine detail. What it lost
+is in the residual y - p, together with all the noise; in flat blocks the residual is noise alone, and the noise can be
+measured there (spectrum.measure_noise). With it, in an opponent colour space:
 
-    1. h = the coefficients of y above `threshold` times the noise's deviation
-    2. w = Wiener(y), its signal taken from the mean of h and p
-    3. result = p + Wiener(y - p), its signal taken from w - p
+    1. Shrink: coefficients of y in overlapping blocks that stand out of the noise are the pilot of a Wiener filter.
+       The same at half the size, where blocks reach twice as far, gives the slow part.
+    2. Group: similar blocks are shrunk together (grouping.filter_groups), with 1 as their pilot.
+    3. Restore: p + Wiener(y - p), the signal taken to be half of what 2 finds beside p. This is smoother than 2, but
+       only as good as the prediction.
+    4. Result: 3 where the residual is no larger than the noise, so that the prediction can be trusted, 2 elsewhere.
 
-Except in RGB, the mean of each block of the result is that of y: intensities are kept.
+Except in RGB, the mean of each block is that of y all along: intensities are kept.
 
-Shrinkage of overlapping cosine transforms is that of Yu and Sapiro, "DCT image denoising", IPOL 2011; an empirical
-Wiener step behind a thresholding step is that of BM3D (Dabov et al., IEEE TIP 2007); step 3 is ours.
+An empirical Wiener filter behind a thresholding step, and step 2, are those of BM3D (Dabov et al., IEEE TIP 2007); the
+slow part from a smaller picture is in the spirit of Pierazzo and Facciolo, "Multi-scale DCT denoising", IPOL 2017. The
+measured noise in all of them, 3 and 4 are ours.
 """
 
-import math
-from collections.abc import Generator
-from typing import NamedTuple
+from collections.abc import Callable, Generator
+from functools import partial
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mashpix import grouping
+from mashpix.blocks import analyse, brightness, cosine_matrix, main_channel, synthesise, wiener_gain
+from mashpix.grouping import filter_groups
 from mashpix.images import Picture
 from mashpix.report import Step
 from mashpix.settings import Settings
-from mashpix.tiling import Tile, cut_blocks, tile_count, tiles
+from mashpix.spectrum import Noise, measure_noise
+from mashpix.tiling import tile_count, tiles
 
 SIDE = 16
-"""Side in pixels of the transformed blocks."""
-STEP = 4
-"""Distance in pixels of two blocks."""
-CONTEXT = 3 * SIDE
-"""Pixels that the three shrinkages reach beyond a tile."""
-FLATTEST = 0.2
-"""Fraction of the blocks whose residual is taken for noise: those in which the prediction varies least."""
-CALMEST = 0.3
-"""Fraction of the flattest blocks, and of those with the least residual among them, that hold that noise to bounds."""
-MOST_EXCESS = 1.25
-"""How far the noise of the flattest blocks may lie above that of the calmest ones."""
-MEDIAN_SQUARE = 0.4549
-"""Median of the square of a standard normal variable."""
-BRIGHTNESS_BINS = 8
-"""Levels of brightness at which the noise is compared."""
-CALMEST_IN_BIN = 0.1
-"""Fraction of the flat blocks of one level, those with the least residual, that stand for its noise."""
-LEAST_IN_BIN = 20
-"""Blocks without which a level says nothing."""
-MOST_RATIO = 20.0
-"""How far the variance of the noise may differ from that in the flattest blocks."""
-LEAST_VARIANCE = 1e-10
-"""Variance, on the network's scale, below which a block holds no noise at all: black borders, clipping."""
-MOST_BLOCKS = 16_384
-"""About how many blocks the spectrum is measured in."""
-WEIGHT_FLOOR = 0.01
-"""Least noise that a block is taken to keep when blocks are averaged, as a fraction of what it held."""
-
-
-class Law(NamedTuple):
-    """How the variance of the noise follows the brightness: offset + slope * brightness, but never below `least`.
-
-    That is the law of a sensor (Foi et al., IEEE TIP 2008); 1 is the variance in the flattest blocks.
-    """
-
-    offset: float
-    slope: float
-    least: float
-
-    def ratio(self, brightness: Tensor) -> Tensor:
-        """Variance at a brightness."""
-        ratio = (self.offset + self.slope * brightness).clamp(min=self.least)
-        return ratio.clamp(1 / MOST_RATIO, MOST_RATIO)
-
-
-class Noise(NamedTuple):
-    """Noise of a picture: the deviation of each coefficient where the law is 1, (C, 256, 1), and the law."""
-
-    deviation: Tensor
-    law: Law
-
-
-class Transform(NamedTuple):
-    """Orthonormal matrices: cosine transform of a block (256, 256), and of the channels (C, C)."""
-
-    blocks: Tensor
-    channels: Tensor
+"""Side in pixels of the blocks that are shrunk one by one."""
+MULTIPLE = 2 * SIDE
+"""What both sides of a picture must be multiples of."""
+CAUTION = 1.2
+"""What the variance of the noise is multiplied by in shrinking: noise left over is worse than detail lost."""
+TRUST_WINDOW = 32
+"""Side in pixels of the windows in which residual and noise are compared, averaged twice."""
+MOST_EXCESS = 0.3
+"""How far the energy of the residual may lie above that of the noise before a prediction is not trusted at all."""
 
 
 def refine(picture: Picture, prediction: Tensor, *, settings: Settings) -> Generator[Step, None, Tensor]:
@@ -95,133 +52,91 @@ def refine(picture: Picture, prediction: Tensor, *, settings: Settings) -> Gener
     Parameters
     ----------
     picture : Picture
-        The noisy picture; its sides are multiples of 16.
+        The noisy picture; its sides are multiples of `MULTIPLE`.
     prediction : Tensor
         (1, C, H, W): mean of the network's predictions.
 
     Yields
     ------
     Step
-        One per tile; the generator returns the refined picture (1, C, H, W), which is the prediction itself where no
-        block of the picture is fit to measure the noise in.
+        One per tile and stage; the generator returns the refined picture (1, C, H, W), which is the prediction
+        itself where no block of the picture is fit to measure the noise in.
     """
     low, high = picture.pixels[picture.valid].min(), picture.pixels[picture.valid].max()
     predicted = prediction[0].clamp(low, high)
     observed = torch.where(picture.valid[0], picture.pixels[0], predicted)
-    transform = _make_transform(predicted)
-    observed, predicted = (torch.tensordot(transform.channels, pixels, dims=1) for pixels in (observed, predicted))
+    to_opponent = _opponent_colours(picture.unit)
+    observed, predicted = (torch.tensordot(to_opponent, pixels, dims=1) for pixels in (observed, predicted))
     usable = picture.valid[0].all(dim=0)
-    noise = measure_noise(observed - predicted, predicted, usable, transform=transform)
-    if noise is None:
+    noise, group_noise = (measure_noise(observed, predicted, usable, side=side) for side in (SIDE, grouping.SIDE))
+    if noise is None or group_noise is None:
         return prediction
-    refined = torch.empty_like(predicted)
-    height, width = usable.shape
-    tile_size = -(-settings.tile_size // SIDE) * SIDE
-    count = tile_count(height, width, tile_size=tile_size)
-    for index, tile in enumerate(tiles(height, width, tile_size=tile_size, context=CONTEXT)):
-        _refine_tile(observed, predicted, noise, refined, tile, transform=transform, threshold=settings.threshold)
-        yield Step("refine", index + 1, count)
-    restored: Tensor = torch.tensordot(transform.channels.T, refined, dims=1)
-    return restored[None]
-
-
-def measure_noise(residual: Tensor, predicted: Tensor, usable: Tensor, *, transform: Transform) -> Noise | None:
-    """Measure the noise in the residual of a prediction; None without a block to measure it in.
-
-    The deviation of a coefficient is its root mean square in the flattest blocks of the prediction. Where a
-    prediction is flat because it missed all texture, that is far too much: so it is held to what the median of
-    the calmest among those blocks shows.
-
-    Parameters
-    ----------
-    residual, predicted : Tensor
-        (C, H, W), channels transformed.
-    usable : Tensor
-        Bool (H, W); blocks with an unusable pixel are left out.
-    """
-    stride = max(STEP, math.isqrt(usable.numel() // MOST_BLOCKS))
-    whole = cut_blocks(usable, SIDE, stride).all(dim=1)
-    if not whole.any():
-        return None
-    noise, structure = (
-        torch.stack([cut_blocks(plane, SIDE, stride)[whole] for plane in pixels]) for pixels in (residual, predicted)
+    small = halve(observed), halve(predicted)
+    slow_noise = measure_noise(*small, halve(usable[None].float())[0] == 1, side=SIDE)
+    shrink = partial(_shrink, threshold=settings.threshold)
+    pilot = yield from _by_tiles(partial(shrink, noise=noise), observed, predicted, stage="shrink", settings=settings)
+    if slow_noise is not None:
+        slow = yield from _by_tiles(partial(shrink, noise=slow_noise), *small, stage="shrink slow", settings=settings)
+        pilot = _with_slow_part(pilot, slow)
+    group = partial(filter_groups, noise=group_noise, caution=CAUTION)
+    grouped = yield from _by_tiles(
+        group, observed, pilot, stage="group", context=grouping.CONTEXT, settings=settings
     )
-    varies = (noise + structure).var(dim=2).sum(dim=0) > LEAST_VARIANCE
-    if not varies.any():
-        return None
-    noise, structure = noise[:, varies], structure[:, varies]
-    variation, unrest = (blocks.var(dim=2).sum(dim=0) for blocks in (structure, noise))
-    flat, calm = (variation <= variation.quantile(fraction) for fraction in (FLATTEST, CALMEST))
-    law = _follow_brightness(_brightness(structure.mean(dim=2)), variation, unrest, flat)
-    calm &= unrest <= unrest[calm].quantile(CALMEST)
-    mean = (noise[:, flat] @ transform.blocks.T).square().mean(dim=1)
-    median = (noise[:, calm] @ transform.blocks.T).square().median(dim=1).values / MEDIAN_SQUARE
-    return Noise(torch.minimum(mean.sqrt(), MOST_EXCESS * median.sqrt())[..., None], law)
+    grouped = _with_slow_part(grouped, halve(pilot))
+    restore = partial(_restore, noise=noise)
+    restored = yield from _by_tiles(restore, observed, predicted, grouped, stage="restore", settings=settings)
+    trust = _trust(observed, predicted, noise)
+    refined = torch.lerp(grouped, restored, trust)
+    return torch.tensordot(torch.linalg.inv(to_opponent), refined, dims=1)[None]
 
 
-def _follow_brightness(brightness: Tensor, variation: Tensor, unrest: Tensor, flat: Tensor) -> Law:
-    """The law of a sensor, var = a + b x, through the calmest flat blocks of each level of brightness.
-
-    Weighted, since the deviation of a variance grows with it. Arguments are (N,), one value a block.
-    """
-    low, high = brightness.quantile(0.01), brightness.quantile(0.995)
-    level = ((brightness - low) / (high - low) * BRIGHTNESS_BINS).long().clamp(0, BRIGHTNESS_BINS - 1)
-    places, values = [], []
-    for index in range(BRIGHTNESS_BINS):
-        here = level == index
-        if here.sum() < LEAST_IN_BIN:
-            continue
-        here &= variation <= variation[here].quantile(CALMEST)
-        here &= unrest <= unrest[here].quantile(CALMEST_IN_BIN)
-        places.append(float(brightness[here].mean()))
-        values.append(float(unrest[here].median()))
-    if len(places) < 2 or min(values) <= 0:
-        return Law(1.0, 0.0, 1.0)
-    place, value = np.array(places), np.array(values)
-    (offset, slope), *_ = np.linalg.lstsq(np.stack([1 / value, place / value], axis=1), np.ones_like(value))
-    law = Law(float(offset), float(slope), float(value.min() / 2))
-    usual = float(law.offset + law.slope * brightness[flat].mean())
-    return Law(*(number / max(usual, law.least) for number in law))
+def halve(pixels: Tensor) -> Tensor:
+    """(C, H, W) at half the size: means of 2 x 2 pixels."""
+    return F.avg_pool2d(pixels, 2)
 
 
-def _brightness(channels: Tensor) -> Tensor:
-    """Brightness (N,) from channel means (C, N): the first of the transformed RGB channels, else the mean."""
-    return channels[0] if channels.shape[0] == 3 else channels.mean(dim=0)
+def _shrink(observed: Tensor, predicted: Tensor, *, noise: Noise, threshold: float) -> Tensor:
+    """Step 1 at one scale: hard thresholding, then the Wiener filter that it is the pilot of."""
+    size = observed.shape[1], observed.shape[2]
+    coefficients = analyse(observed, SIDE)
+    variance = CAUTION * noise.variance(brightness(analyse(predicted, SIDE)))
+    keep = _keep_mean((coefficients.square() > threshold**2 * variance).to(coefficients))
+    pilot = synthesise(coefficients, keep, variance, size)
+    return synthesise(coefficients, _keep_mean(wiener_gain(analyse(pilot, SIDE), variance)), variance, size)
 
 
-def _refine_tile(
-    observed: Tensor,
-    predicted: Tensor,
-    noise: Noise,
-    refined: Tensor,
-    tile: Tile,
-    *,
-    transform: Transform,
-    threshold: float,
-) -> None:
-    """Steps 1 to 3 on one tile and its context."""
-    top, bottom, left, right = tile.read
-    observed, predicted = observed[:, top:bottom, left:right], predicted[:, top:bottom, left:right]
-    size = (bottom - top, right - left)
-    y, p = (_analyse(pixels, transform) for pixels in (observed, predicted))
-    brightness = _brightness(p[:, 0] / SIDE)  # the first coefficient is the mean times SIDE
-    variance = noise.deviation.square() * noise.law.ratio(brightness)
-    keep = (y.square() > threshold**2 * variance).to(y.dtype)
-    h = _synthesise(y, _keep_mean(keep), variance, size, transform)
-    w = _synthesise(y, _keep_mean(_wiener((_analyse(h, transform) + p) / 2, variance)), variance, size, transform)
-    detail = _wiener(_analyse(w, transform) - p, variance)
-    if len(detail) != 3:  # values that are measurements keep their local mean; the blotches of RGB have to go
-        _keep_mean(detail)
-    result = predicted + _synthesise(y - p, detail, variance, size, transform)
-    kept = tile.keep
-    rows, columns = slice(kept[0] - top, kept[1] - top), slice(kept[2] - left, kept[3] - left)
-    refined[:, kept[0] : kept[1], kept[2] : kept[3]] = result[:, rows, columns]
+def _restore(observed: Tensor, predicted: Tensor, grouped: Tensor, *, noise: Noise) -> Tensor:
+    """Step 3."""
+    size = observed.shape[1], observed.shape[2]
+    variance = noise.variance(brightness(analyse(predicted, SIDE)))
+    gain = wiener_gain(analyse((grouped - predicted) / 2, SIDE), variance)
+    if len(gain) != 3:  # values that are measurements keep their local mean; the blotches of RGB have to go
+        _keep_mean(gain)
+    return predicted + synthesise(analyse(observed - predicted, SIDE), gain, variance, size)
 
 
-def _wiener(signal: Tensor, variance: Tensor) -> Tensor:
-    """Gain of each coefficient: energy of the signal over that of signal and noise."""
-    energy = signal.square()
-    return energy / (energy + variance).clamp(min=torch.finfo(energy.dtype).tiny)
+def _trust(observed: Tensor, predicted: Tensor, noise: Noise) -> Tensor:
+    """How far a prediction can be trusted, 1 to 0, at each pixel (H, W): by what its residual holds beside the noise."""
+    residual = (observed - predicted).square().sum(dim=0)
+    expected = noise.spectrum[:, 1:].mean(dim=1).sum() * noise.law.ratio(main_channel(predicted))
+    residual, expected = _average(torch.stack([residual, expected]))
+    excess = residual / expected.clamp(min=torch.finfo(expected.dtype).tiny) - 1
+    return (1 - excess / MOST_EXCESS).clamp(0, 1)
+
+
+def _average(planes: Tensor) -> Tensor:
+    """Means of (C, H, W) over windows around each pixel, averaged twice."""
+    padded = F.pad(planes, (TRUST_WINDOW - 1,) * 4, mode="reflect")
+    for _ in range(2):
+        padded = F.avg_pool2d(padded, TRUST_WINDOW, stride=1)
+    return padded
+
+
+def _with_slow_part(pixels: Tensor, slow: Tensor) -> Tensor:
+    """A picture (C, H, W) whose slow part is replaced by that of one of half the size."""
+    change = F.pad(slow - halve(pixels), (1,) * 4, mode="replicate")
+    change = F.interpolate(F.avg_pool2d(change, 3, stride=1)[None], scale_factor=2, mode="bilinear")
+    return pixels + change[0]
 
 
 def _keep_mean(gain: Tensor) -> Tensor:
@@ -230,40 +145,25 @@ def _keep_mean(gain: Tensor) -> Tensor:
     return gain
 
 
-def _analyse(pixels: Tensor, transform: Transform) -> Tensor:
-    """Coefficients (C, 256, N) of all blocks of (C, H, W)."""
-    return transform.blocks @ F.unfold(pixels[:, None], SIDE, stride=STEP)
+def _opponent_colours(unit: Tensor) -> Tensor:
+    """Matrix (C, C) from the network's scale to channels of independent noise: RGB to brightness and two opponents."""
+    if len(unit) != 3:
+        return torch.eye(len(unit)).to(unit)
+    return cosine_matrix(3).to(unit) * (unit / unit.max())
 
 
-def _synthesise(
-    coefficients: Tensor, gain: Tensor, variance: Tensor, size: tuple[int, int], transform: Transform
-) -> Tensor:
-    """Pixels (C, H, W) from shrunk coefficients; blocks that keep less noise count more where they overlap."""
-    kept = (gain.square() * variance).sum(dim=1, keepdim=True)
-    held = variance.sum(dim=1, keepdim=True).clamp(min=torch.finfo(variance.dtype).tiny)
-    weight = 1 / (kept / held + WEIGHT_FLOOR)
-    blocks = transform.blocks.T @ (coefficients * gain)
-    total = F.fold(blocks * weight, size, SIDE, stride=STEP)
-    return (total / F.fold(weight.expand_as(blocks), size, SIDE, stride=STEP))[:, 0]
-
-
-def _make_transform(like: Tensor) -> Transform:
-    """The transforms for (C, H, W), on its device: RGB becomes brightness and two opponent colours."""
-    cosine = cosine_matrix(SIDE)
-    channels = cosine_matrix(3) if like.shape[0] == 3 else torch.eye(like.shape[0])
-    return Transform(torch.kron(cosine, cosine).to(like), channels.to(like))
-
-
-def cosine_matrix(size: int) -> Tensor:
-    """Orthonormal discrete cosine transform (type 2) of vectors of a size, (size, size).
-
-    Examples
-    --------
-    >>> cosine_matrix(2)
-    tensor([[ 0.7071,  0.7071],
-            [ 0.7071, -0.7071]])
-    """
-    place = torch.arange(size, dtype=torch.float64)
-    matrix = torch.cos(torch.pi / size * (place[None, :] + 0.5) * place[:, None]) * math.sqrt(2 / size)
-    matrix[0] /= math.sqrt(2)
-    return matrix.float()
+def _by_tiles(
+    function: Callable[..., Tensor], *pictures: Tensor, stage: str, settings: Settings, context: int = 2 * SIDE
+) -> Generator[Step, None, Tensor]:
+    """Apply a function of pictures (C, H, W), which reaches no farther than `context`, tile by tile."""
+    result = torch.empty_like(pictures[0])
+    height, width = result.shape[1:]
+    tile_size = -(-settings.tile_size // SIDE) * SIDE
+    count = tile_count(height, width, tile_size=tile_size)
+    for index, tile in enumerate(tiles(height, width, tile_size=tile_size, context=context)):
+        top, bottom, left, right = tile.read
+        part = function(*(picture[:, top:bottom, left:right] for picture in pictures))
+        rows, columns = (slice(*pair) for pair in (tile.keep[:2], tile.keep[2:]))
+        result[:, rows, columns] = part[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+        yield Step(stage, index + 1, count)
+    return result

@@ -133,7 +133,7 @@ DEFAULT = replace(  # [ours]
     depth=3,
     steps=250,
     learning_rate=2e-3,
-    window_size=256,
+    window_size=128,
     refine=True,
 )
 

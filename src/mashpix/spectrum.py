@@ -1,0 +1,135 @@
+"""Measure the noise of a picture in the residual of a prediction: its spectrum, and how it follows the brightness."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mashpix.blocks import block_transform, main_channel
+from mashpix.tiling import cut_blocks
+
+FLATTEST = 0.2
+"""Fraction of the blocks whose residual is taken for noise: those in which the prediction varies least."""
+OUTLIER = 3.0
+"""Coefficients beyond so many deviations are texture that the prediction missed."""
+CLIPPED_SQUARE = 0.9733
+"""Mean square of a standard normal variable within OUTLIER deviations."""
+CLIPPINGS = 4
+"""Rounds in which outliers are left out and the deviation is measured again."""
+MEDIAN_SQUARE = 0.4549
+"""Median of the square of a standard normal variable."""
+BRIGHTNESS_BINS = 8
+"""Levels of brightness at which the noise is compared."""
+FLATTEST_IN_BIN = 0.3
+"""Fraction of the blocks of one level that are taken for flat."""
+CALMEST_IN_BIN = 0.1
+"""Fraction of those, the ones with the least residual, that stand for the noise of the level."""
+LEAST_IN_BIN = 20
+"""Blocks without which a level says nothing."""
+MOST_RATIO = 20.0
+"""How far the variance of the noise may differ from that in the flattest blocks."""
+LEAST_VARIANCE = 1e-10
+"""Variance, on the network's scale, below which a block holds no noise at all: black borders, clipping."""
+STEP = 4
+"""Distance in pixels of two blocks."""
+MOST_BLOCKS = 16_384
+"""About how many blocks the spectrum is measured in."""
+
+
+class Law(NamedTuple):
+    """How the variance of the noise follows the brightness: offset + slope * brightness, but never below `least`.
+
+    That is the law of a sensor (Foi et al., IEEE TIP 2008); 1 is the variance in the flattest blocks.
+    """
+
+    offset: float
+    slope: float
+    least: float
+
+    def ratio(self, brightness: Tensor) -> Tensor:
+        """Variance at a brightness."""
+        ratio = (self.offset + self.slope * brightness).clamp(min=self.least)
+        return ratio.clamp(1 / MOST_RATIO, MOST_RATIO)
+
+
+class Noise(NamedTuple):
+    """Noise of a picture: the variance of each coefficient where the law is 1, (C, side * side), and the law."""
+
+    spectrum: Tensor
+    law: Law
+
+    def variance(self, brightness: Tensor) -> Tensor:
+        """Variance of each coefficient (C, side * side, N) in blocks of a brightness (N,)."""
+        return self.spectrum[..., None] * self.law.ratio(brightness)
+
+
+def measure_noise(observed: Tensor, predicted: Tensor, usable: Tensor, *, side: int) -> Noise | None:
+    """Measure the noise of a picture in the residual of a prediction; None without a block to measure it in.
+
+    The variance of a coefficient is its mean square in the flattest blocks of the prediction, measured against the
+    noise at their brightness. Where a prediction is flat because it missed the texture, that texture stands out of
+    the noise, and is left out.
+
+    Parameters
+    ----------
+    observed, predicted : Tensor
+        (C, H, W), with independent noise in the channels.
+    usable : Tensor
+        Bool (H, W); blocks with an unusable pixel are left out.
+    side : int
+        Side of the blocks in pixels.
+    """
+    stride = max(STEP, math.isqrt(usable.numel() // MOST_BLOCKS))
+    whole = cut_blocks(usable, side, stride).all(dim=1)
+    blocks, structure = (
+        torch.stack([cut_blocks(plane, side, stride)[whole] for plane in pixels]) for pixels in (observed, predicted)
+    )
+    varies = blocks.var(dim=2).sum(dim=0) > LEAST_VARIANCE
+    if not varies.any():
+        return None
+    structure = structure[:, varies]
+    noise = blocks[:, varies] - structure
+    variation, unrest = (values.var(dim=2).sum(dim=0) for values in (structure, noise))
+    brightness = main_channel(structure.mean(dim=2))
+    law = _follow_brightness(brightness, variation, unrest)
+    ratio = law.ratio(brightness)
+    flat = variation / ratio <= (variation / ratio).quantile(FLATTEST)
+    squares = (noise[:, flat] @ block_transform(side, noise).T).square() / ratio[flat, None]
+    return Noise(_clipped_mean(squares), law)
+
+
+def _clipped_mean(squares: Tensor) -> Tensor:
+    """Mean over blocks of (C, N, K), outliers left out: (C, K), right for squares of normal variables."""
+    mean = squares.median(dim=1).values / MEDIAN_SQUARE
+    for _ in range(CLIPPINGS):
+        kept = squares <= OUTLIER**2 * mean[:, None]
+        mean = (squares * kept).sum(dim=1) / kept.sum(dim=1).clamp(min=1) / CLIPPED_SQUARE
+    return mean
+
+
+def _follow_brightness(brightness: Tensor, variation: Tensor, unrest: Tensor) -> Law:
+    """The law of a sensor, var = a + b x, through the calmest flat blocks of each level of brightness.
+
+    Weighted, since the deviation of a variance grows with it. Arguments are (N,), one value a block.
+    """
+    low, high = brightness.quantile(0.01), brightness.quantile(0.995)
+    level = ((brightness - low) / (high - low) * BRIGHTNESS_BINS).long().clamp(0, BRIGHTNESS_BINS - 1)
+    places, values = [], []
+    for index in range(BRIGHTNESS_BINS):
+        here = level == index
+        if here.sum() < LEAST_IN_BIN:
+            continue
+        here &= variation <= variation[here].quantile(FLATTEST_IN_BIN)
+        here &= unrest <= unrest[here].quantile(CALMEST_IN_BIN)
+        places.append(float(brightness[here].mean()))
+        values.append(float(unrest[here].median()))
+    if len(places) < 2 or min(values) <= 0:
+        return Law(1.0, 0.0, 1.0)
+    place, value = np.array(places), np.array(values)
+    (offset, slope), *_ = np.linalg.lstsq(np.stack([1 / value, place / value], axis=1), np.ones_like(value))
+    law = Law(float(offset), float(slope), float(value.min() / 2))
+    flat = variation <= variation.quantile(FLATTEST)
+    usual = float(law.offset + law.slope * brightness[flat].mean())
+    return Law(*(number / max(usual, law.least) for number in law))
