@@ -25,7 +25,7 @@ BYTES_PER_VALUE = 64
 """Memory for each value of a picture, about: see benchmarks/scale.csv."""
 BYTES_FOR_TILES = 5 * 2**28
 """Memory for one tile or window in the network, about, and for torch itself."""
-REFINING_COST = {"shrink": 7.0, "shrink slow": 2.0, "group": 20.0, "restore": 3.0}
+REFINING_COST = {"shrink": 7.0, "shrink again": 7.0, "shrink slow": 2.0, "group": 20.0, "restore": 3.0}
 """About how many predictions of a picture cost as much as each stage of refining it."""
 
 

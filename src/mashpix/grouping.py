@@ -48,7 +48,7 @@ def filter_groups(observed: Tensor, pilot: Tensor, noise: Noise, *, caution: flo
     inside = (inside[:, None] * width + inside).reshape(-1)
     transform, across = block_transform(SIDE, observed), cosine_matrix(places.shape[1]).to(observed)
     total, weights = (torch.zeros((channels, height * width)).to(observed) for _ in range(2))
-    for group in places.split(GROUPS_AT_ONCE):
+    for group in torch.split(places, GROUPS_AT_ONCE):
         pixels = (group[:, :, None] + inside).reshape(-1)
         signal, coefficients = (
             across @ (picture.reshape(channels, -1)[:, pixels].reshape(channels, *group.shape, -1) @ transform.T)
@@ -72,7 +72,7 @@ def find_similar(pilot: Tensor) -> Tensor:
     Blocks every `STEP` pixels are compared with those at most `REACH` away by the squared distance of their pixels;
     each is the first of its own group.
     """
-    channels, height, width = pilot.shape
+    height, width = pilot.shape[1:]
     surroundings = F.pad(pilot, (REACH,) * 4, value=torch.inf)
     shifts = [(down, right) for down in range(2 * REACH + 1) for right in range(2 * REACH + 1)]
     distances = torch.stack(

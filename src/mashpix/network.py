@@ -77,6 +77,7 @@ def make_network(picture_channels: int, *, channels: int, depth: int, generator:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs too
         network = UNet(picture_channels, channels=channels, depth=depth)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on CPUs
     return network.to(generator.device)
 
 

@@ -1,15 +1,17 @@
-"""Put prediction and picture together: what stands out of the measured noise spectrum comes back from the picture.
+"""Put prediction and picture together: what stands out of the measured noise comes back from the picture.
 
 The network never sees a pixel's own value, so its prediction p of the noisy picture y loses fine detail. What it lost
 is in the residual y - p, together with all the noise; in flat blocks the residual is noise alone, and the noise can be
 measured there (spectrum.measure_noise). With it, in an opponent colour space:
 
     1. Shrink: coefficients of y in overlapping blocks that stand out of the noise are the pilot of a Wiener filter.
-       The same at half the size, where blocks reach twice as far, gives the slow part.
+       Its result tells where the prediction had missed structure, so the noise is measured once more (`settle`), and
+       y is shrunk with that, at full and at half size, where blocks reach twice as far: that gives the slow part.
     2. Group: similar blocks are shrunk together (grouping.filter_groups), with 1 as their pilot.
     3. Restore: p + Wiener(y - p), the signal taken to be half of what 2 finds beside p. This is smoother than 2, but
        only as good as the prediction.
-    4. Result: 3 where the residual is no larger than the noise, so that the prediction can be trusted, 2 elsewhere.
+    4. Result: 3 where 2 and the prediction agree, since two estimates that err in different ways agree where both
+       are right; 2 elsewhere.
 
 Except in RGB, the mean of each block is that of y all along: intensities are kept.
 
@@ -31,7 +33,7 @@ from mashpix.grouping import filter_groups
 from mashpix.images import Picture
 from mashpix.report import Step
 from mashpix.settings import Settings
-from mashpix.spectrum import Noise, measure_noise
+from mashpix.spectrum import Noise, measure_noise, settle
 from mashpix.tiling import tile_count, tiles
 
 SIDE = 16
@@ -40,10 +42,10 @@ MULTIPLE = 2 * SIDE
 """What both sides of a picture must be multiples of."""
 CAUTION = 1.2
 """What the variance of the noise is multiplied by in shrinking: noise left over is worse than detail lost."""
-TRUST_WINDOW = 32
-"""Side in pixels of the windows in which residual and noise are compared, averaged twice."""
-MOST_EXCESS = 0.3
-"""How far the energy of the residual may lie above that of the noise before a prediction is not trusted at all."""
+AGREEMENT_WINDOW = 8
+"""Side in pixels of the windows in which two estimates are compared, averaged twice."""
+DISAGREEMENT = 0.05
+"""Squared difference of two estimates, in variances of the noise, at which either counts for half."""
 
 
 def refine(picture: Picture, prediction: Tensor, *, settings: Settings) -> Generator[Step, None, Tensor]:
@@ -68,26 +70,28 @@ def refine(picture: Picture, prediction: Tensor, *, settings: Settings) -> Gener
     to_opponent = _opponent_colours(picture.unit)
     observed, predicted = (torch.tensordot(to_opponent, pixels, dims=1) for pixels in (observed, predicted))
     usable = picture.valid[0].all(dim=0)
-    noise, group_noise = (measure_noise(observed, predicted, usable, side=side) for side in (SIDE, grouping.SIDE))
+    missed = measure_noise(observed, predicted, usable, side=SIDE)  # with the texture that the prediction missed
+    if missed is None:
+        return prediction
+    by_tiles, shrink = partial(_by_tiles, settings=settings), partial(_shrink, threshold=settings.threshold)
+    first = yield from by_tiles(partial(shrink, noise=missed), observed, stage="shrink")
+    noise, group_noise = (settle(observed, predicted, first, usable, side=side) for side in (SIDE, grouping.SIDE))
+    usable_halved = halve(usable[None].float())[0] == 1
+    slow_noise = settle(halve(observed), halve(predicted), halve(first), usable_halved, side=SIDE)
     if noise is None or group_noise is None:
         return prediction
-    small = halve(observed), halve(predicted)
-    slow_noise = measure_noise(*small, halve(usable[None].float())[0] == 1, side=SIDE)
-    shrink = partial(_shrink, threshold=settings.threshold)
-    pilot = yield from _by_tiles(partial(shrink, noise=noise), observed, predicted, stage="shrink", settings=settings)
+    pilot = yield from by_tiles(partial(shrink, noise=noise), observed, stage="shrink again")
     if slow_noise is not None:
-        slow = yield from _by_tiles(partial(shrink, noise=slow_noise), *small, stage="shrink slow", settings=settings)
+        slow = yield from by_tiles(partial(shrink, noise=slow_noise), halve(observed), stage="shrink slow")
         pilot = _with_slow_part(pilot, slow)
     group = partial(filter_groups, noise=group_noise, caution=CAUTION)
-    grouped = yield from _by_tiles(
-        group, observed, pilot, stage="group", context=grouping.CONTEXT, settings=settings
-    )
+    grouped = yield from by_tiles(group, observed, pilot, stage="group", context=grouping.CONTEXT)
     grouped = _with_slow_part(grouped, halve(pilot))
-    restore = partial(_restore, noise=noise)
-    restored = yield from _by_tiles(restore, observed, predicted, grouped, stage="restore", settings=settings)
-    trust = _trust(observed, predicted, noise)
-    refined = torch.lerp(grouped, restored, trust)
-    return torch.tensordot(torch.linalg.inv(to_opponent), refined, dims=1)[None]
+    restore = partial(_restore, noise=missed)
+    restored = yield from by_tiles(restore, observed, predicted, grouped, stage="restore")
+    refined = torch.lerp(grouped, restored, _agreement(grouped, predicted, missed))
+    result: Tensor = torch.tensordot(torch.linalg.inv(to_opponent), refined, dims=1)[None]
+    return result
 
 
 def halve(pixels: Tensor) -> Tensor:
@@ -95,11 +99,11 @@ def halve(pixels: Tensor) -> Tensor:
     return F.avg_pool2d(pixels, 2)
 
 
-def _shrink(observed: Tensor, predicted: Tensor, *, noise: Noise, threshold: float) -> Tensor:
+def _shrink(observed: Tensor, *, noise: Noise, threshold: float) -> Tensor:
     """Step 1 at one scale: hard thresholding, then the Wiener filter that it is the pilot of."""
     size = observed.shape[1], observed.shape[2]
     coefficients = analyse(observed, SIDE)
-    variance = CAUTION * noise.variance(brightness(analyse(predicted, SIDE)))
+    variance = CAUTION * noise.variance(brightness(coefficients))
     keep = _keep_mean((coefficients.square() > threshold**2 * variance).to(coefficients))
     pilot = synthesise(coefficients, keep, variance, size)
     return synthesise(coefficients, _keep_mean(wiener_gain(analyse(pilot, SIDE), variance)), variance, size)
@@ -115,20 +119,20 @@ def _restore(observed: Tensor, predicted: Tensor, grouped: Tensor, *, noise: Noi
     return predicted + synthesise(analyse(observed - predicted, SIDE), gain, variance, size)
 
 
-def _trust(observed: Tensor, predicted: Tensor, noise: Noise) -> Tensor:
-    """How far a prediction can be trusted, 1 to 0, at each pixel (H, W): by what its residual holds beside the noise."""
-    residual = (observed - predicted).square().sum(dim=0)
+def _agreement(grouped: Tensor, predicted: Tensor, noise: Noise) -> Tensor:
+    """How far two estimates agree at each pixel (H, W), 1 to 0: their difference against the noise there."""
+    difference = (grouped - predicted).square().sum(dim=0)
     expected = noise.spectrum[:, 1:].mean(dim=1).sum() * noise.law.ratio(main_channel(predicted))
-    residual, expected = _average(torch.stack([residual, expected]))
-    excess = residual / expected.clamp(min=torch.finfo(expected.dtype).tiny) - 1
-    return (1 - excess / MOST_EXCESS).clamp(0, 1)
+    difference, expected = _average(torch.stack([difference, expected]))
+    relative = difference / (DISAGREEMENT * expected).clamp(min=torch.finfo(expected.dtype).tiny)
+    return torch.reciprocal(1 + relative.square())
 
 
 def _average(planes: Tensor) -> Tensor:
     """Means of (C, H, W) over windows around each pixel, averaged twice."""
-    padded = F.pad(planes, (TRUST_WINDOW - 1,) * 4, mode="reflect")
+    padded = F.pad(planes, (AGREEMENT_WINDOW - 1,) * 4, mode="reflect")
     for _ in range(2):
-        padded = F.avg_pool2d(padded, TRUST_WINDOW, stride=1)
+        padded = F.avg_pool2d(padded, AGREEMENT_WINDOW, stride=1)
     return padded
 
 
@@ -164,6 +168,7 @@ def _by_tiles(
         top, bottom, left, right = tile.read
         part = function(*(picture[:, top:bottom, left:right] for picture in pictures))
         rows, columns = (slice(*pair) for pair in (tile.keep[:2], tile.keep[2:]))
-        result[:, rows, columns] = part[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+        inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
+        result[:, rows, columns] = part[:, *inside]
         yield Step(stage, index + 1, count)
     return result

@@ -32,6 +32,10 @@ MOST_RATIO = 20.0
 """How far the variance of the noise may differ from that in the flattest blocks."""
 LEAST_VARIANCE = 1e-10
 """Variance, on the network's scale, below which a block holds no noise at all: black borders, clipping."""
+FLOOR_OF_CHANNEL = 0.05
+"""Least variance of a coefficient, as a fraction of the mean over those of its channel; added to what is measured."""
+FLOOR_OF_ALL = 0.1
+"""The same, as a fraction of the mean over all channels."""
 STEP = 4
 """Distance in pixels of two blocks."""
 MOST_BLOCKS = 16_384
@@ -83,6 +87,8 @@ def measure_noise(observed: Tensor, predicted: Tensor, usable: Tensor, *, side: 
     """
     stride = max(STEP, math.isqrt(usable.numel() // MOST_BLOCKS))
     whole = cut_blocks(usable, side, stride).all(dim=1)
+    if not whole.any():
+        return None
     blocks, structure = (
         torch.stack([cut_blocks(plane, side, stride)[whole] for plane in pixels]) for pixels in (observed, predicted)
     )
@@ -98,6 +104,22 @@ def measure_noise(observed: Tensor, predicted: Tensor, usable: Tensor, *, side: 
     flat = variation / ratio <= (variation / ratio).quantile(FLATTEST)
     squares = (noise[:, flat] @ block_transform(side, noise).T).square() / ratio[flat, None]
     return Noise(_clipped_mean(squares), law)
+
+
+def settle(observed: Tensor, predicted: Tensor, shrunk: Tensor, usable: Tensor, *, side: int) -> Noise | None:
+    """The noise between what a prediction shows, which is too much, and what a shrunk picture shows, too little.
+
+    The residual of a prediction holds texture that it missed; that of a picture shrunk by the noise measured there
+    does not, but lacks the noise that was left in. The geometric mean of both, and a floor: flat parts of a camera
+    picture have lost fast noise and noise of colour to its processing and compression, textured parts have not.
+    Parameters are those of `measure_noise`, `shrunk` is a picture like `predicted`.
+    """
+    above, below = (measure_noise(observed, estimate, usable, side=side) for estimate in (predicted, shrunk))
+    if above is None or below is None:
+        return None
+    spectrum = (above.spectrum * below.spectrum).sqrt()
+    power = spectrum[:, 1:].mean(dim=1, keepdim=True)
+    return Noise(spectrum + FLOOR_OF_CHANNEL * power + FLOOR_OF_ALL * power.mean(), above.law)
 
 
 def _clipped_mean(squares: Tensor) -> Tensor:

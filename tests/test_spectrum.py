@@ -1,0 +1,58 @@
+"""Laws of measured noise: it is what was put in, at every frequency and brightness; missed texture does not count."""
+
+import numpy as np
+import pytest
+import torch
+
+from mashpix.noise import correlated_noise
+from mashpix.spectrum import FLOOR_OF_ALL, FLOOR_OF_CHANNEL, measure_noise, settle
+
+SIDE = 16
+EVERYWHERE = torch.ones(256, 256, dtype=torch.bool)
+
+
+def noise_of(beta):
+    return torch.from_numpy(correlated_noise((256, 256), sigma=2, beta=beta, rng=np.random.default_rng(0)))[None]
+
+
+def smooth():
+    return torch.linspace(0, 5, 256).expand(1, 256, 256)
+
+
+@pytest.mark.parametrize("beta", [0, 0.5, 1])
+def test_the_spectrum_is_that_of_the_noise(beta):
+    deviation = measure_noise(smooth() + noise_of(beta), smooth(), EVERYWHERE, side=SIDE).spectrum[0].sqrt()
+    assert float(deviation.square().mean().sqrt()) == pytest.approx(2, rel=0.1)
+    ratio = float(deviation[1:20].mean() / deviation[-20:].mean())  # slow coefficients over fast ones
+    assert ratio == pytest.approx(1, abs=0.1) if beta == 0 else ratio > 1.5
+
+
+def test_noise_that_grows_with_the_brightness_is_followed():
+    rows = torch.linspace(0.05, 1, 256)[None, :, None].expand(1, 256, 256)
+    noise = 0.1 * torch.randn((1, 256, 256), generator=torch.Generator().manual_seed(0)) * rows.sqrt()
+    measured = measure_noise(rows + noise, rows, EVERYWHERE, side=SIDE)
+    dark, bright = measured.variance(torch.tensor([0.1, 0.9])).mean(dim=(0, 1)).tolist()
+    assert bright / dark == pytest.approx(9, rel=0.35)
+    assert bright == pytest.approx(0.009, rel=0.35)  # seen through the calmest blocks
+
+
+def test_a_picture_without_a_whole_block_has_no_noise():
+    scattered = torch.rand((256, 256), generator=torch.Generator().manual_seed(0)) > 0.1
+    assert measure_noise(noise_of(0), smooth(), scattered, side=SIDE) is None
+    assert settle(noise_of(0), smooth(), smooth(), scattered, side=SIDE) is None
+
+
+def test_settled_noise_lies_between_both_views():
+    """A prediction that misses a ripple sees too much noise; one that holds the ripple does not."""
+    ripple = 3 * torch.sin(torch.arange(256) * 0.8).expand(1, 256, 256)
+    noise = noise_of(0)
+    above, below, settled = (
+        spectrum.mean()
+        for spectrum in (
+            measure_noise(ripple + noise, torch.zeros_like(noise), EVERYWHERE, side=SIDE).spectrum,
+            measure_noise(ripple + noise, ripple, EVERYWHERE, side=SIDE).spectrum,
+            settle(ripple + noise, torch.zeros_like(noise), ripple, EVERYWHERE, side=SIDE).spectrum,
+        )
+    )
+    assert below < settled / (1 + FLOOR_OF_CHANNEL + FLOOR_OF_ALL) * 1.02
+    assert settled / (1 + FLOOR_OF_CHANNEL + FLOOR_OF_ALL) < above
