@@ -13,7 +13,10 @@ SOURCE = Path(mashpix.__file__).parent
 
 LAYERS = [  # each module may import from those above it only
     {"errors", "tiling"},
+    {"blocks"},
+    {"spectrum"},
     {
+        "grouping",
         "settings",
         "report",
         "masking",
@@ -98,6 +101,10 @@ def test_the_method_does_no_input_or_output():
         "shuffling",
         "network",
         "images",
+        "refining",
+        "blocks",
+        "grouping",
+        "spectrum",
     ):
         calls = [
             node.func for node in ast.walk(ast.parse((SOURCE / f"{name}.py").read_text())) if isinstance(node, ast.Call)
