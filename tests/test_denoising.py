@@ -178,3 +178,13 @@ def test_a_picture_that_does_not_fit_into_memory_is_refused(noisy, quick, monkey
     monkeypatch.setattr(denoising, "available_memory", lambda: 10**6)
     with pytest.raises(InputError, match=r"about 1.3 GiB needed, 0.0 GiB free"):
         denoise_steps(noisy, settings=quick, device="cpu")
+
+
+def test_several_fits_are_steps_of_their_own_and_change_the_result(noisy, quick):
+    once, twice = (replace(quick, fits=fits, steps=4, masks=2) for fits in (1, 2))
+    steps = list(denoise_steps(noisy, settings=twice, device="cpu"))
+    assert [step.index for step in steps if step.stage == "fit 2"] == [1, 2, 3, 4]
+    fractions = [step.fraction for step in steps]
+    assert fractions == sorted(fractions)
+    assert fractions[-2] == pytest.approx(1)
+    assert not np.array_equal(steps[-1].denoised, denoise(noisy, settings=once, device="cpu"))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mashpix.images import Picture
 from mashpix.masking import draw_hidden, hide
 from mashpix.network import make_network
-from mashpix.predicting import drain, predict
+from mashpix.predicting import Prediction, drain, pool, predict
 from mashpix.tiling import tile_count, tiles
 
 
@@ -82,3 +82,12 @@ def test_gradients_stay_on_for_the_caller_between_two_tiles(quick, generator):
     steps = predict(network, a_picture(generator), 0.5, settings=quick, generator=generator)
     next(steps)
     assert torch.is_grad_enabled()
+
+
+def test_pooled_predictions_are_those_of_all_masks_together():
+    generator = torch.Generator().manual_seed(3)
+    pictures = torch.rand((6, 1, 2, 8, 8), generator=generator)
+    halves = [Prediction(part.mean(0), part.std(0, correction=0)) for part in pictures.split(3)]
+    whole = pool(halves)
+    torch.testing.assert_close(whole.mean, pictures.mean(0))
+    torch.testing.assert_close(whole.spread, pictures.std(0, correction=0))

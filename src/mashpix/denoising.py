@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mashpix.devices import available_memory, choose_device
 from mashpix.errors import InputError
 from mashpix.images import Door, Picture, is_constant, open_door, spread_to_array, to_array, to_picture
-from mashpix.method import Result, mash
+from mashpix.method import Result, mash, numbered
 from mashpix.refining import MULTIPLE
 from mashpix.report import Report, Step
 from mashpix.settings import Settings, preset
@@ -193,7 +193,9 @@ def _plan(picture: Picture, settings: Settings) -> dict[str, float]:
     """Expected cost of each stage, in network updates on one window."""
     pixels = picture.pixels.shape[2] * picture.pixels.shape[3]
     prediction = max(pixels / settings.window_size**2, 1) / 3  # without the way back
-    plan = {"fit": float(settings.steps), "predict": settings.masks * prediction}
+    plan: dict[str, float] = {}
+    for index in range(settings.fits):
+        plan |= {numbered("fit", index): float(settings.steps), numbered("predict", index): settings.masks * prediction}
     if settings.refine:
         plan |= {stage: cost * prediction for stage, cost in REFINING_COST.items()}
     if settings.masking_ratio is None and settings.choose_by == "gap":

@@ -69,16 +69,17 @@ def filter_groups(observed: Tensor, pilot: Tensor, noise: Noise, *, caution: flo
 def find_similar(pilot: Tensor) -> Tensor:
     """Where the blocks most similar to each one lie: (groups, blocks in a group), as row * W + column of their corner.
 
-    Blocks every `STEP` pixels are compared with those at most `REACH` away by the squared distance of their pixels;
-    each is the first of its own group.
+    Blocks every `STEP` pixels are compared with those at most `REACH` away by the squared distance of their pixels,
+    in the main channel; each is the first of its own group.
     """
     height, width = pilot.shape[1:]
-    surroundings = F.pad(pilot, (REACH,) * 4, value=torch.inf)
+    main = main_channel(pilot)[None]
+    surroundings = F.pad(main, (REACH,) * 4, value=torch.inf)
     shifts = [(down, right) for down in range(2 * REACH + 1) for right in range(2 * REACH + 1)]
     distances = torch.stack(
         [
             F.avg_pool2d(
-                (surroundings[:, down : down + height, right : right + width] - pilot).square().sum(0, keepdim=True),
+                (surroundings[:, down : down + height, right : right + width] - main).square(),
                 SIDE,
                 stride=STEP,
             ).reshape(-1)

@@ -32,7 +32,7 @@ from mashpix.correlation import Masking, choose_masking
 from mashpix.fitting import fit, new_network
 from mashpix.images import Picture
 from mashpix.network import UNet
-from mashpix.predicting import Prediction, drain, predict
+from mashpix.predicting import drain, pool, predict
 from mashpix.refining import refine
 from mashpix.report import Step
 from mashpix.settings import Settings
@@ -53,41 +53,54 @@ class Result(NamedTuple):
 def mash(
     picture: Picture, *, settings: Settings, generator: torch.Generator, preview_every: int = 0
 ) -> Generator[Step, None, Result]:
-    """MASH on one picture: choose the masking ratio, fit a network, average its predictions."""
+    """MASH on one picture: choose the masking ratio, fit networks, average their predictions."""
     masking = yield from choose_masking(picture, settings=settings, generator=generator)  # Eq. 8-10
-    network = new_network(picture, settings=settings, generator=generator)
-    fitting = fit(  # Eq. 3-7
-        network,
-        picture,
-        masking.masking_ratio,
-        shuffle=masking.shuffle,
-        steps=settings.steps,
-        stage="fit",
-        settings=settings,
-        generator=generator,
-    )
-    look = partial(_look, network, picture, masking.masking_ratio, settings=settings)
-    shuffled_fraction = yield from _with_previews(fitting, look, every=preview_every)
-    prediction = yield from estimate(network, picture, masking.masking_ratio, settings=settings, generator=generator)
-    return Result(prediction.mean, prediction.spread, masking, shuffled_fraction)
+    predictions = []
+    for index in range(settings.fits):
+        network = new_network(picture, settings=settings, generator=generator)
+        fitting = fit(  # Eq. 3-7
+            network,
+            picture,
+            masking.masking_ratio,
+            shuffle=masking.shuffle,
+            steps=settings.steps,
+            stage=numbered("fit", index),
+            settings=settings,
+            generator=generator,
+        )
+        look = partial(_look, network, picture, masking.masking_ratio, settings=settings)
+        shuffled_fraction = yield from _with_previews(fitting, look, every=preview_every)
+        prediction = yield from predict(  # Eq. 11
+            network,
+            picture,
+            masking.masking_ratio,
+            stage=numbered("predict", index),
+            settings=settings,
+            generator=generator,
+        )
+        predictions.append(prediction)
+    mean, spread = pool(predictions)
+    denoised = (yield from refine(picture, mean, settings=settings)) if settings.refine else mean
+    return Result(denoised, spread, masking, shuffled_fraction)
 
 
-def estimate(
-    network: UNet, picture: Picture, masking_ratio: float, *, settings: Settings, generator: torch.Generator
-) -> Generator[Step, None, Prediction]:
-    """The picture that a fitted network gives: the mean over random masks (Eq. 11), refined if the settings say so."""
-    prediction = yield from predict(network, picture, masking_ratio, settings=settings, generator=generator)
-    if not settings.refine:
-        return prediction
-    refined = yield from refine(picture, prediction.mean, settings=settings)
-    return Prediction(refined, prediction.spread)
+def numbered(stage: str, index: int) -> str:
+    """Name of a stage that is gone through several times.
+
+    Examples
+    --------
+    >>> [numbered("fit", index) for index in range(3)]
+    ['fit', 'fit 2', 'fit 3']
+    """
+    return f"{stage} {index + 1}" if index else stage
 
 
 def _look(network: UNet, picture: Picture, masking_ratio: float, *, settings: Settings) -> Tensor:
     """The picture as it stands, from few masks and a generator of its own: looking changes nothing."""
     generator = torch.Generator(picture.pixels.device).manual_seed(0)
     few = settings.replace(masks=PREVIEW_MASKS)
-    return drain(estimate(network, picture, masking_ratio, settings=few, generator=generator)).mean
+    prediction = drain(predict(network, picture, masking_ratio, settings=few, generator=generator)).mean
+    return drain(refine(picture, prediction, settings=settings)) if settings.refine else prediction
 
 
 def _with_previews(
@@ -100,5 +113,5 @@ def _with_previews(
         except StopIteration as stop:
             result: float = stop.value
             return result
-        wanted = every and step.stage == "fit" and step.index % every == 0
+        wanted = every and step.loss is not None and step.index % every == 0
         yield replace(step, denoised=look()) if wanted else step

@@ -1,6 +1,6 @@
 """Mean and spread over random masks (Eq. 11); large pictures by tiles."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -60,6 +60,13 @@ def predict(
             index += 1
             yield Step(stage, index, count)
     return Prediction(mean, (squares / masks).sqrt())
+
+
+def pool(predictions: Sequence[Prediction]) -> Prediction:
+    """Several predictions from as many masks each as one: the mean over all masks, and the deviation over them."""
+    means, spreads = (torch.stack(values) for values in zip(*predictions, strict=True))
+    mean = means.mean(dim=0)
+    return Prediction(mean, (spreads.square() + (means - mean).square()).mean(dim=0).sqrt())
 
 
 @torch.no_grad()

@@ -69,6 +69,7 @@ class Settings:
     channels: int = number(48, "feature channels of the U-Net", low=1)
     depth: int = number(5, "poolings of the U-Net", low=1, high=8)
     steps: int = number(800, "network updates of the final fit (N)", low=1)
+    fits: int = number(1, "networks fitted one after another; the mean of their predictions counts", low=1)
     learning_rate: float = number(4e-4, "Adam's first learning rate, annealed to 0 by a cosine", low=0.0)
     window_size: int = number(512, "pictures with a larger side are fitted on random windows, pixels", low=32)
 
@@ -140,6 +141,8 @@ DEFAULT = replace(  # [ours]
 PRESETS = MappingProxyType(
     {
         "default": DEFAULT,
+        "fast": replace(DEFAULT, steps=60, masks=4),
+        "best": replace(DEFAULT, fits=4),
         "scripts": SCRIPTS,
         "scripts-fmdd": replace(SCRIPTS, steps=700, probe_steps=700, shuffle_start=100, flat_threshold=0.1),
         "paper": PAPER,
