@@ -166,7 +166,7 @@ def test_bad_arguments_are_refused_before_the_first_step(noisy):
     with pytest.raises(InputError, match="channel_axis"):
         denoise_steps(np.zeros((9, 9, 3)))
     with pytest.raises(UsageError, match="preset"):
-        denoise_steps(noisy, settings="best")
+        denoise_steps(noisy, settings="better")
     with pytest.raises(UsageError, match="device"):
         denoise_steps(noisy, device="gpu")
     if not torch.cuda.is_available():

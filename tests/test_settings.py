@@ -27,8 +27,8 @@ def test_settings_cannot_be_changed():
 
 
 def test_an_unknown_preset_names_the_known_ones():
-    with pytest.raises(UsageError, match=r"'fast'; one of default, "):
-        preset("fast")
+    with pytest.raises(UsageError, match=r"'fastest'; one of default, "):
+        preset("fastest")
 
 
 def test_every_field_says_what_it_means():
