@@ -21,8 +21,8 @@ REACH = 16
 """How far from its first block, in pixels along each axis, the others of a group may lie."""
 CONTEXT = 2 * (REACH + SIDE)
 """Pixels beyond a region that can change the result in it."""
-GROUPS_AT_ONCE = 2048
-"""Groups that are held in memory together."""
+GROUPS_AT_ONCE = 256
+"""Groups that are held in memory together: few enough for their numbers to stay in the processor's cache."""
 
 
 def filter_groups(observed: Tensor, pilot: Tensor, noise: Noise, *, caution: float) -> Tensor:

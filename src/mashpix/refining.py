@@ -78,6 +78,7 @@ def refine(picture: Picture, prediction: Tensor, *, settings: Settings) -> Gener
     noise, group_noise = (settle(observed, predicted, first, usable, side=side) for side in (SIDE, grouping.SIDE))
     usable_halved = halve(usable[None].float())[0] == 1
     slow_noise = settle(halve(observed), halve(predicted), halve(first), usable_halved, side=SIDE)
+    del first  # each is as large as the picture
     if noise is None or group_noise is None:
         return prediction
     pilot = yield from by_tiles(partial(shrink, noise=noise), observed, stage="shrink again")
@@ -87,6 +88,7 @@ def refine(picture: Picture, prediction: Tensor, *, settings: Settings) -> Gener
     group = partial(filter_groups, noise=group_noise, caution=CAUTION)
     grouped = yield from by_tiles(group, observed, pilot, stage="group", context=grouping.CONTEXT)
     grouped = _with_slow_part(grouped, halve(pilot))
+    del pilot
     restore = partial(_restore, noise=missed)
     restored = yield from by_tiles(restore, observed, predicted, grouped, stage="restore")
     refined = torch.lerp(grouped, restored, _agreement(grouped, predicted, missed))
