@@ -64,6 +64,8 @@ def predict(
 
 def pool(predictions: Sequence[Prediction]) -> Prediction:
     """Several predictions from as many masks each as one: the mean over all masks, and the deviation over them."""
+    if len(predictions) == 1:
+        return predictions[0]
     means, spreads = (torch.stack(values) for values in zip(*predictions, strict=True))
     mean = means.mean(dim=0)
     return Prediction(mean, (spreads.square() + (means - mean).square()).mean(dim=0).sqrt())

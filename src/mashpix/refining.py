@@ -42,6 +42,8 @@ MULTIPLE = 2 * SIDE
 """What both sides of a picture must be multiples of."""
 CAUTION = 1.2
 """What the variance of the noise is multiplied by in shrinking: noise left over is worse than detail lost."""
+LARGEST_TILE = 320
+"""Side in pixels of the largest tiles that are refined: overlapping blocks hold each pixel many times over."""
 AGREEMENT_WINDOW = 8
 """Side in pixels of the windows in which two estimates are compared, averaged twice."""
 DISAGREEMENT = 0.05
@@ -90,8 +92,8 @@ def refine(picture: Picture, prediction: Tensor, *, settings: Settings) -> Gener
     grouped = _with_slow_part(grouped, halve(pilot))
     del pilot
     restore = partial(_restore, noise=missed)
-    restored = yield from by_tiles(restore, observed, predicted, grouped, stage="restore")
-    refined = torch.lerp(grouped, restored, _agreement(grouped, predicted, missed))
+    refined = yield from by_tiles(restore, observed, predicted, grouped, stage="restore")
+    del observed, predicted, grouped
     result: Tensor = torch.tensordot(torch.linalg.inv(to_opponent), refined, dims=1)[None]
     return result
 
@@ -112,13 +114,14 @@ def _shrink(observed: Tensor, *, noise: Noise, threshold: float) -> Tensor:
 
 
 def _restore(observed: Tensor, predicted: Tensor, grouped: Tensor, *, noise: Noise) -> Tensor:
-    """Step 3."""
+    """Steps 3 and 4."""
     size = observed.shape[1], observed.shape[2]
     variance = noise.variance(brightness(analyse(predicted, SIDE)))
     gain = wiener_gain(analyse((grouped - predicted) / 2, SIDE), variance)
     if len(gain) != 3:  # values that are measurements keep their local mean; the blotches of RGB have to go
         _keep_mean(gain)
-    return predicted + synthesise(analyse(observed - predicted, SIDE), gain, variance, size)
+    restored = predicted + synthesise(analyse(observed - predicted, SIDE), gain, variance, size)
+    return torch.lerp(grouped, restored, _agreement(grouped, predicted, noise))
 
 
 def _agreement(grouped: Tensor, predicted: Tensor, noise: Noise) -> Tensor:
@@ -164,7 +167,7 @@ def _by_tiles(
     """Apply a function of pictures (C, H, W), which reaches no farther than `context`, tile by tile."""
     result = torch.empty_like(pictures[0])
     height, width = result.shape[1:]
-    tile_size = -(-settings.tile_size // SIDE) * SIDE
+    tile_size = -(-min(settings.tile_size, LARGEST_TILE) // SIDE) * SIDE
     count = tile_count(height, width, tile_size=tile_size)
     for index, tile in enumerate(tiles(height, width, tile_size=tile_size, context=context)):
         top, bottom, left, right = tile.read
