@@ -1,6 +1,7 @@
 """Updates a second of `scripts` and of `default` on 256 x 256 RGB, in turn in one run, and what a whole picture costs.
 
     python benchmarks/speed.py --threads 2
+    python benchmarks/speed.py --device cuda --csv benchmarks/speed_cuda.csv
 
 The time of `scripts` for a whole picture is extrapolated from the timed updates: two probes and a fit, 2,400 updates.
 """
@@ -18,27 +19,35 @@ import mashpix
 
 SIDE = 256
 UPDATES = {"scripts": 4, "default": 20}
-COLUMNS = ("round", "preset", "threads", "updates_per_second", "seconds_a_picture")
+"""Updates that are timed on a CPU; on a GPU, 25 times as many."""
+COLUMNS = ("round", "preset", "device", "threads", "updates_per_second", "seconds_a_picture")
 
 
-def updates_per_second(noisy: np.ndarray, preset: str) -> float:
+def now(device: str) -> float:
+    if device != "cpu":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def updates_per_second(noisy: np.ndarray, preset: str, device: str) -> float:
     settings = mashpix.preset(preset).replace(masking_ratio=0.9, shuffle="never")
-    steps = mashpix.denoise_steps(noisy, channel_axis=-1, settings=settings, device="cpu", preview_every=0)
+    steps = mashpix.denoise_steps(noisy, channel_axis=-1, settings=settings, device=device, preview_every=0)
     next(steps)  # the first update waits for memory
-    started = time.perf_counter()
-    for _ in range(UPDATES[preset]):
+    count = UPDATES[preset] * (1 if device == "cpu" else 25)
+    started = now(device)
+    for _ in range(count):
         next(steps)
-    seconds = time.perf_counter() - started
+    seconds = now(device) - started
     steps.close()
-    return UPDATES[preset] / seconds
+    return count / seconds
 
 
-def seconds_a_picture(noisy: np.ndarray, preset: str, rate: float) -> float:
+def seconds_a_picture(noisy: np.ndarray, preset: str, device: str, rate: float) -> float:
     settings = mashpix.preset(preset)
     if settings.choose_by == "gap":
         return (2 * settings.probe_steps + settings.steps) / rate
     started = time.perf_counter()
-    mashpix.denoise(noisy, channel_axis=-1, settings=settings, device="cpu")
+    mashpix.denoise(noisy, channel_axis=-1, settings=settings, device=device)
     return time.perf_counter() - started
 
 
@@ -46,18 +55,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--csv", type=Path, default=Path(__file__).with_suffix(".csv"))
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     noisy = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
     rows = []
     for index in range(args.rounds):
         for preset in UPDATES:
-            rate = updates_per_second(noisy, preset)
-            rows.append((index, preset, args.threads, round(rate, 3), round(seconds_a_picture(noisy, preset, rate), 1)))
+            rate = updates_per_second(noisy, preset, args.device)
+            seconds = seconds_a_picture(noisy, preset, args.device, rate)
+            rows.append((index, preset, args.device, args.threads, round(rate, 3), round(seconds, 3)))
             print(*rows[-1], sep="\t", flush=True)
-    with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
+    with args.csv.open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *rows])
-    for column, what in ((3, "updates a second"), (4, "seconds a picture")):
+    for column, what in ((4, "updates a second"), (5, "seconds a picture")):
         medians = {preset: statistics.median(row[column] for row in rows if row[1] == preset) for preset in UPDATES}
         print(f"{what}: {medians}, default / scripts = {medians['default'] / medians['scripts']:.4f}")
 

@@ -103,8 +103,8 @@ def test_a_row_is_what_denoise_gives_measured_in_a_process_of_its_own(pairs, tmp
     assert float(row["noisy_db"]) == pytest.approx(mashpix.psnr(clean, noisy, data_range=255), abs=1e-4)
     assert float(row["seconds"]) > 0
     assert 50 < float(row["peak_mib"]) < 2000
-    key = ("set", "name", "crop", "method", "seed", "threads", "noise", "version", "error")
-    expected = ["pairs", "a.png", "0", "default", "3", "1", "", mashpix.__version__, ""]
+    key = ("set", "name", "crop", "method", "seed", "threads", "device", "noise", "version", "error")
+    expected = ["pairs", "a.png", "0", "default", "3", "1", "cpu", "", mashpix.__version__, ""]
     assert [row[name] for name in key] == expected
     assert noisy_row["denoised_db"] == noisy_row["noisy_db"] == row["noisy_db"]
     assert noisy_row["seconds"] == ""

@@ -75,7 +75,8 @@ def fit(
     for learning_rate in (settings.learning_rate, settings.learning_rate * RESTART_FACTOR):
         network.load_state_dict(first_weights)
         target, shuffled_fraction = picture.pixels, 0.0
-        optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate)
+        on_gpu = picture.pixels.is_cuda  # there, starting many small kernels is what an update costs
+        optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=on_gpu)
         annealing = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
         try:
             for index in range(steps):

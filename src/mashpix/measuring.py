@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,14 @@ CHILD = (sys.executable, "-P", "-W", "ignore", "-c", "from mashpix.measuring imp
 
 @dataclass(frozen=True)
 class Job:
-    """What is measured: a method on a picture, on the CPU.
+    """What is measured: a method on a picture.
 
     noisy : (H, W) or (H, W, C), any integer or floating dtype
     method : settings of mashpix, or the name of a baseline
     data_range : distance from black to white, in the units of the picture
     seed : of all random draws
     threads : how many the libraries may use
+    device : where presets are computed, as `mashpix.denoise` names it
     """
 
     noisy: NDArray[Any]
@@ -40,6 +42,7 @@ class Job:
     data_range: float
     seed: int
     threads: int
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -115,32 +118,29 @@ def _run(job: Job) -> Measurement:
 
 
 def _load_method(job: Job) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """The method as a function of the picture, with its libraries loaded and limited to some threads."""
+    """The method as a function of the picture, limited to some threads, that has run once: its libraries are loaded."""
+    small = np.random.default_rng(0).uniform(0, job.data_range, (32, 32, *job.noisy.shape[2:]))
     if isinstance(job.method, Settings):
         import torch
 
         from mashpix.denoising import denoise
 
         torch.set_num_threads(job.threads)
-        settings, channel_axis = job.method, -1 if job.noisy.ndim == 3 else None
-        return lambda noisy: denoise(
-            noisy,
-            channel_axis=channel_axis,
-            data_range=job.data_range,
-            settings=settings,
-            seed=job.seed,
-            device="cpu",
+        channel_axis = -1 if job.noisy.ndim == 3 else None
+        preset = partial(
+            denoise, channel_axis=channel_axis, data_range=job.data_range, seed=job.seed, device=job.device
         )
+        preset(small, settings=job.method.replace(probe_steps=1, steps=1))
+        return partial(preset, settings=job.method)
     from mashpix.baselines import NEEDS, denoise_baseline
 
-    name = job.method
-    if "cv2" in NEEDS[name]:
+    if "cv2" in NEEDS[job.method]:
         import cv2
 
         cv2.setNumThreads(job.threads)
-    small = np.random.default_rng(0).uniform(0, job.data_range, (32, 32, *job.noisy.shape[2:]))
-    denoise_baseline(small, name, data_range=job.data_range)  # loads what is loaded only when it is used
-    return lambda noisy: denoise_baseline(noisy, name, data_range=job.data_range)
+    baseline = partial(denoise_baseline, name=job.method, data_range=job.data_range)
+    baseline(small)
+    return baseline
 
 
 def peak_mib() -> float:

@@ -44,6 +44,8 @@ CAUTION = 1.2
 """What the variance of the noise is multiplied by in shrinking: noise left over is worse than detail lost."""
 LARGEST_TILE = 320
 """Side in pixels of the largest tiles that are refined: overlapping blocks hold each pixel many times over."""
+SLOW_WINDOW = 5
+"""Side in pixels of the windows that a picture of half the size is averaged over to give the slow part: odd."""
 AGREEMENT_WINDOW = 8
 """Side in pixels of the windows in which two estimates are compared, averaged twice."""
 DISAGREEMENT = 0.05
@@ -143,8 +145,8 @@ def _average(planes: Tensor) -> Tensor:
 
 def _with_slow_part(pixels: Tensor, slow: Tensor) -> Tensor:
     """A picture (C, H, W) whose slow part is replaced by that of one of half the size."""
-    change = F.pad(slow - halve(pixels), (1,) * 4, mode="replicate")
-    change = F.interpolate(F.avg_pool2d(change, 3, stride=1)[None], scale_factor=2, mode="bilinear")
+    change = F.pad(slow - halve(pixels), (SLOW_WINDOW // 2,) * 4, mode="replicate")
+    change = F.interpolate(F.avg_pool2d(change, SLOW_WINDOW, stride=1)[None], scale_factor=2, mode="bilinear")
     return pixels + change[0]
 
 

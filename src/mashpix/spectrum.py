@@ -1,6 +1,7 @@
 """Measure the noise of a picture in the residual of a prediction: its spectrum, and how it follows the brightness."""
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +11,10 @@ from torch import Tensor
 from mashpix.blocks import block_transform, main_channel
 from mashpix.tiling import cut_blocks
 
-FLATTEST = 0.2
-"""Fraction of the blocks whose residual is taken for noise: those in which the prediction varies least."""
+FLATTEST = 0.0, 0.2
+"""Quantiles of variation between which blocks are flat: their residual is taken for noise."""
+MIDDLE = 0.3, 0.6
+"""Quantiles of variation between which blocks hold some texture."""
 OUTLIER = 3.0
 """Coefficients beyond so many deviations are texture that the prediction missed."""
 CLIPPED_SQUARE = 0.9733
@@ -32,10 +35,10 @@ MOST_RATIO = 20.0
 """How far the variance of the noise may differ from that in the flattest blocks."""
 LEAST_VARIANCE = 1e-10
 """Variance, on the network's scale, below which a block holds no noise at all: black borders, clipping."""
-FLOOR_OF_CHANNEL = 0.05
-"""Least variance of a coefficient, as a fraction of the mean over those of its channel; added to what is measured."""
-FLOOR_OF_ALL = 0.1
-"""The same, as a fraction of the mean over all channels."""
+UNDERSTATED = 0.2
+"""How much more noise than flat blocks those with some texture have to hold for the whole floor."""
+FLOOR = 0.2
+"""The floor: this fraction of the mean over the coefficients of a channel, and of the mean over all, is added."""
 STEP = 4
 """Distance in pixels of two blocks."""
 MOST_BLOCKS = 16_384
@@ -69,7 +72,9 @@ class Noise(NamedTuple):
         return self.spectrum[..., None] * self.law.ratio(brightness)
 
 
-def measure_noise(observed: Tensor, predicted: Tensor, usable: Tensor, *, side: int) -> Noise | None:
+def measure_noise(
+    observed: Tensor, predicted: Tensor, usable: Tensor, *, side: int, among: tuple[float, float] = FLATTEST
+) -> Noise | None:
     """Measure the noise of a picture in the residual of a prediction; None without a block to measure it in.
 
     The variance of a coefficient is its mean square in the flattest blocks of the prediction, measured against the
@@ -84,6 +89,8 @@ def measure_noise(observed: Tensor, predicted: Tensor, usable: Tensor, *, side: 
         Bool (H, W); blocks with an unusable pixel are left out.
     side : int
         Side of the blocks in pixels.
+    among : tuple of float
+        Quantiles of variation of the blocks that the spectrum is measured in.
     """
     stride = max(STEP, math.isqrt(usable.numel() // MOST_BLOCKS))
     whole = cut_blocks(usable, side, stride).all(dim=1)
@@ -101,8 +108,8 @@ def measure_noise(observed: Tensor, predicted: Tensor, usable: Tensor, *, side: 
     brightness = main_channel(structure.mean(dim=2))
     law = _follow_brightness(brightness, variation, unrest)
     ratio = law.ratio(brightness)
-    flat = variation / ratio <= (variation / ratio).quantile(FLATTEST)
-    squares = (noise[:, flat] @ block_transform(side, noise).T).square() / ratio[flat, None]
+    chosen = _between(variation / ratio, among)
+    squares = (noise[:, chosen] @ block_transform(side, noise).T).square() / ratio[chosen, None]
     return Noise(_clipped_mean(squares), law)
 
 
@@ -110,16 +117,34 @@ def settle(observed: Tensor, predicted: Tensor, shrunk: Tensor, usable: Tensor, 
     """The noise between what a prediction shows, which is too much, and what a shrunk picture shows, too little.
 
     The residual of a prediction holds texture that it missed; that of a picture shrunk by the noise measured there
-    does not, but lacks the noise that was left in. The geometric mean of both, and a floor: flat parts of a camera
-    picture have lost fast noise and noise of colour to its processing and compression, textured parts have not.
-    Parameters are those of `measure_noise`, `shrunk` is a picture like `predicted`.
+    does not, but lacks the noise that was left in. The geometric mean of both, and a floor where flat blocks
+    understate the noise. Parameters are those of `measure_noise`, `shrunk` is a picture like `predicted`.
     """
-    above, below = (measure_noise(observed, estimate, usable, side=side) for estimate in (predicted, shrunk))
-    if above is None or below is None:
+    measure = partial(measure_noise, observed, usable=usable, side=side)
+    above, below, middle = measure(predicted), measure(shrunk), measure(shrunk, among=MIDDLE)
+    if above is None or below is None or middle is None:
         return None
     spectrum = (above.spectrum * below.spectrum).sqrt()
     power = spectrum[:, 1:].mean(dim=1, keepdim=True)
-    return Noise(spectrum + FLOOR_OF_CHANNEL * power + FLOOR_OF_ALL * power.mean(), above.law)
+    floor = FLOOR * _understatement(below.spectrum, middle.spectrum)
+    return Noise(spectrum + floor * (power + power.mean()), above.law)
+
+
+def _understatement(flat: Tensor, middle: Tensor) -> Tensor:
+    """How far flat blocks understate the noise, 0 to 1, from the spectra (C, K) there and where there is some texture.
+
+    A camera's processing and compression take fast noise and noise of colour out of flat blocks, but not out of
+    texture. Seen in the opponent colours, if there are any: they hold little texture that could be taken for noise.
+    """
+    flat, middle = (spectrum[:, 1:].mean(dim=1) for spectrum in (flat, middle))
+    more = middle / flat.clamp(min=torch.finfo(flat.dtype).tiny) - 1
+    return ((more[1:] if len(more) == 3 else more).mean() / UNDERSTATED).clamp(0, 1)
+
+
+def _between(variation: Tensor, quantiles: tuple[float, float]) -> Tensor:
+    """Which values (N,) lie between two quantiles of them."""
+    low, high = quantiles
+    return (variation >= variation.quantile(low)) & (variation <= variation.quantile(high))
 
 
 def _clipped_mean(squares: Tensor) -> Tensor:
@@ -152,6 +177,5 @@ def _follow_brightness(brightness: Tensor, variation: Tensor, unrest: Tensor) ->
     place, value = np.array(places), np.array(values)
     (offset, slope), *_ = np.linalg.lstsq(np.stack([1 / value, place / value], axis=1), np.ones_like(value))
     law = Law(float(offset), float(slope), float(value.min() / 2))
-    flat = variation <= variation.quantile(FLATTEST)
-    usual = float(law.offset + law.slope * brightness[flat].mean())
+    usual = float(law.offset + law.slope * brightness[_between(variation, FLATTEST)].mean())
     return Law(*(number / max(usual, law.least) for number in law))

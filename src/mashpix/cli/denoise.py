@@ -14,7 +14,7 @@ import typer
 
 from mashpix import __version__
 from mashpix.cli.console import complain, in_background, progress
-from mashpix.cli.options import build_settings, settings_flags
+from mashpix.cli.options import DEVICES, build_settings, settings_flags
 from mashpix.errors import DeviceError, FileError, MashpixError, UsageError
 from mashpix.files import MAX_PIXELS
 from mashpix.recipe import Recipe, read_recipe, sha256, to_json
@@ -54,9 +54,7 @@ def denoise(
         Path | None,
         typer.Option(metavar="FILE", help="Take settings, seed, strength, device and threads from a recipe."),
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(metavar="auto|cpu|cuda|cuda:N|mps", help="Where to compute; default auto.")
-    ] = None,
+    device: Annotated[str | None, typer.Option(metavar=DEVICES, help="Where to compute; default auto.")] = None,
     threads: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Processor threads; default: one a core.")
     ] = None,

@@ -12,6 +12,8 @@ from mashpix.cli.noise_model import NoiseModel
 from mashpix.errors import UsageError
 from mashpix.settings import Settings
 
+DEVICES = "auto|cpu|cuda|cuda:N|mps"
+"""How the command line shows what --device takes."""
 AUTO = "auto"
 """How the command line spells None: read it off the picture."""
 

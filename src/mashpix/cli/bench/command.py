@@ -13,7 +13,7 @@ from mashpix.cli.bench.results import means_of, read_rows
 from mashpix.cli.bench.run import Plan, run
 from mashpix.cli.bench.text import print_means
 from mashpix.cli.noise_model import NoiseModel
-from mashpix.cli.options import noise_flags
+from mashpix.cli.options import DEVICES, noise_flags
 from mashpix.errors import FileError, UsageError
 from mashpix.settings import PRESETS, Settings, preset
 
@@ -39,6 +39,9 @@ def bench(
     threads: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Processor threads; default: one a core.")
     ] = None,
+    device: Annotated[
+        str, typer.Option(metavar=DEVICES, help="Where presets are computed; baselines always are on the CPU.")
+    ] = "cpu",
     table: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="One line a measurement, as soon as it is there.")
     ] = None,
@@ -54,9 +57,10 @@ def bench(
 ) -> None:
     """Measure what presets and baselines gain on pictures whose clean version is known, and what they cost.
 
-    The options of the noise are for a folder of clean pictures. Everything runs on the CPU.
+    The options of the noise are for a folder of clean pictures.
     """
     from mashpix import files
+    from mashpix.devices import choose_device
 
     plan = Plan(
         folder=folder,
@@ -66,6 +70,7 @@ def bench(
         crop=crop,
         seed=seed,
         threads=threads or os.cpu_count() or 1,
+        device=str(choose_device(device)[0]),
     )
     if plan.has_pairs and noise_model != NoiseModel():
         raise UsageError(f"{str(folder)!r}: its pictures are noisy already (leave out --model and its options)")

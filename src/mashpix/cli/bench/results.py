@@ -34,6 +34,7 @@ class Row:
     method: str
     seed: int
     threads: int
+    device: str
     noise: str
     version: str
     noisy_db: float
@@ -47,7 +48,8 @@ class Row:
     @property
     def key(self) -> tuple[Any, ...]:
         """What makes it the same measurement as another."""
-        return self.set, self.name, self.crop, self.method, self.seed, self.threads, self.noise, self.version
+        same = self.set, self.name, self.crop, self.method, self.seed, self.threads, self.device, self.noise
+        return *same, self.version
 
     @property
     def gain(self) -> float:

@@ -21,6 +21,8 @@ from mashpix.measuring import Job, measure
 from mashpix.report import Step
 from mashpix.settings import Settings
 
+CPU = "cpu"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -33,11 +35,16 @@ class Plan:
     crop: int | None
     seed: int
     threads: int
+    device: str
 
     @property
     def has_pairs(self) -> bool:
         """Whether the noise is in the files."""
         return self.sources[0].noisy is not None
+
+    def device_of(self, method: str) -> str:
+        """Where a method runs: baselines know the CPU only."""
+        return self.device if isinstance(self.methods[method], Settings) else CPU
 
     def load(self, source: Source) -> Pair:
         """One picture as all methods see it."""
@@ -54,11 +61,14 @@ def run(plan: Plan, *, known: dict[tuple[Any, ...], Row], table: Path | None) ->
     """
     noisy = [(source, score_noisy(plan, source)) for source in plan.sources]
     wanted = [
-        (source, replace(row, method=name, denoised_db=nan, ssim=nan)) for source, row in noisy for name in plan.methods
+        (source, replace(row, method=name, device=plan.device_of(name), denoised_db=nan, ssim=nan))
+        for source, row in noisy
+        for name in plan.methods
     ]
     found = [known[row.key] for _, row in wanted if row.key in known]
     jobs = [(source, row) for source, row in wanted if row.key not in known]
-    print_definitions("" if plan.has_pairs else str(plan.noise_model), seed=plan.seed, threads=plan.threads)
+    noise = "" if plan.has_pairs else str(plan.noise_model)
+    print_definitions(noise, seed=plan.seed, threads=plan.threads, device=plan.device)
     print_row = row_printer([source.name for source in plan.sources], [NOISY, *plan.methods])
     rows = []
     with progress(str(plan.folder)) as show:
@@ -82,6 +92,7 @@ def score_noisy(plan: Plan, source: Source) -> Row:
         method=NOISY,
         seed=plan.seed,
         threads=plan.threads,
+        device=CPU,
         noise="" if plan.has_pairs else str(plan.noise_model),
         version=__version__,
         noisy_db=psnr,
@@ -102,7 +113,8 @@ def measure_one(plan: Plan, source: Source, row: Row) -> Row:
     """One row filled in: with scores and costs, or with what went wrong."""
     try:
         pair = plan.load(source)
-        result = measure(Job(pair.noisy, plan.methods[row.method], pair.data_range, plan.seed, plan.threads))
+        method = plan.methods[row.method]
+        result = measure(Job(pair.noisy, method, pair.data_range, plan.seed, plan.threads, row.device))
         psnr, ssim = score(pair, np.clip(result.denoised, *pair.limits))
     except MashpixError as error:
         return replace(row, error=" ".join(str(error).split()))
