@@ -19,7 +19,7 @@ import mashpix
 
 SIDE = 256
 UPDATES = {"scripts": 4, "default": 20}
-"""Updates that are timed on a CPU; on a GPU, 25 times as many."""
+"""Updates that are timed on a CPU; on a GPU, 10 times as many."""
 COLUMNS = ("round", "preset", "device", "threads", "updates_per_second", "seconds_a_picture")
 
 
@@ -33,7 +33,7 @@ def updates_per_second(noisy: np.ndarray, preset: str, device: str) -> float:
     settings = mashpix.preset(preset).replace(masking_ratio=0.9, shuffle="never")
     steps = mashpix.denoise_steps(noisy, channel_axis=-1, settings=settings, device=device, preview_every=0)
     next(steps)  # the first update waits for memory
-    count = UPDATES[preset] * (1 if device == "cpu" else 25)
+    count = UPDATES[preset] * (1 if device == "cpu" else 10)
     started = now(device)
     for _ in range(count):
         next(steps)

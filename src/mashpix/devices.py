@@ -1,6 +1,8 @@
 """Which device a run uses, and how much memory is free: an explicit device never falls back."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -48,6 +50,17 @@ def choose_device(name: str) -> tuple[torch.device, str]:
     if device.type == "mps" and not mps:
         raise DeviceError(f"no such device ({name}; no Apple GPU here, choose another with --device)")
     return device, "asked for"
+
+
+@contextmanager
+def repeatable_sums() -> Iterator[None]:
+    """Within it, `index_add_` sums in the same order every time on CUDA too; the global flags come back afterwards."""
+    flags = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(flags[0], warn_only=flags[1])
 
 
 def available_memory() -> int | None:

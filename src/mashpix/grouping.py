@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mashpix.blocks import block_transform, cosine_matrix, main_channel, noise_weight, wiener_gain
+from mashpix.devices import repeatable_sums
 from mashpix.spectrum import Noise
 
 SIDE = 8
@@ -60,9 +61,10 @@ def filter_groups(observed: Tensor, pilot: Tensor, noise: Noise, *, caution: flo
         gain[:, :, 0, 0] = 1  # the mean of a group is kept
         weight = noise_weight(gain, variance, dim=(2, 3))
         filtered = across.T @ (coefficients * gain) @ transform
-        for channel in range(channels):
-            total[channel].index_add_(0, pixels, (filtered * weight)[channel].reshape(-1))
-            weights[channel].index_add_(0, pixels, weight[channel].expand_as(filtered[channel]).reshape(-1))
+        with repeatable_sums():
+            for channel in range(channels):
+                total[channel].index_add_(0, pixels, (filtered * weight)[channel].reshape(-1))
+                weights[channel].index_add_(0, pixels, weight[channel].expand_as(filtered[channel]).reshape(-1))
     return (total / weights).reshape_as(observed)
 
 
