@@ -43,7 +43,8 @@ IDEAS = {
             lambda observed, predicted, _, usable, side: measure_noise(observed, predicted, usable, side=side),
         )
     ],
-    "floor of the noise": [(spectrum, "FLOOR_OF_CHANNEL", 0.0), (spectrum, "FLOOR_OF_ALL", 0.0)],
+    "floor of the noise": [(spectrum, "FLOOR", 0.0)],
+    "floor only where flat blocks understate it": [(spectrum, "_understatement", lambda *_: 1.0)],
     "noise follows the brightness": [(spectrum, "_follow_brightness", lambda *_: Law(1.0, 0.0, 1.0))],
     "slow part": [(refining, "_with_slow_part", lambda pixels, _: pixels)],
     "groups": [(refining, "filter_groups", lambda _, pilot, **__: pilot)],

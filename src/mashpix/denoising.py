@@ -196,8 +196,8 @@ def _plan(picture: Picture, settings: Settings) -> dict[str, float]:
     plan: dict[str, float] = {}
     for index in range(settings.fits):
         plan |= {numbered("fit", index): float(settings.steps), numbered("predict", index): settings.masks * prediction}
-    if settings.refine:
-        plan |= {stage: cost * prediction for stage, cost in REFINING_COST.items()}
+        if settings.refine:
+            plan |= {numbered(stage, index): cost * prediction for stage, cost in REFINING_COST.items()}
     if settings.masking_ratio is None and settings.choose_by == "gap":
         probes = {f"probe {settings.low_probe_ratio:g}", f"probe {settings.high_probe_ratio:g}"}
         plan = dict.fromkeys(sorted(probes), float(settings.probe_steps)) | plan

@@ -53,9 +53,12 @@ class Result(NamedTuple):
 def mash(
     picture: Picture, *, settings: Settings, generator: torch.Generator, preview_every: int = 0
 ) -> Generator[Step, None, Result]:
-    """MASH on one picture: choose the masking ratio, fit networks, average their predictions."""
+    """MASH on one picture: choose the masking ratio, then fit a network and refine what it predicts.
+
+    With `settings.fits` that is done so many times, and the results averaged.
+    """
     masking = yield from choose_masking(picture, settings=settings, generator=generator)  # Eq. 8-10
-    predictions = []
+    predictions, results = [], []
     for index in range(settings.fits):
         network = new_network(picture, settings=settings, generator=generator)
         fitting = fit(  # Eq. 3-7
@@ -79,9 +82,9 @@ def mash(
             generator=generator,
         )
         predictions.append(prediction)
-    mean, spread = pool(predictions)
-    denoised = (yield from refine(picture, mean, settings=settings)) if settings.refine else mean
-    return Result(denoised, spread, masking, shuffled_fraction)
+        refining = refine(picture, prediction.mean, settings=settings)
+        results.append((yield from _numbered_steps(refining, index)) if settings.refine else prediction.mean)
+    return Result(torch.stack(results).mean(dim=0), pool(predictions).spread, masking, shuffled_fraction)
 
 
 def numbered(stage: str, index: int) -> str:
@@ -93,6 +96,17 @@ def numbered(stage: str, index: int) -> str:
     ['fit', 'fit 2', 'fit 3']
     """
     return f"{stage} {index + 1}" if index else stage
+
+
+def _numbered_steps(steps: Generator[Step, None, Tensor], index: int) -> Generator[Step, None, Tensor]:
+    """The steps with the names of their stages numbered."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as stop:
+            result: Tensor = stop.value
+            return result
+        yield replace(step, stage=numbered(step.stage, index))
 
 
 def _look(network: UNet, picture: Picture, masking_ratio: float, *, settings: Settings) -> Tensor:

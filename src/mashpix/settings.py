@@ -69,7 +69,7 @@ class Settings:
     channels: int = number(48, "feature channels of the U-Net", low=1)
     depth: int = number(5, "poolings of the U-Net", low=1, high=8)
     steps: int = number(800, "network updates of the final fit (N)", low=1)
-    fits: int = number(1, "networks fitted one after another; the mean of their predictions counts", low=1)
+    fits: int = number(1, "networks fitted one after another; the mean of their results counts", low=1)
     learning_rate: float = number(4e-4, "Adam's first learning rate, annealed to 0 by a cosine", low=0.0)
     window_size: int = number(512, "pictures with a larger side are fitted on random windows, pixels", low=32)
 
