@@ -91,7 +91,9 @@ def draw(plan: Plan, rows: list[Any]) -> Any:
                 style = line_style(index) | {"markerfacecolor": "black" if ratio > 0.5 else "white", "markevery": 3}
                 left.plot(updates, levels, label=f"beta {beta:g}, ratio {ratio:g}", **style)
         left.axhline(SIGMA, color="0.7", linewidth=0.8)
-        left.set(title=preset, xlabel="updates", ylabel="noise level seen, grey levels")
+        left.set(title=preset, xlabel="updates", ylabel="noise level seen, grey levels", yscale="log")
+        left.yaxis.set_major_formatter("{x:g}")
+        left.yaxis.set_minor_formatter("{x:g}")
         left.legend(fontsize=7)
         for index, (name, gaps) in enumerate(gaps_of(own).items()):
             right.plot(BETAS, gaps, label=name, **line_style(index))

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import MISSING, asdict, dataclass, fields
+from itertools import pairwise
 from math import nan
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -187,6 +187,7 @@ def run_denoising(plan: Plan, pair: Pair, settings: Settings) -> Generator[Step,
         pair.noisy, channel_axis=channel_axis, data_range=pair.data_range, settings=settings, **options
     ):
         yield step
+    assert step.report is not None
     psnr, ssim = score(pair, np.clip(step.denoised, *pair.limits))
     return {"psnr": psnr, "ssim": ssim, "seconds": round(sum(step.report.seconds.values()), 2)}
 
@@ -230,9 +231,4 @@ def grows(values: Iterable[float]) -> bool:
     (True, False)
     """
     values = list(values)
-    return all(before < after for before, after in zip(values, values[1:], strict=False))
-
-
-def relative(folder: Path) -> str:
-    """The name of a folder, without where it lies."""
-    return folder.resolve().name
+    return all(before < after for before, after in pairwise(values))
