@@ -1,6 +1,7 @@
 """Figures that read in print and in greyscale: markers and lines tell what is what, not colours."""
 
 from io import BytesIO
+from textwrap import fill
 from typing import Any
 
 MARKERS = "osD^vPX*<>"
@@ -8,6 +9,8 @@ MARKERS = "osD^vPX*<>"
 LINES = ("-", "--", ":", "-.")
 GREYS = ("0", "0.35", "0.55", "0.2")
 """Shades that go with `LINES`."""
+LETTERS = 14
+"""How many letters of the caption an inch holds."""
 
 
 def encode(figure: Any, *, suffix: str) -> bytes:
@@ -25,8 +28,9 @@ def new_figure(*, columns: int, rows: int = 1, caption: str, width: float = 3.6,
     """A figure with panels, its caption above, and its array of axes (rows, columns)."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(max(width * columns, 5.0), height * rows + 0.4), layout="constrained")
-    figure.suptitle(caption, fontsize=8)
+    across = max(width * columns, 5.0)
+    figure = Figure(figsize=(across, height * rows + 0.4), layout="constrained")
+    figure.suptitle(fill(caption, int(across * LETTERS)), fontsize=8)
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 

@@ -131,7 +131,7 @@ def draw(plan: Plan, rows: list[Any]) -> Any:
             values = means(rows, preset=preset, set=name)
             axes.plot(VARIANTS, values, MARKERS[index], color="black", markersize=7, label=preset)
         if name in PUBLISHED:
-            axes.plot(VARIANTS, PUBLISHED[name], "o", color="0.4", markerfacecolor="none", label="published")
+            axes.plot(VARIANTS, PUBLISHED[name], "o", color="0.4", markerfacecolor="none", label="published, whole set")
         axes.set(title=f"{name}, {len(plan.sets[name])} of {plan.in_set[name]} pictures", ylabel="PSNR, dB")
         axes.tick_params(axis="x", labelrotation=25)
         axes.margins(0.15)

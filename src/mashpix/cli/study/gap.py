@@ -107,7 +107,7 @@ def gaps_of(rows: list[Any]) -> dict[str, list[float]]:
     last = max(row.updates for row in rows)
     low, high = sorted(set(values_of(rows, "masking_ratio")))
     return {
-        f"{set_} {name}": [
+        name: [
             abs(
                 mean_of(rows, "noise_level", set=set_, name=name, beta=beta, masking_ratio=high, updates=last)
                 - mean_of(rows, "noise_level", set=set_, name=name, beta=beta, masking_ratio=low, updates=last)

@@ -38,7 +38,7 @@ class NoiseRow(Row):
 
     colours: str
     noise: str
-    lag: str
+    lag: str = ""
     asked: float = nan
     reached: float = nan
     measured: float = nan
@@ -48,9 +48,8 @@ class NoiseRow(Row):
 
 
 def jobs(plan: Plan, quick: bool) -> list[Any]:
-    """Each model on each picture, grey and in colour, at each lag; presets have no part in it."""
-    kinds = {"colours": ("grey", "colour"), "noise": MODELS, "lag": [f"{rows},{columns}" for rows, columns in LAGS]}
-    rows = plan.rows(NoiseRow, **kinds)
+    """Each model on each picture, grey and in colour; presets have no part in it."""
+    rows = plan.rows(NoiseRow, colours=("grey", "colour"), noise=MODELS)
     return [replace(row, preset="none", settings="") for row in rows if row.preset == rows[0].preset]
 
 
@@ -65,28 +64,31 @@ def noisy_picture(plan: Plan, row: Any) -> Pair:
 
 
 def measure(plan: Plan, row: Any) -> Generator[Step, None, list[Any]]:
-    """Correlation at one lag, mean over both directions and the channels."""
-    pair = noisy_picture(plan, row)
+    """Correlation at each lag, mean over both directions and the channels."""
+    pair, model = noisy_picture(plan, row), MODELS[row.noise]
     noise = pair.noisy - pair.clean
-    lag = tuple(map(int, row.lag.split(",")))
-    tables = [autocorrelation(plane, radius=RADIUS) for plane in np.atleast_3d(noise).transpose(2, 0, 1)]
-    found = {"measured": float(np.mean([_both_ways(table, lag) for table in tables]))}
-    if row.noise.startswith("beta"):
-        beta = MODELS[row.noise].beta
-        found |= {"asked": _both_ways(correlation_asked(beta=beta, radius=RADIUS), lag)}
-        found |= {"reached": _both_ways(correlation_reached(beta=beta, radius=RADIUS), lag)}
+    planes = np.atleast_3d(noise).transpose(2, 0, 1)
+    tables = {"measured": np.mean([autocorrelation(plane, radius=RADIUS) for plane in planes], axis=0)}
+    if model.model == "correlated":
+        tables["asked"] = correlation_asked(beta=model.beta, radius=RADIUS)
+        tables["reached"] = correlation_reached(beta=model.beta, radius=RADIUS)
     dark, bright = np.quantile(pair.clean, (0.25, 0.75))
-    found |= {"std": float(noise.std()), "dark_std": float(noise[pair.clean <= dark].std())}
-    found |= {"bright_std": float(noise[pair.clean >= bright].std())}
+    ends = {"dark_std": noise[pair.clean <= dark], "bright_std": noise[pair.clean >= bright]}
+    stds = {name: round(float(values.std()), 3) for name, values in ({"std": noise} | ends).items()}
     yield Step("noise", 1, 1)
-    return [replace(row, **{name: round(value, 4) for name, value in found.items()})]
+    return [
+        replace(
+            row, lag=f"{lag[0]},{lag[1]}", **stds, **{name: _both_ways(table, lag) for name, table in tables.items()}
+        )
+        for lag in LAGS
+    ]
 
 
-def _both_ways(table: NDArray[Any], lag: tuple[int, ...]) -> float:
+def _both_ways(table: NDArray[Any], lag: tuple[int, int]) -> float:
     """Mean of a table of correlations over a lag and its mirror images."""
     rows, columns = lag
     places = {(rows, columns), (columns, rows), (rows, -columns), (columns, -rows)}
-    return float(np.mean([table[RADIUS + row, RADIUS + column] for row, column in places]))
+    return round(float(np.mean([table[RADIUS + row, RADIUS + column] for row, column in places])), 4)
 
 
 def draw(plan: Plan, rows: list[Any]) -> Any:

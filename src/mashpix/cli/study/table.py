@@ -55,7 +55,8 @@ def draw(plan: Plan, rows: list[Any]) -> Any:
     figure, panels = new_figure(columns=len(plan.sets), width=2.6, height=3.4, caption=plan.caption)
     for axes, name in zip(panels[0], plan.sets, strict=True):
         published = PUBLISHED.get(name, {})
-        axes.plot(list(published.values()), list(published), "o", color="0.3", markerfacecolor="none")
+        names = [f"{method}, published" for method in published]
+        axes.plot(list(published.values()), names, "o", color="0.3", markerfacecolor="none")
         measured = {preset: mean_of(rows, "psnr", preset=preset, set=name) for preset in plan.presets}
         noisy = mean_of(rows, "noisy_db", set=name)
         for index, (method, value) in enumerate(({"noisy": noisy} | measured).items()):
