@@ -30,6 +30,7 @@ from mashpix.correlation import noise_level, residual_of
 from mashpix.fitting import fit, new_network
 from mashpix.predicting import drain
 from mashpix.report import Step
+from mashpix.settings import PAPER
 
 LOOKS = 20
 """Points of a curve."""
@@ -47,9 +48,7 @@ class GapRow(Row):
 
 def jobs(plan: Plan, quick: bool) -> list[Any]:
     """A probe at the low and one at the high ratio, at each beta."""
-    probes = {(settings.low_probe_ratio, settings.high_probe_ratio) for settings in plan.presets.values()}
-    assert len(probes) == 1
-    return plan.rows(GapRow, beta=BETAS, masking_ratio=probes.pop())
+    return plan.rows(GapRow, beta=BETAS, masking_ratio=(PAPER.low_probe_ratio, PAPER.high_probe_ratio))
 
 
 def measure(plan: Plan, row: Any) -> Generator[Step, None, list[Any]]:

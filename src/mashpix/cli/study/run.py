@@ -105,6 +105,9 @@ def _collect(steps: Generator[Step, None, list[Any]], found: list[Any]) -> Itera
 def state_cost(plan: Plan, study: Study, jobs: list[Any], *, done: int) -> None:
     """Say what is left to do and how long that takes, from a few timed updates of each preset."""
     typer.echo(f"{plan.caption}; on {plan.device}, threads: {plan.threads}")
+    if not jobs:
+        typer.echo(f"all {done} measurements are there")
+        return
     seconds = 0.0
     for preset in {job.preset for job in jobs if study.updates(plan, job)}:
         own = [job for job in jobs if job.preset == preset]
@@ -114,19 +117,15 @@ def state_cost(plan: Plan, study: Study, jobs: list[Any], *, done: int) -> None:
 
 
 def time_update(plan: Plan, preset: str) -> float:
-    """Seconds of one network update on the first picture of the largest size."""
+    """Seconds of one network update, on the largest of the folders' first pictures."""
     pairs = [plan.load(sources[0]) for sources in plan.sets.values()]
     pair = max(pairs, key=lambda pair: pair.noisy.size)
     short = plan.presets[preset].replace(masking_ratio=0.5, steps=TIMED + 1, fits=1, masks=1, refine=False)
     times = []
-    for step in in_background(_collect_nothing(run_denoising(plan, pair, short))):
+    for step in in_background(run_denoising(plan, pair, short)):
         if step.stage == "fit":
             times.append(perf_counter())
     return (times[-1] - times[0]) / TIMED
-
-
-def _collect_nothing(steps: Generator[Step, None, Any]) -> Iterator[Step]:
-    yield from steps
 
 
 def finish(plan: Plan, study: Study, output: Path, rows: list[Any]) -> None:
