@@ -111,8 +111,7 @@ def test_a_row_is_what_denoise_gives_and_a_second_preset_stands_beside_it(study,
 
 def test_the_noise_has_the_correlation_that_can_be_reached():
     sources = command.find_sets([], pairs=False, limit=None)
-    settings = {"paper": mashpix.PRESETS["paper"]}
-    chosen = plan.Plan("noise", sources, {}, settings, plan.Size(crop=256), seed=0, threads=1, device="cpu")
+    chosen = plan.Plan("noise", sources, {}, {}, plan.Size(crop=256), seed=0, threads=1, device="cpu")
     for job in noise.jobs(chosen, True):
         beta = noise.MODELS[job.noise].beta if job.noise.startswith("beta") else 0
         for row in drain(noise.measure(chosen, job)):
@@ -193,6 +192,7 @@ REFUSED = [
     (("gap", "--images", "deep"), 1, "no 8-bit picture"),
     (("gap", "--images", "clean", "--crop", "41"), 2, "smaller than --crop (40 x 40; 41 asked for)"),
     (("gap", "--preset", "magic"), 2, "unknown preset ('magic'"),
+    (("noise", "--preset", "default"), 2, "--preset: the study 'noise' fits no network"),
     (("gap", "--steps", "0"), 2, "--steps"),
     (("gap", "--device", "magic"), 2, "unknown device"),
     (("gap", "-o", "clean/a.png"), 1, "cannot write there"),

@@ -16,6 +16,8 @@ from mashpix.settings import PRESETS, preset
 
 PUBLISHED = "paper"
 """The preset that every study takes."""
+CPU_LIMIT = 4
+"""Pictures of each set of real pairs without a GPU: the published network takes half an hour for each."""
 
 
 def study(
@@ -54,30 +56,27 @@ def study(
     Run again with the same options, it goes on where it stopped.
     """
     need("matplotlib", what="mashpix study")
-    for chosen in presets or ():
-        preset(chosen)
+    chosen = {key: preset(key) for key in (PUBLISHED, *(presets or ()))}
     import torch
 
-    from mashpix.cli.study.plan import Plan, Size, shortened
+    from mashpix.cli.study.plan import Plan, shortened
     from mashpix.cli.study.run import check_folder, find_study, run
     from mashpix.devices import choose_device
 
     where = choose_device(device)[0]
     what = find_study(name)
+    if presets and not what.fits:
+        raise UsageError(f"--preset: the study {name!r} fits no network (leave it out)")
     size = what.quick if quick else what.full
-    if name in ("ablation", "table") and where.type == "cpu" and size.limit is None:
-        size = Size(crop=size.crop, steps=size.steps, limit=CPU_LIMIT)
-    size = Size(
-        crop=size.crop if crop is None else crop,
-        limit=size.limit if limit is None else limit,
-        steps=size.steps if steps is None else steps,
-    )
+    if what.pairs and where.type == "cpu":
+        size = size.changed(limit=size.limit or CPU_LIMIT)
+    size = size.changed(crop=crop, limit=limit, steps=steps)
     every = find_sets(images or [], pairs=what.pairs, limit=None)
     plan = Plan(
         study=name,
         sets=find_sets(images or [], pairs=what.pairs, limit=size.limit),
         in_set={key: len(sources) for key, sources in every.items()},
-        presets={key: shortened(preset(key), size.steps) for key in dict.fromkeys([PUBLISHED, *(presets or ())])},
+        presets={key: shortened(settings, size.steps) for key, settings in chosen.items()} if what.fits else {},
         size=size,
         seed=seed,
         threads=threads or os.cpu_count() or 1,
@@ -90,10 +89,6 @@ def study(
     check_folder(plan, output)
     torch.set_num_threads(plan.threads)
     run(plan, what, output, quick=quick)
-
-
-CPU_LIMIT = 4
-"""Pictures of each set of real pairs without a GPU: the published network takes half an hour for each."""
 
 
 def find_sets(images: list[Path], *, pairs: bool, limit: int | None) -> dict[str, list[Source]]:

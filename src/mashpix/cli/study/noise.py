@@ -48,9 +48,8 @@ class NoiseRow(Row):
 
 
 def jobs(plan: Plan, quick: bool) -> list[Any]:
-    """Each model on each picture, grey and in colour; presets have no part in it."""
-    rows = plan.rows(NoiseRow, colours=("grey", "colour"), noise=MODELS)
-    return [replace(row, preset="none", settings="") for row in rows if row.preset == rows[0].preset]
+    """Each model on each picture, grey and in colour."""
+    return plan.rows(NoiseRow, colours=("grey", "colour"), noise=MODELS)
 
 
 def noisy_picture(plan: Plan, row: Any) -> Pair:
@@ -95,8 +94,7 @@ def draw(plan: Plan, rows: list[Any]) -> Any:
     """The first picture, clean and in each noise, grey above colour; below, correlation against distance."""
     from matplotlib.gridspec import GridSpec
 
-    caption = plan.caption.replace(f", {' and '.join(plan.presets)}", "")
-    figure, panels = new_figure(columns=1, width=8.5, height=6.4, caption=caption)
+    figure, panels = new_figure(columns=1, width=8.5, height=6.4, caption=plan.caption)
     panels[0, 0].remove()
     grid = GridSpec(3, len(MODELS) + 1, figure=figure, height_ratios=(1, 1, 1.7))
     first = rows[0]
@@ -154,6 +152,7 @@ STUDY = Study(
     row=NoiseRow,
     quick=Size(crop=128, limit=1),
     full=Size(crop=256),
+    fits=False,
     jobs=jobs,
     measure=measure,
     updates=lambda plan, row: 0,

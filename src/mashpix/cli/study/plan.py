@@ -1,7 +1,7 @@
 """What a study is, and what all of its measurements have in common."""
 
-from collections.abc import Callable, Generator, Iterable
-from dataclasses import MISSING, asdict, dataclass, fields
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from itertools import pairwise
 from math import nan
 from statistics import fmean
@@ -37,6 +37,10 @@ class Size:
     limit: int | None = None
     steps: int | None = None
 
+    def changed(self, **values: int | None) -> "Size":
+        """The same with other values, where they are given."""
+        return replace(self, **{name: value for name, value in values.items() if value is not None})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -69,7 +73,7 @@ class Plan:
 
     sets : the pictures of each folder, by its name
     in_set : how many pictures each folder holds, used or not
-    presets : settings by the name of their preset, with no more updates than `size.steps`
+    presets : settings by the name of their preset, with no more updates than `size.steps`; empty if nothing is fitted
     """
 
     study: str
@@ -95,13 +99,14 @@ class Plan:
 
     def rows(self, kind: type[Row], **values: Iterable[Any]) -> list[Any]:
         """Empty rows for each preset, picture and combination of the values."""
+        presets: Mapping[str, Settings | None] = self.presets or {"none": None}
         combinations: list[dict[str, Any]] = [{}]
         for name, choices in values.items():
             combinations = [combination | {name: choice} for combination in combinations for choice in choices]
         return [
             kind(
                 preset=preset,
-                settings=changes(preset, settings),
+                settings=changes(preset, settings) if settings else "",
                 set=name,
                 name=source.name,
                 crop=self.size.crop,
@@ -111,7 +116,7 @@ class Plan:
                 version=__version__,
                 **combination,
             )
-            for preset, settings in self.presets.items()
+            for preset, settings in presets.items()
             for name, sources in self.sets.items()
             for source in sources
             for combination in combinations
@@ -123,9 +128,9 @@ class Plan:
         pictures = sum(map(len, self.sets.values()))
         size = f"centre {self.size.crop} x {self.size.crop} of" if self.size.crop else "whole"
         steps = f"at most {self.size.steps} updates a fit; " if self.size.steps else ""
-        names = " and ".join(self.presets)
+        names = "".join(f", {name}" for name in self.presets)
         count = f"{pictures} picture" + "s" * (pictures != 1)
-        return f"mashpix study {self.study}, {names}; {size} {count}; {steps}seed {self.seed}; mashpix {__version__}"
+        return f"mashpix study {self.study}{names}; {size} {count}; {steps}seed {self.seed}; mashpix {__version__}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +140,7 @@ class Study:
     row : the columns of its CSV
     quick, full : its two sizes
     pairs : whether it needs real pairs instead of clean pictures
+    fits : whether networks are fitted, by the settings of presets
     jobs : the rows that are wanted, not filled in
     measure : fill one in; what it returns may be several, with one key
     updates : about how many network updates that takes
@@ -146,6 +152,7 @@ class Study:
     quick: Size
     full: Size
     pairs: bool = False
+    fits: bool = True
     jobs: Callable[[Plan, bool], list[Any]]
     measure: Callable[[Plan, Any], Generator[Step, None, list[Any]]]
     updates: Callable[[Plan, Any], int]

@@ -89,8 +89,8 @@ def run(plan: Plan, study: Study, output: Path, *, quick: bool) -> None:
             found: list[Any] = []
             label = f"{index + 1} of {len(jobs)}, {job.preset}, {job.name}"
             for step in in_background(_collect(study.measure(plan, job), found)):
-                fraction = (index + step.index / step.total) / len(jobs)
-                show(replace(step, stage=f"{label}: {step.stage}", fraction=fraction))
+                share = step.fraction or step.index / step.total
+                show(replace(step, stage=f"{label}: {step.stage}", fraction=(index + share) / len(jobs)))
             append_rows(table, found)
             rows += found
     keys = {job.key for job in wanted}
