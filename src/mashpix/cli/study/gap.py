@@ -142,7 +142,7 @@ def tell(rows: list[Any]) -> list[str]:
 
 STUDY = Study(
     row=GapRow,
-    quick=Size(crop=64, limit=2, steps=300),
+    quick=Size(crop=64, limit=2),
     full=Size(crop=256),
     jobs=jobs,
     measure=measure,

@@ -92,7 +92,7 @@ def tell(rows: list[Any]) -> list[str]:
 
 STUDY = Study(
     row=RatioRow,
-    quick=Size(crop=64, limit=1, steps=300),
+    quick=Size(crop=64, limit=1, steps=600),
     full=Size(crop=256),
     jobs=jobs,
     measure=measure,

@@ -159,7 +159,7 @@ def tell(rows: list[Any]) -> list[str]:
 
 STUDY = Study(
     row=ShuffleRow,
-    quick=Size(crop=64, limit=1, steps=300),
+    quick=Size(crop=64, limit=1),
     full=Size(crop=256),
     jobs=jobs,
     measure=measure,

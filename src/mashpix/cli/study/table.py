@@ -88,7 +88,7 @@ def tell(rows: list[Any]) -> list[str]:
 
 STUDY = Study(
     row=TableRow,
-    quick=Size(crop=64, limit=1, steps=250),
+    quick=Size(crop=64, limit=1, steps=600),
     full=Size(crop=0),
     pairs=True,
     jobs=jobs,
