@@ -135,7 +135,8 @@ def draw(plan: Plan, rows: list[Any]) -> Any:
         axes.set(title=f"{name}, {len(plan.sets[name])} of {plan.in_set[name]} pictures", ylabel="PSNR, dB")
         axes.tick_params(axis="x", labelrotation=25)
         axes.margins(0.15)
-        axes.legend(fontsize=7)
+    labels = {label: line for axes in panels[0] for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(labels.values(), labels, loc="outside lower center", ncols=len(labels), fontsize=7)
     return figure
 
 

@@ -52,7 +52,7 @@ def measure(plan: Plan, row: Any) -> Generator[Step, None, list[Any]]:
 
 def draw(plan: Plan, rows: list[Any]) -> Any:
     """Mean PSNR, a panel a set: measured filled, published hollow."""
-    figure, panels = new_figure(columns=len(plan.sets), width=2.6, height=3.4, caption=plan.caption)
+    figure, panels = new_figure(columns=len(plan.sets), width=3.4, height=3.4, caption=plan.caption)
     for axes, name in zip(panels[0], plan.sets, strict=True):
         published = PUBLISHED.get(name, {})
         names = [f"{method}, published" for method in published]
