@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mashpix.fitting import fit, new_network
 from mashpix.images import Picture
+from mashpix.network import UNet
 from mashpix.predicting import predict
 from mashpix.report import Step
 from mashpix.settings import Settings
@@ -91,15 +92,17 @@ def _probe(
         settings=settings,
         generator=generator,
     )
+    stage = f"{stage}: noise level"
+    return (yield from residual_of(network, picture, ratio, stage=stage, settings=settings, generator=generator))
+
+
+def residual_of(
+    network: UNet, picture: Picture, ratio: float, *, stage: str, settings: Settings, generator: torch.Generator
+) -> Generator[Step, None, Tensor]:
+    """Prediction minus noisy picture, from as many masks as the estimate of the noise level takes (Eq. 8)."""
     masks = 1 if settings.noise_estimate == "one-pass" else settings.masks
     prediction = yield from predict(
-        network,
-        picture,
-        ratio,
-        masks=masks,
-        stage=f"{stage}: noise level",
-        settings=settings,
-        generator=generator,
+        network, picture, ratio, masks=masks, stage=stage, settings=settings, generator=generator
     )
     return prediction.mean - picture.pixels
 

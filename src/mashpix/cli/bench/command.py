@@ -9,11 +9,12 @@ import typer
 from mashpix import baselines
 from mashpix.cli.bench import plot as plots
 from mashpix.cli.bench.pictures import find_sources
-from mashpix.cli.bench.results import means_of, read_rows
+from mashpix.cli.bench.results import Row, means_of
 from mashpix.cli.bench.run import Plan, run
 from mashpix.cli.bench.text import print_means
 from mashpix.cli.noise_model import NoiseModel
 from mashpix.cli.options import DEVICES, noise_flags
+from mashpix.cli.table import read_rows
 from mashpix.errors import FileError, UsageError
 from mashpix.settings import PRESETS, Settings, preset
 
@@ -75,7 +76,7 @@ def bench(
     if plan.has_pairs and noise_model != NoiseModel():
         raise UsageError(f"{str(folder)!r}: its pictures are noisy already (leave out --model and its options)")
     check_outputs(table, plot, resume=resume)
-    known = {row.key: row for row in read_rows(table) if not row.error} if table and table.exists() else {}
+    known = {row.key: row for row in read_rows(table, Row) if not row.error} if table and table.exists() else {}
     rows = run(plan, known=known, table=table)
     means = means_of(rows)
     print_means(means)

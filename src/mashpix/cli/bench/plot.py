@@ -1,17 +1,15 @@
 """The plot of `mashpix bench`: what each method reaches against what it costs."""
 
 import itertools
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from mashpix.baselines import need
 from mashpix.cli.bench.results import Means
+from mashpix.cli.figures import MARKERS, encode
 from mashpix.errors import UsageError
 
 FORMATS = (".png", ".svg")
-MARKERS = "osD^vPX*<>"
-"""One shape a method, so that colour says nothing."""
 
 
 def check_plot(path: Path) -> None:
@@ -45,6 +43,4 @@ def draw_plot(means: list[Means], *, suffix: str) -> bytes:
         place = (mean.seconds, mean.psnr)
         axes.plot(*place, marker, color="black", markerfacecolor="0.7", markersize=8)
         axes.annotate(mean.method, place, (7, 5), **beside)
-    encoded = BytesIO()
-    figure.savefig(encoded, format=suffix[1:].lower(), dpi=200)
-    return encoded.getvalue()
+    return encode(figure, suffix=suffix)

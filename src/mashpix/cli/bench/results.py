@@ -1,15 +1,12 @@
-"""What `mashpix bench` finds: a row a measurement, its CSV, and the means of each method."""
+"""What `mashpix bench` finds: a row a measurement, and the means of each method."""
 
-import csv
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
-from io import StringIO
+from dataclasses import dataclass
 from math import nan
-from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from mashpix.errors import FileError
+from mashpix.cli.table import columns
 
 NOISY = "noisy"
 """What stands for a method in the rows of the noisy pictures themselves."""
@@ -57,48 +54,7 @@ class Row:
         return self.denoised_db - self.noisy_db
 
 
-COLUMNS = tuple(item.name for item in fields(Row))
-
-
-def append_row(path: Path, row: Row) -> None:
-    """Put one line at the end of a CSV, in one write; a new one gets its header first."""
-    text = StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    if not path.exists() or not path.stat().st_size:
-        writer.writeheader()
-    writer.writerow({name: "" if value != value else value for name, value in asdict(row).items()})
-    try:
-        with path.open("a", encoding="utf-8", newline="") as file:
-            file.write(text.getvalue())
-    except OSError as error:
-        raise FileError(f"{str(path)!r}: cannot be written ({error.strerror})") from None
-
-
-def read_rows(path: Path) -> list[Row]:
-    """The lines of a CSV that `append_row` wrote; `FileError` for another file."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(f"{str(path)!r}: cannot be read ({error})") from None
-    if text and not text.endswith("\n"):
-        raise FileError(f"{str(path)!r}: the last line is cut off (remove it to go on)")
-    reader = csv.reader(StringIO(text, newline=""))
-    if text and tuple(next(reader)) != COLUMNS:
-        raise FileError(
-            f"{str(path)!r}: not a CSV of this version of mashpix bench (columns {','.join(COLUMNS)} needed)"
-        )
-    try:
-        return [_parse_row(cells) for cells in reader]
-    except ValueError:
-        raise FileError(f"{str(path)!r}: damaged in line {reader.line_num} (remove it to go on)") from None
-
-
-def _parse_row(cells: list[str]) -> Row:
-    values: list[Any] = []
-    for item, cell in zip(fields(Row), cells, strict=True):
-        kind: Any = item.type
-        values.append(float(cell or nan) if kind is float else kind(cell))
-    return Row(*values)
+COLUMNS = columns(Row)
 
 
 @dataclass(frozen=True)

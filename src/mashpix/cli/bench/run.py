@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from mashpix import __version__
 from mashpix.cli.bench.pictures import Pair, Source, load_pair, naming
-from mashpix.cli.bench.results import NOISY, Row, append_row
+from mashpix.cli.bench.results import NOISY, Row
 from mashpix.cli.bench.text import print_definitions, row_printer
 from mashpix.cli.console import progress
 from mashpix.cli.noise_model import NoiseModel
+from mashpix.cli.table import append_rows
 from mashpix.errors import MashpixError
 from mashpix.measuring import Job, measure
 from mashpix.report import Step
@@ -74,7 +75,7 @@ def run(plan: Plan, *, known: dict[tuple[Any, ...], Row], table: Path | None) ->
     with progress(str(plan.folder)) as show:
         for row in chain((row for _, row in noisy), found, measure_all(plan, jobs, show)):
             if table is not None and row.key not in known:
-                append_row(table, row)
+                append_rows(table, [row])
             print_row(row)
             rows.append(row)
     return rows

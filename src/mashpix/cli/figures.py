@@ -1,0 +1,40 @@
+"""Figures that read in print and in greyscale: markers and lines tell what is what, not colours."""
+
+from io import BytesIO
+from textwrap import fill
+from typing import Any
+
+MARKERS = "osD^vPX*<>"
+"""One shape a method, so that colour says nothing."""
+LINES = ("-", "--", ":", "-.")
+GREYS = ("0", "0.35", "0.55", "0.2")
+"""Shades that go with `LINES`."""
+LETTERS = 14
+"""How many letters of the caption an inch holds."""
+
+
+def encode(figure: Any, *, suffix: str) -> bytes:
+    """A figure as the bytes of a PNG or SVG; the same figure gives the same bytes."""
+    from matplotlib import rc_context
+
+    encoded = BytesIO()
+    kind = suffix[1:].lower()
+    with rc_context({"svg.hashsalt": "mashpix"}):
+        figure.savefig(encoded, format=kind, dpi=200, metadata={"Date": None} if kind == "svg" else None)
+    return encoded.getvalue()
+
+
+def new_figure(*, columns: int, rows: int = 1, caption: str, width: float = 3.6, height: float = 3.2) -> Any:
+    """A figure with panels, its caption above, and its array of axes (rows, columns)."""
+    from matplotlib.figure import Figure
+
+    across = max(width * columns, 5.0)
+    figure = Figure(figsize=(across, height * rows + 0.4), layout="constrained")
+    figure.suptitle(fill(caption, int(across * LETTERS)), fontsize=8)
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def line_style(index: int) -> dict[str, Any]:
+    """Line, marker and shade of the n-th curve of a panel."""
+    markers = {"marker": MARKERS[index % len(MARKERS)], "markersize": 4.5, "markerfacecolor": "white"}
+    return {"linestyle": LINES[index % len(LINES)], "color": GREYS[index % len(GREYS)], "linewidth": 1.4} | markers
