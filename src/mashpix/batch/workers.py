@@ -115,7 +115,9 @@ def run_workers(
                     code = worker.process.exitcode
                     yield (
                         item,
-                        Answer(ended=True, begun=True, error=f"its process died (exit code {code}; tried twice)"),
+                        Answer(
+                            ended=True, begun=True, error=f"its process died (exit code {code}; tried {ATTEMPTS} times)"
+                        ),
                     )
             yield None, Answer()
     finally:

@@ -15,6 +15,8 @@ from mashpix.report import Step
 from mashpix.settings import Settings
 
 PANEL = "Folders and many files"
+LEAST_FRACTION = 0.01
+"""Share of a batch that must be done before the time left is told: starting the workers takes a while."""
 MOST_REASONS = 20
 """Failed files that the summary names."""
 
@@ -72,7 +74,8 @@ def denoise_batch(batch: Batch, *, device: str) -> int:
                     typer.echo(event.said, nl=False)
                     if event.item is not None and event.entry is not None and event.entry.error is not None:
                         complain(event.entry.error, name=str(event.item.source))
-                    show(Step("file", min(tally.ended + 1, tally.total), tally.total, event.fraction))
+                    fraction = event.fraction if event.fraction >= LEAST_FRACTION else 0.0
+                    show(Step("file", min(tally.ended + 1, tally.total), tally.total, fraction))
         finally:
             typer.echo(summarise(tally, seconds=time.monotonic() - started))
     return int(bool(tally.errors))

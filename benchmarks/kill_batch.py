@@ -1,0 +1,133 @@
+"""Kill a batch again and again and resume it, and look at what is left: every output must be whole and nothing lost.
+
+    python benchmarks/kill_batch.py --kills 200
+    python benchmarks/kill_batch.py --kills 2 --files 60 --bad 5
+
+A folder of small pictures of mixed formats, some of them bad, is denoised by the command line, which is killed
+(SIGKILL) at a random moment and resumed, until it has been killed so often; whenever the folder is finished, a new
+one is begun. After each kill every output must be a whole picture, and every line of the manifest that says "done"
+must be true; at the end, each good picture is done once and with the bytes that a run without kills gives.
+With --two, a second run into the same folder is tried while the first one works: it must be refused.
+"""
+
+import argparse
+import hashlib
+import json
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from mashpix.errors import MashpixError
+from mashpix.files import ImageFile, read_image, write_image
+
+SETTINGS = ("--preset", "fast", "--steps", "2", "--masks", "1", "--channels", "6", "--depth", "2", "--threads", "1")
+COMMAND = (sys.executable, "-P", "-c", "from mashpix.cli import main; main()", "denoise")
+ENDINGS = {"png": ".png", "jpeg": ".jpg", "tiff": ".tif", "npy": ".npy"}
+LONGEST_LIFE = 12.0
+"""Seconds after which a run is killed at the latest; loading torch takes the first ones."""
+
+
+def make_folder(folder: Path, *, files: int, bad: int, rng: np.random.Generator) -> None:
+    """Small pictures of four formats in three folders; the last ones are cut in half."""
+    for index in range(files):
+        form = list(ENDINGS)[index % 4]
+        shape = (32, 40, 3) if index % 3 or form == "jpeg" else (40, 32)
+        dtype = np.uint16 if form in ("tiff", "npy") else np.uint8
+        path = folder / f"part{index % 3}" / f"{index:02}{ENDINGS[form]}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(path, ImageFile(rng.integers(0, 256, shape).astype(dtype), form))
+        if index >= files - bad:
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def start(folder: Path, out: Path, *more: str) -> subprocess.Popen[str]:
+    command = [*COMMAND, folder, "-o", out, *SETTINGS, *more]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def read_lines(out: Path) -> list[dict[str, str]]:
+    manifest = out / "mashpix.jsonl"
+    return [json.loads(line) for line in manifest.read_bytes().split(b"\n")[:-1]] if manifest.exists() else []
+
+
+def count_wrong(out: Path) -> int:
+    """Outputs that are no whole pictures, and lines of the manifest that are not true."""
+    wrong = 0
+    for path in out.rglob("*_denoised.*"):
+        if path.suffix != ".json" and not path.name.startswith("."):
+            try:
+                read_image(path)
+            except MashpixError as error:
+                print(f"torn: {path.name}: {error}")
+                wrong += 1
+    for line in read_lines(out):
+        if line["status"] == "done":
+            path = out / line["output"]
+            wrong += not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != line["output_sha256"]
+    return wrong
+
+
+def pictures(out: Path) -> dict[str, bytes]:
+    """Names and content of all outputs but the recipes, which hold times."""
+    found = (path for path in out.rglob("*_denoised.*") if path.suffix != ".json" and not path.name.startswith("."))
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in found}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--files", type=int, default=12)
+    parser.add_argument("--bad", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--two", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    chance, wrong, kills, finished, refused, rounds = random.Random(args.seed), 0, 0, 0, 0, 0
+    jobs = ("--jobs", str(args.jobs))
+    with tempfile.TemporaryDirectory() as name:
+        folder, plain = Path(name, "in"), Path(name, "plain")
+        make_folder(folder, files=args.files, bad=args.bad, rng=np.random.default_rng(args.seed))
+        text = start(folder, plain, *jobs).communicate()
+        expected = pictures(plain)
+        assert len(expected) == args.files - args.bad, text
+        print(f"without kills: {len(expected)} outputs of {args.files} files", flush=True)
+        while kills < args.kills or finished < rounds:
+            out = Path(name, f"out{rounds}")
+            rounds += finished == rounds
+            child = start(folder, Path(name, f"out{rounds - 1}"), *jobs, "--resume")
+            out = Path(name, f"out{rounds - 1}")
+            if args.two:
+                time.sleep(2)
+                second = start(folder, out, *jobs, "--resume")
+                refused += "another run is writing there" in second.communicate()[1]
+            try:
+                life = chance.uniform(0, LONGEST_LIFE) if kills < args.kills else None
+                text = child.communicate(timeout=life)
+            except subprocess.TimeoutExpired:
+                child.send_signal(signal.SIGKILL)
+                child.communicate()
+                kills += 1
+                wrong += count_wrong(out)
+                done = sum(line["status"] == "done" for line in read_lines(out))
+                print(f"kill {kills}: {done} done in folder {rounds}, wrong so far: {wrong}", flush=True)
+                continue
+            finished += 1
+            last = {line["input"]: line["status"] for line in read_lines(out)}
+            good = sum(status == "done" for status in last.values())
+            wrong += count_wrong(out) + (pictures(out) != expected) + (good != args.files - args.bad)
+            wrong += child.returncode != int(args.bad > 0)
+            print(
+                f"folder {rounds} finished: {good} done, {len(last) - good} failed, wrong so far: {wrong}", flush=True
+            )
+    print(f"kills: {kills}, folders finished: {finished}, second runs refused: {refused}, wrong: {wrong}")
+    sys.exit(wrong > 0)
+
+
+if __name__ == "__main__":
+    main()
