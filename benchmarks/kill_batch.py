@@ -1,13 +1,13 @@
 """Kill a batch again and again and resume it, and look at what is left: every output must be whole and nothing lost.
 
     python benchmarks/kill_batch.py --kills 200
-    python benchmarks/kill_batch.py --kills 2 --files 60 --bad 5
+    python benchmarks/kill_batch.py --kills 2 --files 60 --bad 5 --longest 20
 
 A folder of small pictures of mixed formats, some of them bad, is denoised by the command line, which is killed
 (SIGKILL) at a random moment and resumed, until it has been killed so often; whenever the folder is finished, a new
 one is begun. After each kill every output must be a whole picture, and every line of the manifest that says "done"
-must be true; at the end, each good picture is done once and with the bytes that a run without kills gives.
-With --two, a second run into the same folder is tried while the first one works: it must be refused.
+must be true; at the end, each good picture is done, with the bytes that a run without kills gives. A second run into
+the folder is tried while the last one works on it; it is refused, or finds all done.
 """
 
 import argparse
@@ -29,8 +29,6 @@ from mashpix.files import ImageFile, read_image, write_image
 SETTINGS = ("--preset", "fast", "--steps", "2", "--masks", "1", "--channels", "6", "--depth", "2", "--threads", "1")
 COMMAND = (sys.executable, "-P", "-c", "from mashpix.cli import main; main()", "denoise")
 ENDINGS = {"png": ".png", "jpeg": ".jpg", "tiff": ".tif", "npy": ".npy"}
-LONGEST_LIFE = 12.0
-"""Seconds after which a run is killed at the latest; loading torch takes the first ones."""
 
 
 def make_folder(folder: Path, *, files: int, bad: int, rng: np.random.Generator) -> None:
@@ -79,53 +77,64 @@ def pictures(out: Path) -> dict[str, bytes]:
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in found}
 
 
+def wait_until_begun(out: Path, child: subprocess.Popen[str]) -> None:
+    """Wait until a run has begun a picture: loading torch takes most of a short life."""
+    lock = out / ".mashpix.lock"
+    before = lock.stat().st_size if lock.exists() else 0
+    while child.poll() is None and not (lock.exists() and lock.stat().st_size > before):
+        time.sleep(0.01)
+
+
+def is_killed(child: subprocess.Popen[str], out: Path, chance: random.Random, *, longest: float) -> bool:
+    """Kill a run at a random moment, one time in five while it starts; False if it came to its end before."""
+    if chance.random() > 0.2:
+        wait_until_begun(out, child)
+    try:
+        child.communicate(timeout=chance.uniform(0, longest))
+    except subprocess.TimeoutExpired:
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+        return True
+    return False
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--files", type=int, default=12)
     parser.add_argument("--bad", type=int, default=2)
+    parser.add_argument("--longest", type=float, default=1.5, help="seconds a run lives at most once it has begun")
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--two", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    chance, wrong, kills, finished, refused, rounds = random.Random(args.seed), 0, 0, 0, 0, 0
-    jobs = ("--jobs", str(args.jobs))
+    chance, wrong, kills, refused, folders = random.Random(args.seed), 0, 0, 0, 0
+    options = ("--resume", "--jobs", str(args.jobs))
     with tempfile.TemporaryDirectory() as name:
         folder, plain = Path(name, "in"), Path(name, "plain")
         make_folder(folder, files=args.files, bad=args.bad, rng=np.random.default_rng(args.seed))
-        text = start(folder, plain, *jobs).communicate()
+        text = start(folder, plain, *options).communicate()
         expected = pictures(plain)
         assert len(expected) == args.files - args.bad, text
-        print(f"without kills: {len(expected)} outputs of {args.files} files", flush=True)
-        while kills < args.kills or finished < rounds:
-            out = Path(name, f"out{rounds}")
-            rounds += finished == rounds
-            child = start(folder, Path(name, f"out{rounds - 1}"), *jobs, "--resume")
-            out = Path(name, f"out{rounds - 1}")
-            if args.two:
-                time.sleep(2)
-                second = start(folder, out, *jobs, "--resume")
-                refused += "another run is writing there" in second.communicate()[1]
-            try:
-                life = chance.uniform(0, LONGEST_LIFE) if kills < args.kills else None
-                text = child.communicate(timeout=life)
-            except subprocess.TimeoutExpired:
-                child.send_signal(signal.SIGKILL)
-                child.communicate()
+        print(f"without kills: {len(expected)} of {args.files} files are done", flush=True)
+        while kills < args.kills:
+            out, folders = Path(name, f"out{folders}"), folders + 1
+            while True:
+                child = start(folder, out, *options)
+                if kills >= args.kills or not is_killed(child, out, chance, longest=args.longest):
+                    break
                 kills += 1
                 wrong += count_wrong(out)
                 done = sum(line["status"] == "done" for line in read_lines(out))
-                print(f"kill {kills}: {done} done in folder {rounds}, wrong so far: {wrong}", flush=True)
-                continue
-            finished += 1
+                print(f"kill {kills}: {done} done in folder {folders}, wrong so far: {wrong}", flush=True)
+            wait_until_begun(out, child)
+            refused += "another run is writing there" in start(folder, out, *options).communicate()[1]
+            child.communicate()
             last = {line["input"]: line["status"] for line in read_lines(out)}
-            good = sum(status == "done" for status in last.values())
-            wrong += count_wrong(out) + (pictures(out) != expected) + (good != args.files - args.bad)
+            done = list(last.values()).count("done")
+            wrong += count_wrong(out) + (pictures(out) != expected) + (done != args.files - args.bad)
             wrong += child.returncode != int(args.bad > 0)
-            print(
-                f"folder {rounds} finished: {good} done, {len(last) - good} failed, wrong so far: {wrong}", flush=True
-            )
-    print(f"kills: {kills}, folders finished: {finished}, second runs refused: {refused}, wrong: {wrong}")
+            print(f"folder {folders}: {done} done, {len(last) - done} failed, wrong so far: {wrong}", flush=True)
+    print(f"kills: {kills}, folders: {folders}, second runs refused: {refused}, wrong: {wrong}")
     sys.exit(wrong > 0)
 
 

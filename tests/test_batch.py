@@ -15,12 +15,13 @@ import pytest
 
 from mashpix import Settings
 from mashpix.batch import Batch, Origin, Tally, find_sources, hash_settings, run_batch
+from mashpix.batch.items import make_item
 from mashpix.batch.lock import LOCK, lock_folder
 from mashpix.batch.manifest import MANIFEST, append_line, read_lines, read_manifest
 from mashpix.batch.watching import watch
 from mashpix.batch.workers import run_workers
 from mashpix.errors import FileError, UsageError
-from mashpix.files import atomic_write
+from mashpix.files import ImageFile, atomic_write, write_image
 from mashpix.recipe import Recipe, hash_file, recipe_path, sha256
 from mashpix.report import Step
 
@@ -271,9 +272,10 @@ def test_lines_are_whole_or_cut_off_and_damage_is_refused(tmp_path, monkeypatch)
     def fail(handle):
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patch, pytest.raises(FileError, match="No space left"):
+    with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fail)
-        append_line(path, [3])
+        with pytest.raises(FileError, match="No space left"):
+            append_line(path, [3])
     assert read_lines(path) == [{"a": 1}, [2]]
     with pytest.raises(FileError, match="not the manifest of this version"):
         read_manifest(path)
@@ -292,34 +294,20 @@ def test_a_folder_is_locked_once_and_free_afterwards(tmp_path):
 
 
 def test_a_watched_file_is_taken_once_when_it_is_complete(tmp_path):
-    from mashpix.batch.items import make_item
-
     path, failed = tmp_path / "a.png", set()
     item = make_item(path, Path("a.png"), tmp_path, recipe_of)
     looks = watch(lambda: [item], every=0.0, failed=failed)
-
-    def look():
-        return next(looks)
-
-    looks = (item for item in watch(lambda: [item], every=0.02, failed=failed))
-    assert look() is None  # not there yet
-    taken = []
-    for size in (1, 2, 3):
-        path.write_bytes(b"x" * size)
-        end = time.monotonic() + (0.01 if size < 3 else 0.3)
-        while time.monotonic() < end:
-            taken += [(size, found) for found in [look()] if found is not None]
-    assert taken[-1:] == [(3, item)]
+    assert next(looks) is None  # not there
+    for data in (b"x", b"xx"):  # it grows
+        path.write_bytes(data)
+        assert next(looks) is None
+    assert next(looks) is item
     path.write_bytes(b"more")
-    end = time.monotonic() + 0.1
-    assert not any(look() for _ in iter(lambda: time.monotonic() < end, False))  # once
+    assert [next(looks) for _ in range(4)] == [None] * 4  # once
     failed.add("a.png")
-    assert not any(look() for _ in range(1))
-    path.write_bytes(b"complete at last")
-    end = time.monotonic() + 1
-    while look() is None and time.monotonic() < end:
-        pass
-    assert not failed
+    assert [next(looks) for _ in range(4)] == [None, item, None, None]  # what has failed and changed comes again
+    failed.add("a.png")
+    assert [next(looks) for _ in range(4)] == [None] * 4  # but not unchanged
 
 
 def test_watching_goes_on_until_it_is_left(tmp_path):
@@ -338,3 +326,86 @@ def test_watching_goes_on_until_it_is_left(tmp_path):
 
 def test_no_items_no_processes():
     assert list(run_workers(iter([]), reverse, jobs=2)) == []
+
+
+QUICK = ("--masking-ratio", "0.5", "--steps", "3", "--channels", "6", "--depth", "2", "--masks", "2", "--threads", "1")
+
+
+def start(*arguments, cwd):
+    command = [sys.executable, "-c", "from mashpix.cli import main; main()", "denoise", *map(str, arguments)]
+    return subprocess.Popen(
+        command,
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def mashpix(*arguments, cwd):
+    with start(*arguments, cwd=cwd) as child:
+        stdout, stderr = child.communicate(timeout=120)
+    return child.returncode, stdout, stderr
+
+
+@pytest.fixture
+def folder(tmp_path, rng):
+    for name in ("in/a.png", "in/sub/b.tif"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 256, (40, 33)).astype("uint8")
+        write_image(tmp_path / name, ImageFile(pixels, "png" if name.endswith("png") else "tiff"))
+    (tmp_path / "in" / "bad.png").write_bytes(b"no picture")
+    return tmp_path
+
+
+def test_the_command_line_plans_denoises_and_sums_up_a_folder(folder):
+    code, stdout, stderr = mashpix("in", "-o", "out", *QUICK, "--dry-run", cwd=folder)
+    assert not (folder / "out").exists()
+    first, second, last = stdout.splitlines()
+    assert first.startswith("'in/a.png' -> 'out/a_denoised.png': 40 x 33, about")
+    assert second.startswith("'in/sub/b.tif' -> 'out/sub/b_denoised.tif': 40 x 33, about")
+    assert last.startswith("2 files, about")
+    assert last.endswith("0 skipped, 1 cannot be read, 0 left out; nothing is written")
+    assert (code, stderr.count("\n")) == (1, 1)
+    code, stdout, stderr = mashpix("in", "-o", "out", *QUICK, "--jobs", 2, cwd=folder)
+    assert (code, stderr.count("\n")) == (1, 1)
+    assert stderr.startswith("mashpix: 'in/bad.png': no known picture format (10 bytes")
+    assert "'out/a_denoised.png': masking ratio 0.5" in stdout
+    assert "done              2\nfailed            1\nfailed: 'in/bad.png': no known" in stdout
+    assert mashpix("in/a.png", "-o", "alone.png", *QUICK, cwd=folder)[0] == 0
+    assert (folder / "alone.png").read_bytes() == (folder / "out" / "a_denoised.png").read_bytes()
+
+
+def test_ctrl_c_ends_a_batch_at_once_and_says_what_is_left(folder):
+    long = (*QUICK[:2], "--steps", "100000", "--threads", "1")
+    with start("in", "-o", "out", *long, cwd=folder) as child:
+        while child.poll() is None and not (folder / "out" / LOCK).is_file():
+            time.sleep(0.05)
+        child.send_signal(signal.SIGINT)
+        started = time.perf_counter()
+        stdout, stderr = child.communicate(timeout=30)
+    assert time.perf_counter() - started < 2
+    assert (child.returncode, stderr) == (130, "mashpix: interrupted; nothing is half-written\n")
+    assert "not reached       3  --resume goes on with them" in stdout
+    assert not list((folder / "out").rglob("*_denoised*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("in",), 2, "a folder of pictures needs an output folder"),
+        (("in", "-o", "out", "--in-place"), 2, "a folder of pictures needs an output folder"),
+        (("in/*.tif", "-o", "out"), 1, "nothing matches"),
+        (("in/a.png", "-o", "out", "--watch"), 2, "--watch looks into folders"),
+        (("in", "-o", "in/a.png"), 1, "the output is a file"),
+        (("in", "-o", "out", "--device", "cuda:99"), 3, "no such device"),
+        (("in", "-o", "out", "--dry-run", "--watch"), 2, "--dry-run and --watch"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_line(arguments, code, message, folder):
+    before = names(folder)
+    ended, stdout, stderr = mashpix(*arguments, cwd=folder)
+    assert (ended, stdout, stderr.count("\n")) == (code, "", 1)
+    assert message in stderr
+    assert names(folder) == before

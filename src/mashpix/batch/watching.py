@@ -37,5 +37,6 @@ def watch(look: Callable[[], list[Item]], *, every: float, failed: set[str]) -> 
                     failed.discard(item.name)
                 yield item
         last = seen
+        yield None
         while time.monotonic() < next_look:
             yield None

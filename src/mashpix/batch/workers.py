@@ -112,13 +112,8 @@ def run_workers(
                 elif attempt < ATTEMPTS:
                     again.append((replace(item, replace=True), attempt + 1))  # what is there now is its own
                 else:
-                    code = worker.process.exitcode
-                    yield (
-                        item,
-                        Answer(
-                            ended=True, begun=True, error=f"its process died (exit code {code}; tried {ATTEMPTS} times)"
-                        ),
-                    )
+                    death = f"its process died (exit code {worker.process.exitcode}; tried {ATTEMPTS} times)"
+                    yield item, Answer(ended=True, begun=True, error=death)
             yield None, Answer()
     finally:
         for worker in [*idle, *(worker for worker, _, _ in busy.values())]:

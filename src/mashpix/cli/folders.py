@@ -102,6 +102,8 @@ def summarise(tally: Tally, *, seconds: float) -> str:
 
 def print_plan(batch: Batch, settings: Settings, *, device: str, threads: int | None, max_pixels: int) -> int:
     """List the files with their targets, expected seconds and memory; write nothing; return the exit code."""
+    if batch.watch_every is not None:
+        raise UsageError("--dry-run and --watch: nobody knows what will come (give one of them)")
     import torch
 
     from mashpix.batch.estimating import make_estimator
