@@ -1,7 +1,7 @@
 """Kill a batch again and again and resume it, and look at what is left: every output must be whole and nothing lost.
 
     python benchmarks/kill_batch.py --kills 200
-    python benchmarks/kill_batch.py --kills 2 --files 60 --bad 5 --longest 20
+    python benchmarks/kill_batch.py --kills 2 --files 60 --bad 5 --most 30
 
 A folder of small pictures of mixed formats, some of them bad, is denoised by the command line, which is killed
 (SIGKILL) at a random moment and resumed, until it has been killed so often; whenever the folder is finished, a new
@@ -77,20 +77,22 @@ def pictures(out: Path) -> dict[str, bytes]:
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in found}
 
 
-def wait_until_begun(out: Path, child: subprocess.Popen[str]) -> None:
-    """Wait until a run has begun a picture: loading torch takes most of a short life."""
-    lock = out / ".mashpix.lock"
-    before = lock.stat().st_size if lock.exists() else 0
-    while child.poll() is None and not (lock.exists() and lock.stat().st_size > before):
+def wait_for_lines(out: Path, child: subprocess.Popen[str], more: int) -> None:
+    """Wait until a run has begun a picture and the manifest has so many lines more, or the run has ended."""
+    lock, before = out / ".mashpix.lock", len(read_lines(out))
+    size = lock.stat().st_size if lock.exists() else 0
+    while child.poll() is None:
+        if lock.exists() and lock.stat().st_size > size and len(read_lines(out)) >= before + more:
+            return
         time.sleep(0.01)
 
 
-def is_killed(child: subprocess.Popen[str], out: Path, chance: random.Random, *, longest: float) -> bool:
+def is_killed(child: subprocess.Popen[str], out: Path, chance: random.Random, *, most: int) -> bool:
     """Kill a run at a random moment, one time in five while it starts; False if it came to its end before."""
     if chance.random() > 0.2:
-        wait_until_begun(out, child)
+        wait_for_lines(out, child, chance.randint(0, most))
     try:
-        child.communicate(timeout=chance.uniform(0, longest))
+        child.communicate(timeout=chance.uniform(0, 1))
     except subprocess.TimeoutExpired:
         child.send_signal(signal.SIGKILL)
         child.communicate()
@@ -103,7 +105,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--files", type=int, default=12)
     parser.add_argument("--bad", type=int, default=2)
-    parser.add_argument("--longest", type=float, default=1.5, help="seconds a run lives at most once it has begun")
+    parser.add_argument("--most", type=int, default=3, help="files that a run gets through at most before it is killed")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -120,13 +122,13 @@ def main() -> None:
             out, folders = Path(name, f"out{folders}"), folders + 1
             while True:
                 child = start(folder, out, *options)
-                if kills >= args.kills or not is_killed(child, out, chance, longest=args.longest):
+                if kills >= args.kills or not is_killed(child, out, chance, most=args.most):
                     break
                 kills += 1
                 wrong += count_wrong(out)
                 done = sum(line["status"] == "done" for line in read_lines(out))
                 print(f"kill {kills}: {done} done in folder {folders}, wrong so far: {wrong}", flush=True)
-            wait_until_begun(out, child)
+            wait_for_lines(out, child, 0)
             refused += "another run is writing there" in start(folder, out, *options).communicate()[1]
             child.communicate()
             last = {line["input"]: line["status"] for line in read_lines(out)}

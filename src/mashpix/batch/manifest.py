@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mashpix.errors import FileError
+from mashpix.files.atomic import sync_folder
 from mashpix.settings import Settings
 
 MANIFEST = "mashpix.jsonl"
@@ -130,6 +131,8 @@ def append_line(path: Path, value: Any) -> None:
             except OSError:
                 os.truncate(path, start)
                 raise
+        if start == 0:
+            sync_folder(path.parent)
     except OSError as error:
         raise FileError(f"cannot be written ({str(path)!r}; {error.strerror})") from None
 

@@ -15,7 +15,7 @@ from mashpix.report import Step
 from mashpix.settings import Settings
 
 PANEL = "Folders and many files"
-LEAST_FRACTION = 0.01
+LEAST_FRACTION = 0.05
 """Share of a batch that must be done before the time left is told: starting the workers takes a while."""
 MOST_REASONS = 20
 """Failed files that the summary names."""
