@@ -84,7 +84,8 @@ def test_a_bad_file_does_not_stop_the_others(folder):
     assert done.returncode == 1
     assert done.stderr.startswith("mashpix: 'bad.png': no known picture format")
     assert done.stderr.count("\n") == 1
-    assert names(folder / "out") == ["a_denoised.png", "a_denoised.png.json", "b_denoised.tif", "b_denoised.tif.json"]
+    outputs = ["a_denoised.png", "a_denoised.png.json", "b_denoised.tif", "b_denoised.tif.json"]
+    assert names(folder / "out") == [*outputs, "mashpix.jsonl"]
 
 
 def test_strength_0_gives_the_picture_back_and_1_does_not(folder):
@@ -116,7 +117,7 @@ REFUSED = [
     (("a.png", "-o", "b.tif"), 1, "the output exists"),
     (("a.png", "-o", "none/x.png"), 1, "cannot write there"),
     (("a.png", "-o", "none/"), 1, "no such folder ('none/'; make it first)"),
-    (("a.png", "b.tif", "-o", "none"), 1, "no such folder"),
+    (("a.png", "b.tif", "-o", "a.png"), 1, "the output is a file"),
     (("none.png",), 1, "cannot be read (No such file"),
     (("bad.png",), 1, "no known picture format"),
     (("b.tif", "-o", "x.jpg"), 1, "JPEG holds 8 bits"),

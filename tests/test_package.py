@@ -33,7 +33,7 @@ LAYERS = [  # each module may import from those above it only
     {"correlation"},
     {"method"},
     {"denoising"},
-    {"measuring"},
+    {"measuring", "batch"},
     {"cli"},
 ]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mashpix.devices import available_memory, choose_device
 from mashpix.errors import InputError
-from mashpix.images import Door, Picture, is_constant, open_door, spread_to_array, to_array, to_picture
+from mashpix.images import Door, is_constant, open_door, spread_to_array, to_array, to_picture
 from mashpix.method import Result, mash, numbered
 from mashpix.refining import MULTIPLE
 from mashpix.report import Report, Step
@@ -160,8 +160,9 @@ def _run(
     picture = to_picture(door, multiple=multiple, device=device)
     generator = torch.Generator(device).manual_seed(seed)
     seconds: dict[str, float] = {}
+    pixels = picture.pixels.shape[2] * picture.pixels.shape[3]
     working = mash(picture, settings=settings, generator=generator, preview_every=preview_every)
-    result = yield from _present(working, door, plan=_plan(picture, settings), seconds=seconds)
+    result = yield from _present(working, door, plan=expected_cost(pixels, settings), seconds=seconds)
     spread = spread_to_array(result.spread, door)
     low, high = result.masking.noise_levels or (None, None)
     report = replace(
@@ -179,9 +180,14 @@ def _run(
     yield Step("done", 1, 1, 1.0, denoised=denoised, spread=spread, report=report)
 
 
+def expected_memory(values: int) -> int:
+    """Bytes of memory that a picture of so many values (height x width x channels) needs, about."""
+    return values * BYTES_PER_VALUE + BYTES_FOR_TILES
+
+
 def _check_memory(door: Door) -> None:
     """Refuse a picture that would not fit into memory, before any work is done."""
-    needed, free = door.array.size * BYTES_PER_VALUE + BYTES_FOR_TILES, available_memory()
+    needed, free = expected_memory(door.array.size), available_memory()
     if free is not None and needed > free:
         raise InputError(
             f"not enough memory (about {needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free; "
@@ -189,9 +195,8 @@ def _check_memory(door: Door) -> None:
         )
 
 
-def _plan(picture: Picture, settings: Settings) -> dict[str, float]:
-    """Expected cost of each stage, in network updates on one window."""
-    pixels = picture.pixels.shape[2] * picture.pixels.shape[3]
+def expected_cost(pixels: int, settings: Settings) -> dict[str, float]:
+    """Expected cost of each stage for so many pixels (height x width), in network updates on one window."""
     prediction = max(pixels / settings.window_size**2, 1) / 3  # without the way back
     plan: dict[str, float] = {}
     for index in range(settings.fits):

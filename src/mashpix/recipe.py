@@ -60,6 +60,17 @@ def read_recipe(path: Path) -> Recipe:
         raise FileError(f"not a complete recipe ({error}; written by another version?)") from None
 
 
+def recipe_path(target: Path) -> Path:
+    """Where the recipe of an output lies: beside it."""
+    return target.with_name(target.name + ".json")
+
+
+def hash_file(path: Path) -> str:
+    """Hash of a file, as `sha256` of its bytes, without holding it in memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def sha256(data: bytes) -> str:
     """Hash of a file's bytes, as recipes hold it."""
     return hashlib.sha256(data).hexdigest()

@@ -66,7 +66,9 @@ def progress(name: str) -> Iterator[Callable[[Step], None]]:
         )
         with bar:
             task = bar.add_task("starting", total=1.0)
-            yield lambda step: bar.update(task, completed=step.fraction, description=step.stage)
+            yield lambda step: bar.update(
+                task, completed=step.fraction, description=f"{step.stage} {step.index}/{step.total}"
+            )
         return
     started = last = time.monotonic()
 

@@ -5,7 +5,9 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,11 +15,14 @@ import numpy as np
 import typer
 
 from mashpix import __version__
+from mashpix.batch import Batch, Origin, hash_settings
 from mashpix.cli.console import complain, in_background, progress
-from mashpix.cli.options import DEVICES, build_settings, settings_flags
-from mashpix.errors import DeviceError, FileError, MashpixError, UsageError
+from mashpix.cli.folders import FolderOptions, denoise_batch, find_folder, is_batch, print_plan
+from mashpix.cli.options import DEVICES, build_settings, folder_flags, settings_flags
+from mashpix.cli.targets import find_targets
+from mashpix.errors import DeviceError, MashpixError, UsageError
 from mashpix.files import MAX_PIXELS
-from mashpix.recipe import Recipe, read_recipe, sha256, to_json
+from mashpix.recipe import Recipe, read_recipe, recipe_path, sha256, to_json
 from mashpix.report import Report, Step
 from mashpix.settings import PRESETS, Settings, preset
 
@@ -41,8 +46,12 @@ class Run:
 
 
 @settings_flags
+@folder_flags
 def denoise(
-    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures: PNG, JPEG, TIFF or NPY.")],
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(metavar="IN...", help="Pictures: PNG, JPEG, TIFF or NPY; or folders and 'patterns*' of them."),
+    ],
     output: Annotated[
         str | None,
         typer.Option("-o", "--output", metavar="OUT|DIR", help="Output file, or folder; else <stem>_denoised<ext>."),
@@ -74,6 +83,7 @@ def denoise(
     max_pixels: Annotated[int, typer.Option(metavar="N", min=1, help="Refuse larger pictures.")] = MAX_PIXELS,
     *,
     overrides: dict[str, Any],
+    folders: FolderOptions,
 ) -> None:
     """Denoise pictures, each from itself alone."""
     if recipe is not None and preset_name is not None:
@@ -90,17 +100,51 @@ def denoise(
         in_place=in_place,
         max_pixels=max_pixels,
     )
+    threads = _first(threads, known and known.threads)
+    if is_batch(inputs, output, folders, in_place=in_place):
+        raise typer.Exit(_denoise_many(inputs, output, run, folders, threads=threads))
     targets = find_targets(inputs, output, in_place=in_place)
     exit_code = 0
     for source, target in zip(inputs, targets, strict=True):
         try:
-            _denoise_file(source, target, run, threads=_first(threads, known and known.threads))
+            _denoise_file(source, target, run, threads=threads)
         except (DeviceError, UsageError):
             raise
         except MashpixError as error:
             complain(str(error), name=str(source))
             exit_code = error.exit_code if len(inputs) == 1 else 1
     raise typer.Exit(exit_code)
+
+
+def _denoise_many(
+    inputs: list[Path], output: str | None, run: Run, folders: FolderOptions, *, threads: int | None
+) -> int:
+    """Denoise folders or many files; return the exit code."""
+    if folders.jobs > 1:
+        threads = max((threads or os.cpu_count() or 1) // folders.jobs, 1)
+    batch = Batch(
+        inputs=inputs,
+        out=find_folder(output, in_place=run.in_place),
+        denoise=partial(_denoise_item, run=run, threads=threads),
+        beside_of=lambda target: list_beside(target, run.save).values(),
+        origin=Origin(
+            hash_settings(run.settings, strength=run.strength, data_range=run.data_range), run.seed, __version__
+        ),
+        jobs=folders.jobs,
+        resume=folders.resume,
+        overwrite=run.overwrite,
+        watch_every=folders.interval if folders.watch else None,
+    )
+    if folders.dry_run:
+        return print_plan(batch, run.settings, device=run.device, threads=threads, max_pixels=run.max_pixels)
+    return denoise_batch(batch, device=run.device)
+
+
+def _denoise_item(
+    source: Path, target: Path, *, run: Run, threads: int | None, replace_outputs: bool, show: Callable[[Step], None]
+) -> None:
+    """One picture of a batch, in its worker process."""
+    _denoise_file(source, target, replace(run, overwrite=replace_outputs), threads=threads, show=show)
 
 
 def _read_recipe(path: Path | None) -> Recipe | None:
@@ -124,33 +168,14 @@ def _parse_save(text: str) -> tuple[str, ...]:
     return wanted
 
 
-def find_targets(inputs: list[Path], output: str | None, *, in_place: bool) -> list[Path]:
-    """Where each output goes; outputs that would meet each other or an input raise `UsageError`.
-
-    `output` is a folder if it is one, ends like one, or has to take several pictures; else a file.
-    """
-    if in_place:
-        if output is not None:
-            raise UsageError("--in-place and --output both say where the result goes (give one of them)")
-        return inputs
-    if output is not None and not Path(output).is_dir():
-        if len(inputs) > 1 or output.endswith(("/", os.sep)):
-            raise FileError(f"no such folder ({output!r}; make it first)")
-        return [Path(output)]
-    folders = [source.parent if output is None else Path(output) for source in inputs]
-    names = [f"{source.stem}_denoised{source.suffix}" for source in inputs]
-    targets = [folder / name for folder, name in zip(folders, names, strict=True)]
-    places = [target.resolve() for target in targets]
-    sources = {source.resolve() for source in inputs}
-    for place, target in zip(places, targets, strict=True):
-        if places.count(place) > 1:
-            raise UsageError(f"two inputs have one output ({str(target)!r}; denoise them into different folders)")
-        if place in sources:
-            raise UsageError(f"an input is the output of another ({str(target)!r}; leave it out)")
-    return targets
+def list_beside(target: Path, save: tuple[str, ...]) -> dict[str, Path]:
+    """What is written beside a picture: what --save asks for, and the recipe."""
+    return {kind: target.with_name(target.stem + SAVES[kind]) for kind in save} | {"recipe": recipe_path(target)}
 
 
-def _denoise_file(source: Path, target: Path, run: Run, *, threads: int | None) -> None:
+def _denoise_file(
+    source: Path, target: Path, run: Run, *, threads: int | None, show: Callable[[Step], None] | None = None
+) -> None:
     """Check all that can be checked, denoise, write the picture and then what belongs to it."""
     from mashpix import files
 
@@ -159,15 +184,14 @@ def _denoise_file(source: Path, target: Path, run: Run, *, threads: int | None) 
         complain(note, name=str(source))
     files.check_output(source, target, overwrite=run.overwrite, in_place=run.in_place)
     files.check_writable(image, target)
-    beside = {kind: target.with_name(target.stem + SAVES[kind]) for kind in run.save}
-    beside["recipe"] = target.with_name(target.name + ".json")
+    beside = list_beside(target, run.save)
     for path in beside.values():
         files.check_output(source, path, overwrite=run.overwrite, in_place=False)
     input_sha256 = sha256(source.read_bytes())
     from mashpix.images import blend  # loads torch: seconds that a refused file should not cost
 
     started = time.perf_counter()
-    last = _denoise_pixels(source, image, run, threads=threads)
+    last = _denoise_pixels(source, image, run, threads=threads, show=show)
     assert last.report is not None
     spread = np.asarray(last.spread)
     denoised = blend(image.pixels, last.denoised, run.strength)
@@ -187,8 +211,10 @@ def _denoise_file(source: Path, target: Path, run: Run, *, threads: int | None) 
     typer.echo(f"{str(target)!r}: {summary(last.report)}, {time.perf_counter() - started:.0f} s")
 
 
-def _denoise_pixels(source: Path, image: Any, run: Run, *, threads: int | None) -> Step:
-    """The last step of denoising one picture, with progress shown on the way."""
+def _denoise_pixels(
+    source: Path, image: Any, run: Run, *, threads: int | None, show: Callable[[Step], None] | None
+) -> Step:
+    """The last step of denoising one picture; every step is shown, by `show` or as progress."""
     import torch
 
     from mashpix.denoising import denoise_steps
@@ -204,9 +230,9 @@ def _denoise_pixels(source: Path, image: Any, run: Run, *, threads: int | None) 
         device=run.device,
         preview_every=0,
     )
-    with progress(str(source)) as show:
+    with nullcontext(show) if show else progress(str(source)) as shown:
         for step in in_background(steps):
-            show(step)
+            shown(step)
     return step
 
 

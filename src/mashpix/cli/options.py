@@ -1,4 +1,4 @@
-"""One flag for every field of `Settings` and of `NoiseModel`, made from them: each option is spelled once."""
+"""Flags made from the fields of `Settings`, `NoiseModel` and `FolderOptions`: each option is spelled once."""
 
 import functools
 import inspect
@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import typer
 
+from mashpix.cli.folders import FolderOptions
 from mashpix.cli.noise_model import NoiseModel
 from mashpix.errors import UsageError
 from mashpix.settings import Settings
@@ -29,11 +30,21 @@ def settings_flags(command: Callable[..., None]) -> Callable[..., None]:
 
 def noise_flags(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the flags of the noise models; it gets the one asked for as the keyword `noise_model`."""
+    return _with_fields(command, NoiseModel, keyword="noise_model")
+
+
+def folder_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the flags for many files; it gets them as the keyword `folders`."""
+    return _with_fields(command, FolderOptions, keyword="folders")
+
+
+def _with_fields(command: Callable[..., None], kind: type[Any], *, keyword: str) -> Callable[..., None]:
+    """The command with a flag for each field of a dataclass, whose types are annotated with options."""
     flags = [
         inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=item.default, annotation=item.type)
-        for item in fields(NoiseModel)
+        for item in fields(kind)
     ]
-    return _with_flags(command, flags, keyword="noise_model", make=lambda values: NoiseModel(**values))
+    return _with_flags(command, flags, keyword=keyword, make=lambda values: kind(**values))
 
 
 def _with_flags(

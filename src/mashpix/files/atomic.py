@@ -75,7 +75,7 @@ def atomic_write(path: Path, data: bytes, *, overwrite: bool = False) -> None:
             _move(temporary, target, overwrite=overwrite)
         finally:
             temporary.unlink(missing_ok=True)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     except FileExistsError:
         raise FileError(f"the output exists ({str(path)!r}; --overwrite replaces it)") from None
     except OSError as error:
@@ -125,7 +125,7 @@ def _remove_stale(target: Path) -> None:
                         os.unlink(entry.path)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the new name durable, where the system lets a folder be synchronised; the file is whole either way."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)

@@ -1,0 +1,149 @@
+"""The manifest of a batch: a durable JSON line for each file that was finished or has failed."""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from mashpix.errors import FileError
+from mashpix.files.atomic import sync_folder
+from mashpix.settings import Settings
+
+MANIFEST = "mashpix.jsonl"
+"""Its name in the output folder."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What an output depends on beside its input.
+
+    settings : hash of the settings, the strength and the data range
+    seed : of all random draws
+    version : of mashpix
+    """
+
+    settings: str
+    seed: int
+    version: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the manifest.
+
+    input : path below the folder that was denoised, with slashes
+    status : "done" or "failed"
+    size, mtime_ns, input_sha256 : of the input; the hash is None if it failed
+    settings, seed, version : see `Origin`
+    output, output_sha256 : path below the output folder, and hash
+    beside : hashes of the other outputs by their paths; after a failure, what it left, without hashes
+    seconds : that it took
+    error : why it failed
+    verdict : of the report, where there is one
+    """
+
+    input: str
+    status: str
+    settings: str
+    seed: int
+    version: str
+    size: int | None = None
+    mtime_ns: int | None = None
+    input_sha256: str | None = None
+    output: str | None = None
+    output_sha256: str | None = None
+    beside: dict[str, str | None] = field(default_factory=dict)
+    seconds: float = 0.0
+    error: str | None = None
+    verdict: Any = None
+
+    @property
+    def origin(self) -> Origin:
+        """What the outputs depend on beside the input."""
+        return Origin(self.settings, self.seed, self.version)
+
+    @property
+    def outputs(self) -> dict[str, str | None]:
+        """Hashes of all outputs by their paths."""
+        return ({self.output: self.output_sha256} if self.output is not None else {}) | self.beside
+
+
+def hash_settings(settings: Settings, *, strength: float, data_range: float | None) -> str:
+    """One hash of all numbers of the command line that change the bytes of an output."""
+    numbers = {"settings": settings.to_dict(), "strength": strength, "data_range": data_range}
+    return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()
+
+
+def read_manifest(path: Path) -> list[Entry]:
+    """The entries of a manifest in the order of writing; none if there is no such file.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read or a line of it is damaged.
+    """
+    try:
+        return [Entry(**{item.name: line[item.name] for item in fields(Entry)}) for line in read_lines(path)]
+    except (KeyError, TypeError):
+        raise FileError(f"not the manifest of this version ({str(path)!r}; move it away)") from None
+
+
+def append_entry(path: Path, entry: Entry) -> None:
+    """Add one durable line to a manifest."""
+    append_line(path, asdict(entry))
+
+
+def read_lines(path: Path) -> list[Any]:
+    """The whole lines of a file of JSON lines; what a killed run left of its last line is passed over."""
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise FileError(f"cannot be read ({str(path)!r}; {error.strerror})") from None
+    values = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            values.append(json.loads(line))
+        except ValueError:
+            raise FileError(f"damaged ({str(path)!r}, line {number}; move it away)") from None
+    return values
+
+
+def append_line(path: Path, value: Any) -> None:
+    """Add one line to a file of JSON lines; it is on the disk, whole, when this returns.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written.
+    """
+    data = (json.dumps(value) + "\n").encode()
+    try:
+        with path.open("ab") as file:
+            start = _cut_torn_line(path)
+            try:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                os.truncate(path, start)
+                raise
+        if start == 0:
+            sync_folder(path.parent)
+    except OSError as error:
+        raise FileError(f"cannot be written ({str(path)!r}; {error.strerror})") from None
+
+
+def _cut_torn_line(path: Path) -> int:
+    """Cut off what a killed run left of its last line; return the length that remains."""
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(max(size - 1, 0))
+        if size and file.read(1) != b"\n":
+            file.seek(0)
+            size = file.read().rfind(b"\n") + 1
+            file.truncate(size)
+    return size

@@ -1,0 +1,142 @@
+"""`mashpix denoise` on many files: when it is that, its plan, its progress and its summary."""
+
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mashpix.batch import Batch, Tally, find_sources, is_pattern, plan_items, run_batch
+from mashpix.cli.console import complain, progress
+from mashpix.errors import DeviceError, MashpixError, UsageError
+from mashpix.report import Step
+from mashpix.settings import Settings
+
+PANEL = "Folders and many files"
+LEAST_FRACTION = 0.05
+"""Share of a batch that must be done before the time left is told: starting the workers takes a while."""
+MOST_REASONS = 20
+"""Failed files that the summary names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderOptions:
+    """The options for many files."""
+
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Skip what an earlier run has done.", rich_help_panel=PANEL)
+    ] = False
+    jobs: Annotated[int, typer.Option(metavar="N", min=1, help="Pictures at a time.", rich_help_panel=PANEL)] = 1
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="List the files with time and memory, write nothing.", rich_help_panel=PANEL),
+    ] = False
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on with files that come in, until Ctrl-C.", rich_help_panel=PANEL)
+    ] = False
+    interval: Annotated[
+        float, typer.Option(metavar="S", min=0.1, help="Seconds between two looks of --watch.", rich_help_panel=PANEL)
+    ] = 5.0
+
+
+def is_batch(inputs: list[Path], output: str | None, options: FolderOptions, *, in_place: bool) -> bool:
+    """Whether a command line means many files: a folder, a pattern, several files into one folder, or a flag for it."""
+    several = len(inputs) > 1 and output is not None and not in_place
+    return several or options != FolderOptions() or any(path.is_dir() or is_pattern(path) for path in inputs)
+
+
+def find_folder(output: str | None, *, in_place: bool) -> Path:
+    """The output folder of many files; raises `UsageError` where there is none."""
+    if in_place or output is None:
+        raise UsageError("a folder of pictures needs an output folder (name it with -o; --in-place is for files)")
+    return Path(output)
+
+
+def denoise_batch(batch: Batch, *, device: str) -> int:
+    """Denoise many files, tell what happens, and return the exit code."""
+    if device not in ("auto", "cpu"):
+        from mashpix.devices import choose_device
+
+        choose_device(device)  # a device that is not there ends the batch, not each of its files
+    tally, started = Tally(), time.monotonic()
+    with closing(run_batch(batch, tally)) as events:
+        next(events)
+        for path, message in tally.errors:
+            complain(message, name=str(path))
+        if batch.watch_every is not None:
+            complain(f"watching, a look every {batch.watch_every:g} s; Ctrl-C ends it")
+        try:
+            with progress(str(batch.out)) as show:
+                for event in events:
+                    typer.echo(event.complained, err=True, nl=False)
+                    typer.echo(event.said, nl=False)
+                    if event.item is not None and event.entry is not None and event.entry.error is not None:
+                        complain(event.entry.error, name=str(event.item.source))
+                    fraction = event.fraction if event.fraction >= LEAST_FRACTION else 0.0
+                    show(Step("file", min(tally.ended + 1, tally.total), tally.total, fraction))
+        finally:
+            typer.echo(summarise(tally, seconds=time.monotonic() - started))
+    return int(bool(tally.errors))
+
+
+def summarise(tally: Tally, *, seconds: float) -> str:
+    """The table at the end, and why files failed."""
+    rows = [
+        ("done", tally.done, ""),
+        ("skipped", tally.skipped, "done by an earlier run"),
+        ("failed", len(tally.errors), ""),
+        ("not reached", tally.total - tally.ended, "--resume goes on with them"),
+        ("left out", tally.no_pictures, "not named like pictures"),
+        ("left out", tally.own_outputs, "outputs of an earlier run"),
+    ]
+    lines = [
+        f"{what:<12}{count:>7}  {why}".rstrip() for what, count, why in rows if count or what in ("done", "failed")
+    ]
+    lines += [f"failed: {str(path)!r}: {' '.join(error.split())}" for path, error in tally.errors[:MOST_REASONS]]
+    if len(tally.errors) > MOST_REASONS:
+        lines.append(f"failed: {len(tally.errors) - MOST_REASONS} more: see the manifest")
+    return "\n".join([*lines, f"{seconds:.0f} s"])
+
+
+def print_plan(batch: Batch, settings: Settings, *, device: str, threads: int | None, max_pixels: int) -> int:
+    """List the files with their targets, expected seconds and memory; write nothing; return the exit code."""
+    if batch.watch_every is not None:
+        raise UsageError("--dry-run and --watch: nobody knows what will come (give one of them)")
+    import torch
+
+    from mashpix.batch.estimating import make_estimator
+    from mashpix.files import check_writable, read_image
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    found = find_sources(batch.inputs, batch.out)
+    items, skipped = plan_items(batch, found)
+    estimate = make_estimator(settings, device=device)
+    seconds, memory, bad = 0.0, 0, len(found.unreadable)
+    for path, message in found.unreadable:
+        complain(message, name=str(path))
+    for item in items:
+        try:
+            image = read_image(item.source, max_pixels=max_pixels)
+            check_writable(image, item.target)
+            cost = estimate(image.pixels.shape)
+        except (DeviceError, UsageError):
+            raise
+        except MashpixError as error:
+            complain(str(error), name=str(item.source))
+            bad += 1
+            continue
+        size = " x ".join(map(str, image.pixels.shape))
+        seconds, memory = seconds + cost.seconds, max(memory, cost.memory)
+        typer.echo(
+            f"{str(item.source)!r} -> {str(item.target)!r}: {size}, about {cost.seconds:.0f} s, "
+            f"{cost.memory / 2**30:.1f} GiB"
+        )
+    typer.echo(
+        f"{len(items) - bad} files, about {seconds / batch.jobs:.0f} s with {batch.jobs} at a time, up to "
+        f"{memory * batch.jobs / 2**30:.1f} GiB; {skipped} skipped, {bad} cannot be read, "
+        f"{found.no_pictures + found.own_outputs} left out; nothing is written"
+    )
+    return int(bad > 0)

@@ -1,0 +1,25 @@
+"""Where the output of each named file goes."""
+
+import os
+from pathlib import Path
+
+from mashpix.batch import check_targets, output_name
+from mashpix.errors import FileError, UsageError
+
+
+def find_targets(inputs: list[Path], output: str | None, *, in_place: bool) -> list[Path]:
+    """Where each output goes; outputs that would meet each other or an input raise `UsageError`.
+
+    `output` is a folder if it is one or ends like one; else a file.
+    """
+    if in_place:
+        if output is not None:
+            raise UsageError("--in-place and --output both say where the result goes (give one of them)")
+        return inputs
+    if output is not None and not Path(output).is_dir():
+        if output.endswith(("/", os.sep)):
+            raise FileError(f"no such folder ({output!r}; make it first)")
+        return [Path(output)]
+    targets = [(source.parent if output is None else Path(output)) / output_name(source) for source in inputs]
+    check_targets(inputs, targets)
+    return targets
