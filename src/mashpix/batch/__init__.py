@@ -1,18 +1,14 @@
 """Many files: which to take, what was done already, worker processes, and a durable line for each."""
 
-from mashpix.batch.inputs import Source, find_sources, is_pattern
-from mashpix.batch.items import Item, check_targets, output_name
-from mashpix.batch.manifest import MANIFEST, Entry, Origin, hash_settings
+from mashpix.batch.inputs import find_sources, is_pattern
+from mashpix.batch.items import check_targets, output_name
+from mashpix.batch.manifest import Origin, hash_settings
 from mashpix.batch.running import Batch, Event, Tally, plan_items, run_batch
 
 __all__ = [
-    "MANIFEST",
     "Batch",
-    "Entry",
     "Event",
-    "Item",
     "Origin",
-    "Source",
     "Tally",
     "check_targets",
     "find_sources",
