@@ -53,8 +53,8 @@ class Rule(NamedTuple):
 RULES = (
     Rule("offset", "brightness changed by {:.2f} noise levels", 0.12, 0.25, "offset_error", 5.0),
     Rule("displacement", "picture shifted by {:.2f} pixels", 0.6, 1.0, "displacement_error", 8.0),
-    Rule("missing_detail", "detail missing, {:.2f} times what is left of it", 0.8, 1.2, "missing_detail_level", 0.25),
-    Rule("structure", "a structure in the residual, {:.1f} times the noise", 8.0, 15.0),
+    Rule("missing_detail", "detail missing, {:.2f} times what is left of it", 0.8, 1.2, "missing_detail_level", 0.4),
+    Rule("structure", "a structure in the residual, {:.1f} times the noise", 6.0, 12.0),
 )
 """What decides. Limits are chosen on one half of the pictures of benchmarks/verdicts.csv, see docs/trust.md."""
 
@@ -140,13 +140,18 @@ def check(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | No
 
 
 def _judge(measures: dict[str, float]) -> Verdict:
-    """The verdict of the rule that is broken most; if none is, the one nearest to its limit is named."""
+    """The verdict of the first rule that is broken badly, else of the first that is broken at all.
+
+    RULES go from causes to what any loss leaves behind. If none is broken, the one nearest to its limit is named.
+    """
     counted = [rule for rule in RULES if rule.proof is None or measures[rule.proof] >= rule.proven]
-    worst = max(counted, key=lambda rule: (measures[rule.measure] >= rule.lost, measures[rule.measure] / rule.look))
-    value = measures[worst.measure]
-    if value < worst.look:
-        return Verdict(GOOD, f"{worst.measure.replace('_', ' ')} {value:.2g}, below {worst.look:g}", measures)
-    return Verdict(LOST if value >= worst.lost else LOOK, worst.words.format(value), measures)
+    for verdict, limit in ((LOST, "lost"), (LOOK, "look")):
+        for rule in counted:
+            if measures[rule.measure] >= getattr(rule, limit):
+                return Verdict(verdict, rule.words.format(measures[rule.measure]), measures)
+    nearest = max(counted, key=lambda rule: measures[rule.measure] / rule.look)
+    name, value = nearest.measure.replace("_", " "), measures[nearest.measure]
+    return Verdict(GOOD, f"{name} {value:.2g}, below {nearest.look:g}", measures)
 
 
 def _measure_offset(residual: torch.Tensor, both: Pair, noise: Noise) -> dict[str, float]:
@@ -232,15 +237,15 @@ def _measure_detail(detail: NDArray[Any], missed: NDArray[Any], weight: NDArray[
     """Regression of the residual on the detail of the picture, in the windows that hold most of it."""
     shared, own, other = (_sums(weight * product) for product in (detail * missed, detail * detail, missed * missed))
     richest = own.argsort()[-max(4, int(RICHEST * own.size)) :]
-    shared, own, other = (float(values[richest].sum()) for values in (shared, own, other))
+    common, left, right = (float(values[richest].sum()) for values in (shared, own, other))
     sigma = float(noise.spectrum[: 1 if len(noise.spectrum) == 3 else None, 1:].mean().sqrt())
-    if not (own > 0 and other > 0):
+    if not (left > 0 and right > 0):
         return dict.fromkeys(("missing_detail", "missing_detail_level", "signal_correlation"), 0.0)
-    level = shared / np.sqrt(own * SIDE**2 * len(richest)) / max(sigma, np.finfo(float).tiny)
+    level = common / np.sqrt(left * SIDE**2 * len(richest)) / max(sigma, np.finfo(float).tiny)
     return {
-        "missing_detail": shared / own,
+        "missing_detail": common / left,
         "missing_detail_level": float(level),
-        "signal_correlation": float(shared / np.sqrt(own * other)),
+        "signal_correlation": float(common / np.sqrt(left * right)),
     }
 
 
@@ -248,4 +253,4 @@ def _sums(plane: NDArray[Any], side: int = SIDE) -> NDArray[np.float64]:
     """Sums over windows side by side, (N,); what is left over at the right and the bottom is left out."""
     rows, columns = plane.shape[0] // side, plane.shape[1] // side
     parts = plane[: rows * side, : columns * side].reshape(rows, side, columns, side)
-    return parts.sum(axis=(1, 3), dtype=np.float64).ravel()
+    return np.asarray(parts.sum(axis=(1, 3), dtype=np.float64).ravel())

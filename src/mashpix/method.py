@@ -42,12 +42,16 @@ PREVIEW_MASKS = 2
 
 
 class Result(NamedTuple):
-    """What `mash` returns: the picture and the spread over the masks, the decision, and the fraction shuffled."""
+    """What `mash` returns: the picture and the spread over the masks, the decision, and the fraction shuffled.
+
+    `held_out` (C,) is the mean squared error of the predictions at hidden pixels.
+    """
 
     denoised: Tensor
     spread: Tensor
     masking: Masking
     shuffled_fraction: float
+    held_out: Tensor
 
 
 def mash(
@@ -79,9 +83,9 @@ def mash(
             generator=generator,
         )
         predictions.append(prediction)
-    mean, spread = pool(predictions)
+    mean, spread, held_out = pool(predictions)
     denoised = (yield from refine(picture, mean, settings=settings)) if settings.refine else mean
-    return Result(denoised, spread, masking, shuffled_fraction)
+    return Result(denoised, spread, masking, shuffled_fraction, held_out)
 
 
 def numbered(stage: str, index: int) -> str:

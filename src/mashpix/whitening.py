@@ -64,16 +64,16 @@ def pair(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | Non
     before, result = (to_picture(item, multiple=1, device=cpu) for item in (door, replace(door, array=after)))
     usable = (before.valid & result.valid)[0].all(dim=0)
     to_channels = opponent_colours(before.unit)
-    planes = (torch.tensordot(to_channels, item.pixels[0], dims=1) * usable for item in (before, result))
-    return Pair(*planes, usable)
+    noisier, cleaner = (torch.tensordot(to_channels, item.pixels[0], dims=1) * usable for item in (before, result))
+    return Pair(noisier, cleaner, usable)
 
 
 def whiten(residual: Tensor, denoised: Tensor, usable: Tensor, noise: Noise) -> Blocks:
     """Compare the residual (C, H, W) of a denoised picture with the noise measured in it, row of blocks by row."""
-    rows = range(0, residual.shape[1] - SIDE + 1, STRIDE)
-    parts = [
-        _whiten_row(*(plane[..., top : top + SIDE, :] for plane in (residual, denoised, usable)), noise) for top in rows
-    ]
+    parts = []
+    for top in range(0, residual.shape[1] - SIDE + 1, STRIDE):
+        here = slice(top, top + SIDE)
+        parts.append(_whiten_row(residual[:, here], denoised[:, here], usable[here], noise))
     mean, *others = zip(*parts, strict=True)
     return Blocks(torch.stack(mean, dim=1), *(torch.stack(values) for values in others))
 
