@@ -9,6 +9,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+
 from verdicts import SETS, load
 
 BINS = 10
