@@ -60,9 +60,9 @@ def test_each_damage_turns_the_verdict(damage, channels):
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        ("shifted", "shifted by 1.4"),
+        ("shifted", "picture shifted by"),
         ("object erased", "a structure in the residual"),
-        ("offset", "brightness changed by 0.4"),
+        ("offset", "brightness changed by 0.39"),
     ],
 )
 def test_the_reason_names_what_was_done(damage, words):

@@ -11,7 +11,7 @@ from mashpix.errors import InputError
 from mashpix.spectrum import measure_noise
 from mashpix.whitening import SIDE, STRIDE, Blocks, pair, whiten
 
-CHANCE = 1.3
+CHANCE = 1.5
 """Energy of the residual of a block, 1 for noise alone, up to which nothing is brought back."""
 SLOW_WINDOW = 9
 """Side in pixels of the windows whose mean residual stays out: only what is finer comes back. Odd."""
@@ -23,7 +23,7 @@ def add_detail(
     """Bring fine texture of the residual back, where a block of it holds more energy than the noise would.
 
     The noise is measured in flat blocks of the residual. A block of 16 x 16 pixels whose residual holds e times the
-    energy expected there gets the fraction detail * (1 - 1.3 / e) of the fine part of its residual back; weights
+    energy expected there gets the fraction detail * (1 - 1.5 / e) of the fine part of its residual back; weights
     are interpolated between blocks. With the texture comes the noise that lies on it.
 
     Parameters
