@@ -42,7 +42,7 @@ REFUSED = [
     (("noisy.png", "clean.png", "-o", "noisy.png", "--overwrite"), 1, "the output is the input itself"),
     (("noisy.png", "clean.png", "-o", "clean.png", "--overwrite"), 1, "the output is the input itself"),
     (("noisy.png", "clean.png", "-o", "x.png", "--compare", "x.png"), 2, "are one file"),
-    (("noisy.png", "clean.png", "--detail", "2"), 2, "is not in the range"),
+    (("noisy.png", "clean.png", "--detail", "2"), 2, "--detail"),
     (("none.png", "clean.png"), 1, "cannot be read"),
 ]
 

@@ -56,7 +56,7 @@ def compare(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | 
     before, after = (_channels_last(array, channel_axis) for array in (noisy, denoised))
     residual = before - after
     low, high = (0.0, 255.0) if noisy.dtype == np.uint8 else np.nanpercentile(before, PERCENTILES)
-    most = float(np.nanpercentile(np.abs(residual), RESIDUAL_PERCENTILE))
+    most = float(np.nanpercentile(np.abs(residual), RESIDUAL_PERCENTILE)) or 1.0
     shown = {
         "before": _to_bytes(before, low, high),
         "after": _to_bytes(after, low, high),
