@@ -128,6 +128,7 @@ def main() -> None:
     parser.add_argument("--preset", action="append", required=True)
     parser.add_argument("--cache", type=Path, required=True, help="folder of results, made if it is not there")
     parser.add_argument("--cached-only", action="store_true", help="leave out what is not in the cache")
+    parser.add_argument("--set", action="append", choices=SETS, help="only these")
     parser.add_argument("--csv", type=Path, default=Path(__file__).with_suffix(".csv"))
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -139,7 +140,7 @@ def main() -> None:
         for preset in args.preset:
             for kind, name, half in pictures(args.root):
                 cache = args.cache / f"{preset}_{kind}_{Path(name).stem}.npz"
-                if args.cached_only and not cache.exists():
+                if (args.set and kind not in args.set) or (args.cached_only and not cache.exists()):
                     continue
                 clean, noisy = (load(args.root / kind / which / name) for which in ("clean", "noisy"))
                 for row in judge(clean, noisy, denoise(noisy, preset, cache)):

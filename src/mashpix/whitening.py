@@ -37,7 +37,8 @@ class Blocks(NamedTuple):
     """Residual of each block of a grid, in units of the noise expected there.
 
     mean : (C, rows, columns): mean of the residual, in standard deviations of such means
-    slow, fast : (rows, columns): mean square of the whitened slow and of the other coefficients; 1 for noise alone
+    slow, fast : (rows, columns): mean square of the whitened slow and of the other coefficients; 1 for noise alone.
+        Of RGB the brightness counts: its colours hold the coarse blocks of JPEG
     brightness : (rows, columns): of the denoised picture
     variation : (rows, columns): variance of the denoised picture inside the block, over all channels
     usable : (rows, columns): whether all pixels of the block are
@@ -87,5 +88,6 @@ def _whiten_row(residual: Tensor, denoised: Tensor, usable: Tensor, noise: Noise
     white = missed @ block_transform(SIDE, missed).T / variance.sqrt()
     index = torch.arange(SIDE)
     slow = ((index[:, None] + index) <= SLOWEST).flatten()
-    energy = (white[:, :, part].square().mean(dim=(0, 2)) for part in (slow, ~slow))
+    main = white[:1] if len(white) == 3 else white
+    energy = (main[:, :, part].square().mean(dim=(0, 2)) for part in (slow, ~slow))
     return white[:, :, 0], *energy, brightness, seen.var(dim=2).sum(dim=0), whole.all(dim=1)
