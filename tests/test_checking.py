@@ -88,6 +88,15 @@ def test_holes_are_left_out():
     assert all(np.isfinite(value) for value in verdict.measures.values())
 
 
+def test_flat_blocks_without_noise_give_finite_measures():
+    """As after a blend of small strength in 8 bits: rounding leaves flat places as they were."""
+    noisy = np.random.default_rng(0).integers(100, 103, (96, 96)).astype(np.uint8)
+    noisy[:, 60:] += (np.arange(96) % 2).astype(np.uint8)[:, None] * 90
+    denoised = noisy.copy()
+    denoised[:, 64:] -= 1
+    to_json(check(noisy, denoised).to_dict())
+
+
 def test_what_cannot_be_measured_is_not_called_good():
     tiny = np.random.default_rng(0).normal(size=(12, 12))
     assert check(tiny, np.zeros_like(tiny)).verdict == LOOK

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, gaussian_filter
 
 from mashpix.blocks import main_channel
-from mashpix.spectrum import Noise, measure_noise
-from mashpix.whitening import SIDE, Blocks, Pair, pair, whiten
+from mashpix.spectrum import Noise
+from mashpix.whitening import SIDE, Blocks, Pair, measure_residual, pair, whiten
 
 GOOD, LOOK, LOST = "good", "look closer", "signal lost"
 """The verdicts, from best to worst."""
@@ -126,7 +126,7 @@ def check(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | No
     both = pair(noisy, denoised, channel_axis=channel_axis)
     if torch.equal(both.noisy, both.denoised):
         return Verdict(GOOD, "nothing was changed")
-    noise = measure_noise(both.noisy, both.denoised, both.usable, side=SIDE)
+    noise = measure_residual(both)
     if noise is None:
         return Verdict(LOOK, f"no block of {SIDE} x {SIDE} pixels to measure the noise in")
     residual = both.noisy - both.denoised

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mashpix.errors import InputError
-from mashpix.spectrum import measure_noise
-from mashpix.whitening import SIDE, STRIDE, Blocks, pair, whiten
+from mashpix.whitening import STRIDE, Blocks, measure_residual, pair, whiten
 
 CHANCE = 1.5
 """Energy of the residual of a block, 1 for noise alone, up to which nothing is brought back."""
@@ -56,7 +55,7 @@ def add_detail(
         raise InputError(f"detail is out of its limits ({detail}; 0 to 1)")
     both = pair(noisy, denoised, channel_axis=channel_axis)
     residual = both.noisy - both.denoised
-    noise = measure_noise(both.noisy, both.denoised, both.usable, side=SIDE) if detail else None
+    noise = measure_residual(both) if detail else None
     if noise is None:
         return denoised.astype(noisy.dtype, copy=True)
     weight = detail * _weight(whiten(residual, both.denoised, both.usable, noise), residual)

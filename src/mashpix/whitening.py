@@ -11,7 +11,7 @@ from torch import Tensor
 from mashpix.blocks import block_transform, main_channel, opponent_colours
 from mashpix.errors import InputError
 from mashpix.images import open_door, to_picture
-from mashpix.spectrum import Noise
+from mashpix.spectrum import Noise, measure_noise
 
 SIDE = 16
 """Side in pixels of the blocks."""
@@ -19,6 +19,9 @@ STRIDE = 8
 """Distance in pixels of two blocks."""
 SLOWEST = 4
 """Coefficients whose two frequencies add up to so much are slow: waves of 8 pixels and more."""
+
+LEAST_NOISE = 1e-6
+"""Least variance of the noise, as a fraction of the mean square of the residual: flat blocks may be unchanged."""
 
 
 class Pair(NamedTuple):
@@ -67,6 +70,15 @@ def pair(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | Non
     to_channels = opponent_colours(before.unit)
     noisier, cleaner = (torch.tensordot(to_channels, item.pixels[0], dims=1) * usable for item in (before, result))
     return Pair(noisier, cleaner, usable)
+
+
+def measure_residual(both: Pair) -> Noise | None:
+    """The noise in flat blocks of the residual, never quite zero; None without a block to measure it in."""
+    noise = measure_noise(both.noisy, both.denoised, both.usable, side=SIDE)
+    if noise is None:
+        return None
+    least = LEAST_NOISE * (both.noisy - both.denoised).square().mean()
+    return noise._replace(spectrum=noise.spectrum.clamp(min=float(least)))
 
 
 def whiten(residual: Tensor, denoised: Tensor, usable: Tensor, noise: Noise) -> Blocks:
