@@ -50,7 +50,7 @@ IDEAS = {
     "groups": [(refining, "filter_groups", lambda _, pilot, **__: pilot)],
     "prediction where it agrees": [(refining, "_agreement", everywhere(0.0))],
     "picture where they disagree": [(refining, "_agreement", everywhere(1.0))],
-    "opponent colours": [(refining, "_opponent_colours", lambda unit: torch.eye(len(unit)))],
+    "opponent colours": [(refining, "opponent_colours", lambda unit: torch.eye(len(unit)))],
     "refining": [],
 }
 """What is put in place of what, to take each idea out."""

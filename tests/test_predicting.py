@@ -87,7 +87,17 @@ def test_gradients_stay_on_for_the_caller_between_two_tiles(quick, generator):
 def test_pooled_predictions_are_those_of_all_masks_together():
     generator = torch.Generator().manual_seed(3)
     pictures = torch.rand((6, 1, 2, 8, 8), generator=generator)
-    halves = [Prediction(part.mean(0), part.std(0, correction=0)) for part in pictures.split(3)]
+    halves = [Prediction(part.mean(0), part.std(0, correction=0), torch.ones(2)) for part in pictures.split(3)]
     whole = pool(halves)
     torch.testing.assert_close(whole.mean, pictures.mean(0))
     torch.testing.assert_close(whole.spread, pictures.std(0, correction=0))
+
+
+def test_the_held_out_error_is_that_of_hidden_pixels_alone(quick, generator):
+    network = make_network(2, channels=6, depth=2, generator=generator)
+    picture = a_picture(generator)
+    everything = drain(predict(network, picture, 1.0, settings=quick, generator=generator))
+    expected = (everything.mean - picture.pixels)[picture.valid].square().mean()  # all masks are the same
+    torch.testing.assert_close(everything.held_out.mean(), expected, rtol=1e-4, atol=1e-6)
+    nothing = drain(predict(network, picture, 0.0, settings=quick, generator=generator))
+    assert (nothing.held_out == 0).all()

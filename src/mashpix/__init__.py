@@ -4,7 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mashpix.checking import Verdict, check
     from mashpix.denoising import denoise, denoise_steps
+    from mashpix.detail import add_detail
     from mashpix.errors import DeviceError, ExtraError, FileError, InputError, MashpixError, UsageError
     from mashpix.images import blend
     from mashpix.metrics import psnr, ssim
@@ -22,7 +24,10 @@ _HOMES = {
     "Settings": "settings",
     "Step": "report",
     "UsageError": "errors",
+    "Verdict": "checking",
+    "add_detail": "detail",
     "blend": "images",
+    "check": "checking",
     "denoise": "denoising",
     "denoise_steps": "denoising",
     "preset": "settings",
@@ -41,7 +46,10 @@ __all__ = [
     "Settings",
     "Step",
     "UsageError",
+    "Verdict",
+    "add_detail",
     "blend",
+    "check",
     "denoise",
     "denoise_steps",
     "preset",

@@ -82,3 +82,10 @@ def brightness(coefficients: Tensor) -> Tensor:
 def main_channel(channels: Tensor) -> Tensor:
     """The channel that noise depends on: the first of three (opponent colours), else the mean of them (C, ...)."""
     return channels[0] if channels.shape[0] == 3 else channels.mean(dim=0)
+
+
+def opponent_colours(unit: Tensor) -> Tensor:
+    """Matrix (C, C) from the network's scale to channels of independent noise: RGB to brightness and two opponents."""
+    if len(unit) != 3:
+        return torch.eye(len(unit)).to(unit)
+    return cosine_matrix(3).to(unit) * (unit / unit.max())

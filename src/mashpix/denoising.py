@@ -174,6 +174,7 @@ def _run(
         masking_ratio=result.masking.masking_ratio,
         shuffled_fraction=result.shuffled_fraction,
         mean_spread=float(np.nanmean(spread)),
+        held_out_error=float((result.held_out.sqrt() * picture.unit).square().mean().sqrt()),
         seconds=seconds,
     )
     denoised = to_array(result.denoised, door)

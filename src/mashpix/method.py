@@ -42,12 +42,16 @@ PREVIEW_MASKS = 2
 
 
 class Result(NamedTuple):
-    """What `mash` returns: the picture and the spread over the masks, the decision, and the fraction shuffled."""
+    """What `mash` returns: the picture and the spread over the masks, the decision, and the fraction shuffled.
+
+    `held_out` (C,) is the mean squared error of the predictions at hidden pixels.
+    """
 
     denoised: Tensor
     spread: Tensor
     masking: Masking
     shuffled_fraction: float
+    held_out: Tensor
 
 
 def mash(
@@ -84,7 +88,8 @@ def mash(
         predictions.append(prediction)
         refining = refine(picture, prediction.mean, settings=settings)
         results.append((yield from _numbered_steps(refining, index)) if settings.refine else prediction.mean)
-    return Result(torch.stack(results).mean(dim=0), pool(predictions).spread, masking, shuffled_fraction)
+    _, spread, held_out = pool(predictions)
+    return Result(torch.stack(results).mean(dim=0), spread, masking, shuffled_fraction, held_out)
 
 
 def numbered(stage: str, index: int) -> str:

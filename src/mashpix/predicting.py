@@ -17,10 +17,14 @@ Result = TypeVar("Result")
 
 
 class Prediction(NamedTuple):
-    """Mean over the masks and standard deviation over them, (1, C, H, W) each."""
+    """Mean over the masks and standard deviation over them, (1, C, H, W) each, and the error at hidden pixels.
+
+    `held_out` (C,) is the mean square of prediction minus picture where a mask hid a valid pixel.
+    """
 
     mean: Tensor
     spread: Tensor
+    held_out: Tensor
 
 
 def predict(
@@ -47,6 +51,7 @@ def predict(
     tile_size = -(-settings.tile_size // network.multiple) * network.multiple
     count = masks * tile_count(height, width, tile_size=tile_size)
     mean, squares = torch.zeros_like(picture.pixels), torch.zeros_like(picture.pixels)
+    errors = picture.pixels.new_zeros((2, picture.pixels.shape[1]))  # sum of squares, count
     index = 0
     for mask in range(masks):
         hidden = draw_hidden(
@@ -56,19 +61,19 @@ def predict(
             generator=generator,
         )
         for tile in tiles(height, width, tile_size=tile_size, context=network.context):
-            _predict_tile(network, picture, hidden, tile, mask, mean, squares)
+            _predict_tile(network, picture, hidden, tile, mask, mean, squares, errors)
             index += 1
             yield Step(stage, index, count)
-    return Prediction(mean, (squares / masks).sqrt())
+    return Prediction(mean, (squares / masks).sqrt(), errors[0] / errors[1].clamp(min=1))
 
 
 def pool(predictions: Sequence[Prediction]) -> Prediction:
     """Several predictions from as many masks each as one: the mean over all masks, and the deviation over them."""
     if len(predictions) == 1:
         return predictions[0]
-    means, spreads = (torch.stack(values) for values in zip(*predictions, strict=True))
+    means, spreads, errors = (torch.stack(values) for values in zip(*predictions, strict=True))
     mean = means.mean(dim=0)
-    return Prediction(mean, (spreads.square() + (means - mean).square()).mean(dim=0).sqrt())
+    return Prediction(mean, (spreads.square() + (means - mean).square()).mean(dim=0).sqrt(), errors.mean(dim=0))
 
 
 @torch.no_grad()
@@ -80,8 +85,9 @@ def _predict_tile(
     mask: int,
     mean: Tensor,
     squares: Tensor,
+    errors: Tensor,
 ) -> None:
-    """Add one tile's prediction to the running mean and sum of squared deviations (Welford)."""
+    """Add one tile's prediction to the running mean and sum of squared deviations (Welford), and its errors."""
     top, bottom, left, right = tile.read
     region = slice(top, bottom), slice(left, right)
     unseen = hidden[:, :, *region] | ~picture.valid[:, :, *region]
@@ -93,6 +99,9 @@ def _predict_tile(
     deviation = predicted - mean[kept]
     mean[kept] += deviation / (mask + 1)
     squares[kept] += deviation * (predicted - mean[kept])
+    counted = hidden[kept] & picture.valid[kept]
+    missed = ((predicted - picture.pixels[kept]) * counted).square()
+    errors += torch.stack([missed.sum(dim=(0, 2, 3)), counted.sum(dim=(0, 2, 3)).to(missed)])
 
 
 def drain(steps: Generator[Step, None, Result]) -> Result:

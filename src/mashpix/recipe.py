@@ -22,7 +22,8 @@ class Recipe:
     device, threads : where it ran: the bytes are the same on one class of device with one number of threads
     input_sha256, output_sha256 : of the files
     command : a command line that makes the output again
-    report : `Report.to_dict()`: what was measured and decided
+    report : `Report.to_dict()`: what was measured and decided, and the verdict on the output
+    detail : of the run; 0 in recipes of versions that did not know it
     """
 
     version: str
@@ -37,6 +38,7 @@ class Recipe:
     output_sha256: str
     command: str
     report: dict[str, Any]
+    detail: float = 0.0
 
     def to_json(self) -> bytes:
         """The recipe as a JSON file."""
@@ -53,7 +55,8 @@ def read_recipe(path: Path) -> Recipe:
         raise FileError(f"not a mashpix recipe (no format {FORMAT!r}; a JSON file that mashpix wrote)")
     try:
         settings = Settings(**data["settings"])
-        return Recipe(**{item.name: data[item.name] for item in fields(Recipe)} | {"settings": settings})
+        known = {item.name: data[item.name] for item in fields(Recipe) if item.name in data or item.name != "detail"}
+        return Recipe(**known | {"settings": settings})
     except UsageError:
         raise
     except (KeyError, TypeError) as error:

@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mashpix import grouping
-from mashpix.blocks import analyse, brightness, cosine_matrix, main_channel, synthesise, wiener_gain
+from mashpix.blocks import analyse, brightness, main_channel, opponent_colours, synthesise, wiener_gain
 from mashpix.grouping import filter_groups
 from mashpix.images import Picture
 from mashpix.report import Step
@@ -71,7 +71,7 @@ def refine(picture: Picture, prediction: Tensor, *, settings: Settings) -> Gener
     low, high = picture.pixels[picture.valid].min(), picture.pixels[picture.valid].max()
     predicted = prediction[0].clamp(low, high)
     observed = torch.where(picture.valid[0], picture.pixels[0], predicted)
-    to_opponent = _opponent_colours(picture.unit)
+    to_opponent = opponent_colours(picture.unit)
     observed, predicted = (torch.tensordot(to_opponent, pixels, dims=1) for pixels in (observed, predicted))
     usable = picture.valid[0].all(dim=0)
     missed = measure_noise(observed, predicted, usable, side=SIDE)  # with the texture that the prediction missed
@@ -154,13 +154,6 @@ def _keep_mean(gain: Tensor) -> Tensor:
     """Let the mean of each block through, its first coefficient."""
     gain[:, 0] = 1
     return gain
-
-
-def _opponent_colours(unit: Tensor) -> Tensor:
-    """Matrix (C, C) from the network's scale to channels of independent noise: RGB to brightness and two opponents."""
-    if len(unit) != 3:
-        return torch.eye(len(unit)).to(unit)
-    return cosine_matrix(3).to(unit) * (unit / unit.max())
 
 
 def _by_tiles(

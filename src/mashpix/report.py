@@ -20,6 +20,8 @@ class Report:
     masking_ratio : fraction hidden in the fit (Eq. 10)
     shuffled_fraction : fraction of the pixels that local pixel shuffling moved
     mean_spread : mean over the picture of the standard deviation over the masks
+    held_out_error : RMS of prediction minus picture at pixels that a mask hid from the prediction, before refining;
+        the fit had them as targets under other masks
     seconds : time spent in each stage
     notes : remarks for the user, one line each
     """
@@ -37,6 +39,7 @@ class Report:
     masking_ratio: float | None = None
     shuffled_fraction: float = 0.0
     mean_spread: float | None = None
+    held_out_error: float | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

@@ -70,10 +70,9 @@ class Entry:
         return ({self.output: self.output_sha256} if self.output is not None else {}) | self.beside
 
 
-def hash_settings(settings: Settings, *, strength: float, data_range: float | None) -> str:
-    """One hash of all numbers of the command line that change the bytes of an output."""
-    numbers = {"settings": settings.to_dict(), "strength": strength, "data_range": data_range}
-    return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()
+def hash_settings(settings: Settings, **others: Any) -> str:
+    """One hash of the settings and of all other options of the command line that change the bytes of an output."""
+    return hashlib.sha256(json.dumps([settings.to_dict(), others], sort_keys=True).encode()).hexdigest()
 
 
 def read_manifest(path: Path) -> list[Entry]:

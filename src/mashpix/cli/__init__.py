@@ -1,4 +1,4 @@
-"""The command line: `mashpix denoise`, `add-noise`, `bench`, `study`, `demo`, `doctor`. Starts without torch."""
+"""The command line of mashpix: one function a command. Starts without torch."""
 
 import os
 import sys
@@ -9,6 +9,7 @@ import typer
 from mashpix import __version__
 from mashpix.cli.add_noise import add_noise
 from mashpix.cli.bench.command import bench
+from mashpix.cli.blend import blend
 from mashpix.cli.console import complain
 from mashpix.cli.demo import demo
 from mashpix.cli.denoise import denoise
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (denoise, add_noise, bench, study, demo, doctor):
+for command in (denoise, blend, add_noise, bench, study, demo, doctor):
     app.command()(command)
 
 

@@ -17,6 +17,7 @@ import typer
 from mashpix import __version__
 from mashpix.batch import Batch, Origin, hash_settings
 from mashpix.cli.console import complain, in_background, progress
+from mashpix.cli.finishing import draw_comparison, finish, show_verdict
 from mashpix.cli.folders import FolderOptions, denoise_batch, find_folder, is_batch, print_plan
 from mashpix.cli.options import DEVICES, build_settings, folder_flags, settings_flags
 from mashpix.cli.targets import find_targets
@@ -37,12 +38,19 @@ class Run:
     settings: Settings
     seed: int
     strength: float
+    detail: float
     data_range: float | None
     device: str
     save: tuple[str, ...]
+    compare: Path | None
     overwrite: bool
     in_place: bool
     max_pixels: int
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What changes the bytes of an output beside settings, seed and device."""
+        return {"strength": self.strength, "detail": self.detail, "data_range": self.data_range}
 
 
 @settings_flags
@@ -72,12 +80,19 @@ def denoise(
         float | None,
         typer.Option(metavar="0..1", min=0, max=1, help="Blend: 0 leaves the picture as it is, 1 (default) denoises."),
     ] = None,
+    detail: Annotated[
+        float | None,
+        typer.Option(metavar="0..1", min=0, max=1, help="Fine texture brought back where there is some; default 0."),
+    ] = None,
     data_range: Annotated[
         float | None, typer.Option(metavar="X", help="Distance from black to white, for the published presets.")
     ] = None,
     save: Annotated[
         str, typer.Option(metavar=",".join(SAVES), help="Write these too, beside the output, separated by commas.")
     ] = "",
+    compare: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Draw before, after and residual side by side; one input only.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs themselves.")] = False,
     max_pixels: Annotated[int, typer.Option(metavar="N", min=1, help="Refuse larger pictures.")] = MAX_PIXELS,
@@ -93,15 +108,20 @@ def denoise(
         settings=build_settings(known.settings if known else preset(preset_name or "default"), overrides),
         seed=_first(seed, known and known.seed, 0),
         strength=_first(strength, known and known.strength, 1.0),
+        detail=_first(detail, known and known.detail, 0.0),
         data_range=_first(data_range, known and known.data_range),
         device=_first(device, known and known.device, "auto"),
         save=_parse_save(save),
+        compare=compare,
         overwrite=overwrite,
         in_place=in_place,
         max_pixels=max_pixels,
     )
     threads = _first(threads, known and known.threads)
-    if is_batch(inputs, output, folders, in_place=in_place):
+    several = is_batch(inputs, output, folders, in_place=in_place)
+    if compare is not None and (several or len(inputs) > 1):
+        raise UsageError("--compare draws one picture (give one input)")
+    if several:
         raise typer.Exit(_denoise_many(inputs, output, run, folders, threads=threads))
     targets = find_targets(inputs, output, in_place=in_place)
     exit_code = 0
@@ -127,9 +147,7 @@ def _denoise_many(
         out=find_folder(output, in_place=run.in_place),
         denoise=partial(_denoise_item, run=run, threads=threads),
         beside_of=lambda target: list_beside(target, run.save).values(),
-        origin=Origin(
-            hash_settings(run.settings, strength=run.strength, data_range=run.data_range), run.seed, __version__
-        ),
+        origin=Origin(hash_settings(run.settings, **run.options), run.seed, __version__),
         jobs=folders.jobs,
         resume=folders.resume,
         overwrite=run.overwrite,
@@ -185,30 +203,35 @@ def _denoise_file(
     files.check_output(source, target, overwrite=run.overwrite, in_place=run.in_place)
     files.check_writable(image, target)
     beside = list_beside(target, run.save)
+    if run.compare is not None:
+        beside["compare"] = run.compare
+    if len({path.resolve() for path in (target, *beside.values())}) <= len(beside):
+        raise UsageError(f"--compare is another output ({str(run.compare)!r}; name another file)")
     for path in beside.values():
         files.check_output(source, path, overwrite=run.overwrite, in_place=False)
     input_sha256 = sha256(source.read_bytes())
-    from mashpix.images import blend  # loads torch: seconds that a refused file should not cost
-
     started = time.perf_counter()
     last = _denoise_pixels(source, image, run, threads=threads, show=show)
     assert last.report is not None
     spread = np.asarray(last.spread)
-    denoised = blend(image.pixels, last.denoised, run.strength)
+    denoised, verdict = finish(image.pixels, last.denoised, strength=run.strength, detail=run.detail)
     may_replace = run.overwrite or run.in_place
     for warning in files.write_image(target, replace(image, pixels=denoised), overwrite=may_replace):
         complain(warning, name=str(source))
-    recipe = _make_recipe(run, last.report, input_sha256=input_sha256, target=target)
+    report = last.report.to_dict() | {"verdict": verdict.to_dict()}
+    recipe = _make_recipe(run, report, input_sha256=input_sha256, target=target)
     residual = image.pixels.astype("float32") - denoised.astype("float32")
     made: dict[str, Callable[[], bytes]] = {
         "recipe": recipe.to_json,
         "report": lambda: to_json(recipe.report),
         "spread": lambda: files.encode_map(spread),
         "residual": lambda: files.encode_map(residual),
+        "compare": lambda: draw_comparison(image.pixels, denoised),
     }
     for kind, path in beside.items():
         files.atomic_write(path, made[kind](), overwrite=run.overwrite)
     typer.echo(f"{str(target)!r}: {summary(last.report)}, {time.perf_counter() - started:.0f} s")
+    show_verdict(verdict)
 
 
 def _denoise_pixels(
@@ -236,7 +259,7 @@ def _denoise_pixels(
     return step
 
 
-def _make_recipe(run: Run, report: Report, *, input_sha256: str, target: Path) -> Recipe:
+def _make_recipe(run: Run, report: dict[str, Any], *, input_sha256: str, target: Path) -> Recipe:
     import torch
 
     return Recipe(
@@ -246,12 +269,13 @@ def _make_recipe(run: Run, report: Report, *, input_sha256: str, target: Path) -
         seed=run.seed,
         strength=run.strength,
         data_range=run.data_range,
-        device=report.device,
-        threads=report.threads,
+        device=report["device"],
+        threads=report["threads"],
         input_sha256=input_sha256,
         output_sha256=sha256(target.read_bytes()),
         command=shlex.join(["mashpix", *sys.argv[1:]]),
-        report=report.to_dict(),
+        report=report,
+        detail=run.detail,
     )
 
 

@@ -1,0 +1,149 @@
+"""Before, after and residual side by side, with enlarged crops: one picture to look at before a result is trusted."""
+
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+
+from mashpix.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL import ImageDraw
+
+PERCENTILES = (0.5, 99.5)
+"""Values of the noisy picture that become black and white, unless it has 8 bits."""
+RESIDUAL_PERCENTILE = 99.0
+"""Residuals of this size become black and white, zero mid grey."""
+LARGEST_SIDE = 640
+"""Side in pixels of the overviews; larger pictures are reduced."""
+CROP, ZOOM, CROPS = 64, 4, 2
+"""Side in pixels of a crop at most, how much it is enlarged, and how many there are."""
+MARGIN, LINE = 8, 20
+"""Pixels between pictures, and the height of a line of text."""
+COLOURS = ("#e6550d", "#3182bd")
+"""Frames of the crops."""
+
+Picture = NDArray[np.uint8]
+
+
+def compare(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None = None) -> bytes:
+    """Draw before, after and the residual, and two enlarged crops: most detail, and most structure in the residual.
+
+    Parameters
+    ----------
+    noisy, denoised : ndarray
+        Pictures of one shape, grey (H, W) or with channels along `channel_axis`; of more or fewer than three
+        channels the mean is shown. 8 bits are shown as they are, all else is stretched between percentiles.
+    channel_axis : int or None
+        Axis of the channels; None for a grey picture.
+
+    Returns
+    -------
+    bytes
+        A PNG file.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ or there is nothing finite to see.
+    """
+    if noisy.shape != denoised.shape:
+        raise InputError(f"pictures of different shapes cannot be compared ({noisy.shape} and {denoised.shape})")
+    if not np.isfinite(noisy).any():
+        raise InputError("nothing finite to show")
+    before, after = (_channels_last(array, channel_axis) for array in (noisy, denoised))
+    residual = before - after
+    low, high = (0.0, 255.0) if noisy.dtype == np.uint8 else np.nanpercentile(before, PERCENTILES)
+    most = float(np.nanpercentile(np.abs(residual), RESIDUAL_PERCENTILE)) or 1.0
+    shown = {
+        "before": _to_bytes(before, low, high),
+        "after": _to_bytes(after, low, high),
+        f"residual, before - after: grey 0, black -{most:.3g}, white +{most:.3g}": _to_bytes(residual, -most, most),
+    }
+    return _draw(shown, _choose_crops(after, residual))
+
+
+def _channels_last(array: NDArray[Any], channel_axis: int | None) -> NDArray[np.float64]:
+    """(H, W) or (H, W, 3), NaN where not finite."""
+    values = np.where(np.isfinite(array), array, np.nan).astype(np.float64)
+    if channel_axis is None:
+        return values
+    values = np.moveaxis(values, channel_axis, -1)
+    return values if values.shape[-1] == 3 else np.asarray(values.mean(axis=-1))
+
+
+def _to_bytes(values: NDArray[np.float64], low: float, high: float) -> Picture:
+    """(H, W, 3) of 8 bits; holes are black."""
+    scaled = (values - low) / (high - low if high > low else 1.0)
+    shown = np.rint(255 * np.clip(np.nan_to_num(scaled, nan=0.0), 0, 1)).astype(np.uint8)
+    return shown if shown.ndim == 3 else np.repeat(shown[..., None], 3, axis=2)
+
+
+def _choose_crops(after: NDArray[np.float64], residual: NDArray[np.float64]) -> list[tuple[str, int, int, int]]:
+    """Name, top, left and side of the crops: the most varied part of the result, and of the residual's slow part."""
+    side = min(CROP, *after.shape[:2])
+    planes = [np.nan_to_num(_grey(values)) for values in (after, uniform_filter(np.nan_to_num(_grey(residual)), 5))]
+    crops: list[tuple[str, int, int, int]] = []
+    for name, plane in zip(("most detail", "most structure in the residual"), planes, strict=True):
+        mean = uniform_filter(plane, side)
+        variance = uniform_filter(plane * plane, side) - mean * mean
+        for _, top, left, _ in crops:  # not the same place again
+            around = (slice(max(0, start - side // 2), start + 3 * side // 2) for start in (top, left))
+            variance[*around] = -1.0
+        inside = variance[side // 2 : plane.shape[0] - (side - 1) // 2, side // 2 : plane.shape[1] - (side - 1) // 2]
+        row, column = np.unravel_index(inside.argmax(), inside.shape)
+        crops.append((name, int(row), int(column), side))
+    return crops
+
+
+def _grey(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return values if values.ndim == 2 else np.asarray(values.mean(axis=2))
+
+
+def _draw(shown: dict[str, Picture], crops: list[tuple[str, int, int, int]]) -> bytes:
+    """A PNG: a row of overviews with the crops framed and a scale bar, and a row for each crop."""
+    from PIL import Image, ImageDraw
+
+    height, width = next(iter(shown.values())).shape[:2]
+    scale = min(1.0, LARGEST_SIDE / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    zoomed = ZOOM * crops[0][3]
+    column = max(size[0], zoomed, 320) + MARGIN
+    row = LINE + zoomed + MARGIN
+    top_of_crops = 2 * LINE + size[1] + MARGIN
+    sheet = Image.new("RGB", (MARGIN + len(shown) * column, top_of_crops + len(crops) * row), "white")
+    draw = ImageDraw.Draw(sheet)
+    for index, (name, picture) in enumerate(shown.items()):
+        left = MARGIN + index * column
+        whole = Image.fromarray(picture)
+        _write(draw, left, 0, name)
+        sheet.paste(whole.resize(size, Image.Resampling.BOX), (left, LINE))
+        _draw_scale(draw, left, LINE + size[1], width=width, scale=scale)
+        for number, ((crop_name, y, x, side), colour) in enumerate(zip(crops, COLOURS, strict=False)):
+            frame = [left + x * scale, LINE + y * scale, left + (x + side) * scale - 1, LINE + (y + side) * scale - 1]
+            draw.rectangle(frame, outline=colour)
+            top = top_of_crops + number * row
+            _write(draw, left, top, f"{crop_name}: {side} pixels at ({x}, {y}), {ZOOM}x" if not index else "", colour)
+            crop = whole.crop((x, y, x + side, y + side)).resize((zoomed, zoomed), Image.Resampling.NEAREST)
+            sheet.paste(crop, (left, top + LINE))
+            draw.rectangle([left, top + LINE, left + zoomed - 1, top + LINE + zoomed - 1], outline=colour)
+    encoded = BytesIO()
+    sheet.save(encoded, "PNG", optimize=True)
+    return encoded.getvalue()
+
+
+def _write(draw: "ImageDraw.ImageDraw", left: int, top: int, text: str, colour: str = "black") -> None:
+    from PIL import ImageFont
+
+    draw.text((left, top + 2), text, fill=colour, font=ImageFont.load_default(13))
+
+
+def _draw_scale(draw: "ImageDraw.ImageDraw", left: int, top: int, *, width: int, scale: float) -> None:
+    """A bar of a round number of pixels of the picture, at most a third of its width."""
+    digits = 10 ** int(np.log10(max(width / 3, 1)))
+    length = next(factor * digits for factor in (5, 2, 1) if factor * digits <= max(width / 3, 1))
+    end = left + max(1, round(length * scale))
+    draw.rectangle([left, top + 8, end, top + 11], fill="black")
+    _write(draw, end + 6, top, f"{length} pixels")
