@@ -7,7 +7,9 @@ if TYPE_CHECKING:
     from mashpix.denoising import denoise, denoise_steps
     from mashpix.errors import DeviceError, ExtraError, FileError, InputError, MashpixError, UsageError
     from mashpix.images import blend
+    from mashpix.inspecting import inspect, inspect_steps
     from mashpix.metrics import psnr, ssim
+    from mashpix.noise_report import NoiseReport
     from mashpix.report import Report, Step
     from mashpix.settings import PRESETS, Settings, preset
 
@@ -17,6 +19,7 @@ _HOMES = {
     "FileError": "errors",
     "InputError": "errors",
     "MashpixError": "errors",
+    "NoiseReport": "noise_report",
     "PRESETS": "settings",
     "Report": "report",
     "Settings": "settings",
@@ -25,6 +28,8 @@ _HOMES = {
     "blend": "images",
     "denoise": "denoising",
     "denoise_steps": "denoising",
+    "inspect": "inspecting",
+    "inspect_steps": "inspecting",
     "preset": "settings",
     "psnr": "metrics",
     "ssim": "metrics",
@@ -37,6 +42,7 @@ __all__ = [
     "FileError",
     "InputError",
     "MashpixError",
+    "NoiseReport",
     "Report",
     "Settings",
     "Step",
@@ -44,6 +50,8 @@ __all__ = [
     "blend",
     "denoise",
     "denoise_steps",
+    "inspect",
+    "inspect_steps",
     "preset",
     "psnr",
     "ssim",

@@ -161,7 +161,7 @@ def _run(
     generator = torch.Generator(device).manual_seed(seed)
     seconds: dict[str, float] = {}
     working = mash(picture, settings=settings, generator=generator, preview_every=preview_every)
-    result = yield from _present(working, door, plan=_plan(picture, settings), seconds=seconds)
+    result = yield from _present(working, door, plan=expected_cost(picture, settings), seconds=seconds)
     spread = spread_to_array(result.spread, door)
     low, high = result.masking.noise_levels or (None, None)
     report = replace(
@@ -179,9 +179,14 @@ def _run(
     yield Step("done", 1, 1, 1.0, denoised=denoised, spread=spread, report=report)
 
 
+def memory_needed(door: Door) -> int:
+    """Bytes of main memory that denoising a picture takes, about."""
+    return door.array.size * BYTES_PER_VALUE + BYTES_FOR_TILES
+
+
 def _check_memory(door: Door) -> None:
     """Refuse a picture that would not fit into memory, before any work is done."""
-    needed, free = door.array.size * BYTES_PER_VALUE + BYTES_FOR_TILES, available_memory()
+    needed, free = memory_needed(door), available_memory()
     if free is not None and needed > free:
         raise InputError(
             f"not enough memory (about {needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free; "
@@ -189,7 +194,7 @@ def _check_memory(door: Door) -> None:
         )
 
 
-def _plan(picture: Picture, settings: Settings) -> dict[str, float]:
+def expected_cost(picture: Picture, settings: Settings) -> dict[str, float]:
     """Expected cost of each stage, in network updates on one window."""
     pixels = picture.pixels.shape[2] * picture.pixels.shape[3]
     prediction = max(pixels / settings.window_size**2, 1) / 3  # without the way back

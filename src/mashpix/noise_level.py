@@ -28,11 +28,13 @@ STEP = 4
 """Distance in pixels of two blocks in a small picture."""
 MOST_BLOCKS = 16_384
 """About how many blocks are looked at."""
-CALMEST = 0.02
+CALMEST = 0.01
 """Fraction of the blocks, the calmest, that the noise is measured in."""
 FEWEST = 40
 """Blocks that the noise is measured in at least."""
-ROUNDS = 4
+CALMER = 0.2
+"""Fraction of the blocks in which lines and peaks of the spectrum are looked for."""
+ROUNDS = 3
 """How often blocks are chosen by the noise that was measured before."""
 OUTLIER = 9.0
 """Squares beyond so many variances of the noise count as this many when blocks are compared."""
@@ -40,7 +42,7 @@ SLOW = 3.0
 """Coefficients slower than this, in half periods a block, hold too much of the picture to measure noise by."""
 REACH = 7
 """Largest lag of the fitted autocovariance, pixels."""
-DECAY = 0.3
+DECAY = 2.0
 """How strongly far lags are held to 0: weight of (lag in pixels) squared, in units of one coefficient."""
 FITS = 4
 """How often the autocovariance is fitted, with the weights that follow from the fit before."""
@@ -74,8 +76,8 @@ class NoiseLevel(NamedTuple):
     correlation : (C, 2 * REACH + 1, 2 * REACH + 1) autocorrelation, lag (0, 0) at the centre
     between : (C, C) correlation of the channels at one pixel
     levels : for each channel, (n, 2): intensity and standard deviation there
-    spectrum : (C, SIDE, SIDE) variance of each cosine coefficient as measured, before the fit
-    fitted : (C, SIDE, SIDE) the same by the fit
+    dependence : (C,) largest over least variance by the law, between the 5 % and 95 % levels of intensity
+    spectrum : (C, SIDE, SIDE) median square of each cosine coefficient in the calmer blocks, against its mean
     blocks : how many blocks could be looked at
     """
 
@@ -83,8 +85,8 @@ class NoiseLevel(NamedTuple):
     correlation: Array
     between: Array
     levels: tuple[Array, ...]
+    dependence: Array
     spectrum: Array
-    fitted: Array
     blocks: int
 
 
@@ -117,25 +119,31 @@ def measure_noise_level(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Noise
         covariance, fitted = _fit_each(spectrum)
         relative = squares / (fitted[:, None] * ratio[..., None])
         level = _calmness(relative)
-        spectrum = _measure_spectrum(squares / ratio[..., None], level, count)
         laws = [_follow_intensity(*channel) for channel in zip(intensity, ratio, relative, strict=True)]
         ratio = torch.stack([law(values) for law, values in zip(laws, intensity, strict=True)])
+        usual = ratio[:, sum(level).argsort()[:count]].mean(dim=1, keepdim=True)
+        ratio = ratio / usual  # the law tells the shape: how much noise there is, the calmest blocks tell
+        spectrum = _measure_spectrum(squares / ratio[..., None], level, count)
     covariance, fitted = _fit_each(spectrum)
     level = _calmness(squares / (fitted[:, None] * ratio[..., None]))
     variance = np.array([table[0, 0] for table in covariance]).clip(min=0)
     sigma = np.sqrt(variance * ratio.double().mean(dim=1).numpy())
-    places = tuple(
-        np.stack([law.places, np.sqrt(scale * np.array(law.values))], axis=1)
-        for law, scale in zip(laws, variance, strict=True)
+    shares = variance / usual[:, 0].double().numpy()
+    levels = tuple(
+        np.stack([law.places, np.sqrt(share * np.array(law.values))], axis=1)
+        for law, share in zip(laws, shares, strict=True)
     )
     shape = len(spectrum), SIDE, SIDE
+    calmer = sum(level).argsort()[: max(int(CALMER * squares.shape[1]), count)]
+    calm = (squares[:, calmer] / ratio[:, calmer, None]).median(dim=1).values
+    calm = calm / calm.mean(dim=1, keepdim=True)
     return NoiseLevel(
         sigma=sigma,
         correlation=np.stack([_mirror(table / max(table[0, 0], 1e-30)) for table in covariance]),
         between=_between(coefficients / (fitted[:, None] * ratio[..., None]).sqrt(), level, count),
-        levels=places,
-        spectrum=spectrum.double().numpy().reshape(shape),
-        fitted=fitted.double().numpy().reshape(shape),
+        levels=levels,
+        dependence=np.array([_dependence(values) for values in ratio]),
+        spectrum=calm.double().numpy().reshape(shape),
         blocks=squares.shape[1],
     )
 
@@ -152,6 +160,12 @@ class Law(NamedTuple):
         """Variance at an intensity, 1 that of the fitted spectrum; beyond the levels as at the last."""
         low, high = (min(self.places), max(self.places)) if self.places else (0.0, 0.0)
         return (self.offset + self.slope * intensity.clamp(low, high)).clamp(min=LEAST_RATIO)
+
+
+def _dependence(ratio: Tensor) -> float:
+    """How far the variances (N,) of the blocks lie apart, a few of them left out."""
+    low, high = ratio.double().quantile(0.05), ratio.double().quantile(0.95)
+    return float(high / low)
 
 
 def _usable_blocks(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Tensor | None:
