@@ -13,12 +13,11 @@ SOURCE = Path(mashpix.__file__).parent
 
 LAYERS = [  # each module may import from those above it only
     {"errors", "tiling"},
-    {"blocks"},
+    {"blocks", "noise_report"},
     {"spectrum"},
     {
         "grouping",
         "noise_level",
-        "noise_report",
         "settings",
         "report",
         "masking",
@@ -31,8 +30,8 @@ LAYERS = [  # each module may import from those above it only
         "files",
         "baselines",
     },
-    {"noise_kind", "predicting", "recipe", "refining"},
-    {"fitting"},
+    {"figures", "noise_kind", "predicting", "recipe", "refining"},
+    {"fitting", "html"},
     {"correlation"},
     {"method"},
     {"denoising"},
