@@ -26,7 +26,22 @@ SIGMAS = (5, 10, 25, 50)
 BETAS = (0, 0.5, 1)
 GAINS = (1, 4, 12)
 READ_NOISE = 3.0
-COLUMNS = ("picture", "set", "noise", "true_sigma", "sigma", "error", "true_lag1", "lag1_v", "lag1_h", "kind", "dependent")
+COLUMNS = (
+    *("picture", "set", "noise", "true_sigma", "sigma", "error"),
+    *("true_lag1", "lag1_v", "lag1_h", "kind", "dependent"),
+)
+    "picture",
+    "set",
+    "noise",
+    "true_sigma",
+    "sigma",
+    "error",
+    "true_lag1",
+    "lag1_v",
+    "lag1_h",
+    "kind",
+    "dependent",
+)
 
 
 def models(clean: np.ndarray[Any, Any]) -> Iterator[tuple[str, np.ndarray[Any, Any], float, float]]:

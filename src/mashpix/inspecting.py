@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from mashpix.correlation import Masking, choose_masking
 from mashpix.denoising import expected_cost, memory_needed
 from mashpix.devices import available_memory, choose_device
-from mashpix.errors import UsageError
 from mashpix.fitting import fit, new_network
 from mashpix.images import Door, Picture, is_constant, open_door, to_picture
 from mashpix.noise_kind import find_kind, measure_blockiness
@@ -156,14 +155,16 @@ def _bit_depth(values: Array) -> int | None:
     if found.dtype.kind in "iu":
         distances = np.diff(found.astype(object) if found.dtype.itemsize > 4 else found.astype(np.int64))
         step = np.gcd.reduce(distances)
-        return int(int(max(abs(int(found[0])), abs(int(found[-1])), int(found[-1]) - int(found[0]))) // step).bit_length()
+        return int(
+            int(max(abs(int(found[0])), abs(int(found[-1])), int(found[-1]) - int(found[0]))) // step
+        ).bit_length()
     distances = np.diff(found.astype(np.float64))
     if distances.min() <= 0 or (found[-1] - found[0]) / distances.min() > 2**MOST_BITS:
         return None
     multiples = distances / distances.min()
     if np.abs(multiples - np.rint(multiples)).max() > 0.01:
         return None
-    return int(round((float(found[-1]) - float(found[0])) / float(distances.min()))).bit_length()
+    return round((float(found[-1]) - float(found[0])) / float(distances.min())).bit_length()
 
 
 def _describe(door: Door, picture: Picture) -> dict[str, Any]:
@@ -237,8 +238,16 @@ def _decide(
 def _time_update(picture: Picture, *, settings: Settings, generator: torch.Generator) -> float:
     """Seconds of one network update on this picture, here."""
     network = new_network(picture, settings=settings, generator=generator)
-    options = {"shuffle": False, "stage": "time", "settings": settings, "generator": generator}
-    steps = fit(network, picture, settings.masking_ratio or settings.medium_ratio, steps=TIMED_UPDATES, **options)
+    steps = fit(
+        network,
+        picture,
+        settings.masking_ratio or settings.medium_ratio,
+        shuffle=False,
+        steps=TIMED_UPDATES,
+        stage="time",
+        settings=settings,
+        generator=generator,
+    )
     next(steps)
     started = time.perf_counter()
     count = sum(1 for _ in steps)

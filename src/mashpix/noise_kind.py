@@ -15,6 +15,8 @@ PEAKED = 6.0
 """Power of one coefficient against the median around it, from which there is a periodic pattern."""
 BLOCKY = 1.08
 """Steps across an 8 x 8 grid against those beside it, from which the picture is JPEG-blocky."""
+FLOOR = 1e-3
+"""Least power, against the mean, that another is compared with."""
 GRID = 8
 """Period of the blocks of a JPEG, pixels."""
 FAST = 4
@@ -52,14 +54,14 @@ def find_kind(noise: NoiseLevel, blockiness: float | None) -> tuple[str, dict[st
 def _stripes(spectrum: Array) -> float:
     """Power of what is constant along a row, against what is nearly so."""
     beside = np.median(spectrum[FAST:, 1:4], axis=1)
-    return float(np.median(spectrum[FAST:, 0] / np.maximum(beside, 1e-12)))
+    return float(np.median(spectrum[FAST:, 0] / np.maximum(beside, FLOOR)))
 
 
 def _peak(spectrum: Array) -> float:
     """Largest power of a coefficient against the median of the 5 x 5 around it."""
     from scipy.ndimage import median_filter
 
-    around = np.maximum(median_filter(spectrum, 5, mode="nearest"), 1e-12)
+    around = np.maximum(median_filter(spectrum, 5, mode="nearest"), FLOOR)
     fast = np.add.outer(np.arange(len(spectrum)), np.arange(len(spectrum))) >= FAST
     inside = fast.copy()
     inside[:, 0] = inside[0] = False  # the axes are those of stripes

@@ -121,7 +121,7 @@ def measure_noise_level(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Noise
         level = _calmness(relative)
         laws = [_follow_intensity(*channel) for channel in zip(intensity, ratio, relative, strict=True)]
         ratio = torch.stack([law(values) for law, values in zip(laws, intensity, strict=True)])
-        usual = ratio[:, sum(level).argsort()[:count]].mean(dim=1, keepdim=True)
+        usual = ratio[:, (level[0] + level[1]).argsort()[:count]].mean(dim=1, keepdim=True)
         ratio = ratio / usual  # the law tells the shape: how much noise there is, the calmest blocks tell
         spectrum = _measure_spectrum(squares / ratio[..., None], level, count)
     covariance, fitted = _fit_each(spectrum)
@@ -134,7 +134,7 @@ def measure_noise_level(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Noise
         for law, share in zip(laws, shares, strict=True)
     )
     shape = len(spectrum), SIDE, SIDE
-    calmer = sum(level).argsort()[: max(int(CALMER * squares.shape[1]), count)]
+    calmer = (level[0] + level[1]).argsort()[: max(int(CALMER * squares.shape[1]), count)]
     calm = (squares[:, calmer] / ratio[:, calmer, None]).median(dim=1).values
     calm = calm / calm.mean(dim=1, keepdim=True)
     return NoiseLevel(
@@ -222,8 +222,8 @@ def _envelope(places: Array, values: Array) -> tuple[float, float]:
     """
 
     def loss(line: Array) -> float:
-        excess = values / np.maximum(line, 1e-12) - 1
-        return float(np.where(excess < 0, -BELOW * excess, (1 - BELOW) * np.minimum(excess, 1)).mean())
+        excess = np.log(values / np.maximum(line, 1e-12))
+        return float(np.where(excess < 0, -BELOW * excess, (1 - BELOW) * excess).mean())
 
     level = min(values, key=lambda value: loss(np.full_like(values, value)), default=1.0)
     best = float(level), 0.0
@@ -241,9 +241,7 @@ def _envelope(places: Array, values: Array) -> tuple[float, float]:
 def _covariance_model() -> tuple[Array, Array]:
     """Variance of the coefficients (K, lags) for an autocovariance of 1 at one lag, and the squares of the lags."""
     cosine = cosine_matrix(SIDE).double().numpy()
-    one_way = [
-        (cosine[:, lag:] * cosine[:, : SIDE - lag]).sum(axis=1) * (2 if lag else 1) for lag in range(REACH + 1)
-    ]
+    one_way = [(cosine[:, lag:] * cosine[:, : SIDE - lag]).sum(axis=1) * (2 if lag else 1) for lag in range(REACH + 1)]
     basis = np.stack(one_way, axis=1)
     lags = np.arange(REACH + 1)
     return np.kron(basis, basis), (lags[:, None] ** 2 + lags[None, :] ** 2).ravel().astype(np.float64)
