@@ -30,18 +30,6 @@ COLUMNS = (
     *("picture", "set", "noise", "true_sigma", "sigma", "error"),
     *("true_lag1", "lag1_v", "lag1_h", "kind", "dependent"),
 )
-    "picture",
-    "set",
-    "noise",
-    "true_sigma",
-    "sigma",
-    "error",
-    "true_lag1",
-    "lag1_v",
-    "lag1_h",
-    "kind",
-    "dependent",
-)
 
 
 def models(clean: np.ndarray[Any, Any]) -> Iterator[tuple[str, np.ndarray[Any, Any], float, float]]:

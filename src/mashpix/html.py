@@ -62,9 +62,7 @@ def _noise_figures(report: NoiseReport) -> list[str]:
         vertical = [(float(lag), report.autocorrelation[middle + lag][middle]) for lag in range(middle + 1)]
         horizontal = [(float(lag), report.autocorrelation[middle][middle + lag]) for lag in range(middle + 1)]
         figures += [
-            _figure(
-                plot_map(report.autocorrelation), f"Autocorrelation up to lag {middle}; lag 0 is central."
-            ),
+            _figure(plot_map(report.autocorrelation), f"Autocorrelation up to lag {middle}; lag 0 is central."),
             _figure(
                 plot_lines([vertical, horizontal], x_label="lag, pixels", y_label="correlation"),
                 "Autocorrelation along columns (red) and along rows (green).",

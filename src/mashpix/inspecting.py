@@ -27,6 +27,8 @@ UNCORRELATED = 0.1
 """Correlation below which the correlation length ends."""
 FEW_BLOCKS = 400
 """With fewer blocks than this the estimates are rough."""
+MOST_CLIPPED = 0.3
+"""Fraction of clipped values from which the estimates are rough."""
 TIMED_UPDATES = 3
 """Network updates that are timed; the first, which also loads what is needed, is left out."""
 MOST_VALUES = 2**22
@@ -181,7 +183,11 @@ def _describe(door: Door, picture: Picture) -> dict[str, Any]:
     correlation = noise.correlation.mean(axis=0)
     kind, measures = find_kind(noise, measure_blockiness(pixels, valid))
     sigma = noise.sigma * door.unit
-    few = noise.blocks < FEW_BLOCKS
+    notes = []
+    if noise.blocks < FEW_BLOCKS:
+        notes.append(f"rough: only {noise.blocks} blocks to measure the noise in")
+    if clipped.mean() > MOST_CLIPPED:
+        notes.append(f"rough: {clipped.mean():.0%} of the values are clipped, and hide their noise")
     return {
         "sigma": float(np.sqrt(np.square(sigma).mean())),
         "sigma_by_channel": tuple(map(float, sigma)),
@@ -194,7 +200,7 @@ def _describe(door: Door, picture: Picture) -> dict[str, Any]:
         "channel_correlation": tuple(tuple(map(float, row)) for row in noise.between) if len(sigma) > 1 else None,
         "kind": kind,
         "kind_measures": measures,
-        "notes": (f"rough: only {noise.blocks} blocks to measure the noise in",) if few else (),
+        "notes": tuple(notes),
     }
 
 

@@ -172,6 +172,8 @@ def _usable_blocks(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Tensor | N
     """Blocks (C, N, SIDE * SIDE) without a hole, with noise in every channel, and if possible without clipping."""
     stride = max(STEP, math.isqrt(pixels[0].numel() // MOST_BLOCKS))
     blocks = torch.stack([cut_blocks(plane, SIDE, stride) for plane in pixels])
+    if blocks.shape[1] == 0:
+        return None
     usable = cut_blocks(valid.all(dim=0), SIDE, stride).all(dim=1) & (blocks.var(dim=2) > LEAST_VARIANCE).all(dim=0)
     whole = usable & ~cut_blocks(clipped.any(dim=0), SIDE, stride).any(dim=1)
     chosen = whole if whole.sum() >= FEWEST else usable
@@ -205,11 +207,12 @@ def _follow_intensity(intensity: Tensor, ratio: Tensor, relative: Tensor) -> Law
         if len(here) < FEWEST_IN_LEVEL:
             continue
         count = max(int(CALMEST_IN_LEVEL * len(here)), FEWEST_IN_LEVEL)
-        value = 0.0
+        place = value = 0.0
         for ranked in (_EVEN, ~_EVEN):
             calm = here[capped[here][:, ranked & fast].mean(dim=1).argsort()[:count]]
             value += float((capped[calm][:, ~ranked & fast].mean(dim=1) * ratio[calm]).mean()) / 2
-        places.append(float(intensity[here].mean()))
+            place += float(intensity[calm].mean()) / 2
+        places.append(place)
         values.append(max(value, 1e-6))
     return Law(places, values, *_envelope(np.array(places), np.array(values)))
 
