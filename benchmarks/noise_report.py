@@ -48,23 +48,30 @@ def models(clean: np.ndarray[Any, Any]) -> Iterator[tuple[str, np.ndarray[Any, A
 
 def main() -> None:
     torch.set_num_threads(1)
-    rows = []
-    for name in (*CHOSEN_BY, *CHECKED_ON):
-        picture = np.asarray(Image.open(Path(sys.argv[1]) / f"{name}.png")).astype(np.float64)
-        top, left = ((side - CROP) // 2 for side in picture.shape[:2])
-        clean = picture[top : top + CROP, left : left + CROP]
-        for label, noisy, sigma, lag1 in models(clean):
-            report = mashpix.inspect(noisy, channel_axis=-1, time_updates=False)
-            error = report.sigma / sigma - 1
-            kept = "chosen by" if name in CHOSEN_BY else "checked on"
-            numbers = [f"{number:.4g}" for number in (sigma, report.sigma, error, lag1, *report.lag1)]
-            rows.append((name, kept, label, *numbers, report.kind, report.signal_dependent))
-        print(*rows[-1], sep="\t", flush=True)
+    rows: list[Any] = []
     with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        writer.writerows(rows)
+        for pair in zip(CHOSEN_BY, CHECKED_ON, strict=True):
+            for name in pair:
+                rows += measure(name)
+                writer.writerows(rows[-len(SIGMAS) * len(BETAS) - len(GAINS) :])
+                file.flush()
+                print(*rows[-1], sep="\t", flush=True)
     show(rows)
+
+
+def measure(name: str) -> list[tuple[Any, ...]]:
+    """The rows of one picture."""
+    picture = np.asarray(Image.open(Path(sys.argv[1]) / f"{name}.png")).astype(np.float64)
+    top, left = ((side - CROP) // 2 for side in picture.shape[:2])
+    clean = picture[top : top + CROP, left : left + CROP]
+    kept, rows = "chosen by" if name in CHOSEN_BY else "checked on", []
+    for label, noisy, sigma, lag1 in models(clean):
+        report = mashpix.inspect(noisy, channel_axis=-1, time_updates=False)
+        numbers = [f"{number:.4g}" for number in (sigma, report.sigma, report.sigma / sigma - 1, lag1, *report.lag1)]
+        rows.append((name, kept, label, *numbers, report.kind, report.signal_dependent))
+    return rows
 
 
 def show(rows: list[Any]) -> None:

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
-from test_cli import mashpix
 
 from mashpix import InputError, NoiseReport, UsageError, inspect
 from mashpix.html import make_page
 from mashpix.noise import add_poisson_gaussian, correlated_noise, correlation_reached
+from test_cli import mashpix
 
 
 def look(image, **options):
