@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from mashpix.detail import add_detail
     from mashpix.errors import DeviceError, ExtraError, FileError, InputError, MashpixError, UsageError
     from mashpix.images import blend
+    from mashpix.inspecting import inspect, inspect_steps
     from mashpix.metrics import psnr, ssim
+    from mashpix.noise_report import NoiseReport
     from mashpix.report import Report, Step
     from mashpix.settings import PRESETS, Settings, preset
 
@@ -19,6 +21,7 @@ _HOMES = {
     "FileError": "errors",
     "InputError": "errors",
     "MashpixError": "errors",
+    "NoiseReport": "noise_report",
     "PRESETS": "settings",
     "Report": "report",
     "Settings": "settings",
@@ -30,6 +33,8 @@ _HOMES = {
     "check": "checking",
     "denoise": "denoising",
     "denoise_steps": "denoising",
+    "inspect": "inspecting",
+    "inspect_steps": "inspecting",
     "preset": "settings",
     "psnr": "metrics",
     "ssim": "metrics",
@@ -42,6 +47,7 @@ __all__ = [
     "FileError",
     "InputError",
     "MashpixError",
+    "NoiseReport",
     "Report",
     "Settings",
     "Step",
@@ -52,6 +58,8 @@ __all__ = [
     "check",
     "denoise",
     "denoise_steps",
+    "inspect",
+    "inspect_steps",
     "preset",
     "psnr",
     "ssim",

@@ -5,6 +5,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from mashpix.noise_report import as_table
+
 
 @dataclass(frozen=True)
 class Report:
@@ -46,6 +48,10 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
         return asdict(self)
+
+    def _repr_html_(self) -> str:
+        """The table that a notebook shows."""
+        return as_table([(name, str(value)) for name, value in self.to_dict().items()])
 
 
 @dataclass(frozen=True)

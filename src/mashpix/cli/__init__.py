@@ -14,6 +14,7 @@ from mashpix.cli.console import complain
 from mashpix.cli.demo import demo
 from mashpix.cli.denoise import denoise
 from mashpix.cli.doctor import doctor
+from mashpix.cli.inspect import inspect
 from mashpix.cli.study.command import study
 from mashpix.errors import MashpixError
 
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (denoise, blend, add_noise, bench, study, demo, doctor):
+for command in (denoise, inspect, blend, add_noise, bench, study, demo, doctor):
     app.command()(command)
 
 

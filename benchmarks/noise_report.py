@@ -1,0 +1,90 @@
+"""Errors of the noise report on known noise: sigma and the correlation at lag 1, on Kodak crops.
+
+python benchmarks/noise_report.py FOLDER      # the folder of Kodak pictures
+
+The estimator was chosen by its figures on the pictures marked `chosen by`; the others only check it.
+"""
+
+import csv
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+import mashpix
+from mashpix import noise
+
+SEED = 0
+CROP = 256
+CHOSEN_BY = ("01", "05", "09", "13", "17", "21")
+CHECKED_ON = ("03", "07", "11", "15", "19", "23")
+SIGMAS = (5, 10, 25, 50)
+BETAS = (0, 0.5, 1)
+GAINS = (1, 4, 12)
+READ_NOISE = 3.0
+COLUMNS = (
+    *("picture", "set", "noise", "true_sigma", "sigma", "error"),
+    *("true_lag1", "lag1_v", "lag1_h", "kind", "dependent"),
+)
+
+
+def models(clean: np.ndarray[Any, Any]) -> Iterator[tuple[str, np.ndarray[Any, Any], float, float]]:
+    """Name, noisy picture, true sigma and true correlation at lag 1."""
+    for beta in BETAS:
+        lag1 = float(noise.correlation_reached(beta=beta, radius=1)[1, 0])
+        for sigma in SIGMAS:
+            rng = np.random.default_rng(SEED)
+            drawn = noise.correlated_noise(clean.shape, sigma=sigma, beta=beta, rng=rng)
+            yield f"sigma {sigma} beta {beta:g}", clean + drawn, sigma, lag1
+    for gain in GAINS:
+        rng = np.random.default_rng(SEED)
+        noisy = noise.add_poisson_gaussian(clean, gain=gain, sigma=READ_NOISE, rng=rng)
+        yield f"gain {gain} sigma {READ_NOISE:g}", noisy, float(np.sqrt(gain * clean.mean() + READ_NOISE**2)), 0.0
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    rows: list[Any] = []
+    with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for pair in zip(CHOSEN_BY, CHECKED_ON, strict=True):
+            for name in pair:
+                rows += measure(name)
+                writer.writerows(rows[-len(SIGMAS) * len(BETAS) - len(GAINS) :])
+                file.flush()
+                print(*rows[-1], sep="\t", flush=True)
+    show(rows)
+
+
+def measure(name: str) -> list[tuple[Any, ...]]:
+    """The rows of one picture."""
+    picture = np.asarray(Image.open(Path(sys.argv[1]) / f"{name}.png")).astype(np.float64)
+    top, left = ((side - CROP) // 2 for side in picture.shape[:2])
+    clean = picture[top : top + CROP, left : left + CROP]
+    kept, rows = "chosen by" if name in CHOSEN_BY else "checked on", []
+    for label, noisy, sigma, lag1 in models(clean):
+        report = mashpix.inspect(noisy, channel_axis=-1, time_updates=False)
+        numbers = [f"{number:.4g}" for number in (sigma, report.sigma, report.sigma / sigma - 1, lag1, *report.lag1)]
+        rows.append((name, kept, label, *numbers, report.kind, report.signal_dependent))
+    return rows
+
+
+def show(rows: list[Any]) -> None:
+    """The table of docs/noise-report.md: mean and worst absolute error of each noise, on both sets."""
+    for label in dict.fromkeys(row[2] for row in rows):
+        cells = []
+        for kept in ("chosen by", "checked on"):
+            part = [row for row in rows if row[2] == label and row[1] == kept]
+            sigma = np.abs([float(row[5]) for row in part])
+            lag = np.abs([float(value) - float(row[6]) for row in part for value in row[7:9]])
+            cells += [f"{sigma.mean():.0%} / {sigma.max():.0%}", f"{lag.mean():.3f} / {lag.max():.3f}"]
+        print(f"| {label} |", " | ".join(cells), "|")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""Laws of the noise report: known noise is found, any picture is survived, files are whole and need nothing else."""
+
+import json
+import re
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mashpix import InputError, NoiseReport, UsageError, inspect
+from mashpix.html import make_page
+from mashpix.noise import add_poisson_gaussian, correlated_noise, correlation_reached
+from test_cli import mashpix
+
+
+def look(image, **options):
+    return inspect(image, device="cpu", time_updates=False, **options)
+
+
+@pytest.fixture
+def scene():
+    """Shapes with edges and texture, of which a good part is flat, 0 to 255."""
+    rows, columns = np.mgrid[0:192, 0:192] / 192
+    return 255 * (0.3 + 0.3 * (rows + columns > 1) + 0.2 * (columns > 0.7) * np.sin(200 * rows * columns))
+
+
+@pytest.mark.parametrize(("beta", "kind"), [(0, "white"), (0.5, "correlated"), (1, "correlated")])
+@pytest.mark.parametrize("sigma", [5, 25])
+def test_level_and_correlation_of_known_noise_are_found(scene, rng, beta, kind, sigma):
+    report = look(scene + correlated_noise(scene.shape, sigma=sigma, beta=beta, rng=rng))
+    assert report.sigma == pytest.approx(sigma, rel=0.12)
+    true = correlation_reached(beta=beta, radius=1)[1, 0]
+    assert report.lag1 == pytest.approx((true, true), abs=0.07)
+    assert report.kind == kind
+    assert report.signal_dependent is False
+
+
+def test_noise_that_follows_the_intensity_is_seen(rng):
+    clean = np.linspace(10, 250, 256)[None, :].repeat(256, axis=0)
+    report = look(add_poisson_gaussian(clean, gain=4, sigma=1, rng=rng))
+    assert report.signal_dependent is True
+    assert report.sigma == pytest.approx(np.sqrt(4 * clean.mean() + 1), rel=0.1)
+    for intensity, sigma in report.noise_by_intensity[0]:
+        assert sigma == pytest.approx(np.sqrt(4 * intensity + 1), rel=0.25)
+
+
+def test_the_report_is_in_the_units_of_the_picture(scene, rng):
+    noisy = scene + correlated_noise(scene.shape, sigma=10, beta=0, rng=rng)
+    one, other = look(noisy), look(1000 * noisy - 7)
+    assert other.sigma == pytest.approx(1000 * one.sigma, rel=1e-3)
+    assert other.lag1 == pytest.approx(one.lag1, abs=1e-3)
+
+
+def test_channels_have_levels_of_their_own_and_a_correlation(scene, rng):
+    shared = correlated_noise((*scene.shape, 2), sigma=10, beta=0, rng=rng, shared=True)
+    report = look(np.stack([scene, scene], axis=-1) + shared * np.array([1.0, 2.0]), channel_axis=-1)
+    assert report.sigma_by_channel == pytest.approx((10, 20), rel=0.1)
+    assert report.channel_correlation[0][1] > 0.95
+    own = correlated_noise((*scene.shape, 2), sigma=10, beta=0, rng=rng)
+    report = look(np.stack([scene, scene], axis=-1) + own, channel_axis=-1)
+    assert abs(report.channel_correlation[0][1]) < 0.1
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_stripes_and_periodic_patterns_are_structure(scene, rng, axis):
+    noise = rng.normal(0, 10, scene.shape)
+    stripes = np.expand_dims(rng.normal(0, 8, 192), axis)
+    assert look(scene + noise + stripes).kind == "structured"
+    rows, columns = np.mgrid[0:192, 0:192]
+    assert look(scene + noise + 8 * np.sin(1.9 * rows + 1.1 * columns)).kind == "structured"
+
+
+def test_a_strong_jpeg_is_blocky(scene, rng, tmp_path):
+    noisy = scene + rng.normal(0, 5, scene.shape)
+    Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(tmp_path / "a.jpg", quality=40)
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert look(np.asarray(image)).kind == "jpeg-blocky"
+
+
+def test_clipping_holes_and_bits_are_counted(scene, rng):
+    noisy = scene + rng.normal(0, 20, scene.shape)
+    report = look(np.rint(noisy.clip(60, 180)).astype(np.uint8))
+    assert report.clipped_low == pytest.approx((np.rint(noisy) <= 60).mean(), abs=1e-6)
+    assert report.clipped_high == pytest.approx((np.rint(noisy) >= 180).mean(), abs=1e-6)
+    holed = noisy.copy()
+    holed[:19] = np.nan
+    report = look(holed)
+    assert report.nan_fraction == pytest.approx(19 / 192)
+    assert report.sigma == pytest.approx(20, rel=0.12)
+    assert report.bit_depth is None
+    twelve = (np.rint(noisy.clip(0, 255) * 16).astype(np.uint16) << 4).astype(np.uint16)
+    assert look(twelve).bit_depth == 12
+    assert look((twelve / 65535).astype(np.float64)).bit_depth == 12
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((8, 8)),
+        np.arange(64.0).reshape(8, 8),
+        np.eye(16, dtype=np.uint8),
+        np.full((40, 40), 7, dtype=np.int16),
+        np.where(np.arange(1600).reshape(40, 40) % 2, np.nan, 1.0),
+        np.random.default_rng(0).integers(-99, 99, (33, 70)).astype(np.int64),
+        np.random.default_rng(0).normal(0, 1e-30, (40, 40)),
+    ],
+)
+def test_any_picture_gives_a_report(image):
+    report = look(image)
+    assert json.loads(json.dumps(report.to_dict(), allow_nan=False))["shape"] == list(image.shape)
+    assert "<table>" in report._repr_html_()
+    assert make_page(report, image, name="a", denoised=image)
+
+
+def test_bad_input_is_refused():
+    with pytest.raises(InputError, match="too small"):
+        look(np.zeros((4, 9)))
+    with pytest.raises(UsageError, match="unknown preset"):
+        look(np.zeros((40, 40)), preset_name="none")
+
+
+def test_the_preset_decides_ratio_margin_and_cost(rng):
+    noisy = rng.normal(0, 1, (64, 64))
+    report = look(noisy)
+    assert report.masking_ratio == 0.2
+    assert report.margin == pytest.approx(min(abs(report.neighbour_correlation - edge) for edge in (0.2, 0.35)))
+    report = look(noisy, preset_name="scripts")  # reads a gap, which takes probes
+    assert (report.masking_ratio, report.shuffle, report.noise_level_gap) == (None, None, None)
+    assert inspect(noisy[:32, :32], device="cpu", preset_name="fast").seconds > 0
+
+
+class Links(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.targets = set(), []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        self.targets += [value for name, value in attributes if name in ("src", "href", "data")]
+
+
+def test_the_page_is_one_escaped_file(rng):
+    noisy = rng.normal(0, 1, (64, 64, 3))
+    verdict = SimpleNamespace(verdict="look closer", reason="<script>", measures={"lag": 0.1})
+    report = look(noisy, channel_axis=-1)
+    page = make_page(report, noisy, name="<script>alert(1)</script>", denoised=0 * noisy, verdict=verdict)
+    links = Links()
+    links.feed(page)
+    assert "script" not in links.tags
+    assert links.targets
+    assert all(target.startswith("data:image/png;base64,") for target in links.targets)
+    assert {"svg", "table", "img"} <= links.tags
+    assert not re.search(r"url\(|@import|https?:", page)
+    assert "look closer" in page
+
+
+def test_the_command_writes_table_json_and_page(tmp_path, rng):
+    Image.fromarray(rng.integers(0, 256, (48, 48, 3)).astype(np.uint8)).save(tmp_path / "a.png")
+    Image.new("RGB", (48, 48)).save(tmp_path / "b.png")
+    arguments = ("inspect", "a.png", "--html", "a.html", "--json", "a.json", "--denoised", "b.png", "--threads", "1")
+    run = mashpix(*arguments, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert "noise level (sigma)" in run.stdout
+    report = json.loads((tmp_path / "a.json").read_text())
+    assert set(report) == set(NoiseReport.__dataclass_fields__)
+    assert (tmp_path / "a.html").read_text().startswith("<!doctype html>")
+    again = mashpix(*arguments, cwd=tmp_path)
+    assert again.returncode == 1
+    assert "a.html" in again.stderr
+    Image.new("RGB", (40, 48)).save(tmp_path / "c.png")
+    other = mashpix("inspect", "a.png", "--denoised", "c.png", cwd=tmp_path)
+    assert other.returncode == 1
+    assert other.stderr.count("\n") == 1
+
+
+def test_every_key_of_the_schema_is_documented():
+    from pathlib import Path
+
+    text = (Path(__file__).parents[1] / "docs" / "noise-report.md").read_text()
+    assert [key for key in NoiseReport.__dataclass_fields__ if f"`{key}`" not in text] == []
