@@ -58,6 +58,8 @@ BELOW = 0.8
 """Weight of a level that holds less noise than the law says, against 1 - BELOW of one that holds more."""
 SLOPED = 0.5
 """A sloped law counts where its loss is less than this fraction of that of a constant one."""
+MOST_LOSS = 0.05
+"""And less than this: levels that scatter about it hold texture."""
 LEAST_RATIO = 0.05
 """Least variance of a level, against that of the calmest blocks."""
 LEAST_VARIANCE = 1e-10
@@ -230,7 +232,7 @@ def _envelope(places: Array, values: Array) -> tuple[float, float]:
 
     level = min(values, key=lambda value: loss(np.full_like(values, value)), default=1.0)
     best = float(level), 0.0
-    least = SLOPED * loss(np.full_like(values, level)) if len(values) else 0.0
+    least = min(SLOPED * loss(np.full_like(values, level)), MOST_LOSS) if len(values) else 0.0
     for first, second in combinations(range(len(places)), 2):
         slope = (values[second] - values[first]) / (places[second] - places[first])
         offset = values[first] - slope * places[first]
