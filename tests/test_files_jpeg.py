@@ -68,10 +68,10 @@ def test_further_pictures_are_announced_and_left(smooth, tmp_path):
     first, second = Image.fromarray(smooth), Image.fromarray(smooth[::-1].copy())
     first.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[second])
     image = read_image(tmp_path / "a.jpg")
-    assert "further pictures" in image.notes[0]
-    write_image(tmp_path / "b.jpg", image)
+    assert "further pictures" in image.losses[0]
+    assert write_image(tmp_path / "b.jpg", image) == list(image.losses)
     assert b"MPF\0" not in (tmp_path / "b.jpg").read_bytes()
-    assert read_image(tmp_path / "b.jpg").notes == ()
+    assert read_image(tmp_path / "b.jpg").losses == ()
 
 
 def test_real_photographs_keep_their_metadata(shared_data, tmp_path):

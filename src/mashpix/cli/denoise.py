@@ -37,12 +37,13 @@ class Run:
     save: tuple[str, ...]
     overwrite: bool
     in_place: bool
+    strict: bool
     max_pixels: int
 
 
 @settings_flags
 def denoise(
-    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures: PNG, JPEG, TIFF or NPY.")],
+    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures: PNG, JPEG, WebP, TIFF, NPY or NPZ.")],
     output: Annotated[
         str | None,
         typer.Option("-o", "--output", metavar="OUT|DIR", help="Output file, or folder; else <stem>_denoised<ext>."),
@@ -71,6 +72,9 @@ def denoise(
     ] = "",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs themselves.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse a picture when part of its file cannot be kept.")
+    ] = False,
     max_pixels: Annotated[int, typer.Option(metavar="N", min=1, help="Refuse larger pictures.")] = MAX_PIXELS,
     *,
     overrides: dict[str, Any],
@@ -88,6 +92,7 @@ def denoise(
         save=_parse_save(save),
         overwrite=overwrite,
         in_place=in_place,
+        strict=strict,
         max_pixels=max_pixels,
     )
     targets = find_targets(inputs, output, in_place=in_place)
@@ -158,7 +163,7 @@ def _denoise_file(source: Path, target: Path, run: Run, *, threads: int | None) 
     for note in image.notes:
         complain(note, name=str(source))
     files.check_output(source, target, overwrite=run.overwrite, in_place=run.in_place)
-    files.check_writable(image, target)
+    files.check_writable(image, target, strict=run.strict)
     beside = {kind: target.with_name(target.stem + SAVES[kind]) for kind in run.save}
     beside["recipe"] = target.with_name(target.name + ".json")
     for path in beside.values():
@@ -172,7 +177,8 @@ def _denoise_file(source: Path, target: Path, run: Run, *, threads: int | None) 
     spread = np.asarray(last.spread)
     denoised = blend(image.pixels, last.denoised, run.strength)
     may_replace = run.overwrite or run.in_place
-    for warning in files.write_image(target, replace(image, pixels=denoised), overwrite=may_replace):
+    result = replace(image, pixels=denoised)
+    for warning in files.write_image(target, result, overwrite=may_replace, strict=run.strict):
         complain(warning, name=str(source))
     recipe = _make_recipe(run, last.report, input_sha256=input_sha256, target=target)
     residual = image.pixels.astype("float32") - denoised.astype("float32")

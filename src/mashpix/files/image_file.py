@@ -18,9 +18,10 @@ class ImageFile:
 
     pixels : (H, W) or (H, W, C) without alpha, dtype of the file in native byte order
     alpha : (H, W) in the same dtype, or None
-    format : "png", "jpeg", "tiff" or "npy"
+    format : "png", "jpeg", "webp", "tiff", "npy" or "npz"
     container : what the writer of that format needs to put new pixels into a copy of the old file
     notes : remarks for the user, one line each
+    losses : what a new file of the same format cannot be given back, one line each
     suffix : ending of the name it was read from, such as ".tif"
     """
 
@@ -29,6 +30,7 @@ class ImageFile:
     alpha: NDArray[Any] | None = None
     container: Any = None
     notes: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
     suffix: str = ""
 
     @property
