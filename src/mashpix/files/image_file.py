@@ -52,6 +52,11 @@ def check_size(width: int, height: int, channels: int = 1, *, max_pixels: int) -
         raise FileError(f"too large ({shape}; at most {max_pixels} pixels, --max-pixels allows more)")
 
 
+def true_of(remarks: dict[str, bool]) -> tuple[str, ...]:
+    """The remarks that are true of a file."""
+    return tuple(remark for remark, is_true in remarks.items() if is_true)
+
+
 def changed(pixels: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> str | None:
     """Why pixels cannot go where those of an old file were: they have another shape or dtype. None if they can."""
     if (pixels.shape, pixels.dtype) == (shape, dtype.newbyteorder("=")):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mashpix.errors import FileError
-from mashpix.files.image_file import ImageFile, check_size
+from mashpix.files.image_file import ImageFile, check_size, true_of
 
 MAGIC = b"\xff\xd8\xff"
 START_OF_SCAN, END_OF_IMAGE, RESTART_INTERVAL = 0xDA, 0xD9, 0xDD
@@ -67,8 +67,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
         "arithmetic coding becomes Huffman coding": coding in ARITHMETIC,
         "an unusual chroma subsampling becomes none (4:4:4)": is_unusual,
     }
-    lost = tuple(line for line, is_so in losses.items() if is_so)
-    return ImageFile(pixels, "jpeg", container=Container(carried, encoding), losses=lost)
+    return ImageFile(pixels, "jpeg", container=Container(carried, encoding), losses=true_of(losses))
 
 
 def _check_frame(data: bytes, segments: list[tuple[int, int, int]]) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.errors import FileError
-from mashpix.files.image_file import ImageFile, check_size
+from mashpix.files.image_file import ImageFile, check_size, true_of
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 GREY, RGB, PALETTE, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
@@ -45,20 +45,19 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     same_colours = colour_type != PALETTE and not is_keyed
     carried = [item for item in chunks if _is_carried(item[0], same_colours=same_colours)]
     left = sorted({name.decode("latin-1") for name, _ in chunks if name not in ENCODING} - _names(carried))
+    rest = len(data) - len(MAGIC) - sum(12 + len(content) for _, content in chunks)
     losses = {
         "the palette is expanded to colours": colour_type == PALETTE,
         "the transparent colour becomes an alpha channel": is_keyed,
         f"{bits} bits a pixel become 8": bits < 8 and is_keyed,
         "interlacing is not kept": bool(is_interlaced),
         f"chunks that new pixels would make untrue are not kept: {', '.join(left)}": bool(left),
-        "what follows the picture is not kept": len(data)
-        > len(MAGIC) + sum(12 + len(content) for _, content in chunks),
+        f"{rest} bytes behind the picture are not kept": rest > 0,
     }
     array, alpha = split_alpha(array.reshape(height, width, -1))
     container = Container(b"".join(_chunk(*item) for item in carried), bits if same_colours else 8)
     notes = (f"only {2**bits} grey levels: the result is rounded to them",) if container.bits < 8 else ()
-    lost = tuple(line for line, is_so in losses.items() if is_so)
-    return ImageFile(array, "png", alpha, container=container, notes=notes, losses=lost)
+    return ImageFile(array, "png", alpha, container=container, notes=notes, losses=true_of(losses))
 
 
 def _check_header(chunks: list[tuple[bytes, bytes]], *, max_pixels: int) -> tuple[int, int, int, int, bool]:
@@ -157,4 +156,6 @@ def _pack(pixels: NDArray[Any], bits: int) -> bytes:
     rows = np.packbits(unpacked.reshape(height, -1), axis=-1)
     filtered = np.pad(rows, ((0, 0), (1, 0)))  # filter 0 in front of every row
     header = struct.pack(">IIBBBBB", width, height, bits, GREY, 0, 0, 0)
-    return MAGIC + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(filtered, 9)) + _chunk(b"IEND", b"")
+    return (
+        MAGIC + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(filtered.tobytes(), 9)) + _chunk(b"IEND", b"")
+    )

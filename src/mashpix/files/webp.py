@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.errors import FileError
-from mashpix.files.image_file import ImageFile, check_size
+from mashpix.files.image_file import ImageFile, check_size, true_of
 from mashpix.files.png import join_alpha, split_alpha
 
 MAGIC = b"RIFF"
@@ -32,7 +32,6 @@ class Container(NamedTuple):
     after: bytes
     alpha: NDArray[Any] | None
     alpha_chunk: bytes
-    lost: list[str]
 
 
 def read(data: bytes, *, max_pixels: int) -> ImageFile:
@@ -64,11 +63,11 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
         for part in (chunks[:place], chunks[place:])
     )
     end = 8 + struct.unpack("<I", data[4:8])[0]
-    lost = [f"{len(data) - end} bytes behind the picture are not kept"] if len(data) > end else []
+    losses = {f"{len(data) - end} bytes behind the picture are not kept": len(data) > end}
     packed = _chunk(ALPHA, content[ALPHA]) if has_alpha and ALPHA in content else b""
-    container = Container(kinds[0] == LOSSLESS, extended, before, after, alpha, packed, lost)
+    container = Container(kinds[0] == LOSSLESS, extended, before, after, alpha, packed)
     notes = () if container.is_lossless else (f"lossy WebP: written again with quality {QUALITY}",)
-    return ImageFile(array, "webp", alpha, container=container, notes=notes)
+    return ImageFile(array, "webp", alpha, container=container, notes=notes, losses=true_of(losses))
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -136,7 +135,7 @@ def encode(image: ImageFile) -> tuple[bytes, list[str]]:
         packed = old.alpha_chunk  # the encoder would leave out an alpha that is opaque everywhere
     kind = LOSSLESS if old.is_lossless else LOSSY
     head = _chunk(EXTENDED, old.extended) if old.extended else b""
-    return _join(head + old.before + packed + _chunk(kind, content[kind]) + old.after), old.lost
+    return _join(head + old.before + packed + _chunk(kind, content[kind]) + old.after), []
 
 
 def _mark_alpha(content: bytes) -> bytes:
