@@ -156,6 +156,5 @@ def _pack(pixels: NDArray[Any], bits: int) -> bytes:
     rows = np.packbits(unpacked.reshape(height, -1), axis=-1)
     filtered = np.pad(rows, ((0, 0), (1, 0)))  # filter 0 in front of every row
     header = struct.pack(">IIBBBBB", width, height, bits, GREY, 0, 0, 0)
-    return (
-        MAGIC + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(filtered.tobytes(), 9)) + _chunk(b"IEND", b"")
-    )
+    packed = zlib.compress(filtered.tobytes(), 9)
+    return MAGIC + _chunk(b"IHDR", header) + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
