@@ -83,7 +83,7 @@ ANNOUNCED = {
     "values": "bits|palette",
     "channels": "palette|transparent colour",
     "colour": "palette|transparent colour|compression becomes",
-    "compression": "(compression|coding) becomes",
+    "compression": "compression becomes",
     "layout": "interlacing|subsampling|palette|compression becomes",
     "alpha": "transparent colour",
     "orientation": "orientation",

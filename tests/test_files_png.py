@@ -10,18 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from file_kinds import ADAM7, header, png, rows
 from mashpix import FileError
 from mashpix.files import read_image, write_image
-
-ADAM7 = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
-"""First row, first column, step of the rows, step of the columns of each pass (PNG specification, 8.2)."""
-
-
-def png(*chunks):
-    data = b"\x89PNG\r\n\x1a\n"
-    for name, body in chunks:
-        data += struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-    return data
 
 
 def chunks_of(data):
@@ -31,15 +22,6 @@ def chunks_of(data):
         found.append((data[position + 4 : position + 8], data[position + 8 : position + 8 + length]))
         position += length + 12
     return found
-
-
-def header(height, width, *, bits=8, colour_type=0, interlaced=False):
-    return b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, interlaced)
-
-
-def rows(array):
-    """Filter byte and samples of each row."""
-    return b"".join(b"\0" + row.astype(row.dtype.newbyteorder(">")).tobytes() for row in array)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])

@@ -106,7 +106,10 @@ def target_format(image: ImageFile, target: Path) -> str:
 
 def check_writable(image: ImageFile, target: Path, *, strict: bool = False) -> None:
     """Refuse a target whose format cannot hold the picture, before any work is done; if `strict`, not all of it."""
-    if reason := MODULES[target_format(image, target)].why_not(image):
+    name = target_format(image, target)
+    if image.native and name != image.format:
+        raise FileError(f"{image.native} (choose {image.format.upper()}, or convert it first)")
+    if reason := MODULES[name].why_not(image):
         raise FileError(reason)
     if strict:
         _encode(target, image, strict=True)  # the surest way to know

@@ -22,6 +22,7 @@ class ImageFile:
     container : what the writer of that format needs to put new pixels into a copy of the old file
     notes : remarks for the user, one line each
     losses : what a new file of the same format cannot be given back, one line each
+    native : why its values would mean something else in another format, or ""
     suffix : ending of the name it was read from, such as ".tif"
     """
 
@@ -31,6 +32,7 @@ class ImageFile:
     container: Any = None
     notes: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
+    native: str = ""
     suffix: str = ""
 
     @property

@@ -15,8 +15,6 @@ MAGIC = b"\xff\xd8\xff"
 START_OF_SCAN, END_OF_IMAGE, RESTART_INTERVAL = 0xDA, 0xD9, 0xDD
 FRAMES = {0xC0, 0xC1, 0xC2}
 """Kinds of picture that the decoder reads and can be written again: baseline, extended, progressive."""
-ARITHMETIC = {0xC9, 0xCA}
-"""The same with arithmetic coding, which becomes Huffman coding."""
 APP0, APP2, APP14, APP15, COMMENT = 0xE0, 0xE2, 0xEE, 0xEF, 0xFE
 NO_FRAMES = {0xC4, 0xC8, 0xCC}
 """Markers among those of frames that are none: Huffman tables, reserved, arithmetic conditioning."""
@@ -42,7 +40,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     from PIL import JpegImagePlugin
 
     segments = list(_segments(data))
-    coding = _check_frame(data, segments)
+    _check_frame(data, segments)
     further = [segment for segment in segments if _is_multi_picture(data, *segment)]
     carried = b"".join(
         data[start:end]
@@ -64,23 +62,21 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     losses = {
         "holds further pictures: only the first is taken, the others are not kept": bool(further),
         f"{rest} bytes behind the picture are not kept": rest > 0 and not further,
-        "arithmetic coding becomes Huffman coding": coding in ARITHMETIC,
         "an unusual chroma subsampling becomes none (4:4:4)": is_unusual,
     }
     return ImageFile(pixels, "jpeg", container=Container(carried, encoding), losses=true_of(losses))
 
 
-def _check_frame(data: bytes, segments: list[tuple[int, int, int]]) -> int:
-    """How the picture is coded: the marker of its only frame, which must be of a kind that can be read."""
+def _check_frame(data: bytes, segments: list[tuple[int, int, int]]) -> None:
+    """Refuse a picture that is coded in another way than can be read and written again."""
     frames = [(marker, start) for marker, start, _ in segments if 0xC0 <= marker <= 0xCF and marker not in NO_FRAMES]
     if len(frames) != 1:
         raise FileError(f"damaged JPEG (it holds {len(frames)} pictures)")
     (marker, start) = frames[0]
-    if marker not in FRAMES | ARITHMETIC:
-        raise FileError(f"a rare kind of JPEG (lossless or hierarchical, SOF{marker - 0xC0}; convert it first)")
+    if marker not in FRAMES:
+        raise FileError(f"a rare kind of JPEG (lossless, arithmetic or the like, SOF{marker - 0xC0}; convert it first)")
     if data[start + 4] != 8:
         raise FileError(f"a JPEG with {data[start + 4]} bits (8 needed; convert it to PNG or TIFF first)")
-    return marker
 
 
 def _find_end(data: bytes, segments: list[tuple[int, int, int]]) -> int:

@@ -58,7 +58,10 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     pixels = array[..., :-1] if has_alpha else array
     pixels = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
     losses = ("the palette is expanded to colours",) if has_palette else ()
-    return ImageFile(pixels, "tiff", alpha, container=container, notes=notes, losses=losses)
+    native = "white is 0 in this TIFF" if page.photometric.name == "MINISWHITE" else ""
+    if has_alpha and page.extrasamples[-1] == ALPHA_KINDS[0]:
+        native = "colours are multiplied by alpha in this TIFF"
+    return ImageFile(pixels, "tiff", alpha, container=container, notes=notes, losses=losses, native=native)
 
 
 def _find_notes(page: Any, count: int) -> tuple[str, ...]:
