@@ -101,6 +101,7 @@ def lying(data):
     return data[:place] + struct.pack("<I", 2**31) + data[place + 4 :]
 
 
+LINE = saved(np.zeros(9), "npy")
 VAST = npy_header(b"{'descr': '<f8', 'fortran_order': False, 'shape': (1048576, 1048576), }\n")
 WEBP = saved(RGB, "webp", lossless=True)
 CANVAS = struct.pack("<I", 0) + b"\xff\xff\0" * 2
@@ -175,7 +176,7 @@ BAD = {
     ),
     "NPZ cut": (saved(GREY, "npz")[:-30], "damaged NPZ"),
     "NPZ without arrays": (archive(), "no known picture format"),
-    "NPZ of no pictures": (archive(a=saved(np.zeros(9), "npy"), b=saved(np.ones(5), "npy")), "no picture among its 2 members"),
+    "NPZ of no pictures": (archive(a=LINE, b=LINE), "no picture among its 2 members"),
     "NPZ with a pickle": (archive(a=saved(np.array([[{}]]), "npy")), "holds no numbers"),
     "NPZ bomb": (lying(archive(a=bytes(2**20))), "damaged NPZ"),
     "NPZ of 2^40": (archive(a=VAST), "too large"),

@@ -93,10 +93,7 @@ def test_the_marker_of_adobe_stays(transform, smooth, tmp_path):
     Image.fromarray(smooth).save(tmp_path / "a.jpg", keep_rgb=transform == 0, subsampling=0, quality=95)
     data = (tmp_path / "a.jpg").read_bytes()
     marker = b"\xff\xee\0\x0eAdobe\0\x65\x12\x34\x56\x78" + bytes([transform])
-    if transform:
-        data = data[:2] + marker + data[20:]  # instead of the JFIF marker
-    else:
-        data = data[:2] + marker + data[18:]
+    data = data[:2] + marker + data[20 if transform else 18 :]  # instead of the JFIF marker, or that of Pillow
     (tmp_path / "a.jpg").write_bytes(data)
     image = read_image(tmp_path / "a.jpg")
     np.testing.assert_allclose(image.pixels, smooth, atol=12)

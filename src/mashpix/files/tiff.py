@@ -53,14 +53,12 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
         if not has_palette and page.bitspersample in LEVELS:
             array = array * array.dtype.type(LEVELS[page.bitspersample])
         container = remember(file, page, data, array, has_palette=has_palette)
+        native = _find_native(page)
     has_alpha = array.ndim == 3 and bool(page.extrasamples) and page.extrasamples[-1] in ALPHA_KINDS
     alpha = array[..., -1] if has_alpha else None
     pixels = array[..., :-1] if has_alpha else array
     pixels = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
     losses = ("the palette is expanded to colours",) if has_palette else ()
-    native = "white is 0 in this TIFF" if page.photometric.name == "MINISWHITE" else ""
-    if has_alpha and page.extrasamples[-1] == ALPHA_KINDS[0]:
-        native = "colours are multiplied by alpha in this TIFF"
     return ImageFile(pixels, "tiff", alpha, container=container, notes=notes, losses=losses, native=native)
 
 
@@ -72,6 +70,14 @@ def _find_notes(page: Any, count: int) -> tuple[str, ...]:
     if page.bitspersample in LEVELS and not is_palette(page):
         notes.append(f"only {2**page.bitspersample} grey levels: the result is rounded to them")
     return tuple(notes)
+
+
+def _find_native(page: Any) -> str:
+    """Why the values would mean something else in another format."""
+    if page.photometric.name == "MINISWHITE":
+        return "white is 0 in this TIFF"
+    is_multiplied = bool(page.extrasamples) and page.extrasamples[-1] == ALPHA_KINDS[0]
+    return "colours are multiplied by alpha in this TIFF" if is_multiplied else ""
 
 
 def _check_numbers(page: Any) -> None:
