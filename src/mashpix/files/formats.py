@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 from mashpix.errors import FileError, MashpixError
 from mashpix.files import jpeg, npy, npz, png, tiff, webp
 from mashpix.files.atomic import atomic_write
-from mashpix.files.image_file import MAX_PIXELS, ImageFile
+from mashpix.files.image_file import HEADROOM, MAX_PIXELS, ImageFile
 
 MODULES: dict[str, ModuleType] = {"png": png, "jpeg": jpeg, "webp": webp, "tiff": tiff, "npy": npy, "npz": npz}
 MAGICS = {module.MAGIC: name for name, module in MODULES.items() if name != "tiff"} | dict.fromkeys(tiff.MAGICS, "tiff")
 LONGEST_MAGIC = max(len(magic) for magic in MAGICS)
-HEADROOM = 2**26
-"""Bytes that a file may hold beside its pixels: profiles, previews, tables of tiles."""
 EXTENSIONS = {f".{name}": name for name in MODULES} | {".jpg": "jpeg", ".tif": "tiff"}
 
 for _library in ("imagecodecs", "tifffile", "PIL"):

@@ -10,6 +10,8 @@ from mashpix.errors import FileError
 
 MAX_PIXELS = 2**29
 """Largest width x height that is read unless the caller allows more: a small file may declare any size."""
+HEADROOM = 2**26
+"""Bytes that a file may hold beside its pixels: profiles, previews, tables of tiles, other arrays."""
 
 
 @dataclass(frozen=True)

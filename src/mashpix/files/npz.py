@@ -8,12 +8,10 @@ from typing import NamedTuple
 
 from mashpix.errors import FileError
 from mashpix.files import npy
-from mashpix.files.image_file import ImageFile
+from mashpix.files.image_file import HEADROOM, ImageFile
 
 MAGIC = b"PK\x03\x04"
 MOST_MEMBERS = 1024
-HEADROOM = 2**26
-"""Bytes that the other members may take together, beside as much as the largest picture."""
 
 
 class Container(NamedTuple):
