@@ -28,6 +28,7 @@ def mashpix(*arguments, cwd, **options):
 @pytest.fixture
 def folder(tmp_path, rng):
     Image.fromarray(rng.integers(0, 256, (40, 33, 3)).astype(np.uint8)).save(tmp_path / "a.png")
+    Image.open(tmp_path / "a.png").quantize(8).save(tmp_path / "palette.png")
     tifffile.imwrite(tmp_path / "b.tif", rng.integers(0, 4096, (40, 33)).astype(np.uint16), metadata=None)
     (tmp_path / "bad.png").write_bytes(b"not a picture")
     return tmp_path
@@ -112,6 +113,12 @@ def test_in_place_replaces_the_input_and_nothing_else(folder):
     assert (folder / "b.tif.json").read_text() == "mine"
 
 
+def test_what_cannot_be_kept_is_one_line_of_warning(folder):
+    done = mashpix("denoise", "palette.png", *QUICK, cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "mashpix: 'palette.png': the palette is expanded to colours\n")
+    assert pixels(folder / "palette_denoised.png").shape == (40, 33, 3)
+
+
 REFUSED = [
     (("a.png", "-o", "a.png"), 1, "the output is the input itself"),
     (("a.png", "-o", "b.tif"), 1, "the output exists"),
@@ -122,6 +129,12 @@ REFUSED = [
     (("bad.png",), 1, "no known picture format"),
     (("b.tif", "-o", "x.jpg"), 1, "JPEG holds 8 bits"),
     (("a.png", "--max-pixels", "100"), 1, "too large (33 x 40; at most 100"),
+    (
+        ("palette.png", "--strict"),
+        1,
+        "not all of it can be kept (the palette is expanded to colours;",
+    ),
+    (("a.png", "-o", "x.webp", "--strict"), 1, "written as WEBP: profile, EXIF"),
     (("a.png", "--preset", "magic"), 2, "unknown preset"),
     (("a.png", "--steps", "0"), 2, "steps: outside its limits"),
     (("a.png", "--masking-ratio", "most"), 2, "neither a number nor auto"),

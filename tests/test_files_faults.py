@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 import time
+import zipfile
 import zlib
 
 import numpy as np
@@ -22,8 +23,8 @@ GREY = RGB[..., 0]
 
 def saved(array, kind, **options):
     file = io.BytesIO()
-    if kind == "npy":
-        np.save(file, array)
+    if kind in ("npy", "npz"):
+        {"npy": np.save, "npz": np.savez}[kind](file, array)
     elif kind == "tiff-pillow":
         array.save(file, "TIFF")
     elif kind == "tiff":
@@ -77,6 +78,34 @@ def npy_header(text):
     return b"\x93NUMPY\x01\0" + struct.pack("<H", len(text)) + text
 
 
+def riff(*chunks, declared=None):
+    body = b"WEBP" + b"".join(name + struct.pack("<I", len(content)) + content for name, content in chunks)
+    return b"RIFF" + struct.pack("<I", len(body) if declared is None else declared) + body
+
+
+def archive(**members):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for name, content in members.items():
+            zipped.writestr(name + ".npy", content)
+    return file.getvalue()
+
+
+def lossless_header(width, height):
+    return b"\x2f" + struct.pack("<I", width - 1 | (height - 1) << 14) + b"\0" * 3
+
+
+def lying(data):
+    """An archive whose directory says that its member unpacks to 2^31 bytes."""
+    place = data.rindex(b"PK\1\2") + 24
+    return data[:place] + struct.pack("<I", 2**31) + data[place + 4 :]
+
+
+LINE = saved(np.zeros(9), "npy")
+VAST = npy_header(b"{'descr': '<f8', 'fortran_order': False, 'shape': (1048576, 1048576), }\n")
+WEBP = saved(RGB, "webp", lossless=True)
+CANVAS = struct.pack("<I", 0) + b"\xff\xff\0" * 2
+LOSSLESS_JPEG = saved(RGB, "jpeg").replace(b"\xff\xc0", b"\xff\xc3")
 BAD = {
     "empty": (b"", "an empty file"),
     "one byte": (b"x", "no known picture format"),
@@ -102,6 +131,21 @@ BAD = {
     "JPEG header cut": (saved(RGB, "jpeg")[:100], "truncated or damaged JPEG"),
     "JPEG bomb": (saved(GREY, "jpeg").replace(b"\0\x0c\0\x10", b"\x4e\x20\x4e\x20"), "20000 pixels cannot be"),
     "JPEG CMYK": (saved(Image.fromarray(RGB).convert("CMYK"), "jpeg"), "neither grey nor RGB"),
+    "JPEG lossless": (LOSSLESS_JPEG, "a rare kind of JPEG"),
+    "JPEG 12 bits": (saved(GREY, "jpeg").replace(b"\x08\0\x0c\0\x10", b"\x0c\0\x0c\0\x10"), "a JPEG with 12 bits"),
+    "JPEG of two frames": (saved(GREY, "jpeg").replace(b"\xff\xc4", b"\xff\xc0", 1), "it holds 2 pictures"),
+    "RIFF of sound": (b"RIFF\x24\0\0\0WAVEfmt ", "no known picture format"),
+    "WebP cut": (WEBP[:-1], "truncated WebP"),
+    "WebP chunk leaves the file": (riff((b"VP8L", WEBP[20:]))[:16] + b"\xff\xff\xff\x7f" + WEBP[20:], "WebP"),
+    "WebP without a picture": (riff((b"EXIF", b"xx")), "it holds 0 pictures"),
+    "WebP of two pictures": (riff((b"VP8L", WEBP[20:]), (b"VP8L", WEBP[20:])), "it holds 2 pictures"),
+    "WebP without a header": (riff((b"VP8 ", b"nonsense")), "no picture header"),
+    "WebP bad data": (riff((b"VP8L", lossless_header(16, 12) + b"\xff" * 99)), "damaged WEBP"),
+    "WebP on a large canvas": (riff((b"VP8X", CANVAS), (b"VP8L", WEBP[20:])), "canvas of another size"),
+    "WebP animated": (
+        saved(Image.fromarray(RGB), "webp", save_all=True, append_images=[Image.fromarray(RGB[::-1])]),
+        "animated",
+    ),
     "TIFF cut": (saved(GREY, "tiff")[:-1], "truncated or damaged TIFF"),
     "TIFF deflate damaged": (DEFLATED[:-30] + bytes(30), "damaged TIFF"),
     "TIFF header only": (b"II*\0", "truncated or damaged TIFF"),
@@ -128,8 +172,16 @@ BAD = {
     "NPY stack": (saved(np.zeros((5, 9, 9)), "npy"), "not a single picture"),
     "NPY line": (saved(np.zeros(9), "npy"), "not a single picture"),
     "NPY of 2^40": (
-        npy_header(b"{'descr': '<f8', 'fortran_order': False, 'shape': (1048576, 1048576), }\n"), "too large",
+        VAST, "too large",
     ),
+    "NPZ cut": (saved(GREY, "npz")[:-30], "damaged NPZ"),
+    "NPZ without arrays": (archive(), "no known picture format"),
+    "NPZ of no pictures": (archive(a=LINE, b=LINE), "no picture among its 2 members"),
+    "NPZ with a pickle": (archive(a=saved(np.array([[{}]]), "npy")), "holds no numbers"),
+    "NPZ bomb": (lying(archive(a=bytes(2**20))), "damaged NPZ"),
+    "NPZ of 2^40": (archive(a=VAST), "too large"),
+    "NPZ of many members": (archive(**{f"a{index}": b"" for index in range(1100)}), "too many members"),
+    "NPZ bit flipped": (saved(GREY, "npz").replace(GREY.tobytes()[:8], b"modified"), "damaged NPZ"),
     "NPY nonsense header": (npy_header(b"__import__('os')\n"), "damaged NPY"),
 }  # fmt: skip
 
@@ -200,9 +252,10 @@ def test_a_file_larger_than_memory_is_not_loaded(tmp_path, monkeypatch):
     "data",
     [
         saved(RGB, "png"), saved(RGB, "jpeg"), saved(RGB, "tiff", photometric="rgb"), DEFLATED, saved(RGB, "npy"),
-        saved(GREY, "tiff", tile=(16, 16), bigtiff=True, compression="lzw"),
+        saved(GREY, "tiff", tile=(16, 16), bigtiff=True, compression="lzw"), saved(RGB[:4, :4], "webp", lossless=True),
+        saved(GREY[:4, :4], "npz"),
     ],
-    ids=["png", "jpeg", "tiff", "deflate", "npy", "bigtiff"],
+    ids=["png", "jpeg", "tiff", "deflate", "npy", "bigtiff", "webp", "npz"],
 )  # fmt: skip
 def test_truncation_at_any_byte_is_refused_or_loses_nothing(data, tmp_path):
     path = tmp_path / "a"
@@ -220,7 +273,7 @@ def test_truncation_at_any_byte_is_refused_or_loses_nothing(data, tmp_path):
     assert survived <= 40  # tags and padding behind the pixels of a TIFF, the end marker of a JPEG
 
 
-@pytest.mark.parametrize("kind", ["png", "jpeg", "tiff", "npy"])
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "tiff", "npy", "npz"])
 def test_flipped_bits_never_raise_anything_else(kind, tmp_path, rng):
     options = {"compression": "lzw", "photometric": "rgb"} if kind == "tiff" else {}
     data, path = saved(RGB, kind, **options), tmp_path / "a"

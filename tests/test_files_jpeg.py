@@ -68,10 +68,39 @@ def test_further_pictures_are_announced_and_left(smooth, tmp_path):
     first, second = Image.fromarray(smooth), Image.fromarray(smooth[::-1].copy())
     first.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[second])
     image = read_image(tmp_path / "a.jpg")
-    assert "further pictures" in image.notes[0]
-    write_image(tmp_path / "b.jpg", image)
+    assert "further pictures" in image.losses[0]
+    assert write_image(tmp_path / "b.jpg", image) == list(image.losses)
     assert b"MPF\0" not in (tmp_path / "b.jpg").read_bytes()
-    assert read_image(tmp_path / "b.jpg").notes == ()
+    assert read_image(tmp_path / "b.jpg").losses == ()
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 1}])
+def test_what_follows_the_picture_is_announced(options, smooth, tmp_path):
+    """The end marker is looked for: those of the thumbnail, and what looks like one in a comment, are none."""
+    thumbnail = io.BytesIO()
+    Image.fromarray(smooth[:16, :16]).save(thumbnail, "JPEG")
+    Image.fromarray(smooth).save(tmp_path / "a.jpg", comment=thumbnail.getvalue() + b"\xff\xd9", **options)
+    data = (tmp_path / "a.jpg").read_bytes()
+    assert read_image(tmp_path / "a.jpg").losses == ()
+    (tmp_path / "a.jpg").write_bytes(data + b"trailer")
+    assert read_image(tmp_path / "a.jpg").losses == ("7 bytes behind the picture are not kept",)
+    write_image(tmp_path / "b.jpg", read_image(tmp_path / "a.jpg"))
+    assert not (tmp_path / "b.jpg").read_bytes().endswith(b"trailer")
+
+
+@pytest.mark.parametrize("transform", [0, 1])
+def test_the_marker_of_adobe_stays(transform, smooth, tmp_path):
+    Image.fromarray(smooth).save(tmp_path / "a.jpg", keep_rgb=transform == 0, subsampling=0, quality=95)
+    data = (tmp_path / "a.jpg").read_bytes()
+    marker = b"\xff\xee\0\x0eAdobe\0\x65\x12\x34\x56\x78" + bytes([transform])
+    data = data[:2] + marker + data[20 if transform else 18 :]  # instead of the JFIF marker, or that of Pillow
+    (tmp_path / "a.jpg").write_bytes(data)
+    image = read_image(tmp_path / "a.jpg")
+    np.testing.assert_allclose(image.pixels, smooth, atol=12)
+    assert write_image(tmp_path / "b.jpg", image) == []
+    written = (tmp_path / "b.jpg").read_bytes()
+    assert (written.count(b"Adobe"), written.count(marker), written.count(b"JFIF")) == (1, 1, 0)
+    np.testing.assert_allclose(imagecodecs.jpeg8_decode(written), smooth, atol=12)
 
 
 def test_real_photographs_keep_their_metadata(shared_data, tmp_path):

@@ -18,6 +18,40 @@ def grey(rng):
     return rng.integers(0, 256, (64, 96)).astype(np.uint8)
 
 
+@pytest.mark.parametrize("bits", [2, 4, 10, 12, 14])
+@pytest.mark.parametrize("compression", [None, "lzw", "packbits"])
+@pytest.mark.parametrize("byteorder", "<>")
+def test_values_of_few_bits_stay_packed(bits, compression, byteorder, rng, tmp_path):
+    """Packed by hand: tifffile does not write them compressed, and in the wrong order where that is big-endian."""
+    values = rng.integers(0, 2**bits, (13, 24)).astype(np.uint16)
+    flat = np.unpackbits(values.astype(">u2").view(np.uint8).reshape(13, 24, 2), axis=-1).reshape(13, 24, 16)
+    packed = np.packbits(flat[..., 16 - bits :].reshape(13, -1), axis=-1)
+    options = {"compression": compression, "byteorder": byteorder, "rowsperstrip": 5}
+    source = save(tmp_path / "a.tif", packed, description="cells", **options)
+    data = bytearray(source.read_bytes())
+    for code, kind, number in ((256, "L", 24), (258, "H", bits)):
+        struct.pack_into(byteorder + kind, data, pages_of(source).first.tags[code].valueoffset, number)
+    source.write_bytes(data)
+    image = read_image(source)
+    step = {2: 85, 4: 17}.get(bits, 1)
+    assert image.pixels.dtype == (np.uint8 if bits < 8 else np.uint16)
+    np.testing.assert_array_equal(image.pixels, values * step)
+    assert write_image(tmp_path / "b.tif", replace(image, pixels=image.pixels[::-1].copy())) == []
+    new = pages_of(tmp_path / "b.tif").first
+    assert (new.bitspersample, new.compression, new.description) == (bits, pages_of(source).first.compression, "cells")
+    np.testing.assert_array_equal(new.asarray(), values[::-1])
+
+
+def test_values_that_mean_something_else_elsewhere_stay_in_a_tiff(grey, tmp_path):
+    save(tmp_path / "a.tif", grey, photometric="miniswhite")
+    save(tmp_path / "b.tif", np.dstack([grey] * 4), photometric="rgb", extrasamples=["assocalpha"])
+    for name, reason in (("a.tif", "white is 0"), ("b.tif", "multiplied by alpha")):
+        image = read_image(tmp_path / name)
+        with pytest.raises(FileError, match=f"{reason}.*choose TIFF"):
+            check_writable(image, tmp_path / "c.png")
+        check_writable(image, tmp_path / "c.tif")
+
+
 def save(path, array, **options):
     tifffile.imwrite(path, array, **({"metadata": None} | options))
     return path
@@ -70,7 +104,7 @@ def test_a_palette_file_keeps_its_other_tags(depth, grey, rng, tmp_path):
     )  # fmt: skip
     image = read_image(source)
     np.testing.assert_array_equal(image.pixels, colours.T.astype(np.uint8)[grey])
-    assert write_image(tmp_path / "b.tif", image) == []
+    assert write_image(tmp_path / "b.tif", image) == ["the palette is expanded to colours"]
     old, new = pages_of(source).first, pages_of(tmp_path / "b.tif").first
     np.testing.assert_array_equal(new.asarray(), image.pixels)
     assert new.photometric.name == "RGB"
@@ -80,7 +114,7 @@ def test_a_palette_file_keeps_its_other_tags(depth, grey, rng, tmp_path):
 
 def test_a_microscope_with_coloured_marks_keeps_its_tags(shared_data, tmp_path):
     source = shared_data / "formats" / "test_tiff_Zeiss_SEM_512pix.tif"
-    assert write_image(tmp_path / "b.tif", read_image(source)) == []
+    assert write_image(tmp_path / "b.tif", read_image(source)) == ["the palette is expanded to colours"]
     old, new = pages_of(source).first, pages_of(tmp_path / "b.tif").first
     assert new.tags["CZ_SEM"].value == old.tags["CZ_SEM"].value
     assert new.resolution == old.resolution
@@ -109,7 +143,8 @@ def test_lossy_compression_becomes_deflate_and_is_announced(tile, tmp_path):
 def test_exif_that_a_new_file_cannot_hold_is_announced(grey, tmp_path):
     image = Image.fromarray(grey).quantize(16)
     image.save(tmp_path / "a.tif", tiffinfo={0x8769: {0x829A: 0.01}})
-    assert write_image(tmp_path / "b.tif", read_image(tmp_path / "a.tif")) == ["not kept in the new TIFF: EXIF"]
+    lost = write_image(tmp_path / "b.tif", read_image(tmp_path / "a.tif"))
+    assert lost == ["the palette is expanded to colours", "not kept in the new TIFF: EXIF"]
 
 
 def test_a_file_without_strip_lengths_is_written_anew(grey, tmp_path):

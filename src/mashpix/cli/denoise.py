@@ -45,6 +45,7 @@ class Run:
     compare: Path | None
     overwrite: bool
     in_place: bool
+    strict: bool
     max_pixels: int
 
     @property
@@ -58,7 +59,9 @@ class Run:
 def denoise(
     inputs: Annotated[
         list[Path],
-        typer.Argument(metavar="IN...", help="Pictures: PNG, JPEG, TIFF or NPY; or folders and 'patterns*' of them."),
+        typer.Argument(
+            metavar="IN...", help="Pictures: PNG, JPEG, WebP, TIFF, NPY or NPZ; or folders and 'patterns*' of them."
+        ),
     ],
     output: Annotated[
         str | None,
@@ -95,6 +98,9 @@ def denoise(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs themselves.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse a picture when part of its file cannot be kept.")
+    ] = False,
     max_pixels: Annotated[int, typer.Option(metavar="N", min=1, help="Refuse larger pictures.")] = MAX_PIXELS,
     *,
     overrides: dict[str, Any],
@@ -115,6 +121,7 @@ def denoise(
         compare=compare,
         overwrite=overwrite,
         in_place=in_place,
+        strict=strict,
         max_pixels=max_pixels,
     )
     threads = _first(threads, known and known.threads)
@@ -201,7 +208,7 @@ def _denoise_file(
     for note in image.notes:
         complain(note, name=str(source))
     files.check_output(source, target, overwrite=run.overwrite, in_place=run.in_place)
-    files.check_writable(image, target)
+    files.check_writable(image, target, strict=run.strict)
     beside = list_beside(target, run.save)
     if run.compare is not None:
         beside["compare"] = run.compare
@@ -216,7 +223,8 @@ def _denoise_file(
     spread = np.asarray(last.spread)
     denoised, verdict = finish(image.pixels, last.denoised, strength=run.strength, detail=run.detail)
     may_replace = run.overwrite or run.in_place
-    for warning in files.write_image(target, replace(image, pixels=denoised), overwrite=may_replace):
+    result = replace(image, pixels=denoised)
+    for warning in files.write_image(target, result, overwrite=may_replace, strict=run.strict):
         complain(warning, name=str(source))
     report = last.report.to_dict() | {"verdict": verdict.to_dict()}
     recipe = _make_recipe(run, report, input_sha256=input_sha256, target=target)

@@ -12,16 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.errors import FileError, MashpixError
-from mashpix.files import jpeg, npy, png, tiff
+from mashpix.files import jpeg, npy, npz, png, tiff, webp
 from mashpix.files.atomic import atomic_write
-from mashpix.files.image_file import MAX_PIXELS, ImageFile
+from mashpix.files.image_file import HEADROOM, MAX_PIXELS, ImageFile
 
-MODULES: dict[str, ModuleType] = {"png": png, "jpeg": jpeg, "tiff": tiff, "npy": npy}
-MAGICS = {png.MAGIC: "png", jpeg.MAGIC: "jpeg", npy.MAGIC: "npy"} | dict.fromkeys(tiff.MAGICS, "tiff")
+MODULES: dict[str, ModuleType] = {"png": png, "jpeg": jpeg, "webp": webp, "tiff": tiff, "npy": npy, "npz": npz}
+MAGICS = {module.MAGIC: name for name, module in MODULES.items() if name != "tiff"} | dict.fromkeys(tiff.MAGICS, "tiff")
 LONGEST_MAGIC = max(len(magic) for magic in MAGICS)
-HEADROOM = 2**26
-"""Bytes that a file may hold beside its pixels: profiles, previews, tables of tiles."""
-EXTENSIONS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".tif": "tiff", ".tiff": "tiff", ".npy": "npy"}
+EXTENSIONS = {f".{name}": name for name in MODULES} | {".jpg": "jpeg", ".tif": "tiff"}
 
 for _library in ("imagecodecs", "tifffile", "PIL"):
     logging.getLogger(_library).addHandler(logging.NullHandler())  # their remarks would go to stderr
@@ -33,7 +31,7 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
     Parameters
     ----------
     path : Path
-        A PNG (8 or 16 bit), JPEG, TIFF or NPY file.
+        A PNG, JPEG, WebP, TIFF, NPY or NPZ file.
     max_pixels : int
         Largest width x height.
 
@@ -80,7 +78,7 @@ def _format_of(start: bytes, size: int) -> str:
         if start.startswith(magic):
             return name
     what = "an empty file" if not start else "no known picture format"
-    raise FileError(f"{what} ({size} bytes; PNG, JPEG, TIFF or NPY needed)")
+    raise FileError(f"{what} ({size} bytes; PNG, JPEG, WebP, TIFF, NPY or NPZ needed)")
 
 
 def _in_short(error: Exception) -> str:
@@ -104,13 +102,18 @@ def target_format(image: ImageFile, target: Path) -> str:
     return EXTENSIONS[ending]
 
 
-def check_writable(image: ImageFile, target: Path) -> None:
-    """Refuse a target whose format cannot hold the picture, before any work is done."""
-    if reason := MODULES[target_format(image, target)].why_not(image):
+def check_writable(image: ImageFile, target: Path, *, strict: bool = False) -> None:
+    """Refuse a target whose format cannot hold the picture, before any work is done; if `strict`, not all of it."""
+    name = target_format(image, target)
+    if image.native and name != image.format:
+        raise FileError(f"{image.native} (choose {image.format.upper()}, or convert it first)")
+    if reason := MODULES[name].why_not(image):
         raise FileError(reason)
+    if strict:
+        _encode(target, image, strict=True)  # the surest way to know
 
 
-def write_image(target: Path, image: ImageFile, *, overwrite: bool = False) -> list[str]:
+def write_image(target: Path, image: ImageFile, *, overwrite: bool = False, strict: bool = False) -> list[str]:
     """Write a picture in one step, with all that its format's file held when it was read.
 
     Parameters
@@ -121,6 +124,8 @@ def write_image(target: Path, image: ImageFile, *, overwrite: bool = False) -> l
         As read, with other pixels of the same shape and dtype, or made of an array.
     overwrite : bool
         Whether a file that is there may be replaced.
+    strict : bool
+        Whether what could not be kept is an error, and nothing is written.
 
     Returns
     -------
@@ -133,6 +138,13 @@ def write_image(target: Path, image: ImageFile, *, overwrite: bool = False) -> l
         If the format cannot hold the picture, or the file cannot be written.
     """
     check_writable(image, target)
+    data, lost = _encode(target, image, strict=strict)
+    atomic_write(target, data, overwrite=overwrite)
+    return lost
+
+
+def _encode(target: Path, image: ImageFile, *, strict: bool) -> tuple[bytes, list[str]]:
+    """The bytes of the file, and what could not be kept."""
     name = target_format(image, target)
     try:
         encoded: tuple[bytes, list[str]] = MODULES[name].encode(image)
@@ -141,10 +153,13 @@ def write_image(target: Path, image: ImageFile, *, overwrite: bool = False) -> l
     except Exception as error:  # what an encoder cannot do, such as a JPEG wider than 65,535 pixels
         raise FileError(f"cannot be written as {name.upper()} ({_in_short(error)}; choose another format)") from None
     data, lost = encoded
-    if name != image.format:
+    if name == image.format:
+        lost = [*image.losses, *lost]
+    else:
         lost = [*lost, f"written as {name.upper()}: profile, EXIF and other metadata of the input are not kept"]
-    atomic_write(target, data, overwrite=overwrite)
-    return lost
+    if strict and lost:
+        raise FileError(f"not all of it can be kept ({'; '.join(lost)}; leave out --strict to allow that)")
+    return data, lost
 
 
 def encode_map(values: NDArray[Any]) -> bytes:

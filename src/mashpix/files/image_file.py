@@ -10,6 +10,8 @@ from mashpix.errors import FileError
 
 MAX_PIXELS = 2**29
 """Largest width x height that is read unless the caller allows more: a small file may declare any size."""
+HEADROOM = 2**26
+"""Bytes that a file may hold beside its pixels: profiles, previews, tables of tiles, other arrays."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +20,11 @@ class ImageFile:
 
     pixels : (H, W) or (H, W, C) without alpha, dtype of the file in native byte order
     alpha : (H, W) in the same dtype, or None
-    format : "png", "jpeg", "tiff" or "npy"
+    format : "png", "jpeg", "webp", "tiff", "npy" or "npz"
     container : what the writer of that format needs to put new pixels into a copy of the old file
     notes : remarks for the user, one line each
+    losses : what a new file of the same format cannot be given back, one line each
+    native : why its values would mean something else in another format, or ""
     suffix : ending of the name it was read from, such as ".tif"
     """
 
@@ -29,6 +33,8 @@ class ImageFile:
     alpha: NDArray[Any] | None = None
     container: Any = None
     notes: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
+    native: str = ""
     suffix: str = ""
 
     @property
@@ -48,6 +54,11 @@ def check_size(width: int, height: int, channels: int = 1, *, max_pixels: int) -
     if width * height * max(channels, 4) > 4 * max_pixels:
         shape = f"{width} x {height}" + (f", {channels} channels" if channels > 4 else "")
         raise FileError(f"too large ({shape}; at most {max_pixels} pixels, --max-pixels allows more)")
+
+
+def true_of(remarks: dict[str, bool]) -> tuple[str, ...]:
+    """The remarks that are true of a file."""
+    return tuple(remark for remark, is_true in remarks.items() if is_true)
 
 
 def changed(pixels: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> str | None:

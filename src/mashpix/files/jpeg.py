@@ -1,5 +1,6 @@
 """JPEG: new pixels with the old quantisation and subsampling, and the old file's metadata segments bit for bit."""
 
+import re
 import struct
 from collections.abc import Iterator
 from io import BytesIO
@@ -8,11 +9,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mashpix.errors import FileError
-from mashpix.files.image_file import ImageFile, check_size
+from mashpix.files.image_file import ImageFile, check_size, true_of
 
 MAGIC = b"\xff\xd8\xff"
-START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
+START_OF_SCAN, END_OF_IMAGE, RESTART_INTERVAL = 0xDA, 0xD9, 0xDD
+FRAMES = {0xC0, 0xC1, 0xC2}
+"""Kinds of picture that the decoder reads and can be written again: baseline, extended, progressive."""
 APP0, APP2, APP14, APP15, COMMENT = 0xE0, 0xE2, 0xEE, 0xEF, 0xFE
+NO_FRAMES = {0xC4, 0xC8, 0xCC}
+"""Markers among those of frames that are none: Huffman tables, reserved, arithmetic conditioning."""
+MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+"""A marker in coded data: neither a stuffed byte nor a restart."""
+END = b"\xff\xd9\0\0"
 QUALITY = 95
 """Quality of a JPEG that was none before."""
 BEST_RATIO = 5000
@@ -25,7 +33,6 @@ class Container(NamedTuple):
 
     segments: bytes
     encoding: dict[str, Any]
-    lost: list[str]
 
 
 def read(data: bytes, *, max_pixels: int) -> ImageFile:
@@ -33,11 +40,12 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     from PIL import JpegImagePlugin
 
     segments = list(_segments(data))
+    _check_frame(data, segments)
     further = [segment for segment in segments if _is_multi_picture(data, *segment)]
     carried = b"".join(
         data[start:end]
         for marker, start, end in segments
-        if (APP0 <= marker <= APP15 and marker != APP14 and (marker, start, end) not in further) or marker == COMMENT
+        if (APP0 <= marker <= APP15 and (marker, start, end) not in further) or marker == COMMENT
     )
     with JpegImagePlugin.JpegImageFile(BytesIO(data)) as image:  # Image.open would add a limit of its own
         check_size(*image.size, max_pixels=max_pixels)
@@ -45,14 +53,46 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
             raise FileError(f"damaged JPEG ({image.width} x {image.height} pixels cannot be in {len(data)} bytes)")
         if image.mode not in ("L", "RGB"):
             raise FileError(f"neither grey nor RGB ({image.mode}; convert it to RGB first)")
-        container = Container(carried, *_find_encoding(image))
+        encoding, is_unusual = _find_encoding(image)
         pixels = np.asarray(image)
-    notes = ("holds further pictures: only the first is taken, the others are not kept",) if further else ()
-    return ImageFile(pixels, "jpeg", container=container, notes=notes)
+    intervals = [data[start + 4 : end] for marker, start, end in segments if marker == RESTART_INTERVAL]
+    if intervals:
+        encoding["restart_marker_blocks"] = struct.unpack(">H", intervals[-1])[0]
+    rest = len(data) - _find_end(data, segments)
+    losses = {
+        "holds further pictures: only the first is taken, the others are not kept": bool(further),
+        f"{rest} bytes behind the picture are not kept": rest > 0 and not further,
+        "an unusual chroma subsampling becomes none (4:4:4)": is_unusual,
+    }
+    return ImageFile(pixels, "jpeg", container=Container(carried, encoding), losses=true_of(losses))
 
 
-def _find_encoding(image: Any) -> tuple[dict[str, Any], list[str]]:
-    """What Pillow needs to encode in the same way, and what it cannot do."""
+def _check_frame(data: bytes, segments: list[tuple[int, int, int]]) -> None:
+    """Refuse a picture that is coded in another way than can be read and written again."""
+    frames = [(marker, start) for marker, start, _ in segments if 0xC0 <= marker <= 0xCF and marker not in NO_FRAMES]
+    if len(frames) != 1:
+        raise FileError(f"damaged JPEG (it holds {len(frames)} pictures)")
+    (marker, start) = frames[0]
+    if marker not in FRAMES:
+        raise FileError(f"a rare kind of JPEG (lossless, arithmetic or the like, SOF{marker - 0xC0}; convert it first)")
+    if data[start + 4] != 8:
+        raise FileError(f"a JPEG with {data[start + 4]} bits (8 needed; convert it to PNG or TIFF first)")
+
+
+def _find_end(data: bytes, segments: list[tuple[int, int, int]]) -> int:
+    """Where the picture ends: behind its first end marker that is no part of a segment between scans."""
+    position = max(end for _, _, end in segments)
+    while found := MARKER.search(data, position):
+        marker, position = data[found.end() - 1], found.end()
+        if marker == END_OF_IMAGE:
+            return position
+        if position + 2 <= len(data):
+            position += struct.unpack(">H", data[position : position + 2])[0]
+    return len(data)
+
+
+def _find_encoding(image: Any) -> tuple[dict[str, Any], bool]:
+    """What Pillow needs to encode in the same way, and whether it cannot subsample so."""
     from PIL import JpegImagePlugin
 
     tables = [image.quantization[table] for _, _, _, table in image.layer]
@@ -60,10 +100,13 @@ def _find_encoding(image: Any) -> tuple[dict[str, Any], list[str]]:
         tables.pop()
     encoding: dict[str, Any] = {"qtables": tables, "progressive": "progressive" in image.info}
     if image.mode == "L":
-        return encoding, []
+        return encoding, False
     sampling = JpegImagePlugin.get_sampling(image)
-    encoding["subsampling"] = max(sampling, 0)
-    return encoding, ["an unusual chroma subsampling becomes none (4:4:4)"] if sampling < 0 else []
+    letters = bytes(component for component, _, _, _ in image.layer)
+    transform = image.info.get("adobe_transform", 0 if letters == b"RGB" else 1)
+    encoding["keep_rgb"] = transform == 0 and "jfif" not in image.info
+    encoding["subsampling"] = 0 if encoding["keep_rgb"] else max(sampling, 0)
+    return encoding, sampling != encoding["subsampling"]
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
@@ -111,6 +154,7 @@ def encode(image: ImageFile) -> tuple[bytes, list[str]]:
     data = encoded.getvalue()
     if kept is None:
         return data, []
-    body = b"".join(data[start:end] for marker, start, end in _segments(data) if marker != APP0)
+    carried = {marker for marker, _, _ in _segments(data[:2] + kept.segments + END)}
+    body = b"".join(data[start:end] for marker, start, end in _segments(data) if marker not in carried | {APP0})
     scan = max(end for _, _, end in _segments(data))
-    return data[:2] + kept.segments + body + data[scan:], kept.lost
+    return data[:2] + kept.segments + body + data[scan:], []

@@ -11,10 +11,12 @@ from mashpix.errors import FileError
 from mashpix.files.image_file import ImageFile, changed, check_size
 from mashpix.files.png import join_alpha
 from mashpix.files.tiff_chain import check_chain
-from mashpix.files.tiff_copy import Container, new_file, rebuild, remember, replace_pixels
+from mashpix.files.tiff_copy import LEVELS, Container, new_file, rebuild, remember, replace_pixels
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-PLAIN_BITS = (8, 16, 32, 64)
+PLAIN_BITS = {8, 16, 32, 64}
+PACKED_BITS = {2, 4, 10, 12, 14}
+"""Bits of a value that share bytes with those of their neighbours; 2 and 4 are stretched to 8."""
 ALPHA_KINDS = (1, 2)
 """ExtraSamples that are transparency: associated and unassociated alpha."""
 MOST_SIZES = 64
@@ -48,20 +50,34 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
             array = _expand_palette(array, page.colormap)
         array = np.moveaxis(array, 0, -1) if page.axes == "SYX" else array
         array = array.astype(array.dtype.newbyteorder("="), copy=False)
+        if not has_palette and page.bitspersample in LEVELS:
+            array = array * array.dtype.type(LEVELS[page.bitspersample])
         container = remember(file, page, data, array, has_palette=has_palette)
+        native = _find_native(page)
     has_alpha = array.ndim == 3 and bool(page.extrasamples) and page.extrasamples[-1] in ALPHA_KINDS
     alpha = array[..., -1] if has_alpha else None
     pixels = array[..., :-1] if has_alpha else array
     pixels = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
-    return ImageFile(pixels, "tiff", alpha, container=container, notes=notes)
+    losses = ("the palette is expanded to colours",) if has_palette else ()
+    return ImageFile(pixels, "tiff", alpha, container=container, notes=notes, losses=losses, native=native)
 
 
 def _find_notes(page: Any, count: int) -> tuple[str, ...]:
-    notes = ["the palette is expanded to colours"] if is_palette(page) else []
+    notes = []
     if count > 1 or page.subifds:
         sizes = count + len(page.subifds or ())
-        notes.insert(0, f"holds {sizes} sizes of the picture: the full one is denoised, the others stay as they were")
+        notes.append(f"holds {sizes} sizes of the picture: the full one is denoised, the others stay as they were")
+    if page.bitspersample in LEVELS and not is_palette(page):
+        notes.append(f"only {2**page.bitspersample} grey levels: the result is rounded to them")
     return tuple(notes)
+
+
+def _find_native(page: Any) -> str:
+    """Why the values would mean something else in another format."""
+    if page.photometric.name == "MINISWHITE":
+        return "white is 0 in this TIFF"
+    is_multiplied = bool(page.extrasamples) and page.extrasamples[-1] == ALPHA_KINDS[0]
+    return "colours are multiplied by alpha in this TIFF" if is_multiplied else ""
 
 
 def _check_numbers(page: Any) -> None:
@@ -91,7 +107,9 @@ def _check_page(page: Any, file_size: int, *, max_pixels: int) -> None:
     if page.is_tiled:
         check_size(page.tilewidth, page.tilelength, max_pixels=max_pixels)
     bits = set(np.atleast_1d(page.bitspersample).tolist())
-    if not bits <= set(PLAIN_BITS) or page.dtype is None:
+    is_packed = bits < PACKED_BITS and not page.is_tiled and page.predictor == 1 and page.planarconfig == 1
+    is_indices = bits <= {1, 2, 4} and page.photometric.name == "PALETTE"
+    if page.dtype is None or not (bits <= PLAIN_BITS or (is_packed and len(bits) == 1) or is_indices):
         raise FileError(f"pixels of an unusual size ({sorted(bits)} bits; 8, 16, 32 or 64 needed)")
     if page.dtype.kind not in "iuf":
         raise FileError(f"holds no numbers that can be denoised ({page.dtype}; integers or floats needed)")
@@ -113,8 +131,11 @@ def _check_segments(page: Any, file_size: int) -> None:
     segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
     if len(segments) < expected or any(min(place) <= 0 or sum(place) > file_size for place in segments):
         raise FileError(f"truncated or damaged TIFF (its pixels end beyond its {file_size} bytes)")
-    if page.compression == 1 and sum(page.databytecounts) < page.nbytes:
-        raise FileError(f"truncated or damaged TIFF ({sum(page.databytecounts)} of {page.nbytes} bytes of pixels)")
+    needed = page.nbytes
+    if isinstance(page.bitspersample, int) and page.bitspersample % 8:
+        needed = page.imagelength * (-(-page.imagewidth * page.samplesperpixel * page.bitspersample // 8))
+    if page.compression == 1 and sum(page.databytecounts) < needed:
+        raise FileError(f"truncated or damaged TIFF ({sum(page.databytecounts)} of {needed} bytes of pixels)")
 
 
 def is_palette(page: Any) -> bool:
@@ -145,6 +166,8 @@ def encode(image: ImageFile) -> tuple[bytes, list[str]]:
     old: Container | None = image.container if image.format == "tiff" else None
     if old is None:
         return new_file(array, has_alpha=image.alpha is not None), []
+    if old.bits in LEVELS:
+        array = np.rint(array / LEVELS[old.bits]).astype(array.dtype) * array.dtype.type(LEVELS[old.bits])
     if old.strips is not None:
         data = replace_pixels(old, old.strips, array)
         if _holds(data, array):

@@ -17,6 +17,8 @@ DIRECTORY_TAGS = {330: "sub-images", 34665: "EXIF", 34853: "GPS", 40965: "intero
 """Tags that point to further directories, which only a copy of the old file keeps."""
 PIXEL_TAGS = {282, 283, 296, 320, 347, *range(512, 522), *range(529, 533)}
 """Tags that a new file sets anew: resolution, palette, JPEG tables, YCbCr."""
+LEVELS = {2: 85, 4: 17}
+"""Distance of two grey levels of 2 or 4 bits when they are stretched to 8 bits."""
 
 
 class Strips(NamedTuple):
@@ -38,6 +40,7 @@ class Container(NamedTuple):
     byteorder: Literal["<", ">"]
     is_bigtiff: bool
     layout: dict[str, Any]
+    bits: int
     strips: Strips | None
     tags: dict[str, Any]
     lost: list[str]
@@ -55,11 +58,14 @@ def remember(file: Any, page: Any, data: bytes, array: NDArray[Any], *, has_pale
         layout["tile"] = (page.tilelength, page.tilewidth)
     else:
         layout["rowsperstrip"] = min(page.rowsperstrip, page.imagelength)
+    bits = page.bitspersample if isinstance(page.bitspersample, int) and not has_palette else 8 * array.itemsize
     lost = [] if is_lossless else [f"{page.compression.name} compression becomes deflate"]
     if not is_lossless:
         layout["compression"] = "adobe_deflate"
     if pointers := [name for code, name in DIRECTORY_TAGS.items() if code in page.tags]:
         lost.append(f"not kept in the new TIFF: {', '.join(pointers)}")
+    if bits != 8 * array.itemsize:
+        lost.append(f"{bits} bits a value become {8 * array.itemsize}")
     can_copy = is_lossless and not has_palette and page.fillorder == 1
     return Container(
         data,
@@ -68,6 +74,7 @@ def remember(file: Any, page: Any, data: bytes, array: NDArray[Any], *, has_pale
         file.byteorder,
         file.is_bigtiff,
         layout,
+        bits,
         _find_strips(page) if can_copy else None,
         _find_tags(page, data, has_palette=has_palette),
         lost,
@@ -159,12 +166,26 @@ def _encode_segments(old: Container, array: NDArray[Any]) -> list[bytes]:
     """The strips or tiles of an array, as the old file would hold them."""
     import tifffile
 
-    encoded = _encode(_lay_out(old, array), photometric="minisblack", **old.layout)
+    laid_out = _lay_out(old, array)
+    if old.bits != 8 * array.itemsize:
+        laid_out = _pack(laid_out, old.bits)
+    encoded = _encode(laid_out, photometric="minisblack", **old.layout)
     with tifffile.TiffFile(BytesIO(encoded)) as file:
         page = file.pages.first
         return [
             encoded[start : start + count] for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)
         ]
+
+
+def _pack(array: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    """Rows of values (H, W) or (H, W, C) as the bytes that hold them, (H, bytes)."""
+    import imagecodecs
+
+    values = array.reshape(len(array), -1)
+    values = values.astype(values.dtype.newbyteorder("=")) // values.dtype.type(LEVELS.get(bits, 1))
+    values = np.minimum(values, 2**bits - 1)
+    packed = imagecodecs.packints_encode(values, bits, runlen=values.shape[1])
+    return np.frombuffer(packed, np.uint8).reshape(len(array), -1)
 
 
 def _patch(data: bytearray, old: Container, entry: int, values: Sequence[int]) -> None:
