@@ -13,7 +13,7 @@ SOURCE = Path(mashpix.__file__).parent
 
 LAYERS = [  # each module may import from those above it only
     {"errors", "tiling"},
-    {"blocks"},
+    {"axes", "blocks"},
     {"spectrum"},
     {
         "grouping",
