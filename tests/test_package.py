@@ -33,7 +33,9 @@ LAYERS = [  # each module may import from those above it only
     {"fitting"},
     {"correlation"},
     {"method"},
+    {"model"},
     {"denoising"},
+    {"stacks"},
     {"measuring"},
     {"cli"},
 ]
@@ -94,6 +96,8 @@ def test_the_method_does_no_input_or_output():
     for name in (
         "denoising",
         "method",
+        "model",
+        "stacks",
         "fitting",
         "correlation",
         "predicting",

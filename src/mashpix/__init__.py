@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mashpix.metrics import psnr, ssim
     from mashpix.report import Report, Step
     from mashpix.settings import PRESETS, Settings, preset
+    from mashpix.stacks import denoise_stack, denoise_stack_steps
 
 _HOMES = {
     "DeviceError": "errors",
@@ -24,6 +25,8 @@ _HOMES = {
     "UsageError": "errors",
     "blend": "images",
     "denoise": "denoising",
+    "denoise_stack": "stacks",
+    "denoise_stack_steps": "stacks",
     "denoise_steps": "denoising",
     "preset": "settings",
     "psnr": "metrics",
@@ -43,6 +46,8 @@ __all__ = [
     "UsageError",
     "blend",
     "denoise",
+    "denoise_stack",
+    "denoise_stack_steps",
     "denoise_steps",
     "preset",
     "psnr",

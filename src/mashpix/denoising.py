@@ -1,11 +1,10 @@
 """Arrays in, array out: the public functions, which run the method on one picture and tell what it does."""
 
-import math
 import time
 from collections import deque
 from collections.abc import Generator
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,11 +12,12 @@ from numpy.typing import NDArray
 
 from mashpix.devices import available_memory, choose_device
 from mashpix.errors import InputError
-from mashpix.images import Door, Picture, is_constant, open_door, spread_to_array, to_array, to_picture
-from mashpix.method import Result, mash, numbered
-from mashpix.refining import MULTIPLE
+from mashpix.images import Door, is_constant, open_door, spread_to_array, to_array, to_picture
+from mashpix.method import Result, mash, numbered, side_multiple
 from mashpix.report import Report, Step
 from mashpix.settings import Settings, preset
+
+Returned = TypeVar("Returned")
 
 PREVIEW_EVERY = 50
 """Updates between two pictures in the steps of `denoise_steps`, unless told otherwise."""
@@ -136,35 +136,43 @@ def denoise_steps(
     settings = preset(settings) if isinstance(settings, str) else settings
     chosen, _ = choose_device(device)
     door = open_door(image, channel_axis=channel_axis, data_range=data_range, scale=settings.scale)
-    _check_memory(door)
+    check_memory(door.array.size)
     return _run(door, settings=settings, seed=seed, device=chosen, preview_every=preview_every)
 
 
 def _run(
     door: Door, *, settings: Settings, seed: int, device: torch.device, preview_every: int
 ) -> Generator[Step, None, None]:
-    finite = np.isfinite(door.array)
+    if is_constant(door):
+        report = describe(door, None, device=device)
+        spread = np.zeros(door.original.shape, dtype=np.float32)
+        yield Step("done", 1, 1, 1.0, denoised=door.original.copy(), spread=spread, report=report)
+        return
+    picture = to_picture(door, multiple=side_multiple(settings), device=device)
+    generator = torch.Generator(device).manual_seed(seed)
+    seconds: dict[str, float] = {}
+    working = mash(picture, settings=settings, generator=generator, preview_every=preview_every)
+    result = yield from present(working, door, plan=make_plan(picture.pixels[0, 0].numel(), settings), seconds=seconds)
+    report = describe(door, result, device=device, seconds=seconds)
+    spread = spread_to_array(result.spread, door)
+    yield Step("done", 1, 1, 1.0, denoised=to_array(result.denoised, door), spread=spread, report=report)
+
+
+def describe(
+    door: Door, result: Result | None, *, device: torch.device, seconds: dict[str, float] | None = None
+) -> Report:
+    """What was measured and decided; None as the result stands for a constant picture."""
     report = Report(
         shape=door.original.shape,
         dtype=str(door.array.dtype),
         device=str(device),
         threads=torch.get_num_threads(),
-        hole_fraction=float(1 - finite.mean()),
+        hole_fraction=float(1 - np.isfinite(door.array).mean()),
     )
-    if is_constant(door):
-        report = replace(report, constant=True, notes=("constant picture: returned unchanged",))
-        spread = np.zeros(door.original.shape, dtype=np.float32)
-        yield Step("done", 1, 1, 1.0, denoised=door.original.copy(), spread=spread, report=report)
-        return
-    multiple = math.lcm(2**settings.depth, MULTIPLE if settings.refine else 1)
-    picture = to_picture(door, multiple=multiple, device=device)
-    generator = torch.Generator(device).manual_seed(seed)
-    seconds: dict[str, float] = {}
-    working = mash(picture, settings=settings, generator=generator, preview_every=preview_every)
-    result = yield from _present(working, door, plan=_plan(picture, settings), seconds=seconds)
-    spread = spread_to_array(result.spread, door)
+    if result is None:
+        return replace(report, constant=True, notes=("constant picture: returned unchanged",))
     low, high = result.masking.noise_levels or (None, None)
-    report = replace(
+    return replace(
         report,
         low_noise_level=low,
         high_noise_level=high,
@@ -172,16 +180,14 @@ def _run(
         neighbour_correlation=result.masking.correlation,
         masking_ratio=result.masking.masking_ratio,
         shuffled_fraction=result.shuffled_fraction,
-        mean_spread=float(np.nanmean(spread)),
-        seconds=seconds,
+        mean_spread=float(np.nanmean(spread_to_array(result.spread, door))),
+        seconds=seconds or {},
     )
-    denoised = to_array(result.denoised, door)
-    yield Step("done", 1, 1, 1.0, denoised=denoised, spread=spread, report=report)
 
 
-def _check_memory(door: Door) -> None:
-    """Refuse a picture that would not fit into memory, before any work is done."""
-    needed, free = door.array.size * BYTES_PER_VALUE + BYTES_FOR_TILES, available_memory()
+def check_memory(values: int) -> None:
+    """Refuse a picture of so many values that it would not fit into memory, before any work is done."""
+    needed, free = values * BYTES_PER_VALUE + BYTES_FOR_TILES, available_memory()
     if free is not None and needed > free:
         raise InputError(
             f"not enough memory (about {needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free; "
@@ -189,9 +195,8 @@ def _check_memory(door: Door) -> None:
         )
 
 
-def _plan(picture: Picture, settings: Settings) -> dict[str, float]:
-    """Expected cost of each stage, in network updates on one window."""
-    pixels = picture.pixels.shape[2] * picture.pixels.shape[3]
+def make_plan(pixels: int, settings: Settings) -> dict[str, float]:
+    """Expected cost of each stage on a picture of so many pixels, in network updates on one window."""
     prediction = max(pixels / settings.window_size**2, 1) / 3  # without the way back
     plan: dict[str, float] = {}
     for index in range(settings.fits):
@@ -204,9 +209,9 @@ def _plan(picture: Picture, settings: Settings) -> dict[str, float]:
     return plan
 
 
-def _present(
-    steps: Generator[Step, None, Result], door: Door, *, plan: dict[str, float], seconds: dict[str, float]
-) -> Generator[Step, None, Result]:
+def present(
+    steps: Generator[Step, None, Returned], door: Door, *, plan: dict[str, float], seconds: dict[str, float]
+) -> Generator[Step, None, Returned]:
     """Pass steps on with the fraction done and pictures as arrays; add up the time each stage takes."""
     whole, done = sum(plan.values()), 0.0
     while True:
@@ -214,7 +219,7 @@ def _present(
         try:
             step = next(steps)
         except StopIteration as stop:
-            result: Result = stop.value
+            result: Returned = stop.value
             return result
         seconds[step.stage] = seconds.get(step.stage, 0.0) + time.perf_counter() - started
         done += plan.get(step.stage, 0.0) / step.total

@@ -58,6 +58,7 @@ class Step:
     denoised : now and then the picture as it stands, shape and dtype of the input; always on the last step
     spread : on the last step, the standard deviation over the masks, float32, units of the picture
     report : on the last step, what was measured and decided
+    plane : in a stack, which plane `denoised` is, as `stack[plane]` picks it out; else None
     """
 
     stage: str
@@ -68,3 +69,4 @@ class Step:
     denoised: Any = None
     spread: NDArray[Any] | None = None
     report: Report | None = None
+    plane: tuple[int | slice, ...] | None = None
