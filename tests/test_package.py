@@ -13,7 +13,7 @@ SOURCE = Path(mashpix.__file__).parent
 
 LAYERS = [  # each module may import from those above it only
     {"errors", "tiling"},
-    {"axes", "blocks"},
+    {"axes", "blocks", "devices"},
     {"spectrum"},
     {
         "grouping",
@@ -24,7 +24,6 @@ LAYERS = [  # each module may import from those above it only
         "network",
         "metrics",
         "images",
-        "devices",
         "noise",
         "files",
         "baselines",

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mashpix.noise import correlated_noise
-from mashpix.spectrum import measure_noise, settle
+from mashpix.spectrum import MIDDLE, measure_noise, settle
 
 SIDE = 16
 EVERYWHERE = torch.ones(256, 256, dtype=torch.bool)
@@ -55,6 +55,13 @@ def test_settled_noise_lies_between_both_views():
         )
     )
     assert below < settled < above
+
+
+def test_two_blocks_with_none_between_the_quantiles_have_no_noise():
+    observed, predicted = torch.randn((2, 3, 20, 16), generator=torch.Generator().manual_seed(0))
+    usable = torch.ones(20, 16, dtype=torch.bool)
+    assert measure_noise(observed, predicted, usable, side=SIDE, among=MIDDLE) is None
+    assert settle(observed, predicted, predicted, usable, side=SIDE) is None
 
 
 def grown_by_texture(strength):

@@ -109,6 +109,8 @@ def measure_noise(
     law = _follow_brightness(brightness, variation, unrest)
     ratio = law.ratio(brightness)
     chosen = _between(variation / ratio, among)
+    if not chosen.any():  # so few blocks that none lies between the quantiles
+        return None
     squares = (noise[:, chosen] @ block_transform(side, noise).T).square() / ratio[chosen, None]
     return Noise(_clipped_mean(squares), law)
 
