@@ -23,6 +23,7 @@ class Recipe:
     input_sha256, output_sha256 : of the files
     command : a command line that makes the output again
     report : `Report.to_dict()`: what was measured and decided
+    stack : axes, fit and joint of a stack; None for a single picture
     """
 
     version: str
@@ -37,6 +38,7 @@ class Recipe:
     output_sha256: str
     command: str
     report: dict[str, Any]
+    stack: dict[str, Any] | None = None
 
     def to_json(self) -> bytes:
         """The recipe as a JSON file."""
@@ -53,7 +55,8 @@ def read_recipe(path: Path) -> Recipe:
         raise FileError(f"not a mashpix recipe (no format {FORMAT!r}; a JSON file that mashpix wrote)")
     try:
         settings = Settings(**data["settings"])
-        return Recipe(**{item.name: data[item.name] for item in fields(Recipe)} | {"settings": settings})
+        known = {item.name: data[item.name] for item in fields(Recipe) if item.name != "stack" or "stack" in data}
+        return Recipe(**known | {"settings": settings})
     except UsageError:
         raise
     except (KeyError, TypeError) as error:
@@ -63,6 +66,12 @@ def read_recipe(path: Path) -> Recipe:
 def sha256(data: bytes) -> str:
     """Hash of a file's bytes, as recipes hold it."""
     return hashlib.sha256(data).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Hash of a file that is not loaded for it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def to_json(data: dict[str, Any]) -> bytes:

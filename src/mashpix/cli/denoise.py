@@ -5,6 +5,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,9 +16,10 @@ import typer
 from mashpix import __version__
 from mashpix.cli.console import complain, in_background, progress
 from mashpix.cli.options import DEVICES, build_settings, settings_flags
+from mashpix.cli.stack import check_fit, denoise_stack_file
 from mashpix.errors import DeviceError, FileError, MashpixError, UsageError
 from mashpix.files import MAX_PIXELS
-from mashpix.recipe import Recipe, read_recipe, sha256, to_json
+from mashpix.recipe import Recipe, file_sha256, read_recipe, sha256, to_json
 from mashpix.report import Report, Step
 from mashpix.settings import PRESETS, Settings, preset
 
@@ -38,6 +40,9 @@ class Run:
     overwrite: bool
     in_place: bool
     max_pixels: int
+    axes: str | None
+    fit: str
+    joint: bool
 
 
 @settings_flags
@@ -72,6 +77,17 @@ def denoise(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs themselves.")] = False,
     max_pixels: Annotated[int, typer.Option(metavar="N", min=1, help="Refuse larger pictures.")] = MAX_PIXELS,
+    axes: Annotated[
+        str | None, typer.Option(metavar="LETTERS", help="Axes of a stack, such as TZCYX; else as the file says.")
+    ] = None,
+    fit: Annotated[
+        str | None,
+        typer.Option(metavar="once|each", help="Stacks: one network for all planes of a kind (default), or one each."),
+    ] = None,
+    joint: Annotated[
+        bool | None,
+        typer.Option("--joint/--no-joint", help="Stacks: denoise all channels together."),
+    ] = None,
     *,
     overrides: dict[str, Any],
 ) -> None:
@@ -79,6 +95,7 @@ def denoise(
     if recipe is not None and preset_name is not None:
         raise UsageError("--preset and --recipe both name the settings (give one of them)")
     known = _read_recipe(recipe)
+    of_stack = (known and known.stack) or {}
     run = Run(
         settings=build_settings(known.settings if known else preset(preset_name or "default"), overrides),
         seed=_first(seed, known and known.seed, 0),
@@ -89,6 +106,9 @@ def denoise(
         overwrite=overwrite,
         in_place=in_place,
         max_pixels=max_pixels,
+        axes=_first(axes, of_stack.get("axes")),
+        fit=check_fit(_first(fit, of_stack.get("fit"), "once")),
+        joint=_first(joint, of_stack.get("joint"), False),
     )
     targets = find_targets(inputs, output, in_place=in_place)
     exit_code = 0
@@ -154,6 +174,11 @@ def _denoise_file(source: Path, target: Path, run: Run, *, threads: int | None) 
     """Check all that can be checked, denoise, write the picture and then what belongs to it."""
     from mashpix import files
 
+    stack = files.open_stack(source, axes=run.axes, max_pixels=run.max_pixels)
+    if stack is not None:
+        with closing(stack):
+            denoise_stack_file(stack, source, target, run, threads=threads)
+        return
     image = files.read_image(source, max_pixels=run.max_pixels)
     for note in image.notes:
         complain(note, name=str(source))
@@ -174,7 +199,7 @@ def _denoise_file(source: Path, target: Path, run: Run, *, threads: int | None) 
     may_replace = run.overwrite or run.in_place
     for warning in files.write_image(target, replace(image, pixels=denoised), overwrite=may_replace):
         complain(warning, name=str(source))
-    recipe = _make_recipe(run, last.report, input_sha256=input_sha256, target=target)
+    recipe = make_recipe(run, last.report, input_sha256=input_sha256, target=target)
     residual = image.pixels.astype("float32") - denoised.astype("float32")
     made: dict[str, Callable[[], bytes]] = {
         "recipe": recipe.to_json,
@@ -210,7 +235,10 @@ def _denoise_pixels(source: Path, image: Any, run: Run, *, threads: int | None) 
     return step
 
 
-def _make_recipe(run: Run, report: Report, *, input_sha256: str, target: Path) -> Recipe:
+def make_recipe(
+    run: Run, report: Report, *, input_sha256: str, target: Path, stack: dict[str, Any] | None = None
+) -> Recipe:
+    """The recipe of an output that is written."""
     import torch
 
     return Recipe(
@@ -223,9 +251,10 @@ def _make_recipe(run: Run, report: Report, *, input_sha256: str, target: Path) -
         device=report.device,
         threads=report.threads,
         input_sha256=input_sha256,
-        output_sha256=sha256(target.read_bytes()),
+        output_sha256=file_sha256(target),
         command=shlex.join(["mashpix", *sys.argv[1:]]),
         report=report.to_dict(),
+        stack=stack,
     )
 
 
