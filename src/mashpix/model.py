@@ -22,6 +22,7 @@ from mashpix.predicting import pool, predict
 from mashpix.refining import Noises, measure_noises, refine
 from mashpix.report import Step
 from mashpix.settings import Settings
+from mashpix.spectrum import Noise
 
 MOST_PICTURES = 4
 """Pictures that a model is fitted to."""
@@ -57,8 +58,21 @@ class Model:
         return len(self.low)
 
 
+def on_device(model: Model, device: torch.device) -> Model:
+    """The same model with its weights and spectra on a device."""
+
+    def move(noise: Noise | None) -> Noise | None:
+        return noise and noise._replace(spectrum=noise.spectrum.to(device))
+
+    noises = [found and Noises(*map(move, found)) for found in model.noises]  # type: ignore[arg-type]
+    return replace(model, networks=tuple(network.to(device) for network in model.networks), noises=tuple(noises))
+
+
 def make_doors(arrays: Sequence[Array], *, data_range: float | None, settings: Settings) -> list[Door]:
-    """Doors of pictures (C, H, W), all with one scale."""
+    """Doors of pictures (C, H, W), all with one scale; channels or dtypes that differ raise `InputError`."""
+    kinds = sorted({f"{len(array)} channels of {array.dtype}" for array in arrays})
+    if len(kinds) > 1:
+        raise InputError(f"pictures of several kinds ({', '.join(kinds)}; one network serves one kind)")
     doors = [open_door(array, channel_axis=0, data_range=data_range, scale=settings.scale) for array in arrays]
     values = np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1)
     low, high = find_scale(values, data_range=data_range, scale=settings.scale)

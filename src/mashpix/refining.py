@@ -64,7 +64,7 @@ class Noises(NamedTuple):
     missed: Noise
     single: Noise
     grouped: Noise
-    slow: Noise | None
+    slow: Noise | None = None
 
 
 def refine(

@@ -1,4 +1,4 @@
-"""The command line: `mashpix denoise`, `add-noise`, `bench`, `demo`, `doctor`. Starts without torch."""
+"""The command line: `mashpix denoise`, `fit`, `apply`, `add-noise`, `bench`, `demo`, `doctor`. Starts without torch."""
 
 import os
 import sys
@@ -13,6 +13,7 @@ from mashpix.cli.console import complain
 from mashpix.cli.demo import demo
 from mashpix.cli.denoise import denoise
 from mashpix.cli.doctor import doctor
+from mashpix.cli.model import apply, fit
 from mashpix.errors import MashpixError
 
 INTERRUPTED = 130
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (denoise, add_noise, bench, demo, doctor):
+for command in (denoise, fit, apply, add_noise, bench, demo, doctor):
     app.command()(command)
 
 
