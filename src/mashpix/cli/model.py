@@ -63,7 +63,7 @@ def fit(
 
     def read(index: int) -> Any:
         path, planes = places[index]
-        with _opened(path, axes, max_pixels) as (stack, found, _):
+        with _opened(path, axes, max_pixels, say=False) as (stack, found, _):
             return read_picture(stack, found, planes)
 
     if threads is not None:
@@ -186,7 +186,7 @@ def _list_planes(path: Path, axes: str | None, joint: bool, max_pixels: int) -> 
 
 
 @contextmanager
-def _opened(path: Path, axes: str | None, max_pixels: int) -> Iterator[tuple[Any, str, Any]]:
+def _opened(path: Path, axes: str | None, max_pixels: int, *, say: bool = True) -> Iterator[tuple[Any, str, Any]]:
     """A stack and its axes; for a single picture its pixels as a stack of one plane, and the picture."""
     from mashpix import files
 
@@ -196,7 +196,7 @@ def _opened(path: Path, axes: str | None, max_pixels: int) -> Iterator[tuple[Any
         notes, found = image.notes, "YX" if image.pixels.ndim == 2 else "YXS"
     else:
         notes, found = (*stack.notes, *stack.lost), stack.axes
-    for note in notes:
+    for note in notes if say else ():
         complain(note, name=str(path))
     if stack is None:
         yield image.pixels, found, image
