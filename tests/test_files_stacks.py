@@ -2,14 +2,15 @@
 
 import io
 import struct
-from contextlib import closing
+import time
+from contextlib import closing, suppress
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
-from mashpix import FileError, UsageError
+from mashpix import FileError, MashpixError, UsageError
 from mashpix.axes import plane_groups
 from mashpix.files import check_same_format, open_stack, read_image
 
@@ -219,6 +220,28 @@ def test_damaged_stacks_are_refused_or_give_one_line(stack, tmp_path):
     (tmp_path / "cut.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-1])
     with pytest.raises(FileError, match="truncated or damaged NPY"):
         open_stack(tmp_path / "cut.npy")
+
+
+def test_flipped_bits_never_raise_anything_else(stack, tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", stack[:1], ome=True, metadata={"axes": "TZCYX"}, compression="lzw")
+    data = (tmp_path / "a.tif").read_bytes()
+    for place in [*range(0, 400, 3), *range(400, len(data), 397)]:
+        flipped = bytearray(data)
+        flipped[place] ^= 1 << place % 8
+        (tmp_path / "b.tif").write_bytes(flipped)
+        with suppress(MashpixError):
+            opened = open_stack(tmp_path / "b.tif")
+            if opened is not None:
+                with closing(opened):
+                    for index in planes_of(opened):
+                        opened[index]
+
+
+def test_many_directories_are_opened_in_time(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((1000, 8, 8), np.uint8), photometric="minisblack", metadata=None)
+    started = time.perf_counter()
+    open_stack(tmp_path / "a.tif").close()
+    assert time.perf_counter() - started < 10
 
 
 def test_an_error_on_the_way_leaves_nothing(stack, tmp_path):

@@ -37,7 +37,7 @@ GUESSED = "IQ"
 class TiffStack:
     """A `Stack` in a TIFF file: the largest series of planes in it."""
 
-    source: Path | BinaryIO
+    handle: BinaryIO
     file: Any
     series: Any
     axes: str
@@ -57,7 +57,7 @@ class TiffStack:
 
     def close(self) -> None:
         """Close the file."""
-        self.file.filehandle._fh.close()
+        self.handle.close()
 
     def __getitem__(self, index: Index) -> NDArray[Any]:
         """One plane, native byte order, without alpha."""
@@ -90,15 +90,15 @@ class TiffStack:
         """All planes behind the one directory, mapped into memory."""
         dtype = self.dtype.newbyteorder(self.file.byteorder)
         shape = (_count(self.series), *self.series.keyframe.shape)
-        return np.memmap(self.source, dtype, mode, self.series.dataoffset, shape)
+        return np.memmap(self.handle, dtype, mode, self.series.dataoffset, shape)
 
     @contextmanager
     def copy_to(self, target: Path, *, overwrite: bool) -> Iterator[Callable[[Index, NDArray[Any]], None]]:
         """A copy of the file whose planes can be replaced, and with them the smaller sizes of a pyramid."""
         sums: dict[int, int] = {}
         with atomic_file(target, overwrite=overwrite) as file:
-            self.file.filehandle.seek(0)
-            shutil.copyfileobj(self.file.filehandle._fh, file)
+            self.handle.seek(0)
+            shutil.copyfileobj(self.handle, file)
 
             def put(index: Index, plane: NDArray[Any]) -> None:
                 number = self._number(index)
@@ -115,7 +115,7 @@ class TiffStack:
         """Replace a plane of the copy, in all its sizes."""
         if self._is_one_page():
             file.flush()
-            replace(self, source=file)._mapped("r+")[number] = plane
+            replace(self, handle=file)._mapped("r+")[number] = plane
             return
         for level in self.series.levels:
             page = level.pages[number].aspage()
@@ -146,7 +146,7 @@ class TiffStack:
         """Read the copy: it must hold the same series with the planes that were put into it."""
         file.seek(0)
         with _open(file, self.file.filename, is_ome=self.file.is_ome) as copied:
-            copy = replace(self, source=file, file=copied, series=_largest(copied.series))
+            copy = replace(self, handle=file, file=copied, series=_largest(copied.series))
             same = copy.shape == self.shape
             same = same and all(crc32(copy._whole(number).tobytes()) == total for number, total in sums.items())
         if not same:
@@ -183,7 +183,7 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
         file.seek(0)
         tiff = _open(file, path.name, is_ome=False)
     series = _largest(tiff.series)
-    if _count(series) == 1 and len(series.levels) == 1 and len(tiff.series) == 1:
+    if _count(series) == 1 and len(series.levels) == 1 and _is_single(tiff):
         return None
     page = series.keyframe
     check_page(page, size, max_pixels=max_pixels)
@@ -197,7 +197,7 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
         others = len(tiff.series) - 1
         notes.append(f"holds {others + 1} series: the largest {series.shape} is denoised, the rest stays as it was")
     return TiffStack(
-        path,
+        file,
         tiff,
         series,
         found,
@@ -214,6 +214,11 @@ def _open(file: BinaryIO, name: str, **options: Any) -> Any:
     import tifffile
 
     return tifffile.TiffFile(file, name=name, _multifile=False, is_ndtiff=False, **options)
+
+
+def _is_single(tiff: Any) -> bool:
+    """Whether a file holds one picture, thumbnails aside."""
+    return len(tiff.series) == 1 or sum(not page.aspage().is_reduced for page in tiff.pages) == 1
 
 
 def _largest(series: list[Any]) -> Any:
