@@ -50,7 +50,7 @@ class Step:
     """One update, one predicted tile, or the end of a run.
 
     stage : "probe 0.2", "probe 0.8", "fit", "predict" (from the second network on "fit 2", ...), the stages of
-        refining, "done" (the ratios are those of the settings)
+        refining, in a stack "plane", "done" (the ratios are those of the settings)
     index, total : updates done in this stage, from 1, and how many it has
     fraction : share of the whole run that is done, 0 to 1, by expected cost
     loss : mean error over the hidden pixels, a 0-dimensional tensor (reading it waits for a GPU); None where
