@@ -13,6 +13,9 @@ WITHIN = "YXS"
 MOST_COLOURS = 4
 """A last axis up to this long is taken for colours where nothing says what it is."""
 
+FITS = ("once", "each")
+"""One network for all planes of one kind, or one for each plane."""
+
 Index = tuple[int | slice, ...]
 """What picks one plane out of a stack: numbers for the axes outside the plane, slices for those within."""
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mashpix.axes import check_axes, plane_groups
+from mashpix.axes import FITS, check_axes, plane_groups
 from mashpix.denoising import present
 from mashpix.devices import choose_device
 from mashpix.errors import UsageError
@@ -16,9 +16,6 @@ from mashpix.model import Model, fit_model, make_doors, on_device, open_like
 from mashpix.planes import Indexable, Work, apply_to_all, fit_each, fit_once, plan_model, read_picture, run
 from mashpix.report import Step
 from mashpix.settings import Settings, preset
-
-FITS = ("once", "each")
-"""One network for all planes of one kind, or one for each plane."""
 
 
 def denoise_stack(
@@ -44,7 +41,7 @@ def denoise_stack(
         jointly, C channel by channel; along all other axes lie planes of one kind.
     fit : {"once", "each"}
         "once" fits one network to up to four planes of a kind, spread over the stack, and applies it to all: faster,
-        and results that do not flicker. "each" fits one to each plane, as `denoise` does.
+        and equal planes stay equal. "each" fits one to each plane, as `denoise` does.
     joint : bool
         Denoise all channels of C together.
     data_range, settings, seed, device

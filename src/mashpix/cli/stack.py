@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from mashpix.axes import FITS
 from mashpix.cli.console import complain, in_background, progress
 from mashpix.errors import FileError, UsageError
 from mashpix.recipe import file_sha256, to_json
@@ -15,8 +16,6 @@ from mashpix.report import Step
 if TYPE_CHECKING:
     from mashpix.cli.denoise import Run
     from mashpix.files.stack_file import Put, Stack
-
-FITS = ("once", "each")
 
 
 def check_fit(fit: str) -> str:
