@@ -13,7 +13,7 @@ SOURCE = Path(mashpix.__file__).parent
 
 LAYERS = [  # each module may import from those above it only
     {"errors", "tiling"},
-    {"blocks", "devices", "noise_report"},
+    {"axes", "blocks", "devices", "noise_report"},
     {"spectrum"},
     {
         "grouping",
@@ -33,8 +33,10 @@ LAYERS = [  # each module may import from those above it only
     {"fitting", "checking", "detail"},
     {"correlation", "html"},
     {"method"},
+    {"model"},
     {"denoising"},
-    {"inspecting", "measuring", "batch"},
+    {"planes", "model_file", "inspecting", "measuring", "batch"},
+    {"stacks"},
     {"cli"},
 ]
 
@@ -94,6 +96,9 @@ def test_the_method_does_no_input_or_output():
     for name in (
         "denoising",
         "method",
+        "model",
+        "planes",
+        "stacks",
         "fitting",
         "correlation",
         "predicting",

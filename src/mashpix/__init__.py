@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mashpix.noise_report import NoiseReport
     from mashpix.report import Report, Step
     from mashpix.settings import PRESETS, Settings, preset
+    from mashpix.stacks import denoise_stack, denoise_stack_steps
 
 _HOMES = {
     "DeviceError": "errors",
@@ -32,6 +33,8 @@ _HOMES = {
     "blend": "images",
     "check": "checking",
     "denoise": "denoising",
+    "denoise_stack": "stacks",
+    "denoise_stack_steps": "stacks",
     "denoise_steps": "denoising",
     "inspect": "inspecting",
     "inspect_steps": "inspecting",
@@ -57,6 +60,8 @@ __all__ = [
     "blend",
     "check",
     "denoise",
+    "denoise_stack",
+    "denoise_stack_steps",
     "denoise_steps",
     "inspect",
     "inspect_steps",

@@ -1,11 +1,10 @@
 """Arrays in, array out: the public functions, which run the method on one picture and tell what it does."""
 
-import math
 import time
 from collections import deque
 from collections.abc import Generator
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,10 +13,11 @@ from numpy.typing import NDArray
 from mashpix.devices import available_memory, choose_device
 from mashpix.errors import InputError
 from mashpix.images import Door, is_constant, open_door, spread_to_array, to_array, to_picture
-from mashpix.method import Result, mash, numbered
-from mashpix.refining import MULTIPLE
+from mashpix.method import Result, mash, numbered, side_multiple
 from mashpix.report import Report, Step
 from mashpix.settings import Settings, preset
+
+Returned = TypeVar("Returned")
 
 PREVIEW_EVERY = 50
 """Updates between two pictures in the steps of `denoise_steps`, unless told otherwise."""
@@ -136,36 +136,44 @@ def denoise_steps(
     settings = preset(settings) if isinstance(settings, str) else settings
     chosen, _ = choose_device(device)
     door = open_door(image, channel_axis=channel_axis, data_range=data_range, scale=settings.scale)
-    _check_memory(door)
+    check_memory(door.array.size)
     return _run(door, settings=settings, seed=seed, device=chosen, preview_every=preview_every)
 
 
 def _run(
     door: Door, *, settings: Settings, seed: int, device: torch.device, preview_every: int
 ) -> Generator[Step, None, None]:
-    finite = np.isfinite(door.array)
+    if is_constant(door):
+        report = describe(door, None, device=device)
+        spread = np.zeros(door.original.shape, dtype=np.float32)
+        yield Step("done", 1, 1, 1.0, denoised=door.original.copy(), spread=spread, report=report)
+        return
+    picture = to_picture(door, multiple=side_multiple(settings), device=device)
+    generator = torch.Generator(device).manual_seed(seed)
+    seconds: dict[str, float] = {}
+    working = mash(picture, settings=settings, generator=generator, preview_every=preview_every)
+    plan = expected_cost(picture.pixels[0, 0].numel(), settings)
+    result = yield from present(working, door, plan=plan, seconds=seconds)
+    report = describe(door, result, device=device, seconds=seconds)
+    spread = spread_to_array(result.spread, door)
+    yield Step("done", 1, 1, 1.0, denoised=to_array(result.denoised, door), spread=spread, report=report)
+
+
+def describe(
+    door: Door, result: Result | None, *, device: torch.device, seconds: dict[str, float] | None = None
+) -> Report:
+    """What was measured and decided; None as the result stands for a constant picture."""
     report = Report(
         shape=door.original.shape,
         dtype=str(door.array.dtype),
         device=str(device),
         threads=torch.get_num_threads(),
-        hole_fraction=float(1 - finite.mean()),
+        hole_fraction=float(1 - np.isfinite(door.array).mean()),
     )
-    if is_constant(door):
-        report = replace(report, constant=True, notes=("constant picture: returned unchanged",))
-        spread = np.zeros(door.original.shape, dtype=np.float32)
-        yield Step("done", 1, 1, 1.0, denoised=door.original.copy(), spread=spread, report=report)
-        return
-    multiple = math.lcm(2**settings.depth, MULTIPLE if settings.refine else 1)
-    picture = to_picture(door, multiple=multiple, device=device)
-    generator = torch.Generator(device).manual_seed(seed)
-    seconds: dict[str, float] = {}
-    pixels = picture.pixels.shape[2] * picture.pixels.shape[3]
-    working = mash(picture, settings=settings, generator=generator, preview_every=preview_every)
-    result = yield from _present(working, door, plan=expected_cost(pixels, settings), seconds=seconds)
-    spread = spread_to_array(result.spread, door)
+    if result is None:
+        return replace(report, constant=True, notes=("constant picture: returned unchanged",))
     low, high = result.masking.noise_levels or (None, None)
-    report = replace(
+    return replace(
         report,
         low_noise_level=low,
         high_noise_level=high,
@@ -173,12 +181,10 @@ def _run(
         neighbour_correlation=result.masking.correlation,
         masking_ratio=result.masking.masking_ratio,
         shuffled_fraction=result.shuffled_fraction,
-        mean_spread=float(np.nanmean(spread)),
-        held_out_error=float((result.held_out.sqrt() * picture.unit).square().mean().sqrt()),
-        seconds=seconds,
+        mean_spread=float(np.nanmean(spread_to_array(result.spread, door))),
+        held_out_error=float(np.sqrt(np.mean(result.held_out.cpu().numpy() * np.square(door.unit)))),
+        seconds=seconds or {},
     )
-    denoised = to_array(result.denoised, door)
-    yield Step("done", 1, 1, 1.0, denoised=denoised, spread=spread, report=report)
 
 
 def expected_memory(values: int) -> int:
@@ -186,9 +192,9 @@ def expected_memory(values: int) -> int:
     return values * BYTES_PER_VALUE + BYTES_FOR_TILES
 
 
-def _check_memory(door: Door) -> None:
-    """Refuse a picture that would not fit into memory, before any work is done."""
-    needed, free = expected_memory(door.array.size), available_memory()
+def check_memory(values: int) -> None:
+    """Refuse a picture of so many values that it would not fit into memory, before any work is done."""
+    needed, free = expected_memory(values), available_memory()
     if free is not None and needed > free:
         raise InputError(
             f"not enough memory (about {needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free; "
@@ -210,9 +216,9 @@ def expected_cost(pixels: int, settings: Settings) -> dict[str, float]:
     return plan
 
 
-def _present(
-    steps: Generator[Step, None, Result], door: Door, *, plan: dict[str, float], seconds: dict[str, float]
-) -> Generator[Step, None, Result]:
+def present(
+    steps: Generator[Step, None, Returned], door: Door, *, plan: dict[str, float], seconds: dict[str, float]
+) -> Generator[Step, None, Returned]:
     """Pass steps on with the fraction done and pictures as arrays; add up the time each stage takes."""
     whole, done = sum(plan.values()), 0.0
     while True:
@@ -220,7 +226,7 @@ def _present(
         try:
             step = next(steps)
         except StopIteration as stop:
-            result: Result = stop.value
+            result: Returned = stop.value
             return result
         seconds[step.stage] = seconds.get(step.stage, 0.0) + time.perf_counter() - started
         done += plan.get(step.stage, 0.0) / step.total

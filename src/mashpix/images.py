@@ -104,12 +104,17 @@ def open_door(image: Array, *, channel_axis: int | None, data_range: float | Non
     holes = 1 - np.isfinite(array).mean()
     if holes > MOST_HOLES:
         raise InputError(f"hardly any finite pixels ({holes:.1%} are NaN or infinite; at most {MOST_HOLES:.0%})")
+    return Door(array, channel_axis, *find_scale(array, data_range=data_range, scale=scale))
+
+
+def find_scale(array: Array, *, data_range: float | None, scale: str) -> tuple[Array, Array]:
+    """The values of each channel of (C, ...) that become 0 and 1, float64 (C,) each; options as in `open_door`."""
     limits = [_limits(plane, data_range=data_range, scale=scale) for plane in array]
     low, high = np.array(limits, dtype=np.float64).T
     if scale == "data-range":
         low[:] = low.min()
         high[:] = low + data_range if data_range is not None else high.max()
-    return Door(array, channel_axis, low, high)
+    return low, high
 
 
 def _channels_first(image: Array, channel_axis: int | None) -> Array:

@@ -20,10 +20,11 @@ The published presets end there. What grows out of it: the noise spectrum that t
 flat regions tells what of the residual is picture, and brings it back (refining.refine).
 """
 
+import math
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -33,9 +34,11 @@ from mashpix.fitting import fit, new_network
 from mashpix.images import Picture
 from mashpix.network import UNet
 from mashpix.predicting import drain, pool, predict
-from mashpix.refining import refine
+from mashpix.refining import MULTIPLE, refine
 from mashpix.report import Step
 from mashpix.settings import Settings
+
+Returned = TypeVar("Returned")
 
 PREVIEW_MASKS = 2
 """Masks averaged for a look at the picture during the fit."""
@@ -87,9 +90,14 @@ def mash(
         )
         predictions.append(prediction)
         refining = refine(picture, prediction.mean, settings=settings)
-        results.append((yield from _numbered_steps(refining, index)) if settings.refine else prediction.mean)
+        results.append((yield from numbered_steps(refining, index)) if settings.refine else prediction.mean)
     _, spread, held_out = pool(predictions)
     return Result(torch.stack(results).mean(dim=0), spread, masking, shuffled_fraction, held_out)
+
+
+def side_multiple(settings: Settings) -> int:
+    """What both sides of a picture must be multiples of."""
+    return math.lcm(2**settings.depth, MULTIPLE if settings.refine else 1)
 
 
 def numbered(stage: str, index: int) -> str:
@@ -103,13 +111,13 @@ def numbered(stage: str, index: int) -> str:
     return f"{stage} {index + 1}" if index else stage
 
 
-def _numbered_steps(steps: Generator[Step, None, Tensor], index: int) -> Generator[Step, None, Tensor]:
+def numbered_steps(steps: Generator[Step, None, Returned], index: int) -> Generator[Step, None, Returned]:
     """The steps with the names of their stages numbered."""
     while True:
         try:
             step = next(steps)
         except StopIteration as stop:
-            result: Tensor = stop.value
+            result: Returned = stop.value
             return result
         yield replace(step, stage=numbered(step.stage, index))
 

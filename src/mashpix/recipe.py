@@ -12,6 +12,9 @@ from mashpix.settings import Settings
 FORMAT = "mashpix-recipe-1"
 """First key of every recipe, so that another JSON file is told apart."""
 
+ADDED = ("detail", "stack")
+"""Fields that recipes of earlier versions lack."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -24,6 +27,7 @@ class Recipe:
     command : a command line that makes the output again
     report : `Report.to_dict()`: what was measured and decided, and the verdict on the output
     detail : of the run; 0 in recipes of versions that did not know it
+    stack : axes, fit and joint of a stack; None for a single picture
     """
 
     version: str
@@ -39,6 +43,7 @@ class Recipe:
     command: str
     report: dict[str, Any]
     detail: float = 0.0
+    stack: dict[str, Any] | None = None
 
     def to_json(self) -> bytes:
         """The recipe as a JSON file."""
@@ -55,7 +60,7 @@ def read_recipe(path: Path) -> Recipe:
         raise FileError(f"not a mashpix recipe (no format {FORMAT!r}; a JSON file that mashpix wrote)")
     try:
         settings = Settings(**data["settings"])
-        known = {item.name: data[item.name] for item in fields(Recipe) if item.name in data or item.name != "detail"}
+        known = {item.name: data[item.name] for item in fields(Recipe) if item.name in data or item.name not in ADDED}
         return Recipe(**known | {"settings": settings})
     except UsageError:
         raise

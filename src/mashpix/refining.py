@@ -22,6 +22,7 @@ measured noise in all of them, 3 and 4 are ours.
 
 from collections.abc import Callable, Generator
 from functools import partial
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -52,7 +53,23 @@ DISAGREEMENT = 0.05
 """Squared difference of two estimates, in variances of the noise, at which either counts for half."""
 
 
-def refine(picture: Picture, prediction: Tensor, *, settings: Settings) -> Generator[Step, None, Tensor]:
+class Noises(NamedTuple):
+    """The noise of a picture as the stages of refining need it.
+
+    missed : in the residual of the prediction, with the texture that it missed
+    single, grouped : between the prediction and the shrunk picture, in the blocks of each stage
+    slow : like `single` at half the size; None where it cannot be measured
+    """
+
+    missed: Noise
+    single: Noise
+    grouped: Noise
+    slow: Noise | None = None
+
+
+def refine(
+    picture: Picture, prediction: Tensor, *, settings: Settings, noises: Noises | None = None
+) -> Generator[Step, None, Tensor]:
     """Bring the detail back that a prediction lost, as far as it stands out of the measured noise.
 
     Parameters
@@ -61,6 +78,8 @@ def refine(picture: Picture, prediction: Tensor, *, settings: Settings) -> Gener
         The noisy picture; its sides are multiples of `MULTIPLE`.
     prediction : Tensor
         (1, C, H, W): mean of the network's predictions.
+    noises : Noises or None
+        Noise measured before, in pictures of this kind and on the same scale; None measures it in this one.
 
     Yields
     ------
@@ -68,36 +87,49 @@ def refine(picture: Picture, prediction: Tensor, *, settings: Settings) -> Gener
         One per tile and stage; the generator returns the refined picture (1, C, H, W), which is the prediction
         itself where no block of the picture is fit to measure the noise in.
     """
+    noises = (yield from measure_noises(picture, prediction, settings=settings)) if noises is None else noises
+    if noises is None:
+        return prediction
+    observed, predicted = _inopponent_colours(picture, prediction)
+    by_tiles, shrink = partial(_by_tiles, settings=settings), partial(_shrink, threshold=settings.threshold)
+    pilot = yield from by_tiles(partial(shrink, noise=noises.single), observed, stage="shrink again")
+    if noises.slow is not None:
+        slow = yield from by_tiles(partial(shrink, noise=noises.slow), halve(observed), stage="shrink slow")
+        pilot = _with_slow_part(pilot, slow)
+    group = partial(filter_groups, noise=noises.grouped, caution=CAUTION)
+    grouped = yield from by_tiles(group, observed, pilot, stage="group", context=grouping.CONTEXT)
+    grouped = _with_slow_part(grouped, halve(pilot))
+    del pilot
+    restore = partial(_restore, noise=noises.missed)
+    refined = yield from by_tiles(restore, observed, predicted, grouped, stage="restore")
+    del observed, predicted, grouped
+    result: Tensor = torch.tensordot(torch.linalg.inv(opponent_colours(picture.unit)), refined, dims=1)[None]
+    return result
+
+
+def measure_noises(picture: Picture, prediction: Tensor, *, settings: Settings) -> Generator[Step, None, Noises | None]:
+    """The first half of step 1: measure the noise; None where no block is fit for that. Parameters as `refine`."""
+    observed, predicted = _inopponent_colours(picture, prediction)
+    usable = picture.valid[0].all(dim=0)
+    missed = measure_noise(observed, predicted, usable, side=SIDE)
+    if missed is None:
+        return None
+    shrink = partial(_shrink, threshold=settings.threshold, noise=missed)
+    first = yield from _by_tiles(shrink, observed, stage="shrink", settings=settings)
+    noise, group_noise = (settle(observed, predicted, first, usable, side=side) for side in (SIDE, grouping.SIDE))
+    usable_halved = halve(usable[None].float())[0] == 1
+    slow_noise = settle(halve(observed), halve(predicted), halve(first), usable_halved, side=SIDE)
+    return None if noise is None or group_noise is None else Noises(missed, noise, group_noise, slow_noise)
+
+
+def _inopponent_colours(picture: Picture, prediction: Tensor) -> tuple[Tensor, Tensor]:
+    """Picture, its holes filled, and prediction, within the range of its values: (C, H, W) each."""
     low, high = picture.pixels[picture.valid].min(), picture.pixels[picture.valid].max()
     predicted = prediction[0].clamp(low, high)
     observed = torch.where(picture.valid[0], picture.pixels[0], predicted)
     to_opponent = opponent_colours(picture.unit)
     observed, predicted = (torch.tensordot(to_opponent, pixels, dims=1) for pixels in (observed, predicted))
-    usable = picture.valid[0].all(dim=0)
-    missed = measure_noise(observed, predicted, usable, side=SIDE)  # with the texture that the prediction missed
-    if missed is None:
-        return prediction
-    by_tiles, shrink = partial(_by_tiles, settings=settings), partial(_shrink, threshold=settings.threshold)
-    first = yield from by_tiles(partial(shrink, noise=missed), observed, stage="shrink")
-    noise, group_noise = (settle(observed, predicted, first, usable, side=side) for side in (SIDE, grouping.SIDE))
-    usable_halved = halve(usable[None].float())[0] == 1
-    slow_noise = settle(halve(observed), halve(predicted), halve(first), usable_halved, side=SIDE)
-    del first  # each is as large as the picture
-    if noise is None or group_noise is None:
-        return prediction
-    pilot = yield from by_tiles(partial(shrink, noise=noise), observed, stage="shrink again")
-    if slow_noise is not None:
-        slow = yield from by_tiles(partial(shrink, noise=slow_noise), halve(observed), stage="shrink slow")
-        pilot = _with_slow_part(pilot, slow)
-    group = partial(filter_groups, noise=group_noise, caution=CAUTION)
-    grouped = yield from by_tiles(group, observed, pilot, stage="group", context=grouping.CONTEXT)
-    grouped = _with_slow_part(grouped, halve(pilot))
-    del pilot
-    restore = partial(_restore, noise=missed)
-    refined = yield from by_tiles(restore, observed, predicted, grouped, stage="restore")
-    del observed, predicted, grouped
-    result: Tensor = torch.tensordot(torch.linalg.inv(to_opponent), refined, dims=1)[None]
-    return result
+    return observed, predicted
 
 
 def halve(pixels: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ class Step:
     """One update, one predicted tile, or the end of a run.
 
     stage : "probe 0.2", "probe 0.8", "fit", "predict" (from the second network on "fit 2", ...), the stages of
-        refining, "done" (the ratios are those of the settings)
+        refining, in a stack "plane", "done" (the ratios are those of the settings)
     index, total : updates done in this stage, from 1, and how many it has
     fraction : share of the whole run that is done, 0 to 1, by expected cost
     loss : mean error over the hidden pixels, a 0-dimensional tensor (reading it waits for a GPU); None where
@@ -67,6 +67,7 @@ class Step:
     denoised : now and then the picture as it stands, shape and dtype of the input; always on the last step
     spread : on the last step, the standard deviation over the masks, float32, units of the picture
     report : on the last step, what was measured and decided
+    plane : in a stack, which plane `denoised` is, as `stack[plane]` picks it out; else None
     """
 
     stage: str
@@ -77,3 +78,4 @@ class Step:
     denoised: Any = None
     spread: NDArray[Any] | None = None
     report: Report | None = None
+    plane: tuple[int | slice, ...] | None = None

@@ -15,6 +15,7 @@ from mashpix.cli.demo import demo
 from mashpix.cli.denoise import denoise
 from mashpix.cli.doctor import doctor
 from mashpix.cli.inspect import inspect
+from mashpix.cli.model import apply, fit
 from mashpix.cli.study.command import study
 from mashpix.errors import MashpixError
 
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (denoise, inspect, blend, add_noise, bench, study, demo, doctor):
+for command in (denoise, inspect, blend, fit, apply, add_noise, bench, study, demo, doctor):
     app.command()(command)
 
 

@@ -5,7 +5,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,10 +20,11 @@ from mashpix.cli.console import complain, in_background, progress
 from mashpix.cli.finishing import draw_comparison, finish, show_verdict
 from mashpix.cli.folders import FolderOptions, denoise_batch, find_folder, is_batch, print_plan
 from mashpix.cli.options import DEVICES, build_settings, folder_flags, settings_flags
+from mashpix.cli.stack import check_fit, denoise_stack_file
 from mashpix.cli.targets import find_targets
 from mashpix.errors import DeviceError, MashpixError, UsageError
 from mashpix.files import MAX_PIXELS
-from mashpix.recipe import Recipe, read_recipe, recipe_path, sha256, to_json
+from mashpix.recipe import Recipe, hash_file, read_recipe, recipe_path, sha256, to_json
 from mashpix.report import Report, Step
 from mashpix.settings import PRESETS, Settings, preset
 
@@ -47,11 +48,15 @@ class Run:
     in_place: bool
     strict: bool
     max_pixels: int
+    axes: str | None
+    fit: str
+    joint: bool
 
     @property
     def options(self) -> dict[str, Any]:
         """What changes the bytes of an output beside settings, seed and device."""
-        return {"strength": self.strength, "detail": self.detail, "data_range": self.data_range}
+        names = ("strength", "detail", "data_range", "axes", "fit", "joint")
+        return {name: getattr(self, name) for name in names}
 
 
 @settings_flags
@@ -102,6 +107,17 @@ def denoise(
         bool, typer.Option("--strict", help="Refuse a picture when part of its file cannot be kept.")
     ] = False,
     max_pixels: Annotated[int, typer.Option(metavar="N", min=1, help="Refuse larger pictures.")] = MAX_PIXELS,
+    axes: Annotated[
+        str | None, typer.Option(metavar="LETTERS", help="Axes of a stack, such as TZCYX; else as the file says.")
+    ] = None,
+    fit: Annotated[
+        str | None,
+        typer.Option(metavar="once|each", help="Stacks: one network for all planes of a kind (default), or one each."),
+    ] = None,
+    joint: Annotated[
+        bool | None,
+        typer.Option("--joint/--no-joint", help="Stacks: denoise all channels together."),
+    ] = None,
     *,
     overrides: dict[str, Any],
     folders: FolderOptions,
@@ -110,6 +126,7 @@ def denoise(
     if recipe is not None and preset_name is not None:
         raise UsageError("--preset and --recipe both name the settings (give one of them)")
     known = _read_recipe(recipe)
+    of_stack = (known and known.stack) or {}
     run = Run(
         settings=build_settings(known.settings if known else preset(preset_name or "default"), overrides),
         seed=_first(seed, known and known.seed, 0),
@@ -123,6 +140,9 @@ def denoise(
         in_place=in_place,
         strict=strict,
         max_pixels=max_pixels,
+        axes=_first(axes, of_stack.get("axes")),
+        fit=check_fit(_first(fit, of_stack.get("fit"), "once")),
+        joint=_first(joint, of_stack.get("joint"), False),
     )
     threads = _first(threads, known and known.threads)
     several = is_batch(inputs, output, folders, in_place=in_place)
@@ -204,6 +224,11 @@ def _denoise_file(
     """Check all that can be checked, denoise, write the picture and then what belongs to it."""
     from mashpix import files
 
+    stack = files.open_stack(source, axes=run.axes, max_pixels=run.max_pixels)
+    if stack is not None:
+        with closing(stack):
+            denoise_stack_file(stack, source, target, run, threads=threads, show=show)
+        return
     image = files.read_image(source, max_pixels=run.max_pixels)
     for note in image.notes:
         complain(note, name=str(source))
@@ -227,7 +252,7 @@ def _denoise_file(
     for warning in files.write_image(target, result, overwrite=may_replace, strict=run.strict):
         complain(warning, name=str(source))
     report = last.report.to_dict() | {"verdict": verdict.to_dict()}
-    recipe = _make_recipe(run, report, input_sha256=input_sha256, target=target)
+    recipe = make_recipe(run, report, input_sha256=input_sha256, target=target)
     residual = image.pixels.astype("float32") - denoised.astype("float32")
     made: dict[str, Callable[[], bytes]] = {
         "recipe": recipe.to_json,
@@ -267,7 +292,10 @@ def _denoise_pixels(
     return step
 
 
-def _make_recipe(run: Run, report: dict[str, Any], *, input_sha256: str, target: Path) -> Recipe:
+def make_recipe(
+    run: Run, report: dict[str, Any], *, input_sha256: str, target: Path, stack: dict[str, Any] | None = None
+) -> Recipe:
+    """The recipe of an output that is written."""
     import torch
 
     return Recipe(
@@ -280,10 +308,11 @@ def _make_recipe(run: Run, report: dict[str, Any], *, input_sha256: str, target:
         device=report["device"],
         threads=report["threads"],
         input_sha256=input_sha256,
-        output_sha256=sha256(target.read_bytes()),
+        output_sha256=hash_file(target),
         command=shlex.join(["mashpix", *sys.argv[1:]]),
         report=report,
         detail=run.detail,
+        stack=stack,
     )
 
 

@@ -4,8 +4,10 @@ import contextlib
 import os
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_hex
+from typing import BinaryIO
 
 from mashpix.errors import FileError
 
@@ -51,7 +53,14 @@ def check_output(source: Path | None, target: Path, *, overwrite: bool, in_place
 
 
 def atomic_write(path: Path, data: bytes, *, overwrite: bool = False) -> None:
-    """Write a file in one step, through a temporary file beside it.
+    """Write a file in one step: `atomic_file` for bytes that are there already; it raises the same errors."""
+    with atomic_file(path, overwrite=overwrite) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
+    """A new file to write and read, which gets its name when all is written: a temporary file beside it until then.
 
     Whatever ends the process, the target is absent, the old file or the new one. A symbolic link is followed; the
     permissions of a file that is replaced are kept; the temporary file is removed on every error.
@@ -66,10 +75,10 @@ def atomic_write(path: Path, data: bytes, *, overwrite: bool = False) -> None:
         _remove_stale(target)
         handle, temporary = _create_temporary(target)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with os.fdopen(handle, "w+b") as file:
                 if overwrite and target.exists():
                     os.fchmod(file.fileno(), target.stat().st_mode & 0o7777)
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             _move(temporary, target, overwrite=overwrite)
@@ -111,7 +120,7 @@ def _create_temporary(target: Path) -> tuple[int, Path]:
     ending = f".{token_hex(8)}.{MARK}"
     start = os.fsencode(target.name)[: LONGEST_NAME - 1 - len(ending)]
     temporary = target.with_name(f".{os.fsdecode(start)}{ending}")
-    return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666), temporary
+    return os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666), temporary
 
 
 def _remove_stale(target: Path) -> None:

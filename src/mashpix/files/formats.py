@@ -54,21 +54,29 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
     return replace(image, suffix=path.suffix)
 
 
-def _read_bytes(path: Path, *, max_pixels: int) -> tuple[str, bytes]:
-    """Format and content of a file that may be a picture of that size."""
+def format_of_file(path: Path) -> str:
+    """Format of a file by its first bytes; `FileError` for one that is no regular file or no picture."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
             raise FileError("not a regular file (a picture file is needed)")
         with path.open("rb") as file:
-            name = _format_of(file.read(LONGEST_MAGIC), status.st_size)
-            most = max_pixels * 4 * 8 + HEADROOM  # four channels of float64
-            if status.st_size > most:
-                raise FileError(f"too large ({status.st_size} bytes; at most {most}, --max-pixels allows more)")
-            file.seek(0)
-            return name, file.read()
+            return _format_of(file.read(LONGEST_MAGIC), status.st_size)
+    except (OSError, ValueError) as error:
+        raise FileError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
+
+
+def _read_bytes(path: Path, *, max_pixels: int) -> tuple[str, bytes]:
+    """Format and content of a file that may be a picture of that size."""
+    name = format_of_file(path)
+    try:
+        size = path.stat().st_size
+        most = max_pixels * 4 * 8 + HEADROOM  # four channels of float64
+        if size > most:
+            raise FileError(f"too large ({size} bytes; at most {most}, --max-pixels allows more)")
+        return name, path.read_bytes()
     except MemoryError:
-        raise FileError(f"too large for the memory of this computer ({status.st_size} bytes)") from None
+        raise FileError(f"too large for the memory of this computer ({size} bytes)") from None
     except (OSError, ValueError) as error:
         raise FileError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
 

@@ -1,7 +1,7 @@
 """NPY files: the header is kept as it is, the array behind it is replaced; never a pickle."""
 
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +26,7 @@ class Container(NamedTuple):
 def read(data: bytes, *, max_pixels: int) -> ImageFile:
     """Read (H, W), or (H, W, C) with up to four channels."""
     file = BytesIO(data)
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    else:
-        shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
-    if dtype.kind not in "iuf":
-        raise FileError(f"holds no numbers that can be denoised ({dtype}; integers or floats needed)")
+    shape, fortran, dtype = read_header(file)
     if len(shape) not in (2, 3) or (len(shape) == 3 and not 1 <= shape[2] <= MOST_COLOURS):
         raise FileError(f"not a single picture (shape {shape}; (H, W), or (H, W, C) with C up to {MOST_COLOURS})")
     check_size(shape[1], shape[0], max_pixels=max_pixels)
@@ -43,6 +37,17 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     array = flat.reshape(shape, order="F" if fortran else "C").astype(dtype.newbyteorder("="), order="C")
     notes = (f"the last axis is taken for {shape[2]} channels",) if len(shape) == 3 else ()
     return ImageFile(array, "npy", container=Container(data[: file.tell()], shape, dtype, fortran), notes=notes)
+
+
+def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether in Fortran's order, and dtype of the array behind the header, which is read."""
+    if np.lib.format.read_magic(file) == (1, 0):
+        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    else:
+        shape, is_fortran, dtype = np.lib.format.read_array_header_2_0(file)
+    if dtype.kind not in "iuf":
+        raise FileError(f"holds no numbers that can be denoised ({dtype}; integers or floats needed)")
+    return shape, is_fortran, dtype
 
 
 def why_not(image: ImageFile) -> str | None:

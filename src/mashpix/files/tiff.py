@@ -36,14 +36,14 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
 
     count = check_chain(data)
     if count > MOST_SIZES:
-        raise FileError(f"a stack of {count} planes (single pictures only so far; save its planes one by one)")
+        raise FileError(f"a stack of {count} planes (a single picture needed here)")
     with tifffile.TiffFile(BytesIO(data)) as file:
         pages = [page.aspage() for page in file.pages]
         full = [page for page in pages if not page.is_reduced]
         page = (full or pages)[0]
         _check_numbers(page)
         _check_single(file, page, len(full))
-        _check_page(page, len(data), max_pixels=max_pixels)
+        check_page(page, len(data), max_pixels=max_pixels)
         array, notes = page.asarray(), _find_notes(page, count)
         has_palette = is_palette(page)
         if has_palette:
@@ -98,10 +98,10 @@ def _check_single(file: Any, page: Any, count: int) -> None:
     if STK_PLANES in page.tags:
         planes = max(planes, page.tags[STK_PLANES].count)
     if planes > 1:
-        raise FileError(f"a stack of {planes} planes (single pictures only so far; save its planes one by one)")
+        raise FileError(f"a stack of {planes} planes (a single picture needed here)")
 
 
-def _check_page(page: Any, file_size: int, *, max_pixels: int) -> None:
+def check_page(page: Any, file_size: int, *, max_pixels: int) -> None:
     """Refuse what cannot be denoised or cannot be true, before pixels are decoded."""
     check_size(page.imagewidth, page.imagelength, page.samplesperpixel, max_pixels=max_pixels)
     if page.is_tiled:

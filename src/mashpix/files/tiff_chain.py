@@ -1,13 +1,14 @@
 """The chain of directories of a TIFF, checked before any library follows it: crafted chains hang readers for ever."""
 
 import struct
+from mmap import mmap
 
 from mashpix.errors import FileError
 
 MOST_DIRECTORIES = 65_535
 
 
-def check_chain(data: bytes) -> int:
+def check_chain(data: bytes | mmap) -> int:
     """Follow the directories of a TIFF: each inside the file, none twice. Returns how many there are.
 
     Raises
@@ -33,7 +34,7 @@ def check_chain(data: bytes) -> int:
     return len(seen)
 
 
-def _unpack(data: bytes, layout: str, place: int) -> int:
+def _unpack(data: bytes | mmap, layout: str, place: int) -> int:
     """One number of the file."""
     try:
         value: int = struct.unpack_from(layout, data, place)[0]

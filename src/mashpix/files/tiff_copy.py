@@ -2,9 +2,9 @@
 
 import struct
 from collections.abc import Sequence
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,29 @@ class Container(NamedTuple):
 
 def remember(file: Any, page: Any, data: bytes, array: NDArray[Any], *, has_palette: bool) -> Container:
     """What writing needs to know of a file that was read as `array`, (H, W) or (H, W, C)."""
+    layout, lost = find_layout(file, page)
+    if pointers := [name for code, name in DIRECTORY_TAGS.items() if code in page.tags]:
+        lost.append(f"not kept in the new TIFF: {', '.join(pointers)}")
+    bits = page.bitspersample if isinstance(page.bitspersample, int) and not has_palette else 8 * array.itemsize
+    if bits != 8 * array.itemsize:
+        lost.append(f"{bits} bits a value become {8 * array.itemsize}")
+    can_copy = page.compression.name in LOSSLESS and not has_palette and page.fillorder == 1
+    return Container(
+        data,
+        array.shape,
+        array.dtype,
+        file.byteorder,
+        file.is_bigtiff,
+        layout,
+        bits,
+        find_strips(page) if can_copy else None,
+        _find_tags(page, data, has_palette=has_palette),
+        lost,
+    )
+
+
+def find_layout(file: Any, page: Any) -> tuple[dict[str, Any], list[str]]:
+    """Options of `tifffile.imwrite` that lay pixels out as a page does, and what of that cannot be kept."""
     is_lossless = page.compression.name in LOSSLESS
     layout: dict[str, Any] = {"byteorder": file.byteorder, "compression": page.compression}
     if is_lossless and page.predictor > 1:
@@ -58,30 +81,13 @@ def remember(file: Any, page: Any, data: bytes, array: NDArray[Any], *, has_pale
         layout["tile"] = (page.tilelength, page.tilewidth)
     else:
         layout["rowsperstrip"] = min(page.rowsperstrip, page.imagelength)
-    bits = page.bitspersample if isinstance(page.bitspersample, int) and not has_palette else 8 * array.itemsize
     lost = [] if is_lossless else [f"{page.compression.name} compression becomes deflate"]
     if not is_lossless:
         layout["compression"] = "adobe_deflate"
-    if pointers := [name for code, name in DIRECTORY_TAGS.items() if code in page.tags]:
-        lost.append(f"not kept in the new TIFF: {', '.join(pointers)}")
-    if bits != 8 * array.itemsize:
-        lost.append(f"{bits} bits a value become {8 * array.itemsize}")
-    can_copy = is_lossless and not has_palette and page.fillorder == 1
-    return Container(
-        data,
-        array.shape,
-        array.dtype,
-        file.byteorder,
-        file.is_bigtiff,
-        layout,
-        bits,
-        _find_strips(page) if can_copy else None,
-        _find_tags(page, data, has_palette=has_palette),
-        lost,
-    )
+    return layout, lost
 
 
-def _find_strips(page: Any) -> Strips | None:
+def find_strips(page: Any) -> Strips | None:
     """Strips or tiles; None if the file does not say how long they are."""
     offsets, counts = ("TileOffsets", "TileByteCounts") if page.is_tiled else ("StripOffsets", "StripByteCounts")
     if offsets not in page.tags or counts not in page.tags:
@@ -145,21 +151,33 @@ def _encode(array: NDArray[Any], **options: Any) -> bytes:
 
 
 def replace_pixels(old: Container, strips: Strips, array: NDArray[Any]) -> bytes:
-    """A copy of the old file with new strips or tiles: in their old places where they fit, else at the end."""
+    """A copy of the old file with new strips or tiles."""
+    file = BytesIO(old.data)
+    put_pixels(file, old, strips, array)
+    return file.getvalue()
+
+
+def put_pixels(file: BinaryIO, old: Container, strips: Strips, array: NDArray[Any]) -> None:
+    """Put new strips or tiles into a copy of the old file: in their old places where they fit, else at the end."""
     segments = _encode_segments(old, array)
     if len(segments) != len(strips.offsets):
         raise FileError(f"an unusual layout of strips that cannot be written again ({len(strips.offsets)} of them)")
-    data, offsets = bytearray(old.data), list(strips.offsets)
+    offsets = list(strips.offsets)
     for index, (segment, room) in enumerate(zip(segments, strips.counts, strict=True)):
         if len(segment) > room or strips.overlap:
-            data += b"\0" * (len(data) % 2)
-            offsets[index] = len(data)
-            data += segment
+            offsets[index] = _append(file, segment)
         else:
-            data[offsets[index] : offsets[index] + len(segment)] = segment
-    _patch(data, old, strips.offsets_entry, offsets)
-    _patch(data, old, strips.counts_entry, [len(segment) for segment in segments])
-    return bytes(data)
+            file.seek(offsets[index])
+            file.write(segment)
+    _patch(file, old, strips.offsets_entry, offsets)
+    _patch(file, old, strips.counts_entry, [len(segment) for segment in segments])
+
+
+def _append(file: BinaryIO, segment: bytes) -> int:
+    """Write at the end of a file, at an even place; returns where."""
+    place = file.seek(0, SEEK_END)
+    file.write(b"\0" * (place % 2) + segment)
+    return place + place % 2
 
 
 def _encode_segments(old: Container, array: NDArray[Any]) -> list[bytes]:
@@ -188,17 +206,13 @@ def _pack(array: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     return np.frombuffer(packed, np.uint8).reshape(len(array), -1)
 
 
-def _patch(data: bytearray, old: Container, entry: int, values: Sequence[int]) -> None:
+def _patch(file: BinaryIO, old: Container, entry: int, values: Sequence[int]) -> None:
     """Let a directory entry hold other numbers, which go to the end of the file where they need room."""
     number, kind, size = ("Q", 16, 8) if old.is_bigtiff else ("L", 4, 4)
-    if not old.is_bigtiff and max(len(data) + len(values) * size, *values) >= 2**32:
+    if not old.is_bigtiff and max(file.seek(0, SEEK_END) + len(values) * size, *values) >= 2**32:
         raise FileError("the TIFF would grow beyond 4 GB (save it as BigTIFF first)")
     packed = struct.pack(f"{old.byteorder}{len(values)}{number}", *values)
     if len(values) > 1:
-        data += b"\0" * (len(data) % 2)
-        inline = struct.pack(old.byteorder + number, len(data))
-        data += packed
-    else:
-        inline = packed
-    struct.pack_into(f"{old.byteorder}H{number}", data, entry + 2, kind, len(values))
-    data[entry + 4 + size : entry + 4 + 2 * size] = inline
+        packed = struct.pack(old.byteorder + number, _append(file, packed))
+    file.seek(entry + 2)
+    file.write(struct.pack(f"{old.byteorder}H{number}", kind, len(values)) + packed)

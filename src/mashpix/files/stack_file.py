@@ -1,0 +1,92 @@
+"""A stack of planes in a file: opened, not loaded; planes are read one by one and put into a copy of the file."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mashpix.axes import Index
+from mashpix.errors import FileError, UsageError
+from mashpix.files import npy_stack, tiff_stack
+from mashpix.files.formats import format_of_file
+from mashpix.files.image_file import MAX_PIXELS
+
+Put = Callable[[Index, NDArray[Any]], None]
+"""Puts a new plane where `stack[index]` is."""
+
+
+class Stack(Protocol):
+    """What a stack in a file offers: `stack[index]` reads one plane, with a number for each axis outside of it.
+
+    axes : letters as tifffile writes them
+    shape, dtype : of the stack, alpha left out
+    notes : remarks for the user, one line each
+    lost : what a copy cannot keep, one line each
+    """
+
+    @property
+    def axes(self) -> str: ...  # noqa: D102
+    @property
+    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def dtype(self) -> np.dtype[Any]: ...  # noqa: D102
+    @property
+    def notes(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def lost(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    def __getitem__(self, index: Index) -> NDArray[Any]:
+        """One plane, native byte order."""
+        ...
+
+    def close(self) -> None:
+        """Close the file."""
+        ...
+
+    def copy_to(self, target: Path, *, overwrite: bool) -> AbstractContextManager[Put]:
+        """A copy of the file whose planes can be replaced; it gets its name when the block ends without an error."""
+        ...
+
+
+def open_stack(path: Path, *, axes: str | None = None, max_pixels: int = MAX_PIXELS) -> Stack | None:
+    """Open a TIFF or NPY file that holds several planes, or one in several sizes.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it must stay as it is while the stack is read.
+    axes : str or None
+        One letter for each axis, as tifffile writes them; None takes what the file says, or guesses and says so.
+    max_pixels : int
+        Largest width x height of a plane.
+
+    Returns
+    -------
+    Stack or None
+        None for a single picture, which `read_image` reads.
+
+    Raises
+    ------
+    FileError
+        In one line, for anything that cannot be read.
+    UsageError
+        For axes that do not fit.
+    """
+    kind = format_of_file(path)
+    if kind == "tiff":
+        return tiff_stack.open_tiff(path, axes=axes, max_pixels=max_pixels)
+    if kind == "npy":
+        return npy_stack.open_npy(path, axes=axes, max_pixels=max_pixels)
+    if axes is not None and set(axes.upper()) not in ({"Y", "X"}, {"Y", "X", "S"}):
+        raise UsageError(f"--axes: {kind.upper()} holds one picture, YX or YXS ({axes!r}; leave it out)")
+    return None
+
+
+def check_same_format(source: Path, target: Path) -> None:
+    """Refuse a target of another format: what a stack's file says of it would be lost."""
+    endings = {ending.lower().replace(".tiff", ".tif") for ending in (source.suffix, target.suffix)}
+    if target.suffix and len(endings) > 1:
+        raise FileError(f"a stack keeps its format ({target.suffix!r}; {source.suffix!r} needed)")

@@ -1,0 +1,90 @@
+"""A model as a safetensors file: weights and noise spectra as arrays, all else as JSON in its header; no pickle."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mashpix.correlation import Masking
+from mashpix.errors import FileError, UsageError
+from mashpix.files.safetensors import decode_tensors, encode_tensors
+from mashpix.model import Model
+from mashpix.network import UNet
+from mashpix.refining import Noises
+from mashpix.settings import Settings
+from mashpix.spectrum import Law, Noise
+
+FORMAT = "mashpix-model-1"
+"""What the header says, so that other safetensors files are told apart."""
+LARGEST = 2**30
+"""Bytes of a model that is read: those of the presets have a few million."""
+
+
+def encode_model(model: Model) -> bytes:
+    """A model as the bytes of a file."""
+    arrays: dict[str, Any] = {"low": model.low, "high": model.high}
+    laws: list[dict[str, Any] | None] = []
+    for index, (network, noises) in enumerate(zip(model.networks, model.noises, strict=True)):
+        for name, weights in network.state_dict().items():
+            arrays[f"network {index} {name}"] = weights.cpu().contiguous().numpy()
+        known = {name: noise for name, noise in noises._asdict().items() if noise is not None} if noises else {}
+        for name, noise in known.items():
+            arrays[f"noise {index} {name}"] = noise.spectrum.cpu().numpy()
+        laws.append({name: noise.law for name, noise in known.items()} if noises else None)
+    about = {
+        "settings": model.settings.to_dict(),
+        "dtype": model.dtype,
+        "masking": model.masking._asdict(),
+        "shuffled_fraction": model.shuffled_fraction,
+        "laws": laws,
+    }
+    return encode_tensors(arrays, {"format": FORMAT, "model": json.dumps(about, allow_nan=False)})
+
+
+def read_model(path: Path) -> Model:
+    """Read a model from a file.
+
+    Raises
+    ------
+    FileError
+        If it is no model, or not a whole one.
+    """
+    try:
+        if path.stat().st_size > LARGEST:
+            raise FileError(f"not a mashpix model (more than {LARGEST} bytes)")
+        arrays, metadata = decode_tensors(path.read_bytes())
+    except OSError as error:
+        raise FileError(f"cannot be read ({error.strerror})") from None
+    if metadata.get("format") != FORMAT:
+        raise FileError(f"not a mashpix model (no format {FORMAT!r}; a file that mashpix fit wrote)")
+    try:
+        return _build(arrays, json.loads(metadata["model"]))
+    except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
+        raise FileError(f"not a complete model ({' '.join(str(error).split())[:120]}; another version?)") from None
+
+
+def _build(arrays: dict[str, Any], about: dict[str, Any]) -> Model:
+    """The model of arrays and what the header says of them."""
+    settings = Settings(**about["settings"])
+    networks: list[UNet] = []
+    noises: list[Noises | None] = []
+    for index in range(settings.fits):
+        network = UNet(len(arrays["low"]), channels=settings.channels, depth=settings.depth)
+        prefix = f"network {index} "
+        found = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in found.items()})
+        networks.append(network.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+        known = {
+            name: Noise(torch.from_numpy(arrays[f"noise {index} {name}"]), Law(*law))
+            for name, law in (about["laws"][index] or {}).items()
+        }
+        noises.append(
+            Noises(known.pop("missed"), known.pop("single"), known.pop("grouped"), **known) if known else None
+        )
+    low, high = (np.asarray(arrays[name], np.float64) for name in ("low", "high"))
+    masking = Masking(**about["masking"])
+    return Model(
+        settings, about["dtype"], low, high, masking, about["shuffled_fraction"], tuple(networks), tuple(noises)
+    )

@@ -1,0 +1,99 @@
+"""Laws of models in files: what comes back does the same, and nothing else is taken for a model."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from typer.testing import CliRunner
+
+from mashpix import PRESETS, FileError
+from mashpix.cli import app
+from mashpix.files.safetensors import decode_tensors, encode_tensors
+from mashpix.model_file import encode_model, read_model
+from mashpix.predicting import drain
+from mashpix.stacks import apply_model_steps, fit_model_steps
+
+TINY = replace(PRESETS["default"], steps=3, masks=2, channels=4, depth=2, masking_ratio=0.2)
+QUICK = ("--masking-ratio", "0.2", "--steps", "3", "--channels", "4", "--depth", "2", "--masks", "2", "--threads", "1",
+         "--no-refine")  # fmt: skip
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+@pytest.mark.parametrize(("refine", "fits"), [(True, 1), (False, 2)])
+def test_a_model_that_was_written_and_read_does_the_same(refine, fits, rng, tmp_path):
+    pictures = rng.normal(50, 5, (3, 1, 40, 32)).astype(np.float32)
+    model = drain(fit_model_steps(pictures, settings=replace(TINY, refine=refine, fits=fits)))
+    (tmp_path / "model").write_bytes(encode_model(model))
+    again = read_model(tmp_path / "model")
+    assert again.settings == model.settings
+    results = [[step.denoised for step in apply_model_steps(item, pictures[0], axes="CYX")] for item in (model, again)]
+    np.testing.assert_array_equal(results[0][-2], results[1][-2])
+    assert (again.noises[0] is None) == (not refine)
+
+
+def test_the_format_is_what_it_says(tmp_path):
+    data = encode_tensors({"a": np.arange(6, dtype=np.float32).reshape(2, 3)}, {"who": "us"})
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    assert header["a"] == {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}
+    assert data[8 + length :] == np.arange(6, dtype="<f4").tobytes()
+
+
+def test_what_is_no_model_is_refused_in_one_line(rng, tmp_path):
+    good = encode_tensors({"a": np.zeros((2, 3), np.float32)}, {"format": "mashpix-model-1", "model": "{}"})
+    for data, message in (
+        (b"", "not a readable"),
+        (b"\xff" * 64, "not a readable"),
+        (good[:-1], "does not fit its place"),
+        (good.replace(b"[2,3]", b"[2,9]"), "does not fit its place"),
+        (good.replace(b"[0,24]", b"[8,24]"), "does not fit its place"),
+        (good.replace(b"F32", b"I32"), "not a readable"),
+        (encode_tensors({}, {}), "not a mashpix model"),
+        (good, "not a complete model"),
+    ):
+        (tmp_path / "model").write_bytes(data)
+        with pytest.raises(FileError, match=message):
+            read_model(tmp_path / "model")
+    with pytest.raises(FileError):
+        decode_tensors(torch.zeros(3).numpy().tobytes())
+
+
+def test_fit_and_apply_on_a_series_of_files(rng, tmp_path):
+    for name in "abc":
+        noisy = rng.normal(1000, 100, (24, 32)).astype(np.uint16)
+        tifffile.imwrite(tmp_path / f"{name}.tif", noisy, metadata=None, description=name)
+    tifffile.imwrite(tmp_path / "other.tif", rng.normal(size=(24, 32)).astype(np.float32), metadata=None)
+    inputs = [tmp_path / f"{name}.tif" for name in "abc"]
+    model = tmp_path / "m.safetensors"
+    done = run("fit", *inputs, "-o", model, *QUICK)
+    assert done.exit_code == 0, done.output
+    assert "fitted to 3 of 3 planes" in done.output
+    done = run("apply", model, *inputs, tmp_path / "other.tif")
+    assert done.exit_code == 1
+    assert (
+        "not like the pictures that the model was fitted to (1 channels of float32; 1 channels of uint16" in done.output
+    )
+    for name in "abc":
+        with tifffile.TiffFile(tmp_path / f"{name}_denoised.tif") as file:
+            assert file.pages[0].description == name
+            assert file.asarray().std() < 80
+    assert not (tmp_path / "other_denoised.tif").exists()
+    assert "several kinds" in str(run("fit", inputs[0], tmp_path / "other.tif", "-o", "n", *QUICK).exception)
+
+
+def test_fit_and_apply_on_a_stack(rng, tmp_path):
+    stack = rng.normal(1000, 100, (5, 2, 24, 32)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True, metadata={"axes": "TCYX"})
+    model = tmp_path / "m.safetensors"
+    assert "need a model each" in str(run("fit", tmp_path / "a.tif", "-o", model, *QUICK).exception)
+    assert run("fit", tmp_path / "a.tif", "-o", model, "--joint", *QUICK).exit_code == 0
+    assert run("apply", model, tmp_path / "a.tif").exit_code == 1
+    done = run("apply", model, tmp_path / "a.tif", "--joint")
+    assert done.exit_code == 0, done.output
+    assert tifffile.imread(tmp_path / "a_denoised.tif").std() < 0.8 * stack.std()
