@@ -14,7 +14,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from mashpix.cli.denoise import find_targets
+from mashpix.cli.targets import find_targets
 from mashpix.errors import UsageError
 
 QUICK = ("--masking-ratio", "0.5", "--steps", "3", "--channels", "6", "--depth", "2", "--masks", "2", "--threads", "1")

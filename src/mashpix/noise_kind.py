@@ -81,8 +81,10 @@ def measure_blockiness(pixels: Tensor, valid: Tensor) -> float | None:
 
     Examples
     --------
-    >>> blocks = torch.rand((1, 16, 16), generator=torch.Generator().manual_seed(0)).repeat_interleave(8, 1)
-    >>> measure_blockiness(blocks.repeat_interleave(8, 2), torch.ones(1, 128, 128) == 1) > 2
+    >>> random = torch.Generator().manual_seed(0)
+    >>> noise, valid = 0.1 * torch.rand((1, 128, 128), generator=random), torch.ones(1, 128, 128) == 1
+    >>> blocks = 0.2 * torch.rand((1, 16, 16), generator=random).repeat_interleave(8, 1).repeat_interleave(8, 2)
+    >>> measure_blockiness(noise + blocks, valid) > BLOCKY > measure_blockiness(noise, valid)
     True
     """
     if min(pixels.shape[1:]) < 4 * GRID:

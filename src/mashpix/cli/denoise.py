@@ -1,62 +1,27 @@
 """`mashpix denoise`: pictures in, clean pictures and their recipes out."""
 
 import os
-import shlex
-import sys
-import time
 from collections.abc import Callable
-from contextlib import closing, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from mashpix import __version__
 from mashpix.batch import Batch, Origin, hash_settings
-from mashpix.cli.console import complain, in_background, progress
-from mashpix.cli.finishing import draw_comparison, finish, show_verdict
+from mashpix.cli.console import complain
 from mashpix.cli.folders import FolderOptions, denoise_batch, find_folder, is_batch, print_plan
+from mashpix.cli.one_file import SAVES, Run, denoise_file, list_beside
 from mashpix.cli.options import DEVICES, build_settings, folder_flags, settings_flags
-from mashpix.cli.stack import check_fit, denoise_stack_file
+from mashpix.cli.stack import check_fit
 from mashpix.cli.targets import find_targets
 from mashpix.errors import DeviceError, MashpixError, UsageError
 from mashpix.files import MAX_PIXELS
-from mashpix.recipe import Recipe, hash_file, read_recipe, recipe_path, sha256, to_json
-from mashpix.report import Report, Step
-from mashpix.settings import PRESETS, Settings, preset
-
-SAVES = {"spread": "_spread.tif", "residual": "_residual.tif", "report": "_report.json"}
-"""What --save knows, and how the names of those files end."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """What all pictures of one command line have in common."""
-
-    settings: Settings
-    seed: int
-    strength: float
-    detail: float
-    data_range: float | None
-    device: str
-    save: tuple[str, ...]
-    compare: Path | None
-    overwrite: bool
-    in_place: bool
-    strict: bool
-    max_pixels: int
-    axes: str | None
-    fit: str
-    joint: bool
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """What changes the bytes of an output beside settings, seed and device."""
-        names = ("strength", "detail", "data_range", "axes", "fit", "joint")
-        return {name: getattr(self, name) for name in names}
+from mashpix.recipe import Recipe, read_recipe
+from mashpix.report import Step
+from mashpix.settings import PRESETS, preset
 
 
 @settings_flags
@@ -154,7 +119,7 @@ def denoise(
     exit_code = 0
     for source, target in zip(inputs, targets, strict=True):
         try:
-            _denoise_file(source, target, run, threads=threads)
+            denoise_file(source, target, run, threads=threads)
         except (DeviceError, UsageError):
             raise
         except MashpixError as error:
@@ -189,7 +154,7 @@ def _denoise_item(
     source: Path, target: Path, *, run: Run, threads: int | None, replace_outputs: bool, show: Callable[[Step], None]
 ) -> None:
     """One picture of a batch, in its worker process."""
-    _denoise_file(source, target, replace(run, overwrite=replace_outputs), threads=threads, show=show)
+    denoise_file(source, target, replace(run, overwrite=replace_outputs), threads=threads, show=show)
 
 
 def _read_recipe(path: Path | None) -> Recipe | None:
@@ -211,120 +176,3 @@ def _parse_save(text: str) -> tuple[str, ...]:
     if unknown := sorted(set(wanted) - set(SAVES)):
         raise UsageError(f"--save: unknown ({', '.join(unknown)}; any of {', '.join(SAVES)})")
     return wanted
-
-
-def list_beside(target: Path, save: tuple[str, ...]) -> dict[str, Path]:
-    """What is written beside a picture: what --save asks for, and the recipe."""
-    return {kind: target.with_name(target.stem + SAVES[kind]) for kind in save} | {"recipe": recipe_path(target)}
-
-
-def _denoise_file(
-    source: Path, target: Path, run: Run, *, threads: int | None, show: Callable[[Step], None] | None = None
-) -> None:
-    """Check all that can be checked, denoise, write the picture and then what belongs to it."""
-    from mashpix import files
-
-    stack = files.open_stack(source, axes=run.axes, max_pixels=run.max_pixels)
-    if stack is not None:
-        with closing(stack):
-            denoise_stack_file(stack, source, target, run, threads=threads, show=show)
-        return
-    image = files.read_image(source, max_pixels=run.max_pixels)
-    for note in image.notes:
-        complain(note, name=str(source))
-    files.check_output(source, target, overwrite=run.overwrite, in_place=run.in_place)
-    files.check_writable(image, target, strict=run.strict)
-    beside = list_beside(target, run.save)
-    if run.compare is not None:
-        beside["compare"] = run.compare
-    if len({path.resolve() for path in (target, *beside.values())}) <= len(beside):
-        raise UsageError(f"--compare is another output ({str(run.compare)!r}; name another file)")
-    for path in beside.values():
-        files.check_output(source, path, overwrite=run.overwrite, in_place=False)
-    input_sha256 = sha256(source.read_bytes())
-    started = time.perf_counter()
-    last = _denoise_pixels(source, image, run, threads=threads, show=show)
-    assert last.report is not None
-    spread = np.asarray(last.spread)
-    denoised, verdict = finish(image.pixels, last.denoised, strength=run.strength, detail=run.detail)
-    may_replace = run.overwrite or run.in_place
-    result = replace(image, pixels=denoised)
-    for warning in files.write_image(target, result, overwrite=may_replace, strict=run.strict):
-        complain(warning, name=str(source))
-    report = last.report.to_dict() | {"verdict": verdict.to_dict()}
-    recipe = make_recipe(run, report, input_sha256=input_sha256, target=target)
-    residual = image.pixels.astype("float32") - denoised.astype("float32")
-    made: dict[str, Callable[[], bytes]] = {
-        "recipe": recipe.to_json,
-        "report": lambda: to_json(recipe.report),
-        "spread": lambda: files.encode_map(spread),
-        "residual": lambda: files.encode_map(residual),
-        "compare": lambda: draw_comparison(image.pixels, denoised),
-    }
-    for kind, path in beside.items():
-        files.atomic_write(path, made[kind](), overwrite=run.overwrite)
-    typer.echo(f"{str(target)!r}: {summary(last.report)}, {time.perf_counter() - started:.0f} s")
-    show_verdict(verdict)
-
-
-def _denoise_pixels(
-    source: Path, image: Any, run: Run, *, threads: int | None, show: Callable[[Step], None] | None
-) -> Step:
-    """The last step of denoising one picture; every step is shown, by `show` or as progress."""
-    import torch
-
-    from mashpix.denoising import denoise_steps
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    steps = denoise_steps(
-        image.pixels,
-        channel_axis=-1 if image.pixels.ndim == 3 else None,
-        data_range=run.data_range,
-        settings=run.settings,
-        seed=run.seed,
-        device=run.device,
-        preview_every=0,
-    )
-    with nullcontext(show) if show else progress(str(source)) as shown:
-        for step in in_background(steps):
-            shown(step)
-    return step
-
-
-def make_recipe(
-    run: Run, report: dict[str, Any], *, input_sha256: str, target: Path, stack: dict[str, Any] | None = None
-) -> Recipe:
-    """The recipe of an output that is written."""
-    import torch
-
-    return Recipe(
-        version=__version__,
-        torch_version=torch.__version__,
-        settings=run.settings,
-        seed=run.seed,
-        strength=run.strength,
-        data_range=run.data_range,
-        device=report["device"],
-        threads=report["threads"],
-        input_sha256=input_sha256,
-        output_sha256=hash_file(target),
-        command=shlex.join(["mashpix", *sys.argv[1:]]),
-        report=report,
-        detail=run.detail,
-        stack=stack,
-    )
-
-
-def summary(report: Report) -> str:
-    """What was found and decided, in a few words."""
-    if report.constant:
-        return "constant, left as it is"
-    found = f"masking ratio {report.masking_ratio:g}"
-    if report.noise_level_gap is not None:
-        found += f", gap {report.noise_level_gap:.2f} grey levels"
-    if report.neighbour_correlation is not None:
-        found += f", neighbours correlated {report.neighbour_correlation:.2f}"
-    if report.shuffled_fraction:
-        found += f", {report.shuffled_fraction:.0%} shuffled"
-    return found

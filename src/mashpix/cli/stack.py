@@ -10,12 +10,12 @@ import typer
 
 from mashpix.axes import FITS
 from mashpix.cli.console import complain, in_background, progress
+from mashpix.cli.one_file import Run, list_beside, make_recipe, summary
 from mashpix.errors import FileError, UsageError
 from mashpix.recipe import hash_file, to_json
 from mashpix.report import Step
 
 if TYPE_CHECKING:
-    from mashpix.cli.denoise import Run
     from mashpix.files.stack_file import Put, Stack
 
 
@@ -27,11 +27,10 @@ def check_fit(fit: str) -> str:
 
 
 def denoise_stack_file(
-    stack: "Stack", source: Path, target: Path, run: "Run", *, threads: int | None, show: Callable[[Step], None] | None
+    stack: "Stack", source: Path, target: Path, run: Run, *, threads: int | None, show: Callable[[Step], None] | None
 ) -> None:
     """Check all that can be checked, denoise into a copy of the file, then write what belongs to it."""
     from mashpix import files
-    from mashpix.cli.denoise import make_recipe, summary
 
     if run.strict and stack.lost:
         raise FileError(f"not all of it can be kept ({'; '.join(stack.lost)}; leave out --strict to allow that)")
@@ -43,8 +42,7 @@ def denoise_stack_file(
         raise FileError("neither --detail nor --compare of a stack (leave them out)")
     files.check_same_format(source, target)
     files.check_output(source, target, overwrite=run.overwrite, in_place=run.in_place)
-    beside = {kind: target.with_name(target.stem + "_report.json") for kind in run.save}
-    beside["recipe"] = target.with_name(target.name + ".json")
+    beside = list_beside(target, run.save)
     for path in beside.values():
         files.check_output(source, path, overwrite=run.overwrite, in_place=False)
     input_sha256 = hash_file(source)
@@ -67,7 +65,7 @@ def denoise_stack_file(
     typer.echo(f"{str(target)!r}: {stack.axes} {shape}, fit {run.fit}, {summary(report)}, {spent:.0f} s")
 
 
-def _denoise_into(put: "Put", stack: "Stack", run: "Run", *, threads: int | None) -> Iterator[Step]:
+def _denoise_into(put: "Put", stack: "Stack", run: Run, *, threads: int | None) -> Iterator[Step]:
     """The steps of denoising a stack; each plane is put into its place as soon as it is there."""
     import torch
 
