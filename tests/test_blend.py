@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from mashpix import add_detail
+from mashpix.cli.finishing import finish
 from mashpix.comparing import compare
 from mashpix.errors import InputError
 from test_cli import QUICK, mashpix, names, pixels
@@ -34,6 +35,16 @@ def test_blend_mixes_a_finished_result_and_keeps_the_metadata_of_the_input(folde
     with Image.open(folder / "clean_blended.png") as image, Image.open(folder / "c.png") as sheet:
         assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
         assert sheet.width > 3 * 64
+
+
+@pytest.mark.parametrize("strength", [0.2, 0.9])
+def test_noise_that_is_left_in_on_purpose_is_no_lost_signal(strength, rng):
+    clean = 100 + 40 * np.sin(np.arange(96) / 7)[None, :] * np.cos(np.arange(96) / 9)[:, None]
+    noisy = clean + rng.normal(0, 10, clean.shape)
+    mixed, verdict = finish(noisy, clean, strength=strength, detail=0.0)
+    np.testing.assert_allclose(mixed, noisy + strength * (clean - noisy))
+    assert verdict == finish(noisy, clean, strength=1.0, detail=0.0)[1]
+    assert verdict.verdict == "good"
 
 
 REFUSED = [

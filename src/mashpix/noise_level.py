@@ -58,7 +58,7 @@ BELOW = 0.8
 """Weight of a level that holds less noise than the law says, against 1 - BELOW of one that holds more."""
 SLOPED = 0.5
 """A sloped law counts where its loss is less than this fraction of that of a constant one."""
-MOST_LOSS = 0.05
+MOST_LOSS = 0.1
 """And less than this: levels that scatter about it hold texture."""
 LEAST_RATIO = 0.05
 """Least variance of a level, against that of the calmest blocks."""
