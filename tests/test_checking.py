@@ -123,3 +123,11 @@ def test_a_verdict_is_plain_data():
 def test_bad_pictures_are_refused(noisy, denoised, message):
     with pytest.raises(InputError, match=message):
         check(noisy, denoised)
+
+
+def test_measures_are_finite_where_flat_parts_are_unchanged(rng):
+    denoised = np.arange(128.0) * np.ones((128, 1))
+    denoised[40:90, 40:90] += 500 * (np.arange(50) % 8 > 3)
+    noisy = denoised.copy()
+    noisy[40:90, 40:90] += rng.normal(0, 100, (50, 50))
+    assert all(np.isfinite(value) for value in check(noisy, denoised).measures.values())

@@ -37,6 +37,8 @@ MARGIN = 6
 """Distance in pixels from a hole up to which the picture is compared with nothing."""
 SMALLEST = 1e-6
 """Least standard error of a mean, in noise levels: keeps ratios finite."""
+MOST = 1e9
+"""Largest measure: where there is next to no noise, ratios to it have no end, and JSON has no infinity."""
 
 
 class Rule(NamedTuple):
@@ -136,7 +138,7 @@ def check(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | No
     measures |= _measure_offset(residual, both, noise)
     measures |= _measure_blocks(whiten(residual, both.denoised, both.usable, noise))
     measures |= _measure_likeness(residual, both, noise)
-    return _judge(measures)
+    return _judge({name: float(np.clip(value, -MOST, MOST)) for name, value in measures.items()})
 
 
 def _judge(measures: dict[str, float]) -> Verdict:
