@@ -24,7 +24,7 @@ EXTRAS = st.builds(
     other=st.booleans(),
 )
 PICTURES = st.fixed_dictionaries(  # of fewer rows than channels, other readers do not know which axis is which
-    {"height": st.integers(5, 40), "width": st.integers(5, 40), "seed": st.integers(0, 2**31)}
+    {"height": st.integers(8, 40), "width": st.integers(8, 40), "seed": st.integers(0, 2**31)}
 )
 DTYPES = [f"{kind}{bits}" for kind in ("uint", "int") for bits in (8, 16, 32, 64)] + ["float16", "float32", "float64"]
 
