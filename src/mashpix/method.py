@@ -21,7 +21,7 @@ flat regions tells what of the residual is picture, and brings it back (refining
 """
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -33,8 +33,8 @@ from mashpix.correlation import Masking, choose_masking
 from mashpix.fitting import fit, new_network
 from mashpix.images import Picture
 from mashpix.network import UNet
-from mashpix.predicting import drain, pool, predict
-from mashpix.refining import MULTIPLE, refine
+from mashpix.predicting import Prediction, drain, pool, predict
+from mashpix.refining import MULTIPLE, Noises, refine
 from mashpix.report import Step
 from mashpix.settings import Settings
 
@@ -65,7 +65,7 @@ def mash(
     With `settings.fits` that is done so many times, and the results averaged.
     """
     masking = yield from choose_masking(picture, settings=settings, generator=generator)  # Eq. 8-10
-    predictions, results = [], []
+    passes = []
     for index in range(settings.fits):
         network = new_network(picture, settings=settings, generator=generator)
         fitting = fit(  # Eq. 3-7
@@ -80,17 +80,37 @@ def mash(
         )
         look = partial(_look, network, picture, masking.masking_ratio, settings=settings)
         shuffled_fraction = yield from _with_previews(fitting, look, every=preview_every)
-        prediction = yield from predict(  # Eq. 11
-            network,
-            picture,
-            masking.masking_ratio,
-            stage=numbered("predict", index),
-            settings=settings,
-            generator=generator,
+        applying = apply(  # Eq. 11
+            network, picture, masking.masking_ratio, index=index, settings=settings, generator=generator
         )
-        predictions.append(prediction)
-        refining = refine(picture, prediction.mean, settings=settings)
-        results.append((yield from numbered_steps(refining, index)) if settings.refine else prediction.mean)
+        passes.append((yield from applying))
+    return average(passes, masking, shuffled_fraction)
+
+
+def apply(
+    network: UNet,
+    picture: Picture,
+    masking_ratio: float,
+    *,
+    index: int,
+    settings: Settings,
+    generator: torch.Generator,
+    noises: Noises | None = None,
+) -> Generator[Step, None, tuple[Prediction, Tensor]]:
+    """What one fitted network, the `index`-th, makes of a picture: its prediction, and that refined."""
+    stage = numbered("predict", index)
+    prediction = yield from predict(
+        network, picture, masking_ratio, stage=stage, settings=settings, generator=generator
+    )
+    if not settings.refine:
+        return prediction, prediction.mean
+    refining = refine(picture, prediction.mean, settings=settings, noises=noises)
+    return prediction, (yield from numbered_steps(refining, index))
+
+
+def average(passes: Sequence[tuple[Prediction, Tensor]], masking: Masking, shuffled_fraction: float) -> Result:
+    """The mean of what several networks made of one picture."""
+    predictions, results = zip(*passes, strict=True)
     _, spread, held_out = pool(predictions)
     return Result(torch.stack(results).mean(dim=0), spread, masking, shuffled_fraction, held_out)
 

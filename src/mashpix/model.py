@@ -16,10 +16,10 @@ from mashpix.correlation import Masking, choose_masking
 from mashpix.errors import InputError
 from mashpix.fitting import fit, new_network
 from mashpix.images import Array, Door, Picture, find_scale, open_door, to_picture
-from mashpix.method import Result, numbered, numbered_steps, side_multiple
+from mashpix.method import Result, apply, average, numbered, numbered_steps, side_multiple
 from mashpix.network import UNet
-from mashpix.predicting import pool, predict
-from mashpix.refining import Noises, measure_noises, refine
+from mashpix.predicting import predict
+from mashpix.refining import Noises, measure_noises
 from mashpix.report import Step
 from mashpix.settings import Settings
 from mashpix.spectrum import Noise
@@ -145,18 +145,9 @@ def apply_model(model: Model, door: Door, *, generator: torch.Generator) -> Gene
     """Denoise a picture that `open_like` let in: predict and refine, as `method.mash` does after a fit."""
     settings = model.settings
     picture = to_picture(door, multiple=side_multiple(settings), device=generator.device)
-    predictions, results = [], []
+    passes = []
     for index, (network, noises) in enumerate(zip(model.networks, model.noises, strict=True)):
-        prediction = yield from predict(
-            network,
-            picture,
-            model.masking.masking_ratio,
-            stage=numbered("predict", index),
-            settings=settings,
-            generator=generator,
-        )
-        predictions.append(prediction)
-        refining = refine(picture, prediction.mean, settings=settings, noises=noises)
-        results.append((yield from numbered_steps(refining, index)) if settings.refine else prediction.mean)
-    _, spread, held_out = pool(predictions)
-    return Result(torch.stack(results).mean(dim=0), spread, model.masking, model.shuffled_fraction, held_out)
+        ratio = model.masking.masking_ratio
+        applying = apply(network, picture, ratio, index=index, settings=settings, generator=generator, noises=noises)
+        passes.append((yield from applying))
+    return average(passes, model.masking, model.shuffled_fraction)

@@ -90,7 +90,7 @@ def refine(
     noises = (yield from measure_noises(picture, prediction, settings=settings)) if noises is None else noises
     if noises is None:
         return prediction
-    observed, predicted = _inopponent_colours(picture, prediction)
+    observed, predicted = _in_opponent_colours(picture, prediction)
     by_tiles, shrink = partial(_by_tiles, settings=settings), partial(_shrink, threshold=settings.threshold)
     pilot = yield from by_tiles(partial(shrink, noise=noises.single), observed, stage="shrink again")
     if noises.slow is not None:
@@ -109,7 +109,7 @@ def refine(
 
 def measure_noises(picture: Picture, prediction: Tensor, *, settings: Settings) -> Generator[Step, None, Noises | None]:
     """The first half of step 1: measure the noise; None where no block is fit for that. Parameters as `refine`."""
-    observed, predicted = _inopponent_colours(picture, prediction)
+    observed, predicted = _in_opponent_colours(picture, prediction)
     usable = picture.valid[0].all(dim=0)
     missed = measure_noise(observed, predicted, usable, side=SIDE)
     if missed is None:
@@ -122,7 +122,7 @@ def measure_noises(picture: Picture, prediction: Tensor, *, settings: Settings) 
     return None if noise is None or group_noise is None else Noises(missed, noise, group_noise, slow_noise)
 
 
-def _inopponent_colours(picture: Picture, prediction: Tensor) -> tuple[Tensor, Tensor]:
+def _in_opponent_colours(picture: Picture, prediction: Tensor) -> tuple[Tensor, Tensor]:
     """Picture, its holes filled, and prediction, within the range of its values: (C, H, W) each."""
     low, high = picture.pixels[picture.valid].min(), picture.pixels[picture.valid].max()
     predicted = prediction[0].clamp(low, high)
