@@ -18,7 +18,7 @@ from mashpix.cli.options import DEVICES, build_settings, folder_flags, settings_
 from mashpix.cli.stack import check_fit
 from mashpix.cli.targets import find_targets
 from mashpix.errors import DeviceError, MashpixError, UsageError
-from mashpix.files import MAX_PIXELS
+from mashpix.files import FORMATS, MAX_PIXELS
 from mashpix.recipe import Recipe, read_recipe
 from mashpix.report import Step
 from mashpix.settings import PRESETS, preset
@@ -29,9 +29,7 @@ from mashpix.settings import PRESETS, preset
 def denoise(
     inputs: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="IN...", help="Pictures: PNG, JPEG, WebP, TIFF, NPY or NPZ; or folders and 'patterns*' of them."
-        ),
+        typer.Argument(metavar="IN...", help=f"Pictures: {FORMATS}; or folders and 'patterns*' of them."),
     ],
     output: Annotated[
         str | None,

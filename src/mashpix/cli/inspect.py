@@ -9,14 +9,14 @@ import typer
 from mashpix.cli.console import complain, in_background, progress
 from mashpix.cli.options import DEVICES
 from mashpix.errors import DeviceError, FileError, MashpixError, UsageError
-from mashpix.files import MAX_PIXELS
+from mashpix.files import FORMATS, MAX_PIXELS
 from mashpix.noise_report import NoiseReport
 from mashpix.report import Step
 from mashpix.settings import PRESETS, preset
 
 
 def inspect(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A picture: PNG, JPEG, TIFF or NPY.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help=f"A picture: {FORMATS}.")],
     html: Annotated[Path | None, typer.Option(metavar="F", help="Write the report as one page with figures.")] = None,
     json: Annotated[Path | None, typer.Option(metavar="F", help="Write the report as JSON.")] = None,
     denoised: Annotated[

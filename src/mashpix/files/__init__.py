@@ -2,10 +2,11 @@
 
 from mashpix.files.atomic import atomic_write, check_output
 from mashpix.files.formats import check_writable, encode_map, read_image, write_image
-from mashpix.files.image_file import MAX_PIXELS, ImageFile
+from mashpix.files.image_file import FORMATS, MAX_PIXELS, ImageFile
 from mashpix.files.stack_file import Stack, check_same_format, open_stack
 
 __all__ = [
+    "FORMATS",
     "MAX_PIXELS",
     "ImageFile",
     "Stack",

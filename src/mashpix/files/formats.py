@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mashpix.errors import FileError, MashpixError
 from mashpix.files import jpeg, npy, npz, png, tiff, webp
 from mashpix.files.atomic import atomic_write
-from mashpix.files.image_file import HEADROOM, MAX_PIXELS, ImageFile
+from mashpix.files.image_file import FORMATS, HEADROOM, MAX_PIXELS, ImageFile
 
 MODULES: dict[str, ModuleType] = {"png": png, "jpeg": jpeg, "webp": webp, "tiff": tiff, "npy": npy, "npz": npz}
 MAGICS = {module.MAGIC: name for name, module in MODULES.items() if name != "tiff"} | dict.fromkeys(tiff.MAGICS, "tiff")
@@ -86,7 +86,7 @@ def _format_of(start: bytes, size: int) -> str:
         if start.startswith(magic):
             return name
     what = "an empty file" if not start else "no known picture format"
-    raise FileError(f"{what} ({size} bytes; PNG, JPEG, WebP, TIFF, NPY or NPZ needed)")
+    raise FileError(f"{what} ({size} bytes; {FORMATS} needed)")
 
 
 def _in_short(error: Exception) -> str:

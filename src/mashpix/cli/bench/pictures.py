@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mashpix.cli.noise_model import NoiseModel
 from mashpix.errors import FileError, InputError, MashpixError, UsageError
+from mashpix.files import FORMATS
 
 MOST_NAMES = 3
 """Files that an error names one by one."""
@@ -57,7 +58,7 @@ def find_sources(folder: Path, *, limit: int | None) -> list[Source]:
     places = {kind: _names(folder / kind) for kind in kinds} or {"": _names(folder)}
     names = sorted(set().union(*places.values()))
     if not names:
-        raise FileError(f"{str(folder)!r}: holds no pictures (PNG, JPEG, TIFF or NPY needed)")
+        raise FileError(f"{str(folder)!r}: holds no pictures ({FORMATS} needed)")
     for kind, there in places.items():
         if missing := sorted(set(names) - there):
             more = f" and {len(missing) - MOST_NAMES} more" if len(missing) > MOST_NAMES else ""
