@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mashpix.noise import correlated_noise
-from mashpix.spectrum import MIDDLE, measure_noise, settle
+from mashpix.spectrum import MIDDLE, MOST_MISSED, measure_noise, settle
 
 SIDE = 16
 EVERYWHERE = torch.ones(256, 256, dtype=torch.bool)
@@ -51,7 +51,7 @@ def test_settled_noise_lies_between_both_views():
         for spectrum in (
             measure_noise(ripple + noise, torch.zeros_like(noise), EVERYWHERE, side=SIDE).spectrum,
             measure_noise(ripple + noise, ripple, EVERYWHERE, side=SIDE).spectrum,
-            settle(ripple + noise, torch.zeros_like(noise), ripple, EVERYWHERE, side=SIDE).spectrum,
+            settle(ripple + noise, torch.zeros_like(noise), ripple, EVERYWHERE, side=SIDE)[0].spectrum,
         )
     )
     assert below < settled < above
@@ -76,7 +76,20 @@ def grown_by_texture(strength):
 def test_noise_has_a_floor_where_flat_blocks_understate_it(strength):
     observed, texture = grown_by_texture(strength)
     settled, plain = (
-        function(observed, *pictures, EVERYWHERE, side=SIDE).spectrum.mean()
-        for function, pictures in ((settle, (texture, texture)), (measure_noise, (texture,)))
+        noise.spectrum.mean()
+        for noise in (
+            settle(observed, texture, texture, EVERYWHERE, side=SIDE)[0],
+            measure_noise(observed, texture, EVERYWHERE, side=SIDE),
+        )
     )
     assert float(settled / plain) == pytest.approx(1.4 if strength else 1, rel=0.05)
+
+
+def test_what_a_prediction_missed_by_far_is_no_noise():
+    picture = smooth() + 20 * noise_of(0).flip(1)
+    observed = picture + noise_of(0)
+    settled, missed = settle(observed, smooth(), picture, EVERYWHERE, side=SIDE)
+    noise = measure_noise(observed, picture, EVERYWHERE, side=SIDE)
+    assert float(missed.spectrum.mean() / noise.spectrum.mean()) == pytest.approx(MOST_MISSED, rel=0.05)
+    assert float(settled.spectrum.mean() / noise.spectrum.mean()) == pytest.approx(MOST_MISSED**0.5, rel=0.05)
+    assert missed.law == settled.law == noise.law

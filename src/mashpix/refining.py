@@ -56,7 +56,7 @@ DISAGREEMENT = 0.05
 class Noises(NamedTuple):
     """The noise of a picture as the stages of refining need it.
 
-    missed : in the residual of the prediction, with the texture that it missed
+    missed : in the residual of the prediction, with some of the texture that it missed
     single, grouped : between the prediction and the shrunk picture, in the blocks of each stage
     slow : like `single` at half the size; None where it cannot be measured
     """
@@ -116,10 +116,13 @@ def measure_noises(picture: Picture, prediction: Tensor, *, settings: Settings) 
         return None
     shrink = partial(_shrink, threshold=settings.threshold, noise=missed)
     first = yield from _by_tiles(shrink, observed, stage="shrink", settings=settings)
-    noise, group_noise = (settle(observed, predicted, first, usable, side=side) for side in (SIDE, grouping.SIDE))
+    single, grouped = (settle(observed, predicted, first, usable, side=side) for side in (SIDE, grouping.SIDE))
+    if single is None or grouped is None:
+        return None
     usable_halved = halve(usable[None].float())[0] == 1
-    slow_noise = settle(halve(observed), halve(predicted), halve(first), usable_halved, side=SIDE)
-    return None if noise is None or group_noise is None else Noises(missed, noise, group_noise, slow_noise)
+    slow = settle(halve(observed), halve(predicted), halve(first), usable_halved, side=SIDE)
+    noise, missed = single
+    return Noises(missed, noise, grouped[0], slow[0] if slow else None)
 
 
 def _in_opponent_colours(picture: Picture, prediction: Tensor) -> tuple[Tensor, Tensor]:

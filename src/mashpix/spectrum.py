@@ -37,6 +37,8 @@ LEAST_VARIANCE = 1e-10
 """Variance, on the network's scale, below which a block holds no noise at all: black borders, clipping."""
 UNDERSTATED = 0.2
 """How much more noise than flat blocks those with some texture have to hold for the whole floor."""
+MOST_MISSED = 5.0
+"""How many times the noise of a shrunk picture the residual of a prediction may hold: what is beyond is no noise."""
 FLOOR = 0.2
 """The floor: this fraction of the mean over the coefficients of a channel, and of the mean over all, is added."""
 STEP = 4
@@ -115,21 +117,36 @@ def measure_noise(
     return Noise(_clipped_mean(squares), law)
 
 
-def settle(observed: Tensor, predicted: Tensor, shrunk: Tensor, usable: Tensor, *, side: int) -> Noise | None:
+def settle(
+    observed: Tensor, predicted: Tensor, shrunk: Tensor, usable: Tensor, *, side: int
+) -> tuple[Noise, Noise] | None:
     """The noise between what a prediction shows, which is too much, and what a shrunk picture shows, too little.
 
     The residual of a prediction holds texture that it missed; that of a picture shrunk by the noise measured there
     does not, but lacks the noise that was left in. The geometric mean of both, and a floor where flat blocks
     understate the noise. Parameters are those of `measure_noise`, `shrunk` is a picture like `predicted`.
+
+    Returns
+    -------
+    tuple of Noise or None
+        The noise, and that in the prediction's residual: at most `MOST_MISSED` times that in the shrunk picture's.
     """
     measure = partial(measure_noise, observed, usable=usable, side=side)
     above, below, middle = measure(predicted), measure(shrunk), measure(shrunk, among=MIDDLE)
     if above is None or below is None or middle is None:
         return None
+    excess = float(_power(above.spectrum).sum() / (MOST_MISSED * _power(below.spectrum).sum()))
+    if excess > 1:
+        above = Noise(above.spectrum / excess, below.law)
     spectrum = (above.spectrum * below.spectrum).sqrt()
-    power = spectrum[:, 1:].mean(dim=1, keepdim=True)
+    power = _power(spectrum)[:, None]
     floor = FLOOR * _understatement(below.spectrum, middle.spectrum)
-    return Noise(spectrum + floor * (power + power.mean()), above.law)
+    return Noise(spectrum + floor * (power + power.mean()), above.law), above
+
+
+def _power(spectrum: Tensor) -> Tensor:
+    """Mean variance of the coefficients of each channel, (C,), that of the blocks' mean left out."""
+    return spectrum[:, 1:].mean(dim=1)
 
 
 def _understatement(flat: Tensor, middle: Tensor) -> Tensor:
@@ -138,7 +155,7 @@ def _understatement(flat: Tensor, middle: Tensor) -> Tensor:
     A camera's processing and compression take fast noise and noise of colour out of flat blocks, but not out of
     texture. Seen in the opponent colours, if there are any: they hold little texture that could be taken for noise.
     """
-    flat, middle = (spectrum[:, 1:].mean(dim=1) for spectrum in (flat, middle))
+    flat, middle = _power(flat), _power(middle)
     more = middle / flat.clamp(min=torch.finfo(flat.dtype).tiny) - 1
     return ((more[1:] if len(more) == 3 else more).mean() / UNDERSTATED).clamp(0, 1)
 
