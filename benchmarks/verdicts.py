@@ -32,7 +32,7 @@ WEAK = 0.5
 """Damage that changes the damaged area by fewer noise levels than this is told apart in the summary."""
 MEASURES = (
     "offset", "offset_error", "local_offset", "whiteness", "edges", "displacement", "displacement_error",
-    "missing_detail", "missing_detail_level", "signal_correlation", "structure",
+    "displacement_level", "missing_detail", "missing_detail_level", "signal_correlation", "structure",
 )  # fmt: skip
 COLUMNS = (
     "set", "name", "half", "preset", "seed", "result", "change", "loss_db", "verdict", "reason", *MEASURES,

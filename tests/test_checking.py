@@ -70,6 +70,16 @@ def test_the_reason_names_what_was_done(damage, words):
     assert words in check(noisy, DAMAGES[damage](clean)).reason
 
 
+def test_a_shift_far_below_the_noise_does_not_matter():
+    y, x = np.mgrid[-128:128, -128:128]
+    clean = 100 * np.exp(-(y**2 + x**2) / (2 * 40**2))
+    noisy = clean + np.random.default_rng(0).normal(0, 20, clean.shape)
+    verdict = check(noisy, np.roll(clean, 1, axis=0))
+    assert verdict.measures["displacement_error"] > 5
+    assert verdict.measures["displacement_level"] < 0.2
+    assert verdict.verdict == GOOD
+
+
 def test_the_unit_does_not_matter():
     clean, noisy = noisy_picture(0)
     damaged = clean + 0.15 * SIGMA

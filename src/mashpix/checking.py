@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import binary_erosion, gaussian_filter
 
-from mashpix.blocks import main_channel
+from mashpix.likeness import SMALLEST, measure_likeness, window_sums
 from mashpix.spectrum import Noise
 from mashpix.whitening import SIDE, Blocks, Pair, measure_residual, pair, whiten
 
@@ -21,41 +20,38 @@ GOOD, LOOK, LOST = "good", "look closer", "signal lost"
 """The verdicts, from best to worst."""
 WINDOW = 32
 """Side in pixels of the windows whose means tell how sure the mean of the residual is."""
-FINE, COARSE = 1.0, 2.0
-"""Deviations in pixels of the Gaussians whose difference is the detail that a blurred picture lacks."""
-DERIVATIVE = 1.0
-"""Deviation in pixels of the Gaussian whose derivatives a shift is measured with."""
-RICHEST = 0.05
-"""Fraction of the windows, those with most detail, that missing detail is measured in."""
 LEVELS = 6
 """Levels of brightness within which blocks are compared."""
 LEAST_USUAL = 0.7
 """Least value that the usual structure of a level of brightness is taken to have."""
 EXTREME = 0.2
 """Fraction of the blocks that count as rough, and as flat."""
-MARGIN = 6
-"""Distance in pixels from a hole up to which the picture is compared with nothing."""
-SMALLEST = 1e-6
-"""Least standard error of a mean, in noise levels: keeps ratios finite."""
 MOST = 1e9
 """Largest measure: where there is next to no noise, ratios to it have no end, and JSON has no infinity."""
 
 
 class Rule(NamedTuple):
-    """Limits of one measure; it counts only where another one, its proof, says that it is no accident."""
+    """Limits of one measure, and the least values of others, without which it is an accident or does not matter."""
 
     measure: str
     words: str
     look: float
     lost: float
-    proof: str | None = None
-    proven: float = 0.0
+    least: tuple[tuple[str, float], ...] = ()
 
 
 RULES = (
-    Rule("offset", "brightness changed by {:.2f} noise levels", 0.12, 0.25, "offset_error", 5.0),
-    Rule("displacement", "picture shifted by {:.2f} pixels", 0.6, 1.0, "displacement_error", 5.0),
-    Rule("missing_detail", "detail missing, {:.2f} times what is left of it", 0.8, 1.2, "missing_detail_level", 0.4),
+    Rule("offset", "brightness changed by {:.2f} noise levels", 0.12, 0.25, (("offset_error", 5.0),)),
+    Rule(
+        "displacement",
+        "picture shifted by {:.2f} pixels",
+        0.6,
+        1.0,
+        (("displacement_error", 5.0), ("displacement_level", 0.2)),
+    ),
+    Rule(
+        "missing_detail", "detail missing, {:.2f} times what is left of it", 0.8, 1.2, (("missing_detail_level", 0.4),)
+    ),
     Rule("structure", "a structure in the residual, {:.1f} times the noise", 9.0, 15.0),
 )
 """What decides. Limits are chosen on one half of the pictures of benchmarks/verdicts.csv, see docs/trust.md."""
@@ -78,6 +74,7 @@ class Verdict:
         edges : energy of the residual where the picture is rough, over that where it is flat
         displacement : shift that the residual shows, pixels
         displacement_error : the same in standard errors
+        displacement_level : RMS of what that shift has changed where it has most, noise levels
         missing_detail : detail that the residual holds over what the denoised picture still has, at 1 to 2 pixels
         missing_detail_level : RMS of that detail, noise levels
         signal_correlation : correlation of the residual with the detail of the denoised picture where it has most
@@ -137,7 +134,7 @@ def check(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | No
     measures = {"residual_level": float(change.std()), "mean_change": float(change.mean())}
     measures |= _measure_offset(residual, both, noise)
     measures |= _measure_blocks(whiten(residual, both.denoised, both.usable, noise))
-    measures |= _measure_likeness(residual, both, noise)
+    measures |= measure_likeness(residual, both, noise)
     return _judge({name: float(np.clip(value, -MOST, MOST)) for name, value in measures.items()})
 
 
@@ -146,7 +143,7 @@ def _judge(measures: dict[str, float]) -> Verdict:
 
     RULES go from causes to what any loss leaves behind. If none is broken, the one nearest to its limit is named.
     """
-    counted = [rule for rule in RULES if rule.proof is None or measures[rule.proof] >= rule.proven]
+    counted = [rule for rule in RULES if all(measures[name] >= least for name, least in rule.least)]
     for verdict, limit in ((LOST, "lost"), (LOOK, "look")):
         for rule in counted:
             if measures[rule.measure] >= getattr(rule, limit):
@@ -161,10 +158,10 @@ def _measure_offset(residual: torch.Tensor, both: Pair, noise: Noise) -> dict[st
     sigma = noise.spectrum[:, 1:].mean(dim=1).sqrt().numpy()
     values = residual[:, both.usable].double().numpy()
     mean = values.mean(axis=1)
-    counts = _sums(both.usable.numpy().astype(np.float32), WINDOW)
+    counts = window_sums(both.usable.numpy().astype(np.float32), WINDOW)
     enough = counts > WINDOW**2 / 2
     if enough.sum() > 1:
-        means = np.stack([_sums(plane, WINDOW)[enough] / counts[enough] for plane in residual.numpy()])
+        means = np.stack([window_sums(plane, WINDOW)[enough] / counts[enough] for plane in residual.numpy()])
         error = means.std(axis=1, ddof=1) / np.sqrt(enough.sum())
     else:
         error = values.std(axis=1) / np.sqrt(values.shape[1])
@@ -203,56 +200,3 @@ def _quantiles(values: torch.Tensor) -> torch.Tensor:
     """Limits between levels that hold as many values each."""
     places = torch.arange(1, LEVELS) * len(values) // LEVELS
     return values.sort().values[places]
-
-
-def _measure_likeness(residual: torch.Tensor, both: Pair, noise: Noise) -> dict[str, float]:
-    """How far the residual is a shifted copy's error or the detail that a blur took, from the picture itself."""
-    picture, missed = (main_channel(planes).numpy() for planes in (both.denoised, residual))
-    weight = (1 / noise.law.ratio(main_channel(both.denoised))).numpy()
-    weight = weight * (binary_erosion(both.usable.numpy(), iterations=MARGIN, border_value=1))
-    smooth = gaussian_filter(picture, DERIVATIVE)
-    slopes = np.gradient(smooth)
-    sharpness = -sum(np.gradient(slope, axis=axis) for axis, slope in enumerate(slopes))
-    features = (*slopes, sharpness)
-    products = np.array([[np.vdot(weight * a, b) for b in features] for a in features], dtype=np.float64)
-    answers = np.array([np.vdot(weight * a, missed) for a in features], dtype=np.float64)
-    shift = np.linalg.lstsq(products, answers, rcond=None)[0][:2]
-    detail = gaussian_filter(picture, FINE) - gaussian_filter(picture, COARSE)
-    return {
-        "displacement": float(np.hypot(*shift)),
-        "displacement_error": max(_in_errors(slope, missed, weight) for slope in slopes),
-        **_measure_detail(detail, gaussian_filter(missed, FINE), weight, noise),
-    }
-
-
-def _in_errors(feature: NDArray[Any], missed: NDArray[Any], weight: NDArray[Any]) -> float:
-    """Slope of a regression in its standard errors; windows are the independent samples."""
-    above, below = _sums(weight * feature * missed), _sums(weight * feature * feature)
-    if not below.sum() > 0:
-        return 0.0
-    rest = above - above.sum() / below.sum() * below
-    error = max(float(np.sqrt(np.square(rest).sum())), SMALLEST * float(np.abs(above).sum()), np.finfo(float).tiny)
-    return float(abs(above.sum()) / error)
-
-
-def _measure_detail(detail: NDArray[Any], missed: NDArray[Any], weight: NDArray[Any], noise: Noise) -> dict[str, float]:
-    """Regression of the residual on the detail of the picture, in the windows that hold most of it."""
-    shared, own, other = (_sums(weight * product) for product in (detail * missed, detail * detail, missed * missed))
-    richest = own.argsort()[-max(4, int(RICHEST * own.size)) :]
-    common, left, right = (float(values[richest].sum()) for values in (shared, own, other))
-    sigma = float(noise.spectrum[: 1 if len(noise.spectrum) == 3 else None, 1:].mean().sqrt())
-    if not (left > 0 and right > 0):
-        return dict.fromkeys(("missing_detail", "missing_detail_level", "signal_correlation"), 0.0)
-    level = common / np.sqrt(left * SIDE**2 * len(richest)) / max(sigma, np.finfo(float).tiny)
-    return {
-        "missing_detail": common / left,
-        "missing_detail_level": float(level),
-        "signal_correlation": float(common / np.sqrt(left * right)),
-    }
-
-
-def _sums(plane: NDArray[Any], side: int = SIDE) -> NDArray[np.float64]:
-    """Sums over windows side by side, (N,); what is left over at the right and the bottom is left out."""
-    rows, columns = plane.shape[0] // side, plane.shape[1] // side
-    parts = plane[: rows * side, : columns * side].reshape(rows, side, columns, side)
-    return np.asarray(parts.sum(axis=(1, 3), dtype=np.float64).ravel())
