@@ -101,3 +101,11 @@ def test_zero_residual_is_mid_grey_and_holes_do_no_harm():
     assert (sheet[60, 700] == 128).all()
     with pytest.raises(InputError, match="nothing finite"):
         compare(noisy * np.nan, noisy)
+
+
+def test_a_crop_of_faint_structure_is_stretched_by_itself(rng):
+    noisy = np.repeat([1000.0, 1000.0, 0.0, 60_000.0], 64) * np.ones((128, 1))
+    denoised = noisy.copy()
+    noisy[:, :128] += rng.normal(0, 2, (128, 128))
+    sheet = np.asarray(Image.open(BytesIO(compare(noisy, denoised))))
+    assert sheet[-200:-50, 50:200].std() > 30

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from PIL import ImageDraw
 
 PERCENTILES = (0.5, 99.5)
-"""Values of the noisy picture that become black and white, unless it has 8 bits."""
+"""Values of the noisy picture, and of its crops, that become black and white, unless it has 8 bits."""
 RESIDUAL_PERCENTILE = 99.0
 """Residuals of this size become black and white, zero mid grey."""
 LARGEST_SIDE = 640
 """Side in pixels of the overviews; larger pictures are reduced."""
-CROP, ZOOM, CROPS = 64, 4, 2
-"""Side in pixels of a crop at most, how much it is enlarged, and how many there are."""
+CROP, ZOOM = 64, 4
+"""Side in pixels of a crop at most, and how much it is enlarged."""
 MARGIN, LINE = 8, 20
 """Pixels between pictures, and the height of a line of text."""
 COLOURS = ("#e6550d", "#3182bd")
@@ -35,7 +35,8 @@ def compare(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | 
     ----------
     noisy, denoised : ndarray
         Pictures of one shape, grey (H, W) or with channels along `channel_axis`; of more or fewer than three
-        channels the mean is shown. 8 bits are shown as they are, all else is stretched between percentiles.
+        channels the mean is shown. 8 bits are shown as they are; all else is stretched between percentiles, each
+        crop by itself.
     channel_axis : int or None
         Axis of the channels; None for a grey picture.
 
@@ -55,14 +56,28 @@ def compare(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | 
         raise InputError("nothing finite to show")
     before, after = (_channels_last(array, channel_axis) for array in (noisy, denoised))
     residual = before - after
-    low, high = (0.0, 255.0) if noisy.dtype == np.uint8 else np.nanpercentile(before, PERCENTILES)
+    crops = _choose_crops(after, residual)
     most = float(np.nanpercentile(np.abs(residual), RESIDUAL_PERCENTILE)) or 1.0
+    scale = f"black -{most:.3g}, white +{most:.3g}"
+    windows = [np.s_[:, :], *(np.s_[top : top + side, left : left + side] for _, top, left, side in crops)]
+    limits = [_limits(before[window], noisy.dtype) for window in windows]
     shown = {
-        "before": _to_bytes(before, low, high),
-        "after": _to_bytes(after, low, high),
-        f"residual, before - after: grey 0, black -{most:.3g}, white +{most:.3g}": _to_bytes(residual, -most, most),
+        name: [_to_bytes(values[window], *pair) for window, pair in zip(windows, pairs, strict=True)]
+        for name, values, pairs in (
+            ("before", before, limits),
+            ("after", after, limits),
+            (f"residual, before - after: grey 0, {scale}", residual, [(-most, most)] * len(windows)),
+        )
     }
-    return _draw(shown, _choose_crops(after, residual))
+    return _draw(shown, crops)
+
+
+def _limits(values: NDArray[np.float64], dtype: np.dtype[Any]) -> tuple[float, float]:
+    """What is shown black and white."""
+    if dtype == np.uint8 or not np.isfinite(values).any():
+        return 0.0, 255.0
+    low, high = np.nanpercentile(values, PERCENTILES)
+    return float(low), float(high)
 
 
 def _channels_last(array: NDArray[Any], channel_axis: int | None) -> NDArray[np.float64]:
@@ -102,11 +117,11 @@ def _grey(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return values if values.ndim == 2 else np.asarray(values.mean(axis=2))
 
 
-def _draw(shown: dict[str, Picture], crops: list[tuple[str, int, int, int]]) -> bytes:
+def _draw(shown: dict[str, list[Picture]], crops: list[tuple[str, int, int, int]]) -> bytes:
     """A PNG: a row of overviews with the crops framed and a scale bar, and a row for each crop."""
     from PIL import Image, ImageDraw
 
-    height, width = next(iter(shown.values())).shape[:2]
+    height, width = next(iter(shown.values()))[0].shape[:2]
     scale = min(1.0, LARGEST_SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     zoomed = ZOOM * crops[0][3]
@@ -115,19 +130,18 @@ def _draw(shown: dict[str, Picture], crops: list[tuple[str, int, int, int]]) -> 
     top_of_crops = 2 * LINE + size[1] + MARGIN
     sheet = Image.new("RGB", (MARGIN + len(shown) * column, top_of_crops + len(crops) * row), "white")
     draw = ImageDraw.Draw(sheet)
-    for index, (name, picture) in enumerate(shown.items()):
+    for index, (name, pictures) in enumerate(shown.items()):
         left = MARGIN + index * column
-        whole = Image.fromarray(picture)
+        whole, *parts = map(Image.fromarray, pictures)
         _write(draw, left, 0, name)
         sheet.paste(whole.resize(size, Image.Resampling.BOX), (left, LINE))
         _draw_scale(draw, left, LINE + size[1], width=width, scale=scale)
-        for number, ((crop_name, y, x, side), colour) in enumerate(zip(crops, COLOURS, strict=False)):
+        for number, ((crop_name, y, x, side), part, colour) in enumerate(zip(crops, parts, COLOURS, strict=True)):
             frame = [left + x * scale, LINE + y * scale, left + (x + side) * scale - 1, LINE + (y + side) * scale - 1]
             draw.rectangle(frame, outline=colour)
             top = top_of_crops + number * row
             _write(draw, left, top, f"{crop_name}: {side} pixels at ({x}, {y}), {ZOOM}x" if not index else "", colour)
-            crop = whole.crop((x, y, x + side, y + side)).resize((zoomed, zoomed), Image.Resampling.NEAREST)
-            sheet.paste(crop, (left, top + LINE))
+            sheet.paste(part.resize((zoomed, zoomed), Image.Resampling.NEAREST), (left, top + LINE))
             draw.rectangle([left, top + LINE, left + zoomed - 1, top + LINE + zoomed - 1], outline=colour)
     encoded = BytesIO()
     sheet.save(encoded, "PNG", optimize=True)
