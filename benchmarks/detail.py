@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import mashpix
-from verdicts import SETS, load
+from verdicts import SETS, finished
 
 DETAILS = (0.0, 0.5, 1.0)
 COLUMNS = ("preset", "set", "pictures", "detail", "psnr_db", "ssim", "worst_change_db")
@@ -40,11 +40,10 @@ def main() -> None:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for kind in SETS:
-            scores = []
-            for path in sorted((args.root / kind / "clean").iterdir()):
-                cache = args.cache / f"{args.preset}_{kind}_{path.stem}.npz"
-                noisy = load(args.root / kind / "noisy" / path.name)
-                scores.append(score(load(path), noisy, np.load(cache)["denoised"]))
+            scores = [
+                score(clean, noisy, stored["denoised"])
+                for clean, noisy, stored in finished(args.root, kind, args.preset, args.cache)
+            ]
             table = np.array(scores)  # (pictures, details, PSNR and SSIM)
             worst = (table[:, :, 0] - table[:, :1, 0]).min(axis=0)
             for detail, (psnr, ssim), change in zip(DETAILS, table.mean(axis=0), worst, strict=True):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from verdicts import SETS, load
+from verdicts import SETS, finished
 
 BINS = 10
 """Bins of each picture, with as many values each, from the least spread to the most."""
@@ -37,13 +37,10 @@ def main() -> None:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for kind in SETS:
-            results = []
-            for path in sorted((args.root / kind / "clean").iterdir()):
-                cache = args.cache / f"{args.preset}_{kind}_{path.stem}.npz"
-                if cache.exists():
-                    stored = np.load(cache)
-                    error = stored["denoised"].astype(float) - load(path)
-                    results.append(calibrate(stored["spread"].ravel(), error.ravel()))
+            results = [
+                calibrate(stored["spread"].ravel(), (stored["denoised"].astype(float) - clean).ravel())
+                for clean, _, stored in finished(args.root, kind, args.preset, args.cache)
+            ]
             tables, correlations = zip(*results, strict=True)
             for index, (spread, error) in enumerate(np.mean(tables, axis=0).T):
                 numbers = (round(float(value), 3) for value in (spread, error, error / spread, np.mean(correlations)))

@@ -7,7 +7,7 @@ Pictures are halved by scene: the limits in checking.RULES were chosen on the ha
 import argparse
 import csv
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +98,16 @@ def denoise(noisy: Picture, preset: str, cache: Path) -> Picture:
     (last,) = deque(steps, maxlen=1)
     np.savez(cache, denoised=last.denoised, spread=last.spread)
     return last.denoised
+
+
+def finished(
+    root: Path, kind: str, preset: str, cache: Path
+) -> Iterator[tuple[Picture, Picture, Mapping[str, Picture]]]:
+    """Clean and noisy picture, and the result that is in the cache, of each picture of a set."""
+    for path in sorted((root / kind / "clean").iterdir()):
+        stored = cache / f"{preset}_{kind}_{path.stem}.npz"
+        if stored.exists():
+            yield load(path), load(root / kind / "noisy" / path.name), np.load(stored)
 
 
 def pictures(root: Path) -> Iterator[tuple[str, str, str]]:
