@@ -23,7 +23,7 @@ from mashpix.images import Picture, open_door, to_array, to_picture
 from mashpix.method import mash
 from mashpix.predicting import drain
 from mashpix.refining import MULTIPLE, refine
-from mashpix.spectrum import Law, measure_noise
+from mashpix.spectrum import CONSTANT, measure_noise
 
 SETS = ("sidd", "polyu", "cc15", "fmdd", "kodak beta 0", "kodak beta 1")
 SETTINGS = PRESETS["default"]
@@ -45,7 +45,8 @@ IDEAS = {
     ],
     "floor of the noise": [(spectrum, "FLOOR", 0.0)],
     "floor only where flat blocks understate it": [(spectrum, "_understatement", lambda *_: 1.0)],
-    "noise follows the brightness": [(spectrum, "_follow_brightness", lambda *_: Law(1.0, 0.0, 1.0))],
+    "noise follows the brightness": [(spectrum, "_fit_law", lambda *_: CONSTANT)],
+    "only where colours show it": [(spectrum, "_follows_brightness", lambda *_: True)],
     "slow part": [(refining, "_with_slow_part", lambda pixels, _: pixels)],
     "groups": [(refining, "filter_groups", lambda _, pilot, **__: pilot)],
     "prediction where it agrees": [(refining, "_agreement", everywhere(0.0))],

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mashpix.noise import correlated_noise
-from mashpix.spectrum import MIDDLE, MOST_MISSED, measure_noise, settle
+from mashpix.spectrum import CONSTANT, MIDDLE, MOST_MISSED, measure_noise, settle
 
 SIDE = 16
 EVERYWHERE = torch.ones(256, 256, dtype=torch.bool)
@@ -34,6 +34,28 @@ def test_noise_that_grows_with_the_brightness_is_followed():
     dark, bright = measured.variance(torch.tensor([0.1, 0.9])).mean(dim=(0, 1)).tolist()
     assert bright / dark == pytest.approx(9, rel=0.35)
     assert bright == pytest.approx(0.009, rel=0.35)  # seen through the calmest blocks
+
+
+def channels_of_noise(deviations):
+    noise = torch.randn((3, 256, 256), generator=torch.Generator().manual_seed(0))
+    return noise * torch.tensor(deviations)[:, None, None]
+
+
+@pytest.mark.parametrize(
+    ("colour", "follows", "constant"),
+    [
+        (1.0, False, True),  # texture that was missed in bright places, and noise that is the same everywhere
+        (1.0, True, False),
+        (0.0, False, False),  # a grey picture kept as RGB: its colours tell nothing
+    ],
+)
+def test_texture_that_grows_with_the_brightness_is_told_from_noise_by_its_colour(colour, follows, constant):
+    bright = torch.linspace(0.05, 1, 256)[:, None]
+    growth = bright.sqrt() if follows else torch.ones_like(bright)
+    noise = channels_of_noise([1.0, colour, colour]) * growth
+    noise[0] += 1.5 * bright * noise_of(0)[0].flip(0) / 2
+    picture = torch.stack([40 * bright.expand(256, 256), *torch.zeros(2, 256, 256)])
+    assert (measure_noise(picture + noise, picture, EVERYWHERE, side=SIDE).law == CONSTANT) is constant
 
 
 def test_a_picture_without_a_whole_block_has_no_noise():

@@ -34,7 +34,7 @@ from mashpix.grouping import filter_groups
 from mashpix.images import Picture
 from mashpix.report import Step
 from mashpix.settings import Settings
-from mashpix.spectrum import Noise, measure_noise, settle
+from mashpix.spectrum import CONSTANT, Noise, measure_noise, settle
 from mashpix.tiling import tile_count, tiles
 
 SIDE = 16
@@ -116,11 +116,12 @@ def measure_noises(picture: Picture, prediction: Tensor, *, settings: Settings) 
         return None
     shrink = partial(_shrink, threshold=settings.threshold, noise=missed)
     first = yield from _by_tiles(shrink, observed, stage="shrink", settings=settings)
-    single, grouped = (settle(observed, predicted, first, usable, side=side) for side in (SIDE, grouping.SIDE))
+    measure = partial(settle, follow=missed.law != CONSTANT)
+    single, grouped = (measure(observed, predicted, first, usable, side=side) for side in (SIDE, grouping.SIDE))
     if single is None or grouped is None:
         return None
     usable_halved = halve(usable[None].float())[0] == 1
-    slow = settle(halve(observed), halve(predicted), halve(first), usable_halved, side=SIDE)
+    slow = measure(halve(observed), halve(predicted), halve(first), usable_halved, side=SIDE)
     noise, missed = single
     return Noises(missed, noise, grouped[0], slow[0] if slow else None)
 

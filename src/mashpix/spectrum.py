@@ -31,6 +31,10 @@ CALMEST_IN_BIN = 0.1
 """Fraction of those, the ones with the least residual, that stand for the noise of the level."""
 LEAST_IN_BIN = 20
 """Blocks without which a level says nothing."""
+LEAST_COLOUR = 0.25
+"""What fraction of the noise of brightness that of the opponent colours has to be to tell something about it."""
+LEAST_RANGE = 1.2
+"""How many times the variance of noise of colour must differ over the picture for noise to follow the brightness."""
 MOST_RATIO = 20.0
 """How far the variance of the noise may differ from that in the flattest blocks."""
 LEAST_VARIANCE = 1e-10
@@ -63,6 +67,10 @@ class Law(NamedTuple):
         return ratio.clamp(1 / MOST_RATIO, MOST_RATIO)
 
 
+CONSTANT = Law(offset=1.0, slope=0.0, least=1.0)
+"""Noise that is the same at any brightness."""
+
+
 class Noise(NamedTuple):
     """Noise of a picture: the variance of each coefficient where the law is 1, (C, side * side), and the law."""
 
@@ -75,7 +83,13 @@ class Noise(NamedTuple):
 
 
 def measure_noise(
-    observed: Tensor, predicted: Tensor, usable: Tensor, *, side: int, among: tuple[float, float] = FLATTEST
+    observed: Tensor,
+    predicted: Tensor,
+    usable: Tensor,
+    *,
+    side: int,
+    among: tuple[float, float] = FLATTEST,
+    follow: bool | None = None,
 ) -> Noise | None:
     """Measure the noise of a picture in the residual of a prediction; None without a block to measure it in.
 
@@ -93,6 +107,8 @@ def measure_noise(
         Side of the blocks in pixels.
     among : tuple of float
         Quantiles of variation of the blocks that the spectrum is measured in.
+    follow : bool or None
+        Whether the noise follows the brightness; None decides that in RGB, and follows it otherwise.
     """
     stride = max(STEP, math.isqrt(usable.numel() // MOST_BLOCKS))
     whole = cut_blocks(usable, side, stride).all(dim=1)
@@ -106,9 +122,11 @@ def measure_noise(
         return None
     structure = structure[:, varies]
     noise = blocks[:, varies] - structure
-    variation, unrest = (values.var(dim=2).sum(dim=0) for values in (structure, noise))
+    variation, unrest = structure.var(dim=2).sum(dim=0), noise.var(dim=2)
     brightness = main_channel(structure.mean(dim=2))
-    law = _follow_brightness(brightness, variation, unrest)
+    if follow is None:
+        follow = _follows_brightness(brightness, variation, unrest)
+    law = _fit_law(brightness, variation, unrest.sum(dim=0)) if follow else CONSTANT
     ratio = law.ratio(brightness)
     chosen = _between(variation / ratio, among)
     if not chosen.any():  # so few blocks that none lies between the quantiles
@@ -118,7 +136,7 @@ def measure_noise(
 
 
 def settle(
-    observed: Tensor, predicted: Tensor, shrunk: Tensor, usable: Tensor, *, side: int
+    observed: Tensor, predicted: Tensor, shrunk: Tensor, usable: Tensor, *, side: int, follow: bool | None = None
 ) -> tuple[Noise, Noise] | None:
     """The noise between what a prediction shows, which is too much, and what a shrunk picture shows, too little.
 
@@ -131,7 +149,7 @@ def settle(
     tuple of Noise or None
         The noise, and that in the prediction's residual: at most `MOST_MISSED` times that in the shrunk picture's.
     """
-    measure = partial(measure_noise, observed, usable=usable, side=side)
+    measure = partial(measure_noise, observed, usable=usable, side=side, follow=follow)
     above, below, middle = measure(predicted), measure(shrunk), measure(shrunk, among=MIDDLE)
     if above is None or below is None or middle is None:
         return None
@@ -175,7 +193,20 @@ def _clipped_mean(squares: Tensor) -> Tensor:
     return mean
 
 
-def _follow_brightness(brightness: Tensor, variation: Tensor, unrest: Tensor) -> Law:
+def _follows_brightness(brightness: Tensor, variation: Tensor, unrest: Tensor) -> bool:
+    """Whether noise follows the brightness; not told but in RGB. Arguments are (N,), one value a block, and (C, N).
+
+    Texture that the prediction missed may be stronger in bright or in dark places, but it has little colour: where
+    the noise of the opponent colours is the same everywhere, and not too little to tell, noise is.
+    """
+    colour = unrest[1:].sum(dim=0)
+    if len(unrest) != 3 or colour.median() <= LEAST_COLOUR * unrest[0].median():
+        return True
+    ratio = _fit_law(brightness, variation, colour).ratio(brightness)
+    return bool(ratio.quantile(0.98) >= LEAST_RANGE * ratio.quantile(0.02))
+
+
+def _fit_law(brightness: Tensor, variation: Tensor, unrest: Tensor) -> Law:
     """The law of a sensor, var = a + b x, through the calmest flat blocks of each level of brightness.
 
     Weighted, since the deviation of a variance grows with it. Arguments are (N,), one value a block.
@@ -192,7 +223,7 @@ def _follow_brightness(brightness: Tensor, variation: Tensor, unrest: Tensor) ->
         places.append(float(brightness[here].mean()))
         values.append(float(unrest[here].median()))
     if len(places) < 2 or min(values) <= 0:
-        return Law(1.0, 0.0, 1.0)
+        return CONSTANT
     place, value = np.array(places), np.array(values)
     (offset, slope), *_ = np.linalg.lstsq(np.stack([1 / value, place / value], axis=1), np.ones_like(value))
     law = Law(float(offset), float(slope), float(value.min() / 2))
