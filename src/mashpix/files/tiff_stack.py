@@ -119,7 +119,7 @@ class TiffStack:
             return
         for level in self.series.levels:
             page = level.pages[number].aspage()
-            resized = shrink_to(plane, page.shape, axes=page.axes)
+            resized = shrink_to(plane, page.shape)
             if resized is not None:
                 self._put_page(file, page, resized)
 
@@ -204,7 +204,7 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
         page.dtype.newbyteorder("="),
         bool(page.extrasamples) and page.extrasamples[-1] in ALPHA_KINDS and "S" in found,
         _shares_pixels(tiff),
-        (*notes, *axes_notes, *level_notes(series)),
+        (*notes, *axes_notes, *level_notes(page.shape, [level.keyframe.shape for level in series.levels[1:]])),
         tuple(find_layout(tiff, page)[1]),
     )
 
