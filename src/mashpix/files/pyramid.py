@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 Shape = tuple[int, ...]
 
 
-def level_notes(full: Shape, levels: list[Shape]) -> list[str]:
-    """What becomes of the smaller sizes of a pyramid."""
-    made = sum(factors_of(full, level) is not None for level in levels)
+def level_notes(are_made: list[bool]) -> list[str]:
+    """What becomes of the smaller sizes of a pyramid: which of them are made anew."""
+    made, left = sum(are_made), len(are_made) - sum(are_made)
     notes = [f"the {made} smaller sizes of its pyramid are made from the result"] if made else []
-    if made < len(levels):
-        left = len(levels) - made
+    if left:
         notes.append(f"{left} of the smaller sizes stay as they were (no whole fraction of the full size)")
     return notes
 

@@ -1,9 +1,11 @@
 """One array of a Zarr: values read and written one chunk at a time, which bounds memory and names a bad chunk."""
 
+import struct
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.errors import FileError
-from mashpix.files.ome_zarr.metadata import Layout
+from mashpix.files.ome_zarr.metadata import LAYOUTS, Layout
 
 Region = tuple[slice, ...]
 """A part of an array, with a start and a stop along each axis."""
 Place = tuple[int, ...]
 """Which chunk, counted along each axis."""
+BLOSC = struct.Struct("<4xI4xI")
+"""Header of a Blosc chunk: bytes when decoded, and as stored, header included."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,8 @@ class ZarrArray:
 
     def read_part(self, place: Place, part: Region) -> NDArray[Any]:
         """Values of one chunk."""
-        self._is_there(place)
+        if self._is_there(place):
+            self._check_length(place)
         try:
             with warnings.catch_warnings(action="ignore"):
                 values: NDArray[Any] = np.asarray(self.opened[part], self.layout.dtype)
@@ -85,6 +90,19 @@ class ZarrArray:
             reason = " ".join(str(error).split())[:100] or type(error).__name__
             raise FileError(f"damaged chunk {self.layout.chunk_name(place)!r} ({reason})") from None
         return values
+
+    def _check_length(self, place: Place) -> None:
+        """Refuse a Blosc chunk that is cut off or swollen: its decoder would read on beyond the end of it."""
+        codecs, name = self.layout.codecs, self.layout.chunk_name(place)
+        if codecs[-1:] != ("blosc",) or "sharding_indexed" in codecs:
+            return
+        path = self.root / name
+        with path.open("rb") as file:
+            start = file.read(BLOSC.size)
+        held, stored = BLOSC.unpack(start) if len(start) == BLOSC.size else (0, 0)
+        expected = prod(self.layout.chunks) * self.layout.dtype.itemsize
+        if stored != path.stat().st_size or (held != expected and set(codecs) <= {"blosc"} | LAYOUTS):
+            raise FileError(f"damaged chunk {name!r} (truncated, or its Blosc header is damaged)")
 
     def write_part(self, place: Place, part: Region, values: NDArray[Any]) -> None:
         """Replace values of one chunk, and read them again: what its codecs cannot hold is an error."""

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,7 @@ class Layout:
     shape, chunks : lengths of the array, and of what one file holds of it
     dtype : in native byte order
     separator, prefix : how the names of its chunks are made
+    codecs : by which a chunk is encoded, in this order
     names : of its axes, where format 3 has them
     """
 
@@ -63,8 +64,9 @@ class Layout:
     chunks: tuple[int, ...]
     dtype: np.dtype[Any]
     separator: str
-    prefix: str = ""
-    names: tuple[Any, ...] = field(default=())
+    prefix: str
+    codecs: tuple[str, ...]
+    names: tuple[Any, ...] = ()
 
     @property
     def size(self) -> int:
@@ -140,7 +142,10 @@ def read_layout(root: Path, name: str) -> Layout:
     if node is None or not node.is_array:
         raise FileError(f"damaged Zarr (no array {name!r}, which its metadata name)")
     try:
-        return _parse_2(node) if node.zarr_format == 2 else _parse_3(node)
+        layout = _parse_2(node) if node.zarr_format == 2 else _parse_3(node)
+        if len(layout.shape) != len(layout.chunks):
+            raise ValueError(f"shape {layout.shape}, chunks {layout.chunks}")
+        return layout
     except FileError:
         raise
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -150,32 +155,24 @@ def read_layout(root: Path, name: str) -> Layout:
 def _parse_2(node: Node) -> Layout:
     data = node.metadata
     codecs = [*(data.get("filters") or []), *([data["compressor"]] if data.get("compressor") else [])]
-    _check_codecs([codec["id"] for codec in codecs], node.name, LOSSLESS)
+    names = _known([codec["id"] for codec in codecs], node.name, LOSSLESS)
     shape, chunks = _lengths(data["shape"], node.name), _lengths(data["chunks"], node.name)
-    return _checked(Layout(node.name, 2, shape, chunks, _dtype(data["dtype"], node.name), _separator(data, ".")))
+    dtype, separator = _dtype(data["dtype"], node.name), _separator(data.get("dimension_separator", "."))
+    return Layout(node.name, 2, shape, chunks, dtype, separator, "", names)
 
 
 def _parse_3(node: Node) -> Layout:
     data = node.metadata
     if data["chunk_grid"]["name"] != "regular" or data.get("storage_transformers"):
         raise FileError(f"unknown layout of chunks (array {node.name!r}; a regular grid needed)")
-    _check_codecs(_names_of(data["codecs"]), node.name, LOSSLESS | LAYOUTS)
-    shape, chunks = data["shape"], data["chunk_grid"]["configuration"]["chunk_shape"]
+    names = _known(_names_of(data["codecs"]), node.name, LOSSLESS | LAYOUTS)
+    shape = _lengths(data["shape"], node.name)
+    chunks = _lengths(data["chunk_grid"]["configuration"]["chunk_shape"], node.name)
     keys = data["chunk_key_encoding"]
     is_default = keys["name"] == "default"
-    separator = _separator(keys.get("configuration", {}), "/" if is_default else ".", key="separator")
-    return _checked(
-        Layout(
-            node.name,
-            3,
-            _lengths(shape, node.name),
-            _lengths(chunks, node.name),
-            _dtype(data["data_type"], node.name),
-            separator,
-            f"c{separator}" if is_default else "",
-            tuple(data.get("dimension_names") or ()),
-        )
-    )
+    separator = _separator(keys.get("configuration", {}).get("separator", "/" if is_default else "."))
+    prefix, axes = f"c{separator}" if is_default else "", tuple(data.get("dimension_names") or ())
+    return Layout(node.name, 3, shape, chunks, _dtype(data["data_type"], node.name), separator, prefix, names, axes)
 
 
 def _names_of(codecs: list[Any]) -> list[str]:
@@ -189,17 +186,17 @@ def _names_of(codecs: list[Any]) -> list[str]:
     return names
 
 
-def _check_codecs(names: list[str], array: str, known: set[str]) -> None:
+def _known(names: list[str], array: str, known: set[str]) -> tuple[str, ...]:
     if unknown := [str(name)[:40] for name in names if name not in known]:
         needed = ", ".join(sorted(known))
         raise FileError(f"unknown or lossy codec {unknown[0]!r} (array {array!r}; one of {needed} needed)")
+    return tuple(names)
 
 
-def _separator(data: Data, usual: str, *, key: str = "dimension_separator") -> str:
-    separator: str = data.get(key, usual)
-    if separator not in ("/", "."):
-        raise ValueError(f"separator {separator!r}")
-    return separator
+def _separator(value: Any) -> str:
+    if value not in ("/", "."):
+        raise ValueError(f"separator {value!r}")
+    return str(value)
 
 
 def _lengths(values: Any, array: str) -> tuple[int, ...]:
@@ -213,9 +210,3 @@ def _dtype(name: Any, array: str) -> np.dtype[Any]:
     if match is None:
         raise FileError(f"no numbers to denoise (array {array!r} holds {str(name)[:40]!r}; integers or floats needed)")
     return np.dtype(match[1] or match[2])
-
-
-def _checked(layout: Layout) -> Layout:
-    if len(layout.shape) != len(layout.chunks):
-        raise FileError(f"damaged Zarr (array {layout.name!r}: shape {layout.shape}, chunks {layout.chunks})")
-    return layout

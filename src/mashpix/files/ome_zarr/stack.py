@@ -97,5 +97,6 @@ def open_zarr(path: Path, *, axes: str | None, max_pixels: int, sparse: bool) ->
     array = open_array(path, image.full, sparse=sparse)
     if not sparse:
         array.check_chunks()
-    notes = level_notes(image.full.shape, [level.shape for level in image.levels])
+    made = made_levels(image)
+    notes = level_notes([level in made for level in image.levels])
     return ZarrStack(path, image, Planes(array, image.axes), (*image.notes, *notes))
