@@ -3,10 +3,10 @@
 import json
 import os
 import random
-import resource
 import shutil
 import subprocess
 import sys
+import time
 from contextlib import closing, suppress
 
 import numpy as np
@@ -224,7 +224,8 @@ def test_a_missing_chunk_is_refused_by_name_unless_that_is_allowed(zarr_format, 
 NODES = {2: ("0/.zarray", ".zattrs"), 3: ("0/zarr.json", "zarr.json")}
 BOMB = {"id": "pickle", "protocol": 4}
 BAD_2 = [
-    ("0/.zarray", {"shape": [10**12, 1, 1, 24, 40]}, "a chunk is missing"),
+    ("0/.zarray", {"shape": [3, 2, 3, 24, 40]}, "a chunk is missing \\('0/2/0/0/0/0'"),
+    ("0/.zarray", {"shape": [10**12, 1, 1, 24, 40]}, "absurd shape"),
     ("0/.zarray", {"shape": [1, 1, 1, 10**9, 10**9], "chunks": [1, 1, 1, 10**9, 10**9]}, "too large"),
     ("0/.zarray", {"chunks": [1, 1, 1, 2**20, 2**20]}, "too large a chunk"),
     ("0/.zarray", {"shape": [2, 2, 3, 0, 40]}, "absurd shape"),
@@ -255,7 +256,8 @@ BAD_2 = [
 ]
 SHARDING = {"chunk_shape": [1, 1, 1, 16, 16], "codecs": [{"name": "vlen-bytes"}], "index_codecs": [{"name": "bytes"}]}
 BAD_3 = [
-    ("0/zarr.json", {"shape": [10**12, 1, 1, 24, 40]}, "a chunk is missing"),
+    ("0/zarr.json", {"shape": [2, 2, 3, 24, 41 + 16]}, "a chunk is missing \\('0/c/0/0/0/0/3'"),
+    ("0/zarr.json", {"shape": [10**12, 1, 1, 24, 40]}, "absurd shape"),
     ("0/zarr.json", {"data_type": "bool"}, "no numbers to denoise"),
     ("0/zarr.json", {"data_type": {"name": "numpy.datetime64"}}, "no numbers to denoise"),
     ("0/zarr.json", {"codecs": [{"name": "numcodecs.pickle"}]}, "unknown or lossy codec 'pickle'"),
@@ -342,19 +344,18 @@ def test_flipped_bits_are_found_where_the_codec_has_a_checksum(codec, rng, tmp_p
             np.testing.assert_array_equal(open_stack(source)[slice(None), slice(None)], picture)
 
 
-def test_values_that_a_codec_cannot_hold_are_an_error(rng, tmp_path):
+@pytest.mark.parametrize(("most", "message"), [(200, "does not hold what was written"), (60000, "cannot be written")])
+def test_values_that_a_codec_cannot_hold_are_an_error(most, message, rng, tmp_path):
     picture = rng.integers(0, 100, (16, 16)).astype(np.uint16)
     source = write_ome(tmp_path / "a.zarr", [picture], axes="yx", chunks=(16, 16), separator=".")
     narrow = [{"id": "delta", "dtype": "<u2", "astype": "|i1"}]
     change_json(source / "0" / ".zarray", filters=narrow)
     flat = np.concatenate([[picture.flat[0]], np.diff(picture.ravel().astype(int))]).astype(np.int8)
     (source / "0" / "0.0").write_bytes(flat.tobytes())
-    stack = open_stack(source)
-    with (
-        pytest.raises(FileError, match="does not hold what was written"),
-        stack.copy_to(tmp_path / "b.zarr", overwrite=False) as put,
-    ):
-        put((slice(None), slice(None)), np.where(picture > 50, 60000, 0).astype(np.uint16))
+    stack, plane = open_stack(source), np.full((16, 16), most, np.uint16)
+    plane[0, 0] = most if most > 255 else 1
+    with pytest.raises(FileError, match=message), stack.copy_to(tmp_path / "b.zarr", overwrite=False) as put:
+        put((slice(None), slice(None)), plane)
     assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
 
 
@@ -447,7 +448,8 @@ import sys
 from pathlib import Path
 import numpy as np
 from mashpix.axes import plane_groups
-from mashpix.files import open_stack
+from mashpix.files import atomic_folder, open_stack
+atomic_folder._sync = lambda folder: None  # a killed process loses nothing that was written
 source, target = map(Path, sys.argv[1:])
 print("ready", flush=True)
 while True:
@@ -465,14 +467,13 @@ def test_a_killed_run_leaves_the_old_folder_or_the_new_one(stack, tmp_path):
     target, flipped = tmp_path / "b.zarr", stack[..., ::-1, :]
     moments, written = random.Random(0), 0
     for _ in range(5):
-        child = subprocess.Popen([sys.executable, "-c", CHILD, source, target], stdout=subprocess.PIPE, text=True)
-        assert child.stdout.readline() == "ready\n"
-        try:
-            child.wait(moments.uniform(0, 0.4))
-        except subprocess.TimeoutExpired:
+        with subprocess.Popen(
+            [sys.executable, "-c", CHILD, source, target], stdout=subprocess.PIPE, text=True
+        ) as child:
+            assert child.stdout.readline() == "ready\n"
+            time.sleep(moments.uniform(0, 1))
             child.kill()
-        written += child.stdout.read().count("done")
-        child.wait()
+            written += child.stdout.read().count("done")
         if target.exists():
             values = read_array(target / "0")
             assert np.array_equal(values, stack) or np.array_equal(values, flipped)
@@ -507,12 +508,10 @@ with stack.copy_to(root.with_name("b.zarr"), overwrite=False) as put:
         put(index, stack[index])
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
 """
-    size, grown = 256 * 512 * 512 * 2, []
+    size = 256 * 512 * 512 * 2
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "a.zarr", "256"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    grown = int(done.stdout)
-    assert grown < size / 4
-    assert resource.getrusage(resource.RUSAGE_SELF)
+    assert int(done.stdout) < size / 4
 
 
 def test_a_hash_of_a_folder_is_of_names_and_contents(stack, tmp_path):

@@ -87,31 +87,43 @@ class ZarrArray:
             with warnings.catch_warnings(action="ignore"):
                 values: NDArray[Any] = np.asarray(self.opened[part], self.layout.dtype)
         except Exception as error:  # decoders raise whatever they like on damaged chunks
-            reason = " ".join(str(error).split())[:100] or type(error).__name__
-            raise FileError(f"damaged chunk {self.layout.chunk_name(place)!r} ({reason})") from None
+            raise FileError(f"damaged chunk {self.layout.chunk_name(place)!r} ({_in_short(error)})") from None
         return values
 
     def _check_length(self, place: Place) -> None:
-        """Refuse a Blosc chunk that is cut off or swollen: its decoder would read on beyond the end of it."""
+        """Refuse an empty chunk, and a Blosc chunk that is cut off: its decoder would read on beyond the end."""
         codecs, name = self.layout.codecs, self.layout.chunk_name(place)
+        size = (self.root / name).stat().st_size
+        if size == 0:
+            raise FileError(f"damaged chunk {name!r} (empty)")
         if codecs[-1:] != ("blosc",) or "sharding_indexed" in codecs:
             return
-        path = self.root / name
-        with path.open("rb") as file:
+        with (self.root / name).open("rb") as file:
             start = file.read(BLOSC.size)
         held, stored = BLOSC.unpack(start) if len(start) == BLOSC.size else (0, 0)
         expected = prod(self.layout.chunks) * self.layout.dtype.itemsize
-        if stored != path.stat().st_size or (held != expected and set(codecs) <= {"blosc"} | LAYOUTS):
+        if stored != size or (held != expected and set(codecs) <= {"blosc"} | LAYOUTS):
             raise FileError(f"damaged chunk {name!r} (truncated, or its Blosc header is damaged)")
 
     def write_part(self, place: Place, part: Region, values: NDArray[Any]) -> None:
         """Replace values of one chunk, and read them again: what its codecs cannot hold is an error."""
         if not (self.fills or self._is_there(place)):
             return
-        with warnings.catch_warnings(action="ignore"):
-            self.opened[part] = values
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                self.opened[part] = values
+        except OSError:  # of the disk, not of an encoder
+            raise
+        except Exception as error:
+            name = self.layout.chunk_name(place)
+            raise FileError(f"chunk {name!r} cannot be written ({_in_short(error)})") from None
         if not np.array_equal(self.read_part(place, part), values, equal_nan=True):
             raise FileError(f"chunk {self.layout.chunk_name(place)!r} does not hold what was written (a lossy codec?)")
+
+
+def _in_short(error: Exception) -> str:
+    """What a library says, in one short line."""
+    return " ".join(str(error).split())[:100] or type(error).__name__
 
 
 def relative(part: Region, region: Region) -> Region:
@@ -137,6 +149,5 @@ def open_array(root: Path, layout: Layout, *, sparse: bool, fills: bool = False,
                 config={"write_empty_chunks": True},
             )
     except Exception as error:  # the library raises whatever it likes on metadata that it does not understand
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise FileError(f"damaged Zarr (array {layout.name!r}: {reason})") from None
+        raise FileError(f"damaged Zarr (array {layout.name!r}: {_in_short(error)})") from None
     return ZarrArray(root, layout, opened, sparse, fills)
