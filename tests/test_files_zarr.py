@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import closing, suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -377,6 +379,23 @@ def test_an_error_on_the_way_leaves_the_old_folder_and_nothing_else(stack, tmp_p
         put(planes_of(opened)[0], stack[0, 0, 0])
 
 
+@pytest.mark.parametrize("step", ["shutil.copyfile", "zarr.storage._local._put", "os.rename", "os.mkdir"])
+def test_a_full_disk_is_one_line_and_the_old_folder_stays(step, stack, tmp_path, monkeypatch):
+    source, target = write_ome(tmp_path / "a.zarr", [stack]), write_ome(tmp_path / "b.zarr", [stack[:1]])
+    old = contents(target)
+
+    def fail(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(atomic_folder, "_swap", lambda one, other: False)
+    monkeypatch.setattr(step, fail)
+    with pytest.raises(FileError, match=r"cannot be written .*No space left"):
+        invert(source, target, overwrite=True)
+    monkeypatch.undo()
+    assert contents(target) == old
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zarr", "b.zarr"]
+
+
 @pytest.mark.parametrize("can_swap", [True, False])
 def test_a_folder_is_replaced_whole_in_place_too(can_swap, stack, tmp_path, monkeypatch):
     if not can_swap:
@@ -462,56 +481,41 @@ while True:
 """
 
 
-def test_a_killed_run_leaves_the_old_folder_or_the_new_one(stack, tmp_path):
-    source = write_ome(tmp_path / "a.zarr", [stack], codec="zstd", chunks=(1, 1, 2, 24, 20))
-    target, flipped = tmp_path / "b.zarr", stack[..., ::-1, :]
-    moments, written = random.Random(0), 0
-    for _ in range(5):
+def kill_runs(folder, stack, *, kills):
+    """Kill runs that write a folder, or replace it, at random moments; how often each outcome was seen."""
+    source = write_ome(folder / "a.zarr", [stack], codec="zstd", chunks=(1, 1, 2, 24, 20))
+    target, moments, seen = folder / "b.zarr", random.Random(0), Counter()
+    for number in range(kills):
         with subprocess.Popen(
             [sys.executable, "-c", CHILD, source, target], stdout=subprocess.PIPE, text=True
         ) as child:
             assert child.stdout.readline() == "ready\n"
-            time.sleep(moments.uniform(0, 1))
+            started = time.monotonic()
+            if number % 2:
+                assert child.stdout.readline() == "done\n"
+            time.sleep(moments.uniform(0, 1.2 * (time.monotonic() - started) or 0.2))
             child.kill()
-            written += child.stdout.read().count("done")
+        outcome = "absent"
         if target.exists():
             values = read_array(target / "0")
-            assert np.array_equal(values, stack) or np.array_equal(values, flipped)
+            outcome = "first" if np.array_equal(values, stack[..., ::-1, :]) else "second"
+            assert outcome == "first" or np.array_equal(values, stack)
             assert sorted(contents(target)) == sorted(contents(source))
-        else:
-            assert written == 0
-    assert written
+        assert outcome != "absent" or not seen.keys() - {"absent"}
+        seen[outcome] += 1
+    return seen
 
 
-def test_memory_does_not_grow_with_the_stack(tmp_path):
-    code = """
-import json, resource, sys
-from pathlib import Path
-import numpy as np, zarr, zarr.codecs
-from mashpix.axes import plane_groups
-from mashpix.files import open_stack
-root, planes = Path(sys.argv[1]), int(sys.argv[2])
-zarr.open_group(root, mode="w", zarr_format=2).attrs["multiscales"] = [
-    {"axes": ["z", "y", "x"], "datasets": [{"path": "0"}, {"path": "1"}]}]
-shape, small = (planes, 512, 512), (planes, 256, 256)
-for name, lengths in (("0", shape), ("1", small)):
-    array = zarr.create_array(root, name=name, shape=lengths, chunks=(8, 256, 256), dtype="u2", zarr_format=2)
-    for start in range(0, planes, 8):
-        array[start:start + 8] = start + 1
-stack = open_stack(root)
-indices = plane_groups(stack.axes, stack.shape, joint=False)[0]
-with stack.copy_to(root.with_name("warm.zarr"), overwrite=False) as put:
-    put(indices[0][0], stack[indices[0][0]])
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-with stack.copy_to(root.with_name("b.zarr"), overwrite=False) as put:
-    for (index,) in indices:
-        put(index, stack[index])
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
-"""
-    size = 256 * 512 * 512 * 2
-    done = subprocess.run([sys.executable, "-c", code, tmp_path / "a.zarr", "256"], capture_output=True, text=True)
+def test_a_killed_run_leaves_the_old_folder_or_the_new_one(stack, tmp_path):
+    assert kill_runs(tmp_path, stack, kills=6).keys() - {"absent"}
+
+
+def test_memory_does_not_grow_with_the_stack():
+    script = Path(__file__).parents[1] / "benchmarks" / "zarr_memory.py"
+    done = subprocess.run([sys.executable, script, "--planes", "96"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) < size / 4
+    _, stack, _, grown = map(int, done.stdout.split())
+    assert grown < stack / 4
 
 
 def test_a_hash_of_a_folder_is_of_names_and_contents(stack, tmp_path):

@@ -79,7 +79,7 @@ def _find_place(path: Path) -> Path:
 
 def _sync(folder: Path) -> None:
     """Make all files and names in a folder durable: at once where the system can (Linux), since they may be many."""
-    if hasattr(libc := ctypes.CDLL(None), "syncfs"):
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "syncfs"):
         handle = os.open(folder, os.O_RDONLY)
         try:
             if libc.syncfs(handle) == 0:
