@@ -167,6 +167,16 @@ def test_smaller_sizes_are_made_from_the_result(zarr_format, rng, tmp_path):
         np.testing.assert_array_equal(new[number], levels[number])
 
 
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_chunks_that_become_empty_stay_there(zarr_format, stack, tmp_path):
+    opened = open_stack(write_ome(tmp_path / "a.zarr", [stack], zarr_format=zarr_format))
+    with opened.copy_to(tmp_path / "b.zarr", overwrite=False) as put:
+        for index in planes_of(opened):
+            put(index, np.zeros((24, 40), np.uint16))
+    assert sorted(contents(tmp_path / "b.zarr")) == sorted(contents(tmp_path / "a.zarr"))
+    assert not read_array(tmp_path / "b.zarr" / "0").any()
+
+
 def test_shards_are_read_and_written(stack, tmp_path):
     import zarr
     from zarr.codecs import ZstdCodec
@@ -181,6 +191,7 @@ def test_shards_are_read_and_written(stack, tmp_path):
 
 def test_of_several_images_the_largest_is_denoised_and_that_is_said(stack, tmp_path):
     write_group(tmp_path / "a.zarr", {"bioformats2raw.layout": 3})
+    (tmp_path / "a.zarr" / "3").write_bytes(b"a file")
     for name, image in (("0", stack[:1]), ("1", stack), ("2", stack[:, :1])):
         write_ome(tmp_path / "a.zarr", [image], name=name)
     opened = invert(tmp_path / "a.zarr", tmp_path / "b.zarr")
@@ -250,6 +261,10 @@ BAD_2 = [
     (".zattrs", {"multiscales": [{"axes": ["t", "c", "z", "y", "x"], "datasets": [{"path": "9"}]}]}, "no array '9'"),
     (".zattrs", {"multiscales": [{"axes": ["z", "y", "x"], "datasets": [{"path": "0"}]}]}, "axes that do not fit"),
     (".zattrs", {"multiscales": [{"axes": ["t", "c", "z", "y", "y"], "datasets": [{"path": "0"}]}]}, "do not fit"),
+    (".zattrs", {"multiscales": [{"axes": ["axis"] * 30, "datasets": [{"path": "0"}]}]}, "axes that do not fit"),
+    (".zattrs", {"multiscales": [{"datasets": [{"path": "\ud800"}]}]}, "damaged"),
+    (".zattrs", {"multiscales": [{"datasets": [{"path": "x" * 300}]}]}, "cannot be read"),
+    (".zattrs", {"multiscales": [{"datasets": [{"path": ".zgroup"}]}]}, "no array"),
     (".zattrs", {"multiscales": "all"}, "damaged OME-Zarr"),
     (".zattrs", {"multiscales": []}, "no picture in this Zarr"),
     (".zattrs", {"plate": {}}, "a plate of many pictures"),

@@ -49,7 +49,7 @@ def stamp_of(path: Path) -> tuple[int, int]:
     """Size and time of change (ns) of a file, or of all in a folder: while both stay, it is taken for the same."""
     found = [path.stat()]
     for place, folders, names in os.walk(path):
-        found += [os.stat(Path(place, name)) for name in (*folders, *names)]
+        found += [os.lstat(Path(place, name)) for name in (*folders, *names)]
     return sum(status.st_size for status in found), max(status.st_mtime_ns for status in found)
 
 

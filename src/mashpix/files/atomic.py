@@ -71,7 +71,7 @@ def atomic_file(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
     FileError
         If it cannot be written, or exists and `overwrite` is False.
     """
-    try:
+    with errors_in_one_line(path):
         target = _find_place(path)
         remove_stale(target)
         handle, temporary = _create_temporary(target)
@@ -86,6 +86,13 @@ def atomic_file(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
         finally:
             temporary.unlink(missing_ok=True)
         sync_folder(target.parent)
+
+
+@contextlib.contextmanager
+def errors_in_one_line(path: Path) -> Iterator[None]:
+    """What the system says when an output cannot be written, as `FileError`."""
+    try:
+        yield
     except FileExistsError:
         raise FileError(f"the output exists ({str(path)!r}; --overwrite replaces it)") from None
     except OSError as error:

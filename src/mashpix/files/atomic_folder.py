@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mashpix.errors import FileError
-from mashpix.files.atomic import MARK, remove_stale, sync_folder, temporary_name
+from mashpix.files.atomic import MARK, errors_in_one_line, remove_stale, sync_folder, temporary_name
 from mashpix.files.folder import is_zarr, walk_files
 
 OLD_MARK = "mashpix-old"
@@ -51,7 +51,7 @@ def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     FileError
         If it cannot be written, or exists and `overwrite` is False.
     """
-    try:
+    with errors_in_one_line(path):
         target = _find_place(path)
         remove_stale(target)
         temporary = temporary_name(target)
@@ -63,10 +63,6 @@ def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)  # the old folder, if two were swapped
         sync_folder(target.parent)
-    except FileExistsError:
-        raise FileError(f"the output exists ({str(path)!r}; --overwrite replaces it)") from None
-    except OSError as error:
-        raise FileError(f"cannot be written ({str(path)!r}; {error.strerror})") from None
 
 
 def _find_place(path: Path) -> Path:

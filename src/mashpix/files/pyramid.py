@@ -13,7 +13,9 @@ def level_notes(are_made: list[bool]) -> list[str]:
     made, left = sum(are_made), len(are_made) - sum(are_made)
     notes = [f"the {made} smaller sizes of its pyramid are made from the result"] if made else []
     if left:
-        notes.append(f"{left} of the smaller sizes stay as they were (no whole fraction of the full size)")
+        notes.append(
+            f"{left} of the smaller sizes stay as they were (no whole fraction of the full size, or of another dtype)"
+        )
     return notes
 
 

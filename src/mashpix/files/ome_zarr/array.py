@@ -141,13 +141,8 @@ def open_array(root: Path, layout: Layout, *, sparse: bool, fills: bool = False,
     try:
         with warnings.catch_warnings(action="ignore"):
             store = LocalStore(root, read_only=mode == "r")
-            opened = zarr.open_array(
-                store,
-                path=layout.name,
-                mode=mode,
-                zarr_format=layout.zarr_format,
-                config={"write_empty_chunks": True},
-            )
+            opened = zarr.open_array(store, path=layout.name, mode=mode, zarr_format=layout.zarr_format)
+            opened = opened.with_config({"write_empty_chunks": True})  # else a chunk of zeros would be removed
     except Exception as error:  # the library raises whatever it likes on metadata that it does not understand
         raise FileError(f"damaged Zarr (array {layout.name!r}: {_in_short(error)})") from None
     return ZarrArray(root, layout, opened, sparse, fills)

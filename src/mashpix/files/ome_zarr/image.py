@@ -109,7 +109,7 @@ def _name_axes(entries: list[Any], full: Layout) -> tuple[str, list[str]]:
     for name, kind in zip(names, kinds, strict=True):
         letter = KINDS.get(str(kind)) or str(name).upper()
         if len(letter) != 1 or not letter.isascii() or not letter.isalpha():
-            letter = next(spare for spare in SPARE if spare not in axes)
+            letter = next((spare for spare in SPARE if spare not in axes), "")
             notes.append(f"axis {name!r} is called {letter}")
         axes += letter
     if len(axes) != len(full.shape) or len(set(axes)) < len(axes) or not {"Y", "X"} <= set(axes):

@@ -119,7 +119,7 @@ def _read_json(root: Path, name: str) -> Data | None:
         if path.stat().st_size > HEADROOM:
             raise FileError(f"too large ({name!r} has {path.stat().st_size} bytes; at most {HEADROOM})")
         data = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise FileError(f"cannot be read ({name!r}; {error.strerror})") from None
