@@ -13,7 +13,7 @@ SOURCE = Path(mashpix.__file__).parent
 
 LAYERS = [  # each module may import from those above it only
     {"errors", "tiling"},
-    {"axes", "blocks", "devices", "noise_report"},
+    {"axes", "blocks", "devices", "extras", "noise_report"},
     {"spectrum"},
     {
         "grouping",
@@ -65,7 +65,7 @@ def test_torch_is_imported_only_where_it_is_used(code):
 def test_no_optional_package_is_imported():
     used = run(
         "import mashpix.denoising, mashpix.measuring, mashpix.cli, sys\n"
-        "print({'skimage', 'cv2', 'pywt', 'matplotlib'} & set(sys.modules))"
+        "print({'skimage', 'cv2', 'pywt', 'matplotlib', 'zarr'} & set(sys.modules))"
     )
     assert used == "set()\n"
 

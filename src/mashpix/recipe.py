@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mashpix.errors import FileError, UsageError
+from mashpix.files.folder import walk_files
 from mashpix.settings import Settings
 
 FORMAT = "mashpix-recipe-1"
@@ -74,7 +75,15 @@ def recipe_path(target: Path) -> Path:
 
 
 def hash_file(path: Path) -> str:
-    """Hash of a file, as `sha256` of its bytes, without holding it in memory."""
+    """Hash of a file, as `sha256` of its bytes, without holding it in memory.
+
+    Of a folder: of the sorted list of its files, a line `<hash>  <path>` each, as `sha256sum` writes it.
+    """
+    if path.is_dir():
+        names = sorted(name.as_posix() for name in walk_files(path))
+        return sha256(
+            "".join(f"{hash_file(path / name)}  {name}\n" for name in names).encode("utf-8", "surrogateescape")
+        )
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -1,6 +1,6 @@
 """Many files: which to take, what was done already, worker processes, and a durable line for each."""
 
-from mashpix.batch.inputs import find_sources, is_pattern
+from mashpix.batch.inputs import find_sources, is_folder, is_pattern
 from mashpix.batch.items import check_targets, output_name
 from mashpix.batch.manifest import Origin, hash_settings
 from mashpix.batch.running import Batch, Event, Tally, plan_items, run_batch
@@ -13,6 +13,7 @@ __all__ = [
     "check_targets",
     "find_sources",
     "hash_settings",
+    "is_folder",
     "is_pattern",
     "output_name",
     "plan_items",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mashpix.batch.items import OWN_MARK
 from mashpix.errors import FileError, UsageError
+from mashpix.files import is_zarr
 from mashpix.files.formats import EXTENSIONS
 
 WILDCARDS = "*?["
@@ -36,6 +37,11 @@ class Found:
     unreadable: list[tuple[Path, str]] = field(default_factory=list)
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a folder holds pictures; a Zarr is one."""
+    return path.is_dir() and not is_zarr(path)
+
+
 def is_pattern(path: Path) -> bool:
     """Whether a name is no file but a pattern to expand, such as `scans/**/*.tif`."""
     return not os.path.lexists(path) and any(sign in str(path) for sign in WILDCARDS)
@@ -58,12 +64,12 @@ def find_sources(inputs: list[Path], out: Path) -> Found:
     found = Found()
     place = Path(os.path.realpath(out))
     for path in inputs:
-        if path.is_dir():
+        if is_folder(path):
             _take(_walk(path, place, found), path, place, found)
         elif is_pattern(path):
             base, matches = _expand(path)
             for match in matches:
-                files = _walk(match, place, found) if match.is_dir() else [match]
+                files = _walk(match, place, found) if is_folder(match) else [match]
                 _take(files, base, place, found)
         else:
             found.sources.append(Source(path, Path(path.name)))
@@ -72,7 +78,7 @@ def find_sources(inputs: list[Path], out: Path) -> Found:
 
 
 def _expand(pattern: Path) -> tuple[Path, list[Path]]:
-    """The folder before the first wildcard, and what matches, in sorted order."""
+    """The folder before the first wildcard, and what matches, in sorted order, but for what lies in a matching Zarr."""
     first = next(index for index, part in enumerate(pattern.parts) if any(sign in part for sign in WILDCARDS))
     base = Path(*pattern.parts[:first])
     try:
@@ -81,11 +87,12 @@ def _expand(pattern: Path) -> tuple[Path, list[Path]]:
         raise UsageError(f"not a pattern ({str(pattern)!r}; {error})") from None
     if not matches:
         raise FileError(f"nothing matches ({str(pattern)!r}; quote it, so that it arrives as it is)")
-    return base, matches
+    zarrs = {match for match in matches if is_zarr(match)}
+    return base, [match for match in matches if zarrs.isdisjoint(match.parents)]
 
 
 def _walk(folder: Path, out: Path, found: Found) -> Iterator[Path]:
-    """All files below a folder in sorted order, but those in the output folder below it."""
+    """All files, and Zarrs, below a folder in sorted order, but those in the output folder below it."""
 
     def refuse(error: OSError) -> None:
         found.unreadable.append((Path(error.filename), f"cannot be read ({error.strerror})"))
@@ -97,8 +104,9 @@ def _walk(folder: Path, out: Path, found: Found) -> Iterator[Path]:
             folders.clear()
             continue
         visited.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(place, name) for name in sorted(names))
+        zarrs = [name for name in folders if is_zarr(Path(place, name))]
+        folders[:] = sorted(name for name in folders if not (name.startswith(".") or name in zarrs))
+        yield from (Path(place, name) for name in sorted([*names, *zarrs]))
 
 
 def _take(files: Iterator[Path] | list[Path], base: Path, out: Path, found: Found) -> None:
@@ -106,7 +114,7 @@ def _take(files: Iterator[Path] | list[Path], base: Path, out: Path, found: Foun
     for path in files:
         if any(part.startswith(".") for part in path.relative_to(base).parts):
             continue
-        if path.suffix.lower() not in EXTENSIONS:
+        if path.suffix.lower() not in EXTENSIONS and not is_zarr(path):
             found.no_pictures += 1
         elif OWN_MARK in path.name and Path(os.path.realpath(path.parent)).is_relative_to(out):
             found.own_outputs += 1

@@ -1,5 +1,6 @@
 """One picture of a batch: where it comes from, where its outputs go, and that no two meet."""
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,9 +46,11 @@ def make_item(source: Path, relative: Path, out: Path, beside_of: Callable[[Path
 
 
 def stamp_of(path: Path) -> tuple[int, int]:
-    """Size and time of change (ns) of a file: while both stay, it is taken for the same."""
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
+    """Size and time of change (ns) of a file, or of all in a folder: while both stay, it is taken for the same."""
+    found = [path.stat()]
+    for place, folders, names in os.walk(path):
+        found += [os.lstat(Path(place, name)) for name in (*folders, *names)]
+    return sum(status.st_size for status in found), max(status.st_mtime_ns for status in found)
 
 
 def check_targets(sources: Iterable[Path], outputs: Iterable[Path]) -> None:

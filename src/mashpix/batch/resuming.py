@@ -45,8 +45,8 @@ def is_done(item: Item, past: Past, origin: Origin, out: Path) -> bool:
         return False
     with contextlib.suppress(OSError):
         outputs = all(
-            path.is_file() and hash_file(path) == entry.outputs.get(name_of(path, out)) for path in item.outputs
+            path.exists() and hash_file(path) == entry.outputs.get(name_of(path, out)) for path in item.outputs
         )
         same = stamp_of(item.source) == (entry.size, entry.mtime_ns)
-        return outputs and (same or (item.source.is_file() and hash_file(item.source) == entry.input_sha256))
+        return outputs and (same or (item.source.exists() and hash_file(item.source) == entry.input_sha256))
     return False

@@ -5,8 +5,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mashpix.batch.inputs import Found, find_sources, is_pattern
-from mashpix.batch.items import Item, check_targets, make_item
+from mashpix.batch.inputs import Found, find_sources, is_folder, is_pattern
+from mashpix.batch.items import Item, check_targets, make_item, stamp_of
 from mashpix.batch.lock import lock_folder
 from mashpix.batch.manifest import MANIFEST, Entry, Origin, append_entry, append_line
 from mashpix.batch.resuming import Past, is_done, name_of, read_past
@@ -135,7 +135,7 @@ def run_batch(batch: Batch, tally: Tally) -> Generator[Event, None, None]:
         if not batch.out.is_dir():
             plan_items(batch, found)  # so that no folder is made for what is refused
     else:
-        if named := [path for path in batch.inputs if not (path.is_dir() or is_pattern(path))]:
+        if named := [path for path in batch.inputs if not (is_folder(path) or is_pattern(path))]:
             raise UsageError(f"--watch looks into folders ({str(named[0])!r}; a folder or a pattern needed)")
         found = Found()
     try:
@@ -211,7 +211,7 @@ def _watch(batch: Batch, tally: Tally, failed: set[str]) -> Iterator[Item | None
 def _size_of(path: Path) -> int:
     """Bytes of a file, at least 1; 1 for one that is not there."""
     try:
-        return max(path.stat().st_size, 1)
+        return max(stamp_of(path)[0], 1)
     except OSError:
         return 1
 

@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 from mashpix.batch.items import Item, stamp_of
+from mashpix.files import is_zarr
 
 
 def watch(look: Callable[[], list[Item]], *, every: float, failed: set[str]) -> Iterator[Item | None]:
@@ -30,13 +32,20 @@ def watch(look: Callable[[], list[Item]], *, every: float, failed: set[str]) -> 
                 continue
             with suppress(OSError):  # gone again, or still held by who writes it
                 stamp = seen[item.name] = stamp_of(item.source)
-                if stamp == known or stamp != last.get(item.name) or not item.source.is_file():
+                if stamp == known or stamp != last.get(item.name) or not _is_open(item.source):
                     continue
-                with item.source.open("rb"):
-                    taken[item.name] = stamp
-                    failed.discard(item.name)
+                taken[item.name] = stamp
+                failed.discard(item.name)
                 yield item
         last = seen
         yield None
         while time.monotonic() < next_look:
             yield None
+
+
+def _is_open(path: Path) -> bool:
+    """Whether a file can be opened; a Zarr, a folder, can."""
+    if path.is_file():
+        path.open("rb").close()
+        return True
+    return is_zarr(path)

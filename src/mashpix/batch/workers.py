@@ -16,6 +16,7 @@ from typing import Any
 
 from mashpix.batch.items import Item, stamp_of
 from mashpix.errors import FileError, MashpixError
+from mashpix.files.atomic import remove
 from mashpix.report import Step
 
 LOOK_EVERY = 0.2
@@ -188,7 +189,7 @@ def _denoise_item(item: Item, denoise: Denoise, line: Connection) -> Answer:
             denoise(item.source, item.target, replace_outputs=item.replace, show=show)
             if stamp_of(item.source) != stamp:
                 for path in item.outputs:
-                    path.unlink(missing_ok=True)
+                    remove(path)
                 error = "it changed while it was denoised (its outputs are removed; denoise it again)"
         except MashpixError as problem:
             error = str(problem)

@@ -81,6 +81,9 @@ def denoise(
         bool | None,
         typer.Option("--joint/--no-joint", help="Stacks: denoise all channels together."),
     ] = None,
+    sparse: Annotated[
+        bool, typer.Option("--sparse", help="OME-Zarr: take missing chunks for empty ones, and leave them missing.")
+    ] = False,
     *,
     overrides: dict[str, Any],
     folders: FolderOptions,
@@ -106,6 +109,7 @@ def denoise(
         axes=_first(axes, of_stack.get("axes")),
         fit=check_fit(_first(fit, of_stack.get("fit"), "once")),
         joint=_first(joint, of_stack.get("joint"), False),
+        sparse=sparse,
     )
     threads = _first(threads, known and known.threads)
     several = is_batch(inputs, output, folders, in_place=in_place)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mashpix.batch import Batch, Tally, find_sources, is_pattern, plan_items, run_batch
+from mashpix.batch import Batch, Tally, find_sources, is_folder, is_pattern, plan_items, run_batch
 from mashpix.cli.console import complain, progress
 from mashpix.errors import DeviceError, MashpixError, UsageError
 from mashpix.report import Step
@@ -44,7 +44,7 @@ class FolderOptions:
 def is_batch(inputs: list[Path], output: str | None, options: FolderOptions, *, in_place: bool) -> bool:
     """Whether a command line means many files: a folder, a pattern, several files into one folder, or a flag for it."""
     several = len(inputs) > 1 and output is not None and not in_place
-    return several or options != FolderOptions() or any(path.is_dir() or is_pattern(path) for path in inputs)
+    return several or options != FolderOptions() or any(is_folder(path) or is_pattern(path) for path in inputs)
 
 
 def find_folder(output: str | None, *, in_place: bool) -> Path:

@@ -149,7 +149,8 @@ def _apply(
     from mashpix.stacks import apply_model_steps
 
     started = time.perf_counter()
-    files.check_output(source, target, overwrite=overwrite)
+    check = files.check_folder if source.is_dir() else files.check_output
+    check(source, target, overwrite=overwrite)
     steps = apply_model_steps(model, stack, axes=axes, **options)
 
     def work(put: Any) -> Iterator[Step]:

@@ -43,6 +43,7 @@ class Run:
     axes: str | None
     fit: str
     joint: bool
+    sparse: bool
 
     @property
     def options(self) -> dict[str, Any]:
@@ -63,7 +64,7 @@ def denoise_file(
     from mashpix import files
     from mashpix.cli.stack import denoise_stack_file
 
-    stack = files.open_stack(source, axes=run.axes, max_pixels=run.max_pixels)
+    stack = files.open_stack(source, axes=run.axes, max_pixels=run.max_pixels, sparse=run.sparse)
     if stack is not None:
         with closing(stack):
             denoise_stack_file(stack, source, target, run, threads=threads, show=show)

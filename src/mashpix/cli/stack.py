@@ -41,7 +41,8 @@ def denoise_stack_file(
     if run.detail or run.compare is not None:
         raise FileError("neither --detail nor --compare of a stack (leave them out)")
     files.check_same_format(source, target)
-    files.check_output(source, target, overwrite=run.overwrite, in_place=run.in_place)
+    check = files.check_folder if source.is_dir() else files.check_output
+    check(source, target, overwrite=run.overwrite, in_place=run.in_place)
     beside = list_beside(target, run.save)
     for path in beside.values():
         files.check_output(source, path, overwrite=run.overwrite, in_place=False)

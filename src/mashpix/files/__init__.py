@@ -1,6 +1,8 @@
 """Files in and out: a reader and a writer a format, one atomic write for all."""
 
 from mashpix.files.atomic import atomic_write, check_output
+from mashpix.files.atomic_folder import check_folder
+from mashpix.files.folder import is_zarr
 from mashpix.files.formats import check_writable, encode_map, read_image, write_image
 from mashpix.files.image_file import FORMATS, MAX_PIXELS, ImageFile
 from mashpix.files.stack_file import Stack, check_same_format, open_stack
@@ -11,10 +13,12 @@ __all__ = [
     "ImageFile",
     "Stack",
     "atomic_write",
+    "check_folder",
     "check_output",
     "check_same_format",
     "check_writable",
     "encode_map",
+    "is_zarr",
     "open_stack",
     "read_image",
     "write_image",

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ MARK = "mashpix-tmp"
 LONGEST_NAME = 255
 """Bytes that common file systems allow in a name."""
 STALE_AFTER = 3600.0
-"""Seconds after which a temporary file beside a target is taken for one that a killed run left."""
+"""Seconds after which a temporary file or folder beside a target is taken for one that a killed run left."""
 
 
 def check_output(source: Path | None, target: Path, *, overwrite: bool, in_place: bool = False) -> None:
@@ -70,9 +71,9 @@ def atomic_file(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
     FileError
         If it cannot be written, or exists and `overwrite` is False.
     """
-    try:
+    with errors_in_one_line(path):
         target = _find_place(path)
-        _remove_stale(target)
+        remove_stale(target)
         handle, temporary = _create_temporary(target)
         try:
             with os.fdopen(handle, "w+b") as file:
@@ -85,6 +86,13 @@ def atomic_file(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
         finally:
             temporary.unlink(missing_ok=True)
         sync_folder(target.parent)
+
+
+@contextlib.contextmanager
+def errors_in_one_line(path: Path) -> Iterator[None]:
+    """What the system says when an output cannot be written, as `FileError`."""
+    try:
+        yield
     except FileExistsError:
         raise FileError(f"the output exists ({str(path)!r}; --overwrite replaces it)") from None
     except OSError as error:
@@ -117,21 +125,34 @@ def _move(temporary: Path, target: Path, *, overwrite: bool) -> None:
 
 def _create_temporary(target: Path) -> tuple[int, Path]:
     """Open a new file beside the target, with the permissions that any new file gets."""
-    ending = f".{token_hex(8)}.{MARK}"
-    start = os.fsencode(target.name)[: LONGEST_NAME - 1 - len(ending)]
-    temporary = target.with_name(f".{os.fsdecode(start)}{ending}")
+    temporary = temporary_name(target)
     return os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666), temporary
 
 
-def _remove_stale(target: Path) -> None:
-    """Remove old temporary files of this target, as far as the folder lets itself be read and other runs let us."""
+def temporary_name(target: Path) -> Path:
+    """A new name beside the target."""
+    ending = f".{token_hex(8)}.{MARK}"
+    start = os.fsencode(target.name)[: LONGEST_NAME - 1 - len(ending)]
+    return target.with_name(f".{os.fsdecode(start)}{ending}")
+
+
+def remove_stale(target: Path) -> None:
+    """Remove old temporary files and folders of this target, as far as the system and other runs let us."""
     pattern = re.compile(rf"\.{re.escape(target.name[:200])}.*\.[0-9a-f]{{16}}\.{MARK}", re.DOTALL)
     with contextlib.suppress(OSError):
         for entry in os.scandir(target.parent):
             if pattern.fullmatch(entry.name):
                 with contextlib.suppress(OSError):
                     if time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE_AFTER:
-                        os.unlink(entry.path)
+                        remove(Path(entry.path))
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

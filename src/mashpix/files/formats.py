@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mashpix.errors import FileError, MashpixError
 from mashpix.files import jpeg, npy, npz, png, tiff, webp
 from mashpix.files.atomic import atomic_write
+from mashpix.files.folder import is_zarr
 from mashpix.files.image_file import FORMATS, HEADROOM, MAX_PIXELS, ImageFile
 
 MODULES: dict[str, ModuleType] = {"png": png, "jpeg": jpeg, "webp": webp, "tiff": tiff, "npy": npy, "npz": npz}
@@ -57,6 +58,8 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
 def format_of_file(path: Path) -> str:
     """Format of a file by its first bytes; `FileError` for one that is no regular file or no picture."""
     try:
+        if is_zarr(path):
+            raise FileError("a Zarr folder (a single picture needed here)")
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
             raise FileError("not a regular file (a picture file is needed)")

@@ -1,51 +1,73 @@
-"""The smaller sizes of a picture in a TIFF: made anew from the result, by means of squares of pixels."""
+"""The smaller sizes of a picture: made anew from the result, by means of blocks of pixels."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+Shape = tuple[int, ...]
 
-def level_notes(series: Any) -> list[str]:
-    """What becomes of the smaller sizes of a pyramid."""
-    shape, axes = series.keyframe.shape, series.keyframe.axes
-    levels = [level.keyframe.shape for level in series.levels[1:]]
-    made = sum(_factor(shape, level, axes=axes) is not None for level in levels)
+
+def level_notes(are_made: list[bool]) -> list[str]:
+    """What becomes of the smaller sizes of a pyramid: which of them are made anew."""
+    made, left = sum(are_made), len(are_made) - sum(are_made)
     notes = [f"the {made} smaller sizes of its pyramid are made from the result"] if made else []
-    if made < len(levels):
-        left = len(levels) - made
-        notes.append(f"{left} of the smaller sizes stay as they were (no whole fraction of the full size)")
+    if left:
+        notes.append(
+            f"{left} of the smaller sizes stay as they were (no whole fraction of the full size, or of another dtype)"
+        )
     return notes
 
 
-def _factor(shape: tuple[int, ...], level: tuple[int, ...], *, axes: str) -> int | None:
-    """How many pixels a side make one pixel of a smaller size; None if that is no whole number."""
-    pairs = [(shape[axes.index(letter)], level[axes.index(letter)]) for letter in "YX"]
-    factors = {round(full / small) for full, small in pairs}
-    factor = min(factors)
-    fits = all(small in (full // factor, -(-full // factor)) for full, small in pairs)
-    return factor if fits and len(factors) == 1 and len(shape) == len(level) else None
-
-
-def shrink_to(plane: NDArray[Any], shape: tuple[int, ...], *, axes: str) -> NDArray[Any] | None:
-    """A plane at a smaller size, means of squares of pixels; None if the size is no whole fraction.
+def factors_of(full: Shape, level: Shape) -> Shape | None:
+    """How many pixels along each axis make one pixel of a smaller size; None if those are no whole numbers.
 
     Examples
     --------
-    >>> shrink_to(np.arange(16, dtype=np.uint8).reshape(4, 4), (2, 2), axes="YX")
+    >>> factors_of((3, 65, 100), (3, 33, 25))
+    (1, 2, 4)
+    """
+    if len(full) != len(level):
+        return None
+    factors = tuple(max(round(long / short), 1) for long, short in zip(full, level, strict=True))
+    pairs = zip(full, level, factors, strict=True)
+    fits = all(short in (long // factor, -(-long // factor)) for long, short, factor in pairs)
+    return factors if fits else None
+
+
+def shrink_to(picture: NDArray[Any], shape: Shape) -> NDArray[Any] | None:
+    """A picture at a smaller size, means of blocks of pixels; None if the size is no whole fraction.
+
+    Examples
+    --------
+    >>> shrink_to(np.arange(16, dtype=np.uint8).reshape(4, 4), (2, 2))
     array([[ 2,  4],
            [10, 12]], dtype=uint8)
     """
-    if plane.shape == shape:
-        return plane
-    factor = _factor(plane.shape, shape, axes=axes)
-    if factor is None:
+    if picture.shape == shape:
+        return picture
+    if factors_of(picture.shape, shape) is None:
         return None
-    small: NDArray[Any] = plane
-    for letter in "YX":
-        axis = axes.index(letter)
-        length = shape[axis]
-        places = np.arange(length * factor).clip(max=small.shape[axis] - 1)
-        parts = np.take(small, places, axis=axis).astype(np.float64)
-        small = parts.reshape(*parts.shape[:axis], length, factor, *parts.shape[axis + 1 :]).mean(axis=axis + 1)
-    return (np.rint(small) if plane.dtype.kind in "iu" else small).astype(plane.dtype)
+    return rounded(means_of(picture, shape), picture.dtype)
+
+
+def means_of(picture: NDArray[Any], shape: Shape) -> NDArray[Any]:
+    """Means of blocks of pixels, not rounded; the size is a whole fraction."""
+    small = picture
+    for axis, (long, short) in enumerate(zip(picture.shape, shape, strict=True)):
+        if (factor := max(round(long / short), 1)) > 1:
+            small = _shrink_axis(small, axis, short, factor)
+    return small
+
+
+def _shrink_axis(picture: NDArray[Any], axis: int, length: int, factor: int) -> NDArray[Any]:
+    """Means along one axis; where the last block is not full, the last pixel stands for those that are missing."""
+    places = np.arange(length * factor).clip(max=picture.shape[axis] - 1)
+    parts = np.take(picture, places, axis=axis).astype(np.float64)
+    means: NDArray[Any] = parts.reshape(*parts.shape[:axis], length, factor, *parts.shape[axis + 1 :]).mean(axis + 1)
+    return means
+
+
+def rounded(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Values in a dtype, integers rounded."""
+    return (np.rint(values) if dtype.kind in "iu" else values).astype(dtype)

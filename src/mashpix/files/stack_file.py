@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from mashpix.axes import Index
 from mashpix.errors import FileError, UsageError
 from mashpix.files import npy_stack, tiff_stack
+from mashpix.files.folder import ENDING, is_zarr
 from mashpix.files.formats import format_of_file
 from mashpix.files.image_file import MAX_PIXELS
+from mashpix.files.ome_zarr import open_zarr
 
 Put = Callable[[Index, NDArray[Any]], None]
 """Puts a new plane where `stack[index]` is."""
@@ -51,17 +53,21 @@ class Stack(Protocol):
         ...
 
 
-def open_stack(path: Path, *, axes: str | None = None, max_pixels: int = MAX_PIXELS) -> Stack | None:
-    """Open a TIFF or NPY file that holds several planes, or one in several sizes.
+def open_stack(
+    path: Path, *, axes: str | None = None, max_pixels: int = MAX_PIXELS, sparse: bool = False
+) -> Stack | None:
+    """Open a TIFF or NPY file that holds several planes, or one in several sizes; or an OME-Zarr folder.
 
     Parameters
     ----------
     path : Path
-        The file; it must stay as it is while the stack is read.
+        The file, or folder; it must stay as it is while the stack is read.
     axes : str or None
         One letter for each axis, as tifffile writes them; None takes what the file says, or guesses and says so.
     max_pixels : int
         Largest width x height of a plane.
+    sparse : bool
+        Whether chunks of a Zarr may be missing: they are taken for its fill value, and stay missing.
 
     Returns
     -------
@@ -74,7 +80,11 @@ def open_stack(path: Path, *, axes: str | None = None, max_pixels: int = MAX_PIX
         In one line, for anything that cannot be read.
     UsageError
         For axes that do not fit.
+    ExtraError
+        For a Zarr where the extra `zarr` is not installed.
     """
+    if is_zarr(path):
+        return open_zarr(path, axes=axes, max_pixels=max_pixels, sparse=sparse)
     kind = format_of_file(path)
     if kind == "tiff":
         return tiff_stack.open_tiff(path, axes=axes, max_pixels=max_pixels)
@@ -87,6 +97,8 @@ def open_stack(path: Path, *, axes: str | None = None, max_pixels: int = MAX_PIX
 
 def check_same_format(source: Path, target: Path) -> None:
     """Refuse a target of another format: what a stack's file says of it would be lost."""
+    if is_zarr(source) and target.suffix.lower() == ENDING:
+        return
     endings = {ending.lower().replace(".tiff", ".tif") for ending in (source.suffix, target.suffix)}
     if target.suffix and len(endings) > 1:
         raise FileError(f"a stack keeps its format ({target.suffix!r}; {source.suffix!r} needed)")

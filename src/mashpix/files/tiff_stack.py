@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from mashpix.axes import Index, check_axes, remark
 from mashpix.errors import FileError, MashpixError, UsageError
 from mashpix.files.atomic import atomic_file
-from mashpix.files.pyramid import level_notes, shrink_to
+from mashpix.files.pyramid import factors_of, level_notes, shrink_to
 from mashpix.files.tiff import ALPHA_KINDS, check_page, is_palette
 from mashpix.files.tiff_chain import check_chain
 from mashpix.files.tiff_copy import LOSSLESS, Container, find_layout, find_strips, put_pixels
@@ -119,7 +119,7 @@ class TiffStack:
             return
         for level in self.series.levels:
             page = level.pages[number].aspage()
-            resized = shrink_to(plane, page.shape, axes=page.axes)
+            resized = shrink_to(plane, page.shape)
             if resized is not None:
                 self._put_page(file, page, resized)
 
@@ -193,6 +193,7 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
         raise FileError(f"planes are missing ({len(series.pages)} of {_count(series)}; save it as OME-TIFF first)")
     _check_places([*tiff.pages], size)
     found, axes_notes = _name_axes(series, axes)
+    are_made = [factors_of(page.shape, level.keyframe.shape) is not None for level in series.levels[1:]]
     if len(tiff.series) > 1:
         others = len(tiff.series) - 1
         notes.append(f"holds {others + 1} series: the largest {series.shape} is denoised, the rest stays as it was")
@@ -204,7 +205,7 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
         page.dtype.newbyteorder("="),
         bool(page.extrasamples) and page.extrasamples[-1] in ALPHA_KINDS and "S" in found,
         _shares_pixels(tiff),
-        (*notes, *axes_notes, *level_notes(series)),
+        (*notes, *axes_notes, *level_notes(are_made)),
         tuple(find_layout(tiff, page)[1]),
     )
 

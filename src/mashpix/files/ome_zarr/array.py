@@ -1,0 +1,148 @@
+"""One array of a Zarr: values read and written one chunk at a time, which bounds memory and names a bad chunk."""
+
+import struct
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mashpix.errors import FileError
+from mashpix.files.ome_zarr.metadata import LAYOUTS, Layout
+
+Region = tuple[slice, ...]
+"""A part of an array, with a start and a stop along each axis."""
+Place = tuple[int, ...]
+"""Which chunk, counted along each axis."""
+BLOSC = struct.Struct("<4xI4xI")
+"""Header of a Blosc chunk: bytes when decoded, and as stored, header included."""
+
+
+@dataclass(frozen=True)
+class ZarrArray:
+    """An array that is open.
+
+    root : of the Zarr
+    layout : where its values are
+    opened : the array in the hands of the library
+    sparse : whether chunks may be missing, which are then read as the fill value
+    fills : whether missing chunks are written too, or stay missing
+    """
+
+    root: Path
+    layout: Layout
+    opened: Any
+    sparse: bool
+    fills: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of all axes."""
+        return self.layout.shape
+
+    def parts(self, region: Region) -> Iterator[tuple[Place, Region]]:
+        """The chunks that a region touches, and what of it lies in each."""
+        chunks = self.layout.chunks
+        for place in product(
+            *(range(part.start // c, -(-part.stop // c)) for part, c in zip(region, chunks, strict=True))
+        ):
+            yield (
+                place,
+                tuple(
+                    slice(max(part.start, number * c), min(part.stop, (number + 1) * c))
+                    for number, part, c in zip(place, region, chunks, strict=True)
+                ),
+            )
+
+    def check_chunks(self) -> None:
+        """Refuse a missing chunk, before any work is done."""
+        for place, _ in self.parts(tuple(slice(0, length) for length in self.shape)):
+            self._is_there(place)
+
+    def _is_there(self, place: Place) -> bool:
+        """Whether a chunk is there; if not, and none may be missing, `FileError`."""
+        name = self.layout.chunk_name(place)
+        if not (found := (self.root / name).is_file()) and not self.sparse:
+            fill = self.opened.fill_value
+            raise FileError(f"a chunk is missing ({name!r}; --sparse takes missing chunks for the fill value {fill})")
+        return found
+
+    def read(self, region: Region) -> NDArray[Any]:
+        """The values of a region, in native byte order."""
+        values = np.empty([part.stop - part.start for part in region], self.layout.dtype)
+        for place, part in self.parts(region):
+            values[relative(part, region)] = self.read_part(place, part)
+        return values
+
+    def read_part(self, place: Place, part: Region) -> NDArray[Any]:
+        """Values of one chunk."""
+        if self._is_there(place):
+            self._check_length(place)
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                values: NDArray[Any] = np.asarray(self.opened[part], self.layout.dtype)
+        except Exception as error:  # decoders raise whatever they like on damaged chunks
+            raise FileError(f"damaged chunk {self.layout.chunk_name(place)!r} ({_in_short(error)})") from None
+        return values
+
+    def _check_length(self, place: Place) -> None:
+        """Refuse an empty chunk, and a Blosc chunk that is cut off: its decoder would read on beyond the end."""
+        codecs, name = self.layout.codecs, self.layout.chunk_name(place)
+        size = (self.root / name).stat().st_size
+        if size == 0:
+            raise FileError(f"damaged chunk {name!r} (empty)")
+        if codecs[-1:] != ("blosc",) or "sharding_indexed" in codecs:
+            return
+        with (self.root / name).open("rb") as file:
+            start = file.read(BLOSC.size)
+        held, stored = BLOSC.unpack(start) if len(start) == BLOSC.size else (0, 0)
+        expected = prod(self.layout.chunks) * self.layout.dtype.itemsize
+        if stored != size or (held != expected and set(codecs) <= {"blosc"} | LAYOUTS):
+            raise FileError(f"damaged chunk {name!r} (truncated, or its Blosc header is damaged)")
+
+    def write_part(self, place: Place, part: Region, values: NDArray[Any]) -> None:
+        """Replace values of one chunk, and read them again: what its codecs cannot hold is an error."""
+        if not (self.fills or self._is_there(place)):
+            return
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                self.opened[part] = values
+        except OSError:  # of the disk, not of an encoder
+            raise
+        except Exception as error:
+            name = self.layout.chunk_name(place)
+            raise FileError(f"chunk {name!r} cannot be written ({_in_short(error)})") from None
+        if not np.array_equal(self.read_part(place, part), values, equal_nan=True):
+            raise FileError(f"chunk {self.layout.chunk_name(place)!r} does not hold what was written (a lossy codec?)")
+
+
+def _in_short(error: Exception) -> str:
+    """What a library says, in one short line."""
+    return " ".join(str(error).split())[:100] or type(error).__name__
+
+
+def relative(part: Region, region: Region) -> Region:
+    """A part of a region, counted from the region's start."""
+    return tuple(
+        slice(inner.start - outer.start, inner.stop - outer.start) for inner, outer in zip(part, region, strict=True)
+    )
+
+
+def open_array(root: Path, layout: Layout, *, sparse: bool, fills: bool = False, mode: str = "r") -> ZarrArray:
+    """Open an array whose layout was checked; mode "r+" to write into it. The rest is as in `ZarrArray`."""
+    import zarr
+    from zarr.storage import LocalStore
+
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            store = LocalStore(root, read_only=mode == "r")
+            opened = zarr.open_array(store, path=layout.name, mode=mode, zarr_format=layout.zarr_format)
+            opened = opened.with_config({"write_empty_chunks": True})  # else a chunk of zeros would be removed
+    except Exception as error:  # the library raises whatever it likes on metadata that it does not understand
+        raise FileError(f"damaged Zarr (array {layout.name!r}: {_in_short(error)})") from None
+    return ZarrArray(root, layout, opened, sparse, fills)

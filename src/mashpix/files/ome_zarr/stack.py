@@ -1,0 +1,102 @@
+"""Stacks in OME-Zarr folders: read plane by plane, and replaced plane by plane in a copy of the folder.
+
+All files of the folder are copied, and only the chunks of the picture and of its smaller sizes are written anew; so
+metadata, labels and further pictures stay bit for bit. In memory are the planes in work and those that share chunks.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mashpix.axes import Index
+from mashpix.errors import FileError
+from mashpix.extras import need
+from mashpix.files.atomic_folder import atomic_folder
+from mashpix.files.folder import copy_files, walk_files
+from mashpix.files.ome_zarr.array import open_array
+from mashpix.files.ome_zarr.image import Image, find_image
+from mashpix.files.ome_zarr.levels import made_levels, open_level
+from mashpix.files.ome_zarr.planes import Planes, numbers_of
+from mashpix.files.pyramid import level_notes
+
+
+@dataclass(frozen=True)
+class ZarrStack:
+    """A `Stack` in an OME-Zarr folder."""
+
+    root: Path
+    image: Image
+    planes: Planes
+    notes: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+    @property
+    def axes(self) -> str:
+        """Letters as tifffile writes them."""
+        return self.image.axes
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of all axes."""
+        return self.image.full.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values, in native byte order."""
+        return self.image.full.dtype
+
+    def __getitem__(self, index: Index) -> NDArray[Any]:
+        """One plane, native byte order."""
+        return self.planes[index]
+
+    def close(self) -> None:
+        """Nothing to close: chunks are opened one by one."""
+
+    @contextmanager
+    def copy_to(self, target: Path, *, overwrite: bool) -> Iterator[Callable[[Index, NDArray[Any]], None]]:
+        """A copy of the folder whose planes can be replaced, and with them the smaller sizes of the picture."""
+        ended, lock = False, threading.Lock()
+        with atomic_folder(target, overwrite=overwrite) as folder:
+            copy_files(self.root, folder)
+            sparse = self.planes.array.sparse
+            full = Planes(open_array(folder, self.image.full, sparse=sparse, mode="r+"), self.axes)
+            levels = [open_level(folder, layout, self.image) for layout in made_levels(self.image)]
+
+            def put(index: Index, plane: NDArray[Any]) -> None:
+                with lock:  # a thread that is still at work after Ctrl-C must not write into a folder that is removed
+                    if ended:
+                        raise FileError("the copy is closed")
+                    os.utime(folder)  # a sign of life: an old temporary folder is taken for a left one
+                    numbers = numbers_of(index)
+                    full.put(numbers, plane)
+                    for level in levels:
+                        level.put(numbers, plane)
+
+            try:
+                yield put
+                for planes in (full, *(level.planes for level in levels)):
+                    planes.flush()
+            finally:
+                with lock:
+                    ended = True
+
+
+def open_zarr(path: Path, *, axes: str | None, max_pixels: int, sparse: bool) -> ZarrStack:
+    """Open the largest picture of a Zarr folder as a stack; with `sparse`, chunks of it may be missing."""
+    need("zarr", what=path.name, extra="zarr")
+    for _ in walk_files(path):  # refuses links
+        pass
+    image = find_image(path, axes=axes, max_pixels=max_pixels)
+    array = open_array(path, image.full, sparse=sparse)
+    if not sparse:
+        array.check_chunks()
+    made = made_levels(image)
+    notes = level_notes([level in made for level in image.levels])
+    return ZarrStack(path, image, Planes(array, image.axes), (*image.notes, *notes))
