@@ -15,7 +15,7 @@ from PIL import Image
 from scipy.ndimage import uniform_filter
 
 import mashpix
-from mashpix import baselines
+from mashpix import baselines, extras
 from mashpix.cli import main
 from mashpix.cli.bench import command, run
 from mashpix.cli.bench.pictures import find_sources, load_pair
@@ -292,7 +292,7 @@ def test_what_cannot_be_measured_is_refused_before_any_work(
 
 @pytest.mark.parametrize("option", [("--baseline", "nlm"), ("--plot", "p.png")])
 def test_a_missing_library_names_the_extra(option, folder, bench, measured, monkeypatch):
-    monkeypatch.setattr(baselines, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     code, _, err = bench(folder, *option)
     assert (code, measured["all"], err.count("\n")) == (ExtraError.exit_code, 0, 1)
     assert "not installed (" in err

@@ -140,11 +140,25 @@ def test_lossy_compression_becomes_deflate_and_is_announced(tile, tmp_path):
     np.testing.assert_array_equal(new.asarray(), image.pixels)
 
 
-def test_exif_that_a_new_file_cannot_hold_is_announced(grey, tmp_path):
-    image = Image.fromarray(grey).quantize(16)
-    image.save(tmp_path / "a.tif", tiffinfo={0x8769: {0x829A: 0.01}})
+def test_exif_goes_into_a_new_file_but_for_the_makers_notes(grey, tmp_path):
+    exif = {
+        0x829A: 0.01,
+        0x9003: "2026:01:02 03:04:05",
+        0x927C: b"notes of the maker",
+        0xA432: (24.0, 70.0),
+    }
+    gps = {1: "N", 2: (48.0, 8.0, 0.5)}
+    Image.fromarray(grey).quantize(16).save(tmp_path / "a.tif", tiffinfo={0x8769: exif, 0x8825: gps, 271: "Acme"})
     lost = write_image(tmp_path / "b.tif", read_image(tmp_path / "a.tif"))
-    assert lost == ["the palette is expanded to colours", "not kept in the new TIFF: EXIF"]
+    assert lost == ["the palette is expanded to colours", "not kept in the new TIFF: the maker's notes in EXIF"]
+    with Image.open(tmp_path / "a.tif") as old, Image.open(tmp_path / "b.tif") as new:
+        before, after = old.getexif(), new.getexif()
+        kept = dict(before.get_ifd(0x8769))
+        assert kept.pop(0x927C)
+        assert dict(after.get_ifd(0x8769)) == kept
+        assert dict(after.get_ifd(0x8825)) == dict(before.get_ifd(0x8825)) == gps
+        assert after[271] == "Acme"
+        np.testing.assert_array_equal(np.asarray(new), read_image(tmp_path / "a.tif").pixels)
 
 
 def test_a_file_without_strip_lengths_is_written_anew(grey, tmp_path):

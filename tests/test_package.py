@@ -13,7 +13,7 @@ SOURCE = Path(mashpix.__file__).parent
 
 LAYERS = [  # each module may import from those above it only
     {"errors", "tiling"},
-    {"axes", "blocks", "devices", "noise_report"},
+    {"axes", "blocks", "devices", "extras", "noise_report"},
     {"spectrum"},
     {
         "grouping",

@@ -6,14 +6,14 @@ imported only where they are used.
 
 import warnings
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mashpix.errors import ExtraError, InputError, UsageError
+from mashpix.errors import InputError, UsageError
+from mashpix.extras import need
 
 Array = NDArray[Any]
 STRENGTH = 0.8
@@ -66,13 +66,7 @@ def check(name: str) -> None:
     """Refuse a baseline that cannot run: `UsageError` for an unknown one, `ExtraError` if a library is missing."""
     if name not in METHODS:
         raise UsageError(f"unknown baseline ({name!r}; one of {', '.join(METHODS)})")
-    need(*NEEDS[name], what=name)
-
-
-def need(*modules: str, what: str) -> None:
-    """Raise `ExtraError` unless these modules, which something needs, are installed."""
-    if missing := [module for module in modules if find_spec(module) is None]:
-        raise ExtraError(f'{what!r}: not installed ({", ".join(missing)}; pip install "mashpix[bench]")')
+    need(*NEEDS[name], what=name, extra="bench")
 
 
 def denoise_baseline(noisy: Array, name: str, *, data_range: float) -> Array:

@@ -68,3 +68,8 @@ def changed(pixels: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) 
     if (pixels.shape, pixels.dtype) == (shape, dtype.newbyteorder("=")):
         return None
     return f"not the pixels of the file that was read ({pixels.dtype} {pixels.shape}; {dtype} {shape} needed)"
+
+
+def in_short(error: Exception) -> str:
+    """What a library says, in one short line."""
+    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from mashpix.axes import Index
 from mashpix.errors import FileError, UsageError
-from mashpix.files import npy_stack, tiff_stack
-from mashpix.files.formats import format_of_file
+from mashpix.files import bio_stack, npy_stack, tiff_stack
+from mashpix.files.formats import format_of_file, output_suffix
 from mashpix.files.image_file import MAX_PIXELS
 
 Put = Callable[[Index, NDArray[Any]], None]
@@ -52,7 +52,7 @@ class Stack(Protocol):
 
 
 def open_stack(path: Path, *, axes: str | None = None, max_pixels: int = MAX_PIXELS) -> Stack | None:
-    """Open a TIFF or NPY file that holds several planes, or one in several sizes.
+    """Open a TIFF or NPY file that holds several planes, or one in several sizes, or a microscope's file.
 
     Parameters
     ----------
@@ -80,6 +80,8 @@ def open_stack(path: Path, *, axes: str | None = None, max_pixels: int = MAX_PIX
         return tiff_stack.open_tiff(path, axes=axes, max_pixels=max_pixels)
     if kind == "npy":
         return npy_stack.open_npy(path, axes=axes, max_pixels=max_pixels)
+    if kind == "bio":
+        return bio_stack.open_bio(path, axes=axes, max_pixels=max_pixels)
     if axes is not None and set(axes.upper()) not in ({"Y", "X"}, {"Y", "X", "S"}):
         raise UsageError(f"--axes: {kind.upper()} holds one picture, YX or YXS ({axes!r}; leave it out)")
     return None
@@ -87,6 +89,7 @@ def open_stack(path: Path, *, axes: str | None = None, max_pixels: int = MAX_PIX
 
 def check_same_format(source: Path, target: Path) -> None:
     """Refuse a target of another format: what a stack's file says of it would be lost."""
-    endings = {ending.lower().replace(".tiff", ".tif") for ending in (source.suffix, target.suffix)}
+    needed = Path(output_suffix(source.suffix)).suffix or ".tif"
+    endings = {ending.lower().replace(".tiff", ".tif") for ending in (needed, target.suffix)}
     if target.suffix and len(endings) > 1:
-        raise FileError(f"a stack keeps its format ({target.suffix!r}; {source.suffix!r} needed)")
+        raise FileError(f"a stack keeps its format ({target.suffix!r}; {needed!r} needed)")

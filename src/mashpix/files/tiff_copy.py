@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.errors import FileError
+from mashpix.files.tiff_directories import EXIF, GPS, Directory, add_directories, find_directories
 
 LOSSLESS = {"NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PACKBITS", "ZSTD", "LZMA"}
 """Compressions that are written again as they were; every other one becomes deflate."""
-DIRECTORY_TAGS = {330: "sub-images", 34665: "EXIF", 34853: "GPS", 40965: "interoperability"}
-"""Tags that point to further directories, which only a copy of the old file keeps."""
+SUB_IMAGES = 330
+"""The tag that points to further pictures, which only a copy of the old file keeps."""
 PIXEL_TAGS = {282, 283, 296, 320, 347, *range(512, 522), *range(529, 533)}
 """Tags that a new file sets anew: resolution, palette, JPEG tables, YCbCr."""
 LEVELS = {2: 85, 4: 17}
@@ -44,13 +45,15 @@ class Container(NamedTuple):
     strips: Strips | None
     tags: dict[str, Any]
     lost: list[str]
+    directories: Directory = {}  # noqa: RUF012 (a NamedTuple's default; nothing changes it)
 
 
 def remember(file: Any, page: Any, data: bytes, array: NDArray[Any], *, has_palette: bool) -> Container:
     """What writing needs to know of a file that was read as `array`, (H, W) or (H, W, C)."""
     layout, lost = find_layout(file, page)
-    if pointers := [name for code, name in DIRECTORY_TAGS.items() if code in page.tags]:
-        lost.append(f"not kept in the new TIFF: {', '.join(pointers)}")
+    directories, left = find_directories(data)
+    if left := left + (["sub-images"] if SUB_IMAGES in page.tags else []):
+        lost.append(f"not kept in the new TIFF: {', '.join(left)}")
     bits = page.bitspersample if isinstance(page.bitspersample, int) and not has_palette else 8 * array.itemsize
     if bits != 8 * array.itemsize:
         lost.append(f"{bits} bits a value become {8 * array.itemsize}")
@@ -66,6 +69,7 @@ def remember(file: Any, page: Any, data: bytes, array: NDArray[Any], *, has_pale
         find_strips(page) if can_copy else None,
         _find_tags(page, data, has_palette=has_palette),
         lost,
+        directories,
     )
 
 
@@ -105,7 +109,7 @@ def _find_tags(page: Any, data: bytes, *, has_palette: bool) -> dict[str, Any]:
         "extratags": [
             (tag.code, int(tag.dtype), tag.count, value, True)
             for tag, value in raw
-            if tag.code not in DIRECTORY_TAGS.keys() | PIXEL_TAGS and len(value) == tag.valuebytecount
+            if tag.code not in {SUB_IMAGES, EXIF, GPS} | PIXEL_TAGS and len(value) == tag.valuebytecount
         ],
         "photometric": "miniswhite" if page.photometric.name == "MINISWHITE" else "minisblack",
     }
@@ -132,7 +136,8 @@ def new_file(array: NDArray[Any], *, has_alpha: bool) -> bytes:
 
 def rebuild(old: Container, array: NDArray[Any]) -> bytes:
     """A new TIFF in the layout of the old one, with its tags."""
-    return _encode(_lay_out(old, array), bigtiff=old.is_bigtiff, software=False, **old.layout, **old.tags)
+    data = _encode(_lay_out(old, array), bigtiff=old.is_bigtiff, software=False, **old.layout, **old.tags)
+    return add_directories(data, old.directories)
 
 
 def _lay_out(old: Container, array: NDArray[Any]) -> NDArray[Any]:

@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from mashpix.baselines import need
 from mashpix.cli.bench.pictures import Source, find_sources
 from mashpix.cli.demo import PICTURE
 from mashpix.cli.options import DEVICES
 from mashpix.errors import UsageError
+from mashpix.extras import need
 from mashpix.settings import PRESETS, preset
 
 PUBLISHED = "paper"
@@ -55,7 +55,7 @@ def study(
 
     Run again with the same options, it goes on where it stopped.
     """
-    need("matplotlib", what="mashpix study")
+    need("matplotlib", what="mashpix study", extra="bench")
     chosen = {key: preset(key) for key in (PUBLISHED, *(presets or ()))}
     import torch
 
