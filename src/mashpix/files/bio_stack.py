@@ -19,7 +19,8 @@ from mashpix.files.atomic import atomic_file
 from mashpix.files.child import Child
 from mashpix.files.image_file import check_size
 
-MAGICS = (b"ZISRAWFILE", b"\xda\xce\xbe\x0a", b"p\0\0\0")
+CZI = b"ZISRAWFILE"
+MAGICS = (CZI, b"\xda\xce\xbe\x0a", b"p\0\0\0")
 """First bytes of CZI, ND2 and LIF."""
 SUFFIXES = {".czi", ".dv", ".ims", ".lif", ".nd2", ".oib", ".r3d", ".zvi"}
 """Endings of names that are tried with bioio where the content is of no format that we know."""
@@ -32,7 +33,11 @@ IDENTIFYING = 2**20
 
 @dataclass(frozen=True)
 class BioStack:
-    """A `Stack` in a microscope's file: its largest scene. `found` is what `bio_planes.open_image` says of it."""
+    """A `Stack` in a microscope's file: its largest scene. `found` is what the process that reads it says.
+
+    found : axes, shape, dtype; channels, their names; steps, micrometres a pixel by axis; scene, its name, and scenes,
+        how many there are; is_mosaic, whether tiles were joined
+    """
 
     path: Path
     child: Child
@@ -48,12 +53,12 @@ class BioStack:
     @property
     def shape(self) -> tuple[int, ...]:
         """Lengths of all axes."""
-        return tuple(self.found["shape_of_stack"])
+        return tuple(self.found["shape"])
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of the values, in native byte order."""
-        dtype: np.dtype[Any] = np.dtype(self.found["dtype_of_stack"])
+        dtype: np.dtype[Any] = np.dtype(self.found["dtype"])
         return dtype.newbyteorder("=")
 
     def __getitem__(self, index: Index) -> NDArray[Any]:
@@ -99,15 +104,13 @@ class BioStack:
             yield put
 
     def _describe(self) -> dict[str, Any]:
-        """What OME-XML says beside the sizes: names of channels, physical sizes, time between two frames."""
+        """What OME-XML says beside the sizes: names of channels and physical sizes."""
         with self.path.open("rb") as file:
             identity = file.read(IDENTIFYING) + json.dumps(self.found).encode()
         uuid = UUID(bytes=hashlib.sha256(identity).digest()[:16], version=4)  # not a random one: same input, same bytes
         named: dict[str, Any] = {"axes": self.axes, "Name": self.found["scene"], "UUID": f"urn:uuid:{uuid}"}
         for letter, step in self.found["steps"].items():
             named |= {f"PhysicalSize{letter}": step, f"PhysicalSize{letter}Unit": "µm"}
-        if self.found["interval"]:
-            named |= {"TimeIncrement": self.found["interval"], "TimeIncrementUnit": "s"}
         if len(self.found["channels"]) == self.shape[self.axes.index("C")]:
             named["Channel"] = {"Name": self.found["channels"]}
         return named
@@ -115,14 +118,17 @@ class BioStack:
 
 def open_bio(path: Path, *, axes: str | None, max_pixels: int) -> BioStack:
     """Open a microscope's file as a stack, also where it holds a single plane."""
-    need("bioio", what=path.suffix.lower() or "a microscope's file", extra="bio")
-    child = Child("mashpix.files.bio_planes", what="microscope file")
+    with path.open("rb") as file:
+        is_czi = file.read(len(CZI)) == CZI
+    what = "CZI" if is_czi else "microscope file"
+    need("pylibCZIrw" if is_czi else "bioio", what=what, extra="bio")
+    child = Child(f"mashpix.files.{'czi' if is_czi else 'bio'}_planes", what=what)
     try:
         found, _ = child.ask({"path": str(path)})
-        lengths = dict(zip(found["axes"], found["shape_of_stack"], strict=True))
+        lengths = dict(zip(found["axes"], found["shape"], strict=True))
         check_size(lengths["X"], lengths["Y"], lengths.get("S", 1), max_pixels=max_pixels)
-        if np.dtype(found["dtype_of_stack"]).kind not in "iuf":
-            raise FileError(f"holds no numbers that can be denoised ({np.dtype(found['dtype_of_stack'])})")
+        if np.dtype(found["dtype"]).kind not in "iuf":
+            raise FileError(f"holds no numbers that can be denoised ({np.dtype(found['dtype'])})")
         if axes is not None and check_axes(axes, tuple(lengths.values())) != found["axes"]:
             raise UsageError(f"--axes: the axes of this file are {found['axes']} ({axes!r}; leave it out)")
     except MashpixError:
@@ -136,8 +142,8 @@ def _remarks(found: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     notes = ["written as OME-TIFF"]
     if found["is_mosaic"]:
         notes.append("its tiles are joined where the file places them, then denoised as one picture")
-    lost = ["what the instrument notes beside axes, channel names, pixel sizes and time steps is not kept"]
+    lost = ["what the instrument notes beside axes, channel names and pixel sizes is not kept"]
     if found["scenes"] > 1:
-        shape = tuple(found["shape_of_stack"])
+        shape = tuple(found["shape"])
         lost.append(f"of its {found['scenes']} scenes, the largest is taken ({found['scene']!r}, {shape})")
     return tuple(notes), tuple(lost)

@@ -21,6 +21,9 @@ TIME_LIMIT = 600.0
 Answer = Callable[[dict[str, Any], bytearray], tuple[dict[str, Any], NDArray[Any] | None]]
 """Takes a request and its data; gives what was found, and an array."""
 
+ReadPlane = Callable[[dict[str, int]], Any]
+"""Takes a number for each axis outside of a plane, by its letter; gives the plane, (Y, X) or (Y, X, S)."""
+
 
 class Child:
     """A process that answers requests: a line of JSON each way, and the bytes that it announces. Never a pickle."""
@@ -64,7 +67,8 @@ class Child:
             timer.cancel()
         if "error" in found:
             raise FileError(found["error"])
-        return found, np.frombuffer(answered, found.pop("dtype", "u1")).reshape(found.pop("shape", -1))
+        shape, dtype = found.pop("array", ([-1], "u1"))
+        return found, np.frombuffer(answered, dtype).reshape(shape)
 
     def _why_it_ended(self, *, is_late: bool) -> str:
         if is_late:
@@ -117,5 +121,19 @@ def serve(answer: Answer, *, what: str) -> None:
             found, array = {"error": f"damaged {what} ({in_short(error)})"}, None
         if array is not None:
             array = np.ascontiguousarray(array)
-            found |= {"dtype": array.dtype.str, "shape": array.shape}
+            found |= {"array": (array.shape, array.dtype.str)}
         send(answers, found, array.data.cast("B") if array is not None and array.size else b"")
+
+
+def serve_planes(open_file: Callable[[str], tuple[dict[str, Any], ReadPlane]], *, what: str) -> None:
+    """The side of a process that reads one file plane by plane: {"path"} opens it, {"index"} asks for a plane."""
+    readers: list[ReadPlane] = []
+
+    def answer(request: dict[str, Any], _: bytes | bytearray) -> tuple[dict[str, Any], NDArray[Any] | None]:
+        if "path" in request:
+            found, read = open_file(request["path"])
+            readers.append(read)
+            return found, None
+        return {}, np.asarray(readers[0](request["index"]))
+
+    serve(answer, what=what)

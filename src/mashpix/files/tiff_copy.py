@@ -58,6 +58,7 @@ def remember(file: Any, page: Any, data: bytes, array: NDArray[Any], *, has_pale
     if bits != 8 * array.itemsize:
         lost.append(f"{bits} bits a value become {8 * array.itemsize}")
     can_copy = page.compression.name in LOSSLESS and not has_palette and page.fillorder == 1
+    can_copy = can_copy and not (bits % 8 and page.is_tiled)
     return Container(
         data,
         array.shape,
@@ -191,7 +192,7 @@ def _encode_segments(old: Container, array: NDArray[Any]) -> list[bytes]:
 
     laid_out = _lay_out(old, array)
     if old.bits != 8 * array.itemsize:
-        laid_out = _pack(laid_out, old.bits)
+        laid_out = _pack(laid_out, old.bits, is_planar=old.layout.get("planarconfig") == 2)
     encoded = _encode(laid_out, photometric="minisblack", **old.layout)
     with tifffile.TiffFile(BytesIO(encoded)) as file:
         page = file.pages.first
@@ -200,15 +201,16 @@ def _encode_segments(old: Container, array: NDArray[Any]) -> list[bytes]:
         ]
 
 
-def _pack(array: NDArray[Any], bits: int) -> NDArray[np.uint8]:
-    """Rows of values (H, W) or (H, W, C) as the bytes that hold them, (H, bytes)."""
+def _pack(array: NDArray[Any], bits: int, *, is_planar: bool) -> NDArray[np.uint8]:
+    """Rows of values as the bytes that hold them: (H, W) or (H, W, C) to (H, bytes), (C, H, W) to (C, H, bytes)."""
     import imagecodecs
 
-    values = array.reshape(len(array), -1)
+    rows = array.shape[:2] if is_planar else array.shape[:1]
+    values = array.reshape(int(np.prod(rows)), -1)
     values = values.astype(values.dtype.newbyteorder("=")) // values.dtype.type(LEVELS.get(bits, 1))
     values = np.minimum(values, 2**bits - 1)
     packed = imagecodecs.packints_encode(values, bits, runlen=values.shape[1])
-    return np.frombuffer(packed, np.uint8).reshape(len(array), -1)
+    return np.frombuffer(packed, np.uint8).reshape(*rows, -1)
 
 
 def _patch(file: BinaryIO, old: Container, entry: int, values: Sequence[int]) -> None:

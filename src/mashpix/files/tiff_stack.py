@@ -194,8 +194,8 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
     _check_places([*tiff.pages], size)
     found, axes_notes = _name_axes(series, axes)
     if len(tiff.series) > 1:
-        others = len(tiff.series) - 1
-        notes.append(f"holds {others + 1} series: the largest {series.shape} is denoised, the rest stays as it was")
+        named = f"number {series.index + 1} {series.shape}"
+        notes.append(f"holds {len(tiff.series)} series: the largest, {named}, is denoised, the rest stays as it was")
     return TiffStack(
         file,
         tiff,
