@@ -1,4 +1,4 @@
-"""Files as cameras and microscopes write them, made of known pictures: DNG by hand, CZI by Zeiss's library, LIF by hand."""
+"""Files of cameras and microscopes made of known pictures: DNG and LIF by hand, CZI by Zeiss's own library."""
 
 import io
 import struct
@@ -57,12 +57,11 @@ def build_dng(
 ) -> bytes:
     """A DNG 1.4 of sensor values, uncompressed: 16 bits, or 12 packed as TIFF packs them."""
     neutral, matrix = ([(int(10000 * value), 10000) for value in np.ravel(array)] for array in (NEUTRAL, XYZ_TO_CAMERA))
-    tags = [
-        (50706, BYTE, 4, bytes([1, 4, 0, 0]), True), (50708, ASCII, None, "Acme One", True), (271, ASCII, None, "Acme", True),
-        (272, ASCII, None, "One", True), (306, ASCII, None, "2026:01:02 03:04:05", True), (315, ASCII, None, "A. Person", True),
-        (274, SHORT, 1, orientation, True), (50714, SHORT, 1, BLACK >> (16 - bits), True), (50717, SHORT, 1, 2**bits - 1, True),
-        (UNUSED, LONG, 1, 0, True),
-    ]  # fmt: skip
+    texts = {50708: "Acme One", 271: "Acme", 272: "One", 306: "2026:01:02 03:04:05", 315: "A. Person"}
+    numbers = {274: orientation, 50714: BLACK >> (16 - bits), 50717: 2**bits - 1}
+    tags = [(50706, BYTE, 4, bytes([1, 4, 0, 0]), True), (UNUSED, LONG, 1, 0, True)]
+    tags += [(code, ASCII, None, text, True) for code, text in texts.items()]
+    tags += [(code, SHORT, 1, number, True) for code, number in numbers.items()]
     if not grey:
         tags += [
             (33421, SHORT, 2, (2, 2), True),
@@ -136,8 +135,8 @@ def build_lif(pictures: dict[str, np.ndarray]) -> bytes:
     for number, (name, stack) in enumerate(pictures.items()):
         plane = stack.shape[3] * stack.shape[4] * 2
         channels = "".join(
-            f'<ChannelDescription DataType="0" ChannelTag="0" Resolution="16" NameOfMeasuredQuantity="" Min="0" Max="65535" '
-            f'Unit="" LUTName="{lut}" IsLUTInverted="0" BytesInc="{index * plane * stack.shape[2]}" BitInc="0"/>'
+            '<ChannelDescription DataType="0" ChannelTag="0" Resolution="16" NameOfMeasuredQuantity="" Min="0" '
+            f'Max="65535" Unit="" LUTName="{lut}" IsLUTInverted="0" BytesInc="{index * plane * stack.shape[2]}" BitInc="0"/>'
             for index, lut in enumerate(["Green", "Red"][: stack.shape[1]])
         )
         steps = {1: (stack.shape[4], 2), 2: (stack.shape[3], stack.shape[4] * 2), 3: (stack.shape[2], plane)}
@@ -149,8 +148,9 @@ def build_lif(pictures: dict[str, np.ndarray]) -> bytes:
             if count > 1
         )
         elements += (
-            f'<Element Name="{name}"><Data><Image><ImageDescription><Channels>{channels}</Channels><Dimensions>{dimensions}'
-            f'</Dimensions></ImageDescription></Image></Data><Memory Size="{stack.nbytes}" MemoryBlockID="M{number}"/></Element>'
+            f'<Element Name="{name}"><Data><Image><ImageDescription><Channels>{channels}</Channels><Dimensions>'
+            f'{dimensions}</Dimensions></ImageDescription></Image></Data><Memory Size="{stack.nbytes}" '
+            f'MemoryBlockID="M{number}"/></Element>'
         )
         label = f"M{number}".encode("utf-16-le")
         head = struct.pack("<BQBI", 0x2A, stack.nbytes, 0x2A, len(label) // 2) + label

@@ -9,6 +9,7 @@ import numpy as np
 
 from mashpix.errors import FileError
 from mashpix.extras import need
+from mashpix.files import tiff
 from mashpix.files.child import Child
 from mashpix.files.image_file import ImageFile
 from mashpix.files.tiff_copy import Container
@@ -26,7 +27,7 @@ SUFFIXES = {
 """Endings of names: most of these files begin as any TIFF does, so that their names have to tell."""
 OF_CAMERA = {270, 271, 272, 305, 306, 315, 33432}
 """Tags of the first directory that stay true: description, maker, model, software, date, artist, copyright."""
-XMP, DNG_VERSION, SUB_IMAGES = 700, 50706, 330
+XMP, MAKER, DNG_VERSION, SUB_IMAGES = 700, 271, 50706, 330
 PLACES = {273: 279, 324: 325}
 """Tags with the places of strips and tiles, and those with their lengths."""
 ORIENTATIONS = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
@@ -38,14 +39,20 @@ DATE_OF_PROFILE = slice(24, 36)
 
 
 def read(data: bytes, *, max_pixels: int) -> ImageFile:
-    """Develop a camera raw to RGB (grey from a sensor without colours), its stored orientation untouched."""
+    """Develop a camera raw to RGB (grey from a sensor without colours), its stored orientation untouched.
+
+    A TIFF that no camera says it made is read as any TIFF.
+    """
+    first = _first_directory(data)
+    if data.startswith(tiff.MAGICS) and not first.keys() & {MAKER, DNG_VERSION}:
+        return tiff.read(data, max_pixels=max_pixels)  # whatever its name says
     need("rawpy", what="camera raw", extra="raw")
-    _check_dng(data)
+    if DNG_VERSION in first:
+        _check_places(data, first)
     with Child("mashpix.files.raw_decoder", what="camera raw") as child:
         found, array = child.ask({"max_pixels": max_pixels}, data)
     pixels = array[..., 0] if array.shape[2] == 1 else array
     directories, lost = find_directories(data)
-    first = _first_directory(data)
     lost += ["XMP"] if XMP in first else []
     is_grey = pixels.ndim == 2
     byteorder: Literal["<", ">"] = ">" if data.startswith(b"MM") else "<"
@@ -94,11 +101,8 @@ def _first_directory(data: bytes) -> Directory:
         return {}
 
 
-def _check_dng(data: bytes) -> None:
+def _check_places(data: bytes, first: Directory) -> None:
     """Refuse a DNG whose strips or tiles end beyond the file: LibRaw forgives a few missing bytes."""
-    first = _first_directory(data)
-    if DNG_VERSION not in first:
-        return
     layout = find_layout_of(data)
     places = _numbers(first, SUB_IMAGES, layout.order)
     for directory in (first, *(read_directory(data, layout, place) for place in places)):

@@ -35,7 +35,7 @@ def develop(request: dict[str, Any], data: bytes | bytearray) -> tuple[dict[str,
             for width, height in ((sizes.raw_width, sizes.raw_height), (sizes.iwidth, sizes.iheight)):
                 check_size(width, height, max_pixels=request["max_pixels"])
             pixels = raw.postprocess(**DEVELOPMENT)
-            return {"flip": sizes.flip, "has_balance": any(raw.camera_whitebalance)}, pixels
+            return {"flip": sizes.flip, "has_balance": all(raw.camera_whitebalance[:3])}, pixels
     except rawpy.LibRawError as error:
         said = error.args[0]
         reason = said.decode(errors="replace") if isinstance(said, bytes) else in_short(error)

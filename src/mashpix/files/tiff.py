@@ -116,6 +116,8 @@ def check_page(page: Any, file_size: int, *, max_pixels: int) -> None:
     if page.dtype.kind not in "iuf":
         raise FileError(f"holds no numbers that can be denoised ({page.dtype}; integers or floats needed)")
     photometric = page.photometric.name
+    if photometric in ("CFA", "LINEAR_RAW"):
+        raise FileError("a camera raw (let its name end in .dng, or as its camera named it)")
     if photometric not in ("MINISBLACK", "MINISWHITE", "RGB", "PALETTE", "YCBCR"):
         raise FileError(f"neither grey nor RGB (photometric {photometric}; convert it first)")
     if photometric == "YCBCR" and page.compression not in JPEG_COMPRESSIONS:
