@@ -136,7 +136,8 @@ def build_lif(pictures: dict[str, np.ndarray]) -> bytes:
         plane = stack.shape[3] * stack.shape[4] * 2
         channels = "".join(
             '<ChannelDescription DataType="0" ChannelTag="0" Resolution="16" NameOfMeasuredQuantity="" Min="0" '
-            f'Max="65535" Unit="" LUTName="{lut}" IsLUTInverted="0" BytesInc="{index * plane * stack.shape[2]}" BitInc="0"/>'
+            f'Max="65535" Unit="" LUTName="{lut}" IsLUTInverted="0" BitInc="0" '
+            f'BytesInc="{index * plane * stack.shape[2]}"/>'
             for index, lut in enumerate(["Green", "Red"][: stack.shape[1]])
         )
         steps = {1: (stack.shape[4], 2), 2: (stack.shape[3], stack.shape[4] * 2), 3: (stack.shape[2], plane)}
