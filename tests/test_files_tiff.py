@@ -42,6 +42,57 @@ def test_values_of_few_bits_stay_packed(bits, compression, byteorder, rng, tmp_p
     np.testing.assert_array_equal(new.asarray(), values[::-1])
 
 
+@pytest.mark.parametrize("bits", [2, 4, 12])
+@pytest.mark.parametrize("planar", [False, True])
+def test_colours_of_few_bits_stay_packed(bits, planar, rng, tmp_path):
+    values = rng.integers(0, 2**bits, (3, 13, 24) if planar else (13, 24, 3)).astype(np.uint16)
+    flat = (values.reshape(*values.shape[: 2 if planar else 1], -1)[..., None] >> np.arange(bits)[::-1]) & 1
+    packed = np.packbits(flat.astype(np.uint8).reshape(*flat.shape[:-2], -1), axis=-1)
+    options = {"planarconfig": "separate", "photometric": "rgb"} if planar else {}
+    source = save(tmp_path / "a.tif", packed, byteorder="<", **options)
+    data, tags = bytearray(source.read_bytes()), pages_of(source).first.tags
+    numbers = {256: ("I", 24), 257: ("I", 13), 258: ("H", bits), 262: ("H", 2), 277: ("H", 3)}
+    for code, (kind, number) in numbers.items():
+        struct.pack_into("<" + kind * tags[code].count, data, tags[code].valueoffset, *[number] * tags[code].count)
+    source.write_bytes(data)
+    image, step = read_image(source), {2: 85, 4: 17}.get(bits, 1)
+    colours = np.moveaxis(values, 0, -1) if planar else values
+    np.testing.assert_array_equal(image.pixels, colours * step)
+    assert write_image(tmp_path / "b.tif", replace(image, pixels=image.pixels[::-1].copy())) == []
+    new = pages_of(tmp_path / "b.tif").first
+    assert (new.bitspersample, new.planarconfig) == (bits, 2 if planar else 1)
+    np.testing.assert_array_equal(read_image(tmp_path / "b.tif").pixels, colours[::-1] * step)
+
+
+@pytest.mark.parametrize("bits", [4, 12])
+def test_few_bits_in_tiles_are_read_and_become_whole_bytes_which_is_said(bits, rng, tmp_path):
+    values = rng.integers(0, 2**bits, (32, 64)).astype(np.uint16)
+    flat = (values[..., None] >> np.arange(bits)[::-1]) & 1
+    packed = np.packbits(flat.astype(np.uint8).reshape(32, -1), axis=-1)
+    source = save(tmp_path / "a.tif", packed, byteorder="<", tile=(16, 32 * bits // 8), description="cells")
+    data, tags = bytearray(source.read_bytes()), pages_of(source).first.tags
+    for code, kind, number in ((256, "I", 64), (322, "H", 32), (258, "H", bits)):
+        struct.pack_into("<" + kind, data, tags[code].valueoffset, number)
+    source.write_bytes(data)
+    image, step = read_image(source), {4: 17}.get(bits, 1)
+    np.testing.assert_array_equal(image.pixels, values * step)
+    lost = write_image(tmp_path / "b.tif", image)
+    assert lost == [f"{bits} bits a value become {8 if bits == 4 else 16}"]
+    new = pages_of(tmp_path / "b.tif").first
+    assert (new.is_tiled, new.description) == (True, "cells")
+    np.testing.assert_array_equal(new.asarray(), image.pixels)
+
+
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
+def test_one_bit_is_refused_with_advice(photometric, grey, tmp_path):
+    source = save(tmp_path / "a.tif", grey > 99, photometric=photometric)
+    with pytest.raises(FileError, match=r"too few grey levels.*convert it to 8 bit first"):
+        read_image(source)
+    Image.fromarray(grey > 99).save(tmp_path / "b.tif", compression="group4")
+    with pytest.raises(FileError, match="too few grey levels"):
+        read_image(tmp_path / "b.tif")
+
+
 def test_values_that_mean_something_else_elsewhere_stay_in_a_tiff(grey, tmp_path):
     save(tmp_path / "a.tif", grey, photometric="miniswhite")
     save(tmp_path / "b.tif", np.dstack([grey] * 4), photometric="rgb", extrasamples=["assocalpha"])

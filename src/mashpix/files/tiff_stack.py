@@ -194,7 +194,7 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
     _check_places([*tiff.pages], size)
     found, axes_notes = _name_axes(series, axes)
     if len(tiff.series) > 1:
-        named = f"number {series.index + 1} {series.shape}"
+        named = f"number {tiff.series.index(series) + 1} {series.shape}"
         notes.append(f"holds {len(tiff.series)} series: the largest, {named}, is denoised, the rest stays as it was")
     return TiffStack(
         file,
