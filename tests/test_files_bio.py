@@ -9,12 +9,13 @@ import pytest
 import tifffile
 from typer.testing import CliRunner
 
+import programs
 from instrument_files import build_lif, write_czi
 from mashpix import FileError, UsageError, extras
 from mashpix.batch.items import output_name
 from mashpix.cli import app
 from mashpix.errors import ExtraError
-from mashpix.files import check_same_format, open_stack, read_image
+from mashpix.files import bio_stack, check_same_format, open_stack, read_image
 from mashpix.files.child import Child
 
 QUICK = ("--masking-ratio", "0.5", "--steps", "3", "--channels", "4", "--depth", "2", "--masks", "2", "--threads", "1",
@@ -77,6 +78,23 @@ def test_tiles_are_joined_where_the_file_places_them(czi, stack):
     with closing(open_stack(czi)) as opened:
         np.testing.assert_array_equal(load(opened), stack)
         assert any("joined" in note for note in opened.notes)
+
+
+def test_what_is_too_large_for_a_tiff_becomes_a_bigtiff(czi, stack, tmp_path, monkeypatch):
+    monkeypatch.setattr(bio_stack, "MOST_CLASSIC", stack.nbytes - 1)
+    with closing(open_stack(czi)) as opened:
+        copy(opened, tmp_path / "b.ome.tif")
+    assert (tmp_path / "b.ome.tif").read_bytes()[:4] == b"II+\0"
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.ome.tif"), stack)
+
+
+def test_other_programs_read_the_planes(czi, stack, tmp_path):
+    if missing := {"tiffinfo", "vips"} - programs.there():
+        pytest.skip(f"second readers are not here ({', '.join(sorted(missing))})")
+    with closing(open_stack(czi)) as opened:
+        copy(opened, tmp_path / "b.ome.tif")
+    np.testing.assert_array_equal(programs.pixels_by_vips(tmp_path / "b.ome.tif"), stack.reshape(-1, 32))
+    assert programs.run("tiffinfo", tmp_path / "b.ome.tif").count("=== TIFF directory") == 12
 
 
 def test_colours_come_red_first(czi, rng, tmp_path):

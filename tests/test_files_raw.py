@@ -10,6 +10,7 @@ import tifffile
 from PIL import ImageCms
 from typer.testing import CliRunner
 
+import programs
 from instrument_files import BLACK, build_dng, expose, scene, to_srgb
 from mashpix import FileError, extras, psnr
 from mashpix.batch.inputs import find_sources
@@ -78,6 +79,21 @@ def test_the_tiff_holds_the_profile_and_what_the_camera_says(save, tmp_path):
     assert (tmp_path / "c.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()
 
 
+def test_other_programs_read_what_the_camera_said_and_the_pixels(save, tmp_path):
+    if missing := {"exiftool", "tiffinfo", "vips"} - programs.there():
+        pytest.skip(f"second readers are not here ({', '.join(sorted(missing))})")
+    source, target = save(orientation=8), tmp_path / "b.tif"
+    image = read_image(source)
+    write_image(target, image)
+    before, after = programs.tags_by_exiftool(source, target)
+    kept = {"IFD0:Make", "IFD0:Model", "IFD0:ModifyDate", "IFD0:Artist", "IFD0:Orientation", "ExifIFD:ExposureTime"}
+    assert {name: after.get(name) for name in kept} == {name: before[name] for name in kept}
+    assert after["ICC_Profile:ProfileDescription"] == "sRGB built-in"
+    assert programs.run("exiftool", "-warning", "-error", target) == ""
+    assert "Photometric Interpretation: RGB color" in programs.run("tiffinfo", target)
+    np.testing.assert_array_equal(programs.pixels_by_vips(target), image.pixels)
+
+
 def test_what_is_not_kept_is_said(save, tmp_path):
     image = read_image(save(notes=True))
     assert write_image(tmp_path / "b.tif", image) == ["not kept in the TIFF: XMP"]
@@ -144,12 +160,11 @@ def test_an_output_is_never_named_like_a_raw_file(save, tmp_path):
             check_writable(read_image(path), tmp_path / name)
 
 
-@pytest.mark.parametrize("bits", [12, 16])
-def test_a_raw_file_is_denoised_from_end_to_end(bits, save, tmp_path):
+def test_a_raw_file_is_denoised_from_end_to_end(save, tmp_path):
     """Poisson noise of 400 electrons at white; few updates."""
-    path = save("IMG.DNG", bits=bits, electrons=400.0, orientation=6)
+    path = save("IMG.DNG", bits=12, electrons=400.0, orientation=6)
     before = path.read_bytes()
-    quick = ("--masking-ratio", "0.5", "--steps", "60", "--channels", "12", "--depth", "2", "--masks", "4")
+    quick = ("--masking-ratio", "0.5", "--steps", "40", "--channels", "8", "--depth", "2", "--masks", "4")
     done = CliRunner().invoke(app, ["denoise", str(path), "--strict", "--threads", "1", *quick])
     assert done.exit_code == 0, done.output
     clean, noisy = (65535 * to_srgb(scene()))[INSIDE], read_image(path).pixels[INSIDE]
