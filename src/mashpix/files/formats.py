@@ -35,7 +35,7 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
     Parameters
     ----------
     path : Path
-        A PNG, JPEG, WebP, TIFF, NPY or NPZ file.
+        A PNG, JPEG, WebP, TIFF, NPY, NPZ or camera raw file.
     max_pixels : int
         Largest width x height.
 

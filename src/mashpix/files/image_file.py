@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from mashpix.errors import FileError
 
-FORMATS = "PNG, JPEG, WebP, TIFF, NPY or NPZ"
-"""What can be read, in words."""
+FORMATS = "PNG, JPEG, WebP, TIFF, NPY, NPZ, camera raw, CZI, ND2 or LIF"
+"""What can be read, in words; the last four with extras."""
 MAX_PIXELS = 2**29
 """Largest width x height that is read unless the caller allows more: a small file may declare any size."""
 HEADROOM = 2**26

@@ -75,7 +75,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
         [f"not kept in the TIFF: {', '.join(lost)}"] if lost else [],
         directories,
     )
-    notes = ["camera raw: developed to 16 bits of sRGB, and written as TIFF"]
+    notes = ["camera raw: developed to 16 bits of sRGB"]
     if is_grey:
         notes.append("a sensor without colours: grey with the tone curve of sRGB, without a profile")
     elif not found["has_balance"]:
