@@ -2,6 +2,7 @@
 
 import io
 import struct
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 import tifffile
 from PIL import Image
 
+from file_kinds import Extras, build_tiff
 from mashpix import FileError
 from mashpix.files import ImageFile, check_writable, encode_map, read_image, tiff, write_image
+from mashpix.files.tiff_directories import find_directories
 
 
 @pytest.fixture
@@ -290,3 +293,29 @@ def test_a_flipped_bit_in_deflate_is_found(grey, tmp_path):
         (tmp_path / "b.tif").write_bytes(damaged)
         with pytest.raises(FileError, match="damaged TIFF"):
             read_image(tmp_path / "b.tif")
+
+
+def test_directories_that_leave_the_file_or_fill_the_memory_are_refused(grey, tmp_path):
+    data = save(tmp_path / "a.tif", grey, byteorder="<").read_bytes()
+    entry = struct.pack("<HHLL", 34665, 4, 1, 2**31)  # EXIF beyond the file
+    directory = struct.pack("<H", 1) + entry + b"\0" * 4
+    head = data[:4] + struct.pack("<L", len(data)) + data[8:]
+    assert find_directories(data) == ({}, [])
+    assert find_directories(head + directory) == ({}, ["EXIF"])
+    huge = struct.pack("<HHLL", 33432, 2, len(data), 8)
+    many = struct.pack("<H", 60000) + huge * 60000
+    started = time.perf_counter()
+    assert find_directories(head + many + b"\0" * 4) == ({}, ["EXIF"])
+    assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize("byteorder", "<>")
+@pytest.mark.parametrize("bigtiff", [False, True])
+def test_exif_moves_in_every_kind_of_tiff(byteorder, bigtiff, grey, rng, tmp_path):
+    colours = rng.integers(0, 2**16, (3, 256)).astype(np.uint16)
+    options = {"photometric": "palette", "colours": colours, "byteorder": byteorder, "bigtiff": bigtiff}
+    (tmp_path / "a.tif").write_bytes(build_tiff(grey, Extras(), **options))
+    assert write_image(tmp_path / "b.tif", read_image(tmp_path / "a.tif")) == ["the palette is expanded to colours"]
+    new = pages_of(tmp_path / "b.tif").first
+    assert new.tags[34665].value["ExposureTime"] == (1, 100)
+    assert (new.parent.byteorder, new.parent.is_bigtiff) == (byteorder, bigtiff)

@@ -139,11 +139,9 @@ def open_bio(path: Path, *, axes: str | None, max_pixels: int) -> BioStack:
 
 def _remarks(found: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What the user is told, and what an OME-TIFF cannot keep."""
-    notes = ["written as OME-TIFF"]
-    if found["is_mosaic"]:
-        notes.append("its tiles are joined where the file places them, then denoised as one picture")
-    lost = ["what the instrument notes beside axes, channel names and pixel sizes is not kept"]
+    notes = ("its tiles are joined where the file places them, then denoised as one picture",)
+    lost = ["written as OME-TIFF: what the instrument notes beside axes, channel names and pixel sizes is not kept"]
     if found["scenes"] > 1:
         shape = tuple(found["shape"])
         lost.append(f"of its {found['scenes']} scenes, the largest is taken ({found['scene']!r}, {shape})")
-    return tuple(notes), tuple(lost)
+    return notes if found["is_mosaic"] else (), tuple(lost)

@@ -6,6 +6,7 @@ Denoising follows development, so it sees the noise that demosaicing has spread 
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mashpix.errors import FileError
 from mashpix.extras import need
@@ -52,35 +53,39 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     with Child("mashpix.files.raw_decoder", what="camera raw") as child:
         found, array = child.ask({"max_pixels": max_pixels}, data)
     pixels = array[..., 0] if array.shape[2] == 1 else array
-    directories, lost = find_directories(data)
-    lost += ["XMP"] if XMP in first else []
-    is_grey = pixels.ndim == 2
-    byteorder: Literal["<", ">"] = ">" if data.startswith(b"MM") else "<"
-    layout = {"byteorder": byteorder, "compression": "adobe_deflate", "predictor": 2, "rowsperstrip": ROWS}
-    tags: list[tuple[Any, ...]] = [(274, 3, 1, ORIENTATIONS.get(found["flip"], 1), True)]
-    tags += [(code, tag.kind, tag.length, tag.value, True) for code, tag in first.items() if code in OF_CAMERA]
-    options: dict[str, Any] = {"photometric": "minisblack" if is_grey else "rgb", "extratags": tags}
-    if not is_grey:
-        options["iccprofile"] = srgb_profile()
-    container = Container(
-        b"",
-        pixels.shape,
-        pixels.dtype,
-        byteorder,
-        False,
-        layout,
-        16,
-        None,
-        options,
-        [f"not kept in the TIFF: {', '.join(lost)}"] if lost else [],
-        directories,
-    )
     notes = ["camera raw: developed to 16 bits of sRGB"]
-    if is_grey:
+    if pixels.ndim == 2:
         notes.append("a sensor without colours: grey with the tone curve of sRGB, without a profile")
     elif not found["has_balance"]:
         notes.append("no white balance of the camera in it: that of daylight is taken")
+    container = _describe(data, first, pixels, ORIENTATIONS.get(found["flip"], 1))
     return ImageFile(pixels, "tiff", container=container, notes=tuple(notes))
+
+
+def _describe(data: bytes, first: Directory, pixels: NDArray[Any], orientation: int) -> Container:
+    """What the new TIFF takes over of a raw file, and what it cannot."""
+    directories, lost = find_directories(data)
+    lost += ["XMP"] if XMP in first else []
+    byteorder: Literal["<", ">"] = ">" if data.startswith(b"MM") else "<"
+    layout = {"byteorder": byteorder, "compression": "adobe_deflate", "predictor": 2, "rowsperstrip": ROWS}
+    tags: list[tuple[Any, ...]] = [(274, 3, 1, orientation, True)]
+    tags += [(code, tag.kind, tag.length, tag.value, True) for code, tag in first.items() if code in OF_CAMERA]
+    options: dict[str, Any] = {"photometric": "minisblack", "extratags": tags}
+    if pixels.ndim == 3:
+        options |= {"photometric": "rgb", "iccprofile": srgb_profile()}
+    return Container(
+        data=b"",
+        shape=pixels.shape,
+        dtype=pixels.dtype,
+        byteorder=byteorder,
+        is_bigtiff=False,
+        layout=layout,
+        bits=16,
+        strips=None,
+        tags=options,
+        lost=[f"not kept in the TIFF: {', '.join(lost)}"] if lost else [],
+        directories=directories,
+    )
 
 
 def srgb_profile() -> bytes:

@@ -57,15 +57,19 @@ def read_directory(data: bytes, layout: Layout, place: int, *, follow: tuple[int
     Raises
     ------
     FileError
-        For a directory, or a value, that lies outside of the file.
+        For a directory, or a value, that lies outside of the file; for values that together are larger than it.
     """
     (entries,) = _unpack(data, layout.order + layout.entries, place)
     place += struct.calcsize(layout.entries)
     found: Directory = {}
+    room = len(data)
     for _ in range(entries):
         code, kind, length, value = _unpack(data, layout.entry, place)
         place += struct.calcsize(layout.entry)
         size = SIZES.get(kind, 0) * length
+        room -= struct.calcsize(layout.entry) + size
+        if room < 0:
+            raise FileError(f"damaged TIFF (a directory of more than its {len(data)} bytes)")
         if size > len(value):
             (start,) = _unpack(value, layout.order + layout.place, 0)
             value = data[start : start + size]
