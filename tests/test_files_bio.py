@@ -198,6 +198,10 @@ def test_what_makes_no_sense_is_said_before_work_starts(czi, tmp_path):
         open_stack(czi, axes="CTZYX")
     with pytest.raises(FileError, match="reads it as a stack"):
         read_image(czi)
+    other = czi.rename(tmp_path / "a.tif")
+    with pytest.raises(FileError, match="by another name"):
+        open_stack(other)
+    other.rename(czi)
     assert output_name(czi) == "a_denoised.ome.tif"
     check_same_format(czi, tmp_path / "b.ome.tiff")
     assert [path.name for path in tmp_path.iterdir()] == ["a.czi"]

@@ -118,6 +118,8 @@ class BioStack:
 
 def open_bio(path: Path, *, axes: str | None, max_pixels: int) -> BioStack:
     """Open a microscope's file as a stack, also where it holds a single plane."""
+    if path.suffix.lower() not in SUFFIXES:  # its output would get a name that is not an OME-TIFF's
+        raise FileError(f"a microscope's file by another name ({path.suffix!r}; let it end in .czi, .nd2 or .lif)")
     with path.open("rb") as file:
         is_czi = file.read(len(CZI)) == CZI
     what = "CZI" if is_czi else "microscope file"

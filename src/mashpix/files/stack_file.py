@@ -89,7 +89,7 @@ def open_stack(path: Path, *, axes: str | None = None, max_pixels: int = MAX_PIX
 
 def check_same_format(source: Path, target: Path) -> None:
     """Refuse a target of another format: what a stack's file says of it would be lost."""
-    needed = Path(output_suffix(source.suffix)).suffix or ".tif"
+    needed = Path(f"stack{output_suffix(source.suffix)}").suffix
     endings = {ending.lower().replace(".tiff", ".tif") for ending in (needed, target.suffix)}
     if target.suffix and len(endings) > 1:
         raise FileError(f"a stack keeps its format ({target.suffix!r}; {needed!r} needed)")
