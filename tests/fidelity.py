@@ -1,4 +1,4 @@
-"""What comes back of a file, as other readers see it; run as a script it renews the table in docs/formats.md.
+"""What comes back of a file, as other readers see it; run as a script it renews the tables in docs/formats.md.
 
 python tests/fidelity.py
 """
@@ -6,6 +6,7 @@ python tests/fidelity.py
 import io
 import re
 import struct
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -21,11 +22,12 @@ from PIL import Image
 
 from file_kinds import Extras, Kind, build_jpeg, build_npy, build_npz, build_png, build_tiff, build_webp
 from file_properties import describe
+from instrument_table import FOLDER, instrument_table
 from mashpix.files import ImageFile, read_image, write_image
 from mashpix.files.png import GREY_ALPHA
+from measured_page import FILES_MARK, KINDS_MARK, NOBODY, PROGRAMS_MARK, name_programs, write_part
+from programs import PIXELS, PROGRAMS, same_tags, there
 
-PAGE = Path(__file__).parents[1] / "docs" / "formats.md"
-START, END = "<!-- table: made by tests/fidelity.py -->", "<!-- end of the table -->"
 cv2.utils.logging.setLogLevel(0)
 RGB8, RGB16, GREY16 = {"channels": 3}, {"channels": 3, "dtype": "uint16"}, {"dtype": "uint16"}
 PALETTE = np.random.default_rng(0).integers(0, 2**16, (3, 256)).astype(np.uint16)
@@ -47,7 +49,8 @@ KINDS = [
     }),
     *_kinds(build_jpeg, ".jpg", {
         "JPEG grey": (LOSSY, {}), "JPEG 4:4:4": (RGB8 | LOSSY, {}), "JPEG 4:2:0": (RGB8 | LOSSY, {"subsampling": 2}),
-        "JPEG 4:4:0": (RGB8 | LOSSY, {"sampling": "440"}), "JPEG progressive": (RGB8 | LOSSY, {"progressive": True}),
+        "JPEG 4:4:0": (RGB8 | LOSSY, {"sampling": "440"}), "JPEG 4:1:1": (RGB8 | LOSSY, {"sampling": "411"}),
+        "JPEG progressive": (RGB8 | LOSSY, {"progressive": True}),
         "JPEG with restarts": (RGB8 | LOSSY, {"restart_marker_blocks": 3}),
         "JPEG stored as RGB": (RGB8 | LOSSY, {"keep_rgb": True}),
     }),
@@ -127,13 +130,17 @@ def verdicts(source: Path, target: Path, lost: list[str]) -> dict[str, str]:
     return found
 
 
-def confirmed(source: Path, target: Path, before: ImageFile, after: ImageFile, *, tolerance: float) -> list[str]:
+def confirmed(
+    source: Path, target: Path, before: ImageFile, after: ImageFile, *, tolerance: float, programs: bool = False
+) -> list[str]:
     """Readers that see the pixels of the old file as we do; each must see in the new one what was meant.
 
-    Raises `AssertionError` if one of them does not, or there is none but the library that wrote it.
+    Raises `AssertionError` if one of them does not, or there is none but the library that wrote it. Programs are
+    started only where that is asked for: it takes a while.
     """
     names = []
-    for name, read in READERS.items():
+    readers = READERS | ({name: read for name, read in PIXELS.items() if name in there()} if programs else {})
+    for name, read in readers.items():
         found = _try(read, source)
         if found is None or not _agree(found, before, tolerance):
             continue
@@ -156,10 +163,10 @@ def _agree(found: Any, image: ImageFile, tolerance: float) -> bool:
     return bool(np.array_equal(found, expected))
 
 
-def _try(read: Callable[[bytes], Any], path: Path) -> Any:
+def _try(read: Callable[[Any], Any], path: Path) -> Any:
     try:
         with warnings.catch_warnings(action="ignore"):
-            return read(_upright(path.read_bytes()))
+            return read(path if read in PIXELS.values() else _upright(path.read_bytes()))
     except Exception:  # each raises what it likes on what it cannot read
         return None
 
@@ -211,15 +218,17 @@ READERS: dict[str, Callable[[bytes], Any]] = {
 
 def table() -> str:
     """The table of what comes back, measured: one row for each kind, with all that it can hold."""
-    lines = [" | ".join(["kind", *ANNOUNCED, "pixels confirmed by"]), " | ".join(["---"] * (len(ANNOUNCED) + 2))]
+    heads = ["kind", *ANNOUNCED, "pixels confirmed by", "tags confirmed by"]
+    lines = [" | ".join(heads), " | ".join(["---"] * len(heads))]
     for kind in KINDS:
         with tempfile.TemporaryDirectory() as folder:
             source, target = Path(folder) / f"a{kind.suffix}", Path(folder) / f"b{kind.suffix}"
             source.write_bytes(kind.make(Extras()))
             before, after, lost = round_trip(source, target, step=kind.step)
-            readers = confirmed(source, target, before, after, tolerance=tolerance_of(kind))
+            readers = confirmed(source, target, before, after, tolerance=tolerance_of(kind), programs=True)
             cells = verdicts(source, target, lost).values()
-        lines.append(" | ".join([kind.name, *cells, ", ".join(readers)]))
+            tags = same_tags(source, target, lost)
+        lines.append(" | ".join([kind.name, *cells, ", ".join(readers), ", ".join(tags) or NOBODY]))
     return "\n".join(f"| {line} |" for line in lines)
 
 
@@ -229,5 +238,9 @@ def tolerance_of(kind: Kind) -> float:
 
 
 if __name__ == "__main__":
-    before_table, _, rest = PAGE.read_text().partition(START)
-    PAGE.write_text(f"{before_table}{START}\n\n{table()}\n\n{END}{rest.partition(END)[2]}")
+    if missing := set(PROGRAMS) - there():
+        sys.exit(f"the tables need all of their readers (missing: {', '.join(sorted(missing))})")
+    write_part(PROGRAMS_MARK, name_programs())
+    write_part(KINDS_MARK, table())
+    if FOLDER.is_dir():
+        write_part(FILES_MARK, instrument_table())

@@ -162,7 +162,7 @@ BAD = {
     "TIFF stack of MetaMorph": (saved(GREY, "tiff", extratags=[(33629, 5, 3, (1, 1) * 3, True)]), "a stack of 3"),
     "TIFF stack": (saved(np.stack([GREY] * 3), "tiff", photometric="minisblack"), "a stack of 3 planes"),
     "ImageJ stack": (saved(np.stack([GREY] * 4), "tiff", imagej=True, metadata={"axes": "ZYX"}), "a stack of 4"),
-    "TIFF 1 bit": (saved(GREY > 99, "tiff"), "unusual size"),
+    "TIFF 1 bit": (saved(GREY > 99, "tiff"), "1 bit a pixel; convert"),
     "TIFF complex": (saved(GREY.astype(np.complex64), "tiff"), "denoised"),
     "TIFF CMYK": (saved(np.dstack([GREY] * 4), "tiff", photometric="separated"), "neither grey nor RGB"),
     "NPY cut": (saved(GREY, "npy")[:-1], "truncated or damaged"),

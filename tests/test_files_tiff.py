@@ -2,6 +2,7 @@
 
 import io
 import struct
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 import tifffile
 from PIL import Image
 
+from file_kinds import Extras, build_tiff
 from mashpix import FileError
 from mashpix.files import ImageFile, check_writable, encode_map, read_image, tiff, write_image
+from mashpix.files.tiff_directories import find_directories
 
 
 @pytest.fixture
@@ -40,6 +43,57 @@ def test_values_of_few_bits_stay_packed(bits, compression, byteorder, rng, tmp_p
     new = pages_of(tmp_path / "b.tif").first
     assert (new.bitspersample, new.compression, new.description) == (bits, pages_of(source).first.compression, "cells")
     np.testing.assert_array_equal(new.asarray(), values[::-1])
+
+
+@pytest.mark.parametrize("bits", [2, 4, 12])
+@pytest.mark.parametrize("planar", [False, True])
+def test_colours_of_few_bits_stay_packed(bits, planar, rng, tmp_path):
+    values = rng.integers(0, 2**bits, (3, 13, 24) if planar else (13, 24, 3)).astype(np.uint16)
+    flat = (values.reshape(*values.shape[: 2 if planar else 1], -1)[..., None] >> np.arange(bits)[::-1]) & 1
+    packed = np.packbits(flat.astype(np.uint8).reshape(*flat.shape[:-2], -1), axis=-1)
+    options = {"planarconfig": "separate", "photometric": "rgb"} if planar else {}
+    source = save(tmp_path / "a.tif", packed, byteorder="<", **options)
+    data, tags = bytearray(source.read_bytes()), pages_of(source).first.tags
+    numbers = {256: ("I", 24), 257: ("I", 13), 258: ("H", bits), 262: ("H", 2), 277: ("H", 3)}
+    for code, (kind, number) in numbers.items():
+        struct.pack_into("<" + kind * tags[code].count, data, tags[code].valueoffset, *[number] * tags[code].count)
+    source.write_bytes(data)
+    image, step = read_image(source), {2: 85, 4: 17}.get(bits, 1)
+    colours = np.moveaxis(values, 0, -1) if planar else values
+    np.testing.assert_array_equal(image.pixels, colours * step)
+    assert write_image(tmp_path / "b.tif", replace(image, pixels=image.pixels[::-1].copy())) == []
+    new = pages_of(tmp_path / "b.tif").first
+    assert (new.bitspersample, new.planarconfig) == (bits, 2 if planar else 1)
+    np.testing.assert_array_equal(read_image(tmp_path / "b.tif").pixels, colours[::-1] * step)
+
+
+@pytest.mark.parametrize("bits", [4, 12])
+def test_few_bits_in_tiles_are_read_and_become_whole_bytes_which_is_said(bits, rng, tmp_path):
+    values = rng.integers(0, 2**bits, (32, 64)).astype(np.uint16)
+    flat = (values[..., None] >> np.arange(bits)[::-1]) & 1
+    packed = np.packbits(flat.astype(np.uint8).reshape(32, -1), axis=-1)
+    source = save(tmp_path / "a.tif", packed, byteorder="<", tile=(16, 32 * bits // 8), description="cells")
+    data, tags = bytearray(source.read_bytes()), pages_of(source).first.tags
+    for code, kind, number in ((256, "I", 64), (322, "H", 32), (258, "H", bits)):
+        struct.pack_into("<" + kind, data, tags[code].valueoffset, number)
+    source.write_bytes(data)
+    image, step = read_image(source), {4: 17}.get(bits, 1)
+    np.testing.assert_array_equal(image.pixels, values * step)
+    lost = write_image(tmp_path / "b.tif", image)
+    assert lost == [f"{bits} bits a value become {8 if bits == 4 else 16}"]
+    new = pages_of(tmp_path / "b.tif").first
+    assert (new.is_tiled, new.description) == (True, "cells")
+    np.testing.assert_array_equal(new.asarray(), image.pixels)
+
+
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
+def test_one_bit_is_refused_with_advice(photometric, grey, tmp_path):
+    source = save(tmp_path / "a.tif", grey > 99, photometric=photometric)
+    with pytest.raises(FileError, match=r"too few grey levels.*convert it to 8 bit first"):
+        read_image(source)
+    Image.fromarray(grey > 99).save(tmp_path / "b.tif", compression="group4")
+    with pytest.raises(FileError, match="too few grey levels"):
+        read_image(tmp_path / "b.tif")
 
 
 def test_values_that_mean_something_else_elsewhere_stay_in_a_tiff(grey, tmp_path):
@@ -140,11 +194,25 @@ def test_lossy_compression_becomes_deflate_and_is_announced(tile, tmp_path):
     np.testing.assert_array_equal(new.asarray(), image.pixels)
 
 
-def test_exif_that_a_new_file_cannot_hold_is_announced(grey, tmp_path):
-    image = Image.fromarray(grey).quantize(16)
-    image.save(tmp_path / "a.tif", tiffinfo={0x8769: {0x829A: 0.01}})
+def test_exif_goes_into_a_new_file_but_for_the_makers_notes(grey, tmp_path):
+    exif = {
+        0x829A: 0.01,
+        0x9003: "2026:01:02 03:04:05",
+        0x927C: b"notes of the maker",
+        0xA432: (24.0, 70.0),
+    }
+    gps = {1: "N", 2: (48.0, 8.0, 0.5)}
+    Image.fromarray(grey).quantize(16).save(tmp_path / "a.tif", tiffinfo={0x8769: exif, 0x8825: gps, 271: "Acme"})
     lost = write_image(tmp_path / "b.tif", read_image(tmp_path / "a.tif"))
-    assert lost == ["the palette is expanded to colours", "not kept in the new TIFF: EXIF"]
+    assert lost == ["the palette is expanded to colours", "not kept in the new TIFF: the maker's notes in EXIF"]
+    with Image.open(tmp_path / "a.tif") as old, Image.open(tmp_path / "b.tif") as new:
+        before, after = old.getexif(), new.getexif()
+        kept = dict(before.get_ifd(0x8769))
+        assert kept.pop(0x927C)
+        assert dict(after.get_ifd(0x8769)) == kept
+        assert dict(after.get_ifd(0x8825)) == dict(before.get_ifd(0x8825)) == gps
+        assert after[271] == "Acme"
+        np.testing.assert_array_equal(np.asarray(new), read_image(tmp_path / "a.tif").pixels)
 
 
 def test_a_file_without_strip_lengths_is_written_anew(grey, tmp_path):
@@ -225,3 +293,29 @@ def test_a_flipped_bit_in_deflate_is_found(grey, tmp_path):
         (tmp_path / "b.tif").write_bytes(damaged)
         with pytest.raises(FileError, match="damaged TIFF"):
             read_image(tmp_path / "b.tif")
+
+
+def test_directories_that_leave_the_file_or_fill_the_memory_are_refused(grey, tmp_path):
+    data = save(tmp_path / "a.tif", grey, byteorder="<").read_bytes()
+    entry = struct.pack("<HHLL", 34665, 4, 1, 2**31)  # EXIF beyond the file
+    directory = struct.pack("<H", 1) + entry + b"\0" * 4
+    head = data[:4] + struct.pack("<L", len(data)) + data[8:]
+    assert find_directories(data) == ({}, [])
+    assert find_directories(head + directory) == ({}, ["EXIF"])
+    huge = struct.pack("<HHLL", 33432, 2, len(data), 8)
+    many = struct.pack("<H", 60000) + huge * 60000
+    started = time.perf_counter()
+    assert find_directories(head + many + b"\0" * 4) == ({}, ["EXIF"])
+    assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize("byteorder", "<>")
+@pytest.mark.parametrize("bigtiff", [False, True])
+def test_exif_moves_in_every_kind_of_tiff(byteorder, bigtiff, grey, rng, tmp_path):
+    colours = rng.integers(0, 2**16, (3, 256)).astype(np.uint16)
+    options = {"photometric": "palette", "colours": colours, "byteorder": byteorder, "bigtiff": bigtiff}
+    (tmp_path / "a.tif").write_bytes(build_tiff(grey, Extras(), **options))
+    assert write_image(tmp_path / "b.tif", read_image(tmp_path / "a.tif")) == ["the palette is expanded to colours"]
+    new = pages_of(tmp_path / "b.tif").first
+    assert new.tags[34665].value["ExposureTime"] == (1, 100)
+    assert (new.parent.byteorder, new.parent.is_bigtiff) == (byteorder, bigtiff)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import mashpix
-from mashpix import baselines
+from mashpix import extras
 from mashpix.cli import main
 from mashpix.cli.noise_model import NoiseModel
 from mashpix.cli.study import ablation, command, gap, noise, plan, ratio, run, shuffle
@@ -218,7 +218,7 @@ def test_what_cannot_be_studied_is_refused_before_any_work(
 
 
 def test_without_matplotlib_the_extra_is_named(study, monkeypatch):
-    monkeypatch.setattr(baselines, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     code, _, err = study("noise")
     assert code == ExtraError.exit_code
     assert 'pip install "mashpix[bench]")' in err

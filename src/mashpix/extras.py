@@ -1,11 +1,16 @@
-"""Optional libraries: what needs one says which extra brings it."""
+"""Optional libraries: asked for where they are used, and named with the extra that brings them."""
 
 from importlib.util import find_spec
 
 from mashpix.errors import ExtraError
 
 
+def is_there(*modules: str) -> bool:
+    """Whether all of these modules are installed; none of them is imported."""
+    return all(find_spec(module) is not None for module in modules)
+
+
 def need(*modules: str, what: str, extra: str) -> None:
     """Raise `ExtraError` unless these modules, which something needs, are installed."""
-    if missing := [module for module in modules if find_spec(module) is None]:
+    if missing := [module for module in modules if not is_there(module)]:
         raise ExtraError(f'{what!r}: not installed ({", ".join(missing)}; pip install "mashpix[{extra}]")')

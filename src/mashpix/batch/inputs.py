@@ -8,7 +8,7 @@ from pathlib import Path
 from mashpix.batch.items import OWN_MARK
 from mashpix.errors import FileError, UsageError
 from mashpix.files import is_zarr
-from mashpix.files.formats import EXTENSIONS
+from mashpix.files.formats import readable_suffixes
 
 WILDCARDS = "*?["
 
@@ -111,10 +111,11 @@ def _walk(folder: Path, out: Path, found: Found) -> Iterator[Path]:
 
 def _take(files: Iterator[Path] | list[Path], base: Path, out: Path, found: Found) -> None:
     """Sort files into pictures, own outputs and others."""
+    suffixes = readable_suffixes()
     for path in files:
         if any(part.startswith(".") for part in path.relative_to(base).parts):
             continue
-        if path.suffix.lower() not in EXTENSIONS and not is_zarr(path):
+        if path.suffix.lower() not in suffixes and not is_zarr(path):
             found.no_pictures += 1
         elif OWN_MARK in path.name and Path(os.path.realpath(path.parent)).is_relative_to(out):
             found.own_outputs += 1

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mashpix.errors import UsageError
+from mashpix.files.formats import output_suffix
 
 OWN_MARK = "_denoised"
 """What the names of outputs have before their ending."""
@@ -36,7 +37,7 @@ class Item:
 
 def output_name(source: Path) -> str:
     """Name of the denoised picture of a file: `<stem>_denoised<ending>`."""
-    return f"{source.stem}{OWN_MARK}{source.suffix}"
+    return f"{source.stem}{OWN_MARK}{output_suffix(source.suffix)}"
 
 
 def make_item(source: Path, relative: Path, out: Path, beside_of: Callable[[Path], Iterable[Path]]) -> Item:

@@ -12,15 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.errors import FileError, MashpixError
-from mashpix.files import jpeg, npy, npz, png, tiff, webp
+from mashpix.extras import is_there
+from mashpix.files import bio_stack, jpeg, npy, npz, png, raw, tiff, webp
 from mashpix.files.atomic import atomic_write
 from mashpix.files.folder import is_zarr
-from mashpix.files.image_file import FORMATS, HEADROOM, MAX_PIXELS, ImageFile
+from mashpix.files.image_file import FORMATS, HEADROOM, MAX_PIXELS, ImageFile, in_short
 
 MODULES: dict[str, ModuleType] = {"png": png, "jpeg": jpeg, "webp": webp, "tiff": tiff, "npy": npy, "npz": npz}
-MAGICS = {module.MAGIC: name for name, module in MODULES.items() if name != "tiff"} | dict.fromkeys(tiff.MAGICS, "tiff")
+MAGICS = {module.MAGIC: name for name, module in MODULES.items() if name != "tiff"}
+MAGICS |= dict.fromkeys(tiff.MAGICS, "tiff") | dict.fromkeys(raw.MAGICS, "raw") | dict.fromkeys(bio_stack.MAGICS, "bio")
 LONGEST_MAGIC = max(len(magic) for magic in MAGICS)
 EXTENSIONS = {f".{name}": name for name in MODULES} | {".jpg": "jpeg", ".tif": "tiff"}
+READ_ONLY = {"raw": (raw.SUFFIXES, "rawpy", ".tif"), "bio": (bio_stack.SUFFIXES, "bioio", ".ome.tif")}
+"""Formats that are read with an extra and written as another one: their endings, the library, the ending of outputs."""
 
 for _library in ("imagecodecs", "tifffile", "PIL"):
     logging.getLogger(_library).addHandler(logging.NullHandler())  # their remarks would go to stderr
@@ -32,7 +36,7 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
     Parameters
     ----------
     path : Path
-        A PNG, JPEG, WebP, TIFF, NPY or NPZ file.
+        A PNG, JPEG, WebP, TIFF, NPY, NPZ or camera raw file.
     max_pixels : int
         Largest width x height.
 
@@ -42,17 +46,33 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
         In one line, for anything that cannot be read completely.
     """
     name, data = _read_bytes(path, max_pixels=max_pixels)
+    if name == "bio":
+        raise FileError("a microscope's file (mashpix denoise reads it as a stack; for all else save it as OME-TIFF)")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # decoders warn of what is checked here
-            image: ImageFile = MODULES[name].read(data, max_pixels=max_pixels)
+            module = raw if name == "raw" else MODULES[name]
+            image: ImageFile = module.read(data, max_pixels=max_pixels)
     except MashpixError:
         raise
     except Exception as error:  # decoders raise whatever they like on damaged files
-        raise FileError(f"damaged {name.upper()} ({_in_short(error)})") from None
+        raise FileError(f"damaged {name.upper()} ({in_short(error)})") from None
     if image.pixels.size == 0:
         raise FileError(f"holds no pixels (shape {image.pixels.shape})")
-    return replace(image, suffix=path.suffix)
+    return replace(image, suffix=output_suffix(path.suffix))
+
+
+def readable_suffixes() -> set[str]:
+    """Endings of the names of pictures, as far as the libraries that read them are installed."""
+    return {
+        *EXTENSIONS,
+        *(suffix for suffixes, library, _ in READ_ONLY.values() if is_there(library) for suffix in suffixes),
+    }
+
+
+def output_suffix(suffix: str) -> str:
+    """The ending of an output's name: that of the input, unless its format can only be read."""
+    return next((ending for suffixes, _, ending in READ_ONLY.values() if suffix.lower() in suffixes), suffix)
 
 
 def format_of_file(path: Path) -> str:
@@ -64,7 +84,7 @@ def format_of_file(path: Path) -> str:
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
             raise FileError("not a regular file (a picture file is needed)")
         with path.open("rb") as file:
-            return _format_of(file.read(LONGEST_MAGIC), status.st_size)
+            return _format_of(file.read(LONGEST_MAGIC), status.st_size, path.suffix.lower())
     except (OSError, ValueError) as error:
         raise FileError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
 
@@ -84,17 +104,15 @@ def _read_bytes(path: Path, *, max_pixels: int) -> tuple[str, bytes]:
         raise FileError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
 
 
-def _format_of(start: bytes, size: int) -> str:
+def _format_of(start: bytes, size: int, suffix: str) -> str:
+    """Content decides; a name does where content cannot: a raw that begins as any TIFF, an instrument's own format."""
     for magic, name in MAGICS.items():
         if start.startswith(magic):
-            return name
+            return "raw" if name == "tiff" and suffix in raw.SUFFIXES else name
+    if start and suffix in bio_stack.SUFFIXES:
+        return "bio"
     what = "an empty file" if not start else "no known picture format"
     raise FileError(f"{what} ({size} bytes; {FORMATS} needed)")
-
-
-def _in_short(error: Exception) -> str:
-    """What a library says, in one short line."""
-    return " ".join(str(error).split())[:120] or type(error).__name__
 
 
 def target_format(image: ImageFile, target: Path) -> str:
@@ -162,7 +180,7 @@ def _encode(target: Path, image: ImageFile, *, strict: bool) -> tuple[bytes, lis
     except MashpixError:
         raise
     except Exception as error:  # what an encoder cannot do, such as a JPEG wider than 65,535 pixels
-        raise FileError(f"cannot be written as {name.upper()} ({_in_short(error)}; choose another format)") from None
+        raise FileError(f"cannot be written as {name.upper()} ({in_short(error)}; choose another format)") from None
     data, lost = encoded
     if name == image.format:
         lost = [*image.losses, *lost]

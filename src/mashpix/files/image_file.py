@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from mashpix.errors import FileError
 
-FORMATS = "PNG, JPEG, WebP, TIFF, NPY or NPZ"
-"""What can be read, in words."""
+FORMATS = "PNG, JPEG, WebP, TIFF, NPY, NPZ, camera raw, CZI, ND2 or LIF"
+"""What can be read, in words; the last four with extras."""
 MAX_PIXELS = 2**29
 """Largest width x height that is read unless the caller allows more: a small file may declare any size."""
 HEADROOM = 2**26
@@ -68,3 +68,8 @@ def changed(pixels: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) 
     if (pixels.shape, pixels.dtype) == (shape, dtype.newbyteorder("=")):
         return None
     return f"not the pixels of the file that was read ({pixels.dtype} {pixels.shape}; {dtype} {shape} needed)"
+
+
+def in_short(error: Exception) -> str:
+    """What a library says, in one short line."""
+    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from mashpix.axes import Index
 from mashpix.errors import FileError, UsageError
-from mashpix.files import npy_stack, tiff_stack
+from mashpix.files import bio_stack, npy_stack, tiff_stack
 from mashpix.files.folder import ENDING, is_zarr
-from mashpix.files.formats import format_of_file
+from mashpix.files.formats import format_of_file, output_suffix
 from mashpix.files.image_file import MAX_PIXELS
 from mashpix.files.ome_zarr import open_zarr
 
@@ -56,7 +56,7 @@ class Stack(Protocol):
 def open_stack(
     path: Path, *, axes: str | None = None, max_pixels: int = MAX_PIXELS, sparse: bool = False
 ) -> Stack | None:
-    """Open a TIFF or NPY file that holds several planes, or one in several sizes; or an OME-Zarr folder.
+    """Open what holds several planes, or one in several sizes: TIFF, NPY, a microscope's file, an OME-Zarr folder.
 
     Parameters
     ----------
@@ -90,6 +90,8 @@ def open_stack(
         return tiff_stack.open_tiff(path, axes=axes, max_pixels=max_pixels)
     if kind == "npy":
         return npy_stack.open_npy(path, axes=axes, max_pixels=max_pixels)
+    if kind == "bio":
+        return bio_stack.open_bio(path, axes=axes, max_pixels=max_pixels)
     if axes is not None and set(axes.upper()) not in ({"Y", "X"}, {"Y", "X", "S"}):
         raise UsageError(f"--axes: {kind.upper()} holds one picture, YX or YXS ({axes!r}; leave it out)")
     return None
@@ -99,6 +101,7 @@ def check_same_format(source: Path, target: Path) -> None:
     """Refuse a target of another format: what a stack's file says of it would be lost."""
     if is_zarr(source) and target.suffix.lower() == ENDING:
         return
-    endings = {ending.lower().replace(".tiff", ".tif") for ending in (source.suffix, target.suffix)}
+    needed = Path(f"stack{output_suffix(source.suffix)}").suffix
+    endings = {ending.lower().replace(".tiff", ".tif") for ending in (needed, target.suffix)}
     if target.suffix and len(endings) > 1:
-        raise FileError(f"a stack keeps its format ({target.suffix!r}; {source.suffix!r} needed)")
+        raise FileError(f"a stack keeps its format ({target.suffix!r}; {needed!r} needed)")

@@ -107,13 +107,17 @@ def check_page(page: Any, file_size: int, *, max_pixels: int) -> None:
     if page.is_tiled:
         check_size(page.tilewidth, page.tilelength, max_pixels=max_pixels)
     bits = set(np.atleast_1d(page.bitspersample).tolist())
-    is_packed = bits < PACKED_BITS and not page.is_tiled and page.predictor == 1 and page.planarconfig == 1
+    is_packed = bits <= PACKED_BITS and page.predictor == 1
     is_indices = bits <= {1, 2, 4} and page.photometric.name == "PALETTE"
+    if bits == {1} and not is_indices:
+        raise FileError("too few grey levels to denoise (1 bit a pixel; convert it to 8 bit first)")
     if page.dtype is None or not (bits <= PLAIN_BITS or (is_packed and len(bits) == 1) or is_indices):
         raise FileError(f"pixels of an unusual size ({sorted(bits)} bits; 8, 16, 32 or 64 needed)")
     if page.dtype.kind not in "iuf":
         raise FileError(f"holds no numbers that can be denoised ({page.dtype}; integers or floats needed)")
     photometric = page.photometric.name
+    if photometric in ("CFA", "LINEAR_RAW"):
+        raise FileError("a camera raw (let its name end in .dng, or as its camera named it)")
     if photometric not in ("MINISBLACK", "MINISWHITE", "RGB", "PALETTE", "YCBCR"):
         raise FileError(f"neither grey nor RGB (photometric {photometric}; convert it first)")
     if photometric == "YCBCR" and page.compression not in JPEG_COMPRESSIONS:
@@ -133,7 +137,9 @@ def _check_segments(page: Any, file_size: int) -> None:
         raise FileError(f"truncated or damaged TIFF (its pixels end beyond its {file_size} bytes)")
     needed = page.nbytes
     if isinstance(page.bitspersample, int) and page.bitspersample % 8:
-        needed = page.imagelength * (-(-page.imagewidth * page.samplesperpixel * page.bitspersample // 8))
+        rows, samples = page.imagelength, page.samplesperpixel
+        rows, samples = (rows * samples, 1) if page.planarconfig == 2 else (rows, samples)
+        needed = rows * (-(-page.imagewidth * samples * page.bitspersample // 8))
     if page.compression == 1 and sum(page.databytecounts) < needed:
         raise FileError(f"truncated or damaged TIFF ({sum(page.databytecounts)} of {needed} bytes of pixels)")
 

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.errors import FileError
+from mashpix.files.tiff_directories import EXIF, GPS, Directory, add_directories, find_directories
 
 LOSSLESS = {"NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PACKBITS", "ZSTD", "LZMA"}
 """Compressions that are written again as they were; every other one becomes deflate."""
-DIRECTORY_TAGS = {330: "sub-images", 34665: "EXIF", 34853: "GPS", 40965: "interoperability"}
-"""Tags that point to further directories, which only a copy of the old file keeps."""
+SUB_IMAGES = 330
+"""The tag that points to further pictures, which only a copy of the old file keeps."""
 PIXEL_TAGS = {282, 283, 296, 320, 347, *range(512, 522), *range(529, 533)}
 """Tags that a new file sets anew: resolution, palette, JPEG tables, YCbCr."""
 LEVELS = {2: 85, 4: 17}
@@ -44,17 +45,20 @@ class Container(NamedTuple):
     strips: Strips | None
     tags: dict[str, Any]
     lost: list[str]
+    directories: Directory = {}  # noqa: RUF012 (a NamedTuple's default; nothing changes it)
 
 
 def remember(file: Any, page: Any, data: bytes, array: NDArray[Any], *, has_palette: bool) -> Container:
     """What writing needs to know of a file that was read as `array`, (H, W) or (H, W, C)."""
     layout, lost = find_layout(file, page)
-    if pointers := [name for code, name in DIRECTORY_TAGS.items() if code in page.tags]:
-        lost.append(f"not kept in the new TIFF: {', '.join(pointers)}")
+    directories, left = find_directories(data)
+    if left := left + (["sub-images"] if SUB_IMAGES in page.tags else []):
+        lost.append(f"not kept in the new TIFF: {', '.join(left)}")
     bits = page.bitspersample if isinstance(page.bitspersample, int) and not has_palette else 8 * array.itemsize
     if bits != 8 * array.itemsize:
         lost.append(f"{bits} bits a value become {8 * array.itemsize}")
     can_copy = page.compression.name in LOSSLESS and not has_palette and page.fillorder == 1
+    can_copy = can_copy and not (bits % 8 and page.is_tiled)
     return Container(
         data,
         array.shape,
@@ -66,6 +70,7 @@ def remember(file: Any, page: Any, data: bytes, array: NDArray[Any], *, has_pale
         find_strips(page) if can_copy else None,
         _find_tags(page, data, has_palette=has_palette),
         lost,
+        directories,
     )
 
 
@@ -105,7 +110,7 @@ def _find_tags(page: Any, data: bytes, *, has_palette: bool) -> dict[str, Any]:
         "extratags": [
             (tag.code, int(tag.dtype), tag.count, value, True)
             for tag, value in raw
-            if tag.code not in DIRECTORY_TAGS.keys() | PIXEL_TAGS and len(value) == tag.valuebytecount
+            if tag.code not in {SUB_IMAGES, EXIF, GPS} | PIXEL_TAGS and len(value) == tag.valuebytecount
         ],
         "photometric": "miniswhite" if page.photometric.name == "MINISWHITE" else "minisblack",
     }
@@ -132,7 +137,8 @@ def new_file(array: NDArray[Any], *, has_alpha: bool) -> bytes:
 
 def rebuild(old: Container, array: NDArray[Any]) -> bytes:
     """A new TIFF in the layout of the old one, with its tags."""
-    return _encode(_lay_out(old, array), bigtiff=old.is_bigtiff, software=False, **old.layout, **old.tags)
+    data = _encode(_lay_out(old, array), bigtiff=old.is_bigtiff, software=False, **old.layout, **old.tags)
+    return add_directories(data, old.directories)
 
 
 def _lay_out(old: Container, array: NDArray[Any]) -> NDArray[Any]:
@@ -186,7 +192,7 @@ def _encode_segments(old: Container, array: NDArray[Any]) -> list[bytes]:
 
     laid_out = _lay_out(old, array)
     if old.bits != 8 * array.itemsize:
-        laid_out = _pack(laid_out, old.bits)
+        laid_out = _pack(laid_out, old.bits, is_planar=old.layout.get("planarconfig") == 2)
     encoded = _encode(laid_out, photometric="minisblack", **old.layout)
     with tifffile.TiffFile(BytesIO(encoded)) as file:
         page = file.pages.first
@@ -195,15 +201,16 @@ def _encode_segments(old: Container, array: NDArray[Any]) -> list[bytes]:
         ]
 
 
-def _pack(array: NDArray[Any], bits: int) -> NDArray[np.uint8]:
-    """Rows of values (H, W) or (H, W, C) as the bytes that hold them, (H, bytes)."""
+def _pack(array: NDArray[Any], bits: int, *, is_planar: bool) -> NDArray[np.uint8]:
+    """Rows of values as the bytes that hold them: (H, W) or (H, W, C) to (H, bytes), (C, H, W) to (C, H, bytes)."""
     import imagecodecs
 
-    values = array.reshape(len(array), -1)
+    rows = array.shape[:2] if is_planar else array.shape[:1]
+    values = array.reshape(int(np.prod(rows)), -1)
     values = values.astype(values.dtype.newbyteorder("=")) // values.dtype.type(LEVELS.get(bits, 1))
     values = np.minimum(values, 2**bits - 1)
     packed = imagecodecs.packints_encode(values, bits, runlen=values.shape[1])
-    return np.frombuffer(packed, np.uint8).reshape(len(array), -1)
+    return np.frombuffer(packed, np.uint8).reshape(*rows, -1)
 
 
 def _patch(file: BinaryIO, old: Container, entry: int, values: Sequence[int]) -> None:

@@ -195,8 +195,8 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
     found, axes_notes = _name_axes(series, axes)
     are_made = [factors_of(page.shape, level.keyframe.shape) is not None for level in series.levels[1:]]
     if len(tiff.series) > 1:
-        others = len(tiff.series) - 1
-        notes.append(f"holds {others + 1} series: the largest {series.shape} is denoised, the rest stays as it was")
+        named = f"number {tiff.series.index(series) + 1} {series.shape}"
+        notes.append(f"holds {len(tiff.series)} series: the largest, {named}, is denoised, the rest stays as it was")
     return TiffStack(
         file,
         tiff,

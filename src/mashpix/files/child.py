@@ -1,0 +1,139 @@
+"""Readers in C and C++ in a process of their own: one that crashes or hangs on a crafted file costs that file."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mashpix.errors import FileError, MashpixError
+from mashpix.files.image_file import in_short
+
+TIME_LIMIT = 600.0
+"""Seconds that a reader may take for one answer."""
+
+Answer = Callable[[dict[str, Any], bytearray], tuple[dict[str, Any], NDArray[Any] | None]]
+"""Takes a request and its data; gives what was found, and an array."""
+
+ReadPlane = Callable[[dict[str, int]], Any]
+"""Takes a number for each axis outside of a plane, by its letter; gives the plane, (Y, X) or (Y, X, S)."""
+
+
+class Child:
+    """A process that answers requests: a line of JSON each way, and the bytes that it announces. Never a pickle."""
+
+    def __init__(self, module: str, *, what: str, time_limit: float = TIME_LIMIT) -> None:
+        """Start `serve` of a module; `what` is the file's kind in messages."""
+        code = f"import sys; sys.path[:] = {sys.path!r}; from {module} import main; main()"
+        self.what, self.time_limit = what, time_limit
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def __enter__(self) -> "Child":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def ask(self, request: dict[str, Any], data: bytes = b"") -> tuple[dict[str, Any], NDArray[Any]]:
+        """Ask and wait for the answer: what was found, and the array, which is empty where there is none.
+
+        Raises
+        ------
+        FileError
+            If the process says so, dies, or takes longer than the limit.
+        """
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        timer = threading.Timer(self.time_limit, self.process.kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            send(self.process.stdin, request, data)
+            found, answered = receive(self.process.stdout)
+        except (OSError, EOFError):
+            raise FileError(self._why_it_ended(is_late=not timer.is_alive())) from None
+        finally:
+            timer.cancel()
+        if "error" in found:
+            raise FileError(found["error"])
+        shape, dtype = found.pop("array", ([-1], "u1"))
+        return found, np.frombuffer(answered, dtype).reshape(shape)
+
+    def _why_it_ended(self, *, is_late: bool) -> str:
+        if is_late:
+            return f"reading this {self.what} did not end ({self.time_limit:g} s; a damaged file?)"
+        return f"the reader of {self.what} crashed on it (exit code {self.process.wait()}; a damaged file?)"
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.wait()
+        for end in (self.process.stdin, self.process.stdout):
+            if end is not None:
+                with contextlib.suppress(OSError):  # what was not sent is of no use now
+                    end.close()
+
+
+def send(end: Any, head: dict[str, Any], data: bytes | memoryview) -> None:
+    """Write one message."""
+    end.write(json.dumps(head | {"bytes": len(data)}).encode() + b"\n")
+    end.write(data)
+    end.flush()
+
+
+def receive(end: Any) -> tuple[dict[str, Any], bytearray]:
+    """Read one message; `EOFError` where there is none."""
+    line = end.readline()
+    if not line.endswith(b"\n"):
+        raise EOFError
+    head = json.loads(line)
+    data = bytearray(head.pop("bytes"))
+    if end.readinto(data) < len(data):
+        raise EOFError
+    return head, data
+
+
+def serve(answer: Answer, *, what: str) -> None:
+    """The process's side: requests in, answers out, until the other end is gone."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print is no answer
+    while True:
+        try:
+            request, data = receive(sys.stdin.buffer)
+        except EOFError:
+            return
+        try:
+            found, array = answer(request, data)
+        except MashpixError as error:
+            found, array = {"error": str(error)}, None
+        except Exception as error:  # readers raise whatever they like on damaged files
+            found, array = {"error": f"damaged {what} ({in_short(error)})"}, None
+        if array is not None:
+            array = np.ascontiguousarray(array)
+            found |= {"array": (array.shape, array.dtype.str)}
+        send(answers, found, array.data.cast("B") if array is not None and array.size else b"")
+
+
+def serve_planes(open_file: Callable[[str], tuple[dict[str, Any], ReadPlane]], *, what: str) -> None:
+    """The side of a process that reads one file plane by plane: {"path"} opens it, {"index"} asks for a plane."""
+    readers: list[ReadPlane] = []
+
+    def answer(request: dict[str, Any], _: bytes | bytearray) -> tuple[dict[str, Any], NDArray[Any] | None]:
+        if "path" in request:
+            found, read = open_file(request["path"])
+            readers.append(read)
+            return found, None
+        return {}, np.asarray(readers[0](request["index"]))
+
+    serve(answer, what=what)
