@@ -1,0 +1,83 @@
+"""Make mashpix misbehave in every way that docs/faults.md lists, and count what becomes of it: lost must be 0.
+
+    python benchmarks/faults.py                      # all parts: about an hour on one busy core
+    python benchmarks/faults.py zoo cut --quick      # a share of some parts
+    python benchmarks/faults.py --csv faults.csv     # where the counts go; else beside this script
+
+Every attempt is made in a process of its own or a limited child of this one, on Linux. What is counted is said in
+`fault_parts/attempts.py`.
+"""
+
+import argparse
+import csv
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from fault_parts.attempts import GOOD, OUTCOMES, Attempt
+from fault_parts.kills import kill_batches
+
+PARTS: dict[str, Callable[..., Iterator[Attempt]]] = {
+    "kills": kill_batches,
+}
+COLUMNS = ("part", "tried", *OUTCOMES, "seconds", "seed", "commit")
+
+
+def count(part: str, *, quick: bool, seed: int) -> tuple[Counter[str], float]:
+    """Make all attempts of a part, tell which went wrong, and count."""
+    started, counts = time.monotonic(), Counter[str]()
+    for attempt in PARTS[part](quick=quick, seed=seed):
+        counts[attempt.outcome] += 1
+        if attempt.outcome not in GOOD or (attempt.outcome == "skipped" and attempt.detail):
+            print(f"{part}: {attempt.outcome}: {attempt.name}: {attempt.detail[:2000]}", flush=True)
+        if sys.stderr.isatty():
+            print(f"\r{part} {counts.total()}", end="", file=sys.stderr, flush=True)
+    return counts, time.monotonic() - started
+
+
+def write_rows(path: Path, rows: list[dict[str, object]]) -> None:
+    """Replace the lines of these parts in a CSV; those of other parts stay."""
+    old: list[dict[str, object]] = []
+    if path.exists():
+        with path.open(newline="") as file:
+            old = list(csv.DictReader(file))
+    lines = {row["part"]: row for row in (*old, *rows)}
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(lines[part] for part in PARTS if part in lines)
+
+
+def print_table(rows: list[dict[str, object]]) -> None:
+    """The counts as a table, with their sums."""
+    columns = COLUMNS[: 2 + len(OUTCOMES)]
+    sums = {"part": "all"} | {name: sum(int(row[name]) for row in rows) for name in columns[1:]}
+    for row in (dict(zip(columns, columns, strict=True)), *rows, sums):
+        print(f"{row['part']:<10}" + "".join(f"{row[name]:>10}" for name in columns[1:]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--quick", action="store_true", help="a share of each part")
+    parser.add_argument("--csv", type=Path, default=Path(__file__).with_suffix(".csv"))
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    rows, bad = [], 0
+    for part in args.parts or PARTS:
+        counts, seconds = count(part, quick=args.quick, seed=args.seed)
+        bad += sum(number for outcome, number in counts.items() if outcome not in GOOD)
+        values = (part, counts.total(), *(counts[outcome] for outcome in OUTCOMES), round(seconds, 1), args.seed)
+        rows.append(dict(zip(COLUMNS, (*values, commit), strict=True)))
+        print(f"\r{rows[-1]}", flush=True)
+    print_table(rows)
+    write_rows(args.csv, rows)
+    sys.exit(bad > 0)
+
+
+if __name__ == "__main__":
+    main()
