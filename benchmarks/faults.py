@@ -19,8 +19,10 @@ from pathlib import Path
 
 from fault_parts.attempts import GOOD, OUTCOMES, Attempt
 from fault_parts.kills import kill_batches
+from fault_parts.zoo import visit_zoo
 
 PARTS: dict[str, Callable[..., Iterator[Attempt]]] = {
+    "zoo": visit_zoo,
     "kills": kill_batches,
 }
 COLUMNS = ("part", "tried", *OUTCOMES, "seconds", "seed", "commit")

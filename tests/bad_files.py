@@ -170,7 +170,7 @@ BAD = {
     "NPZ without arrays": (archive(), "no known picture format"),
     "NPZ of no pictures": (archive(a=LINE, b=LINE), "no picture among its 2 members"),
     "NPZ with a pickle": (archive(a=saved(np.array([[{}]]), "npy")), "holds no numbers"),
-    "NPZ bomb": (lying(archive(a=bytes(2**20))), "damaged NPZ"),
+    "NPZ bomb": (lying(archive(a=bytes(2**20))), "damaged NPY"),
     "NPZ of 2^40": (archive(a=VAST), "too large"),
     "NPZ of many members": (archive(**{f"a{index}": b"" for index in range(1100)}), "too many members"),
     "NPZ bit flipped": (saved(GREY, "npz").replace(GREY.tobytes()[:8], b"modified"), "damaged NPZ"),

@@ -23,7 +23,7 @@ QUICK = (
     *("--channels", "4", "--depth", "2", "--threads", "1"),
 )
 """Options for a denoising that takes a moment: what is written is tried here, not how good it is."""
-MEMORY = 2**30
+MEMORY = 2**31
 """Bytes of address space that a child may take beside what it has when it starts."""
 SECONDS = 20.0
 """That a child may take."""
@@ -79,7 +79,11 @@ def run_limited(
         sys.stdout.flush()
         child = os.fork()
         if child == 0:
-            os._exit(_work(work, out.fileno(), err.fileno(), memory=memory, seconds=seconds))
+            code = 70
+            try:
+                code = _work(work, out.fileno(), err.fileno(), memory=memory, seconds=seconds)
+            finally:
+                os._exit(code)
         if meanwhile is not None:
             meanwhile(child)
         code = wait_for(child, seconds=seconds)

@@ -58,7 +58,7 @@ def find_sources(inputs: list[Path], out: Path) -> Found:
     found = Found()
     place = Path(os.path.realpath(out))
     for path in inputs:
-        if path.is_dir():
+        if os.path.isdir(path):
             _take(_walk(path, place, found), path, place, found)
         elif is_pattern(path):
             base, matches = _expand(path)

@@ -1,5 +1,6 @@
 """`mashpix denoise` on many files: when it is that, its plan, its progress and its summary."""
 
+import os
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ class FolderOptions:
 def is_batch(inputs: list[Path], output: str | None, options: FolderOptions, *, in_place: bool) -> bool:
     """Whether a command line means many files: a folder, a pattern, several files into one folder, or a flag for it."""
     several = len(inputs) > 1 and output is not None and not in_place
-    return several or options != FolderOptions() or any(path.is_dir() or is_pattern(path) for path in inputs)
+    return several or options != FolderOptions() or any(os.path.isdir(path) or is_pattern(path) for path in inputs)
 
 
 def find_folder(output: str | None, *, in_place: bool) -> Path:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mashpix.errors import FileError, MashpixError
 from mashpix.files import jpeg, npy, npz, png, tiff, webp
 from mashpix.files.atomic import atomic_write
-from mashpix.files.image_file import FORMATS, HEADROOM, MAX_PIXELS, ImageFile
+from mashpix.files.image_file import FORMATS, HEADROOM, MAX_PIXELS, ImageFile, damaged, in_short
 
 MODULES: dict[str, ModuleType] = {"png": png, "jpeg": jpeg, "webp": webp, "tiff": tiff, "npy": npy, "npz": npz}
 MAGICS = {module.MAGIC: name for name, module in MODULES.items() if name != "tiff"} | dict.fromkeys(tiff.MAGICS, "tiff")
@@ -48,7 +48,7 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
     except MashpixError:
         raise
     except Exception as error:  # decoders raise whatever they like on damaged files
-        raise FileError(f"damaged {name.upper()} ({_in_short(error)})") from None
+        raise damaged(name.upper(), error) from None
     if image.pixels.size == 0:
         raise FileError(f"holds no pixels (shape {image.pixels.shape})")
     return replace(image, suffix=path.suffix)
@@ -87,11 +87,6 @@ def _format_of(start: bytes, size: int) -> str:
             return name
     what = "an empty file" if not start else "no known picture format"
     raise FileError(f"{what} ({size} bytes; {FORMATS} needed)")
-
-
-def _in_short(error: Exception) -> str:
-    """What a library says, in one short line."""
-    return " ".join(str(error).split())[:120] or type(error).__name__
 
 
 def target_format(image: ImageFile, target: Path) -> str:
@@ -159,7 +154,7 @@ def _encode(target: Path, image: ImageFile, *, strict: bool) -> tuple[bytes, lis
     except MashpixError:
         raise
     except Exception as error:  # what an encoder cannot do, such as a JPEG wider than 65,535 pixels
-        raise FileError(f"cannot be written as {name.upper()} ({_in_short(error)}; choose another format)") from None
+        raise FileError(f"cannot be written as {name.upper()} ({in_short(error)}; choose another format)") from None
     data, lost = encoded
     if name == image.format:
         lost = [*image.losses, *lost]
