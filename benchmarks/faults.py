@@ -12,19 +12,34 @@ import argparse
 import csv
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fault_parts.attempts import GOOD, OUTCOMES, Attempt
+from fault_parts.cut import cut_files
+from fault_parts.disk import fill_disk
 from fault_parts.kills import kill_batches
+from fault_parts.mutations import mutate_files
+from fault_parts.torn import kill_writers
+from fault_parts.two import run_two
+from fault_parts.writes import fail_writes
 from fault_parts.zoo import visit_zoo
 
 PARTS: dict[str, Callable[..., Iterator[Attempt]]] = {
     "zoo": visit_zoo,
+    "cut": cut_files,
+    "mutations": mutate_files,
+    "writes": fail_writes,
+    "disk": fill_disk,
+    "two": run_two,
+    "torn": kill_writers,
     "kills": kill_batches,
 }
+MEMORY_DISK = Path("/dev/shm")
+"""Where files are made, if it is there: what is synchronised costs no time then."""
 COLUMNS = ("part", "tried", *OUTCOMES, "seconds", "seed", "commit")
 
 
@@ -68,6 +83,8 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, default=Path(__file__).with_suffix(".csv"))
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    if MEMORY_DISK.is_dir():
+        tempfile.tempdir = str(MEMORY_DISK)
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     rows, bad = [], 0
     for part in args.parts or PARTS:

@@ -85,20 +85,14 @@ def test_a_file_larger_than_memory_is_not_loaded(tmp_path, monkeypatch):
     ],
     ids=["png", "jpeg", "tiff", "deflate", "npy", "bigtiff", "webp", "npz"],
 )  # fmt: skip
-def test_truncation_at_any_byte_is_refused_or_loses_nothing(data, tmp_path):
+def test_truncation_at_any_byte_is_refused(data, tmp_path):
     path = tmp_path / "a"
     path.write_bytes(data)
-    whole = read_image(path).pixels
-    survived = 0
+    read_image(path)
     for length in range(len(data)):
         path.write_bytes(data[:length])
-        try:
-            image = read_image(path)
-        except FileError:
-            continue
-        np.testing.assert_array_equal(image.pixels, whole)
-        survived += 1
-    assert survived <= 40  # tags and padding behind the pixels of a TIFF, the end marker of a JPEG
+        with pytest.raises(FileError):
+            read_image(path)
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "tiff", "npy", "npz"])

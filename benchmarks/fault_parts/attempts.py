@@ -25,8 +25,8 @@ QUICK = (
 """Options for a denoising that takes a moment: what is written is tried here, not how good it is."""
 MEMORY = 2**31
 """Bytes of address space that a child may take beside what it has when it starts."""
-SECONDS = 20.0
-"""That a child may take."""
+SECONDS = 60.0
+"""That a child may take: a hundred times what it needs on an idle machine."""
 LARGEST_FILE = 2**26
 OPEN_FILES = 64
 

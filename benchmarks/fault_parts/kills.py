@@ -55,9 +55,7 @@ def kill_batches(*, quick: bool, seed: int) -> Iterator[Attempt]:
             yield finish(folder, out, child, expected, bad=bad)
 
 
-def finish(
-    folder: Path, out: Path, child: subprocess.Popen[str], expected: dict[str, bytes], *, bad: int
-) -> Attempt:
+def finish(folder: Path, out: Path, child: subprocess.Popen[str], expected: dict[str, bytes], *, bad: int) -> Attempt:
     """Let the last run come to its end beside a second one; what it leaves must be that of a run without kills."""
     wait_for_lines(out, child, 0)
     second = start(folder, out, "--resume")

@@ -86,7 +86,8 @@ def visit_zoo(*, quick: bool, seed: int) -> Iterator[Attempt]:
 
     warm_up()
     for case in (*FILES, *PIXELS, *PATHS)[:: SHARE if quick else 1]:
-        if "ZOO" in os.environ and not re.search(os.environ["ZOO"], case.row+case.name): continue
+        if "ZOO" in os.environ and not re.search(os.environ["ZOO"], case.row + case.name):
+            continue
         yield Attempt(case.name, "skipped", case.skip) if case.skip else try_case(case)
 
 
@@ -104,7 +105,7 @@ def warm_up() -> None:
             finally:
                 Path(name, "modules").write_text("\n".join(sys.modules))
 
-        run_limited(tell, memory=8 * MEMORY)
+        run_limited(tell, memory=8 * MEMORY, seconds=10 * SECONDS)
         for module in Path(name, "modules").read_text().splitlines():
             with contextlib.suppress(Exception):
                 importlib.import_module(module)
@@ -156,7 +157,7 @@ def start(case: Case, folder: Path) -> Ended:
         try:
             if case.meanwhile is not None:
                 case.meanwhile(folder, child.pid)
-            texts = [text.decode(errors="backslashreplace") for text in child.communicate(timeout=3 * SECONDS)]
+            texts = [text.decode(errors="backslashreplace") for text in child.communicate(timeout=SECONDS)]
         except subprocess.TimeoutExpired:
             child.kill()
             return Ended(None, "", "")

@@ -23,9 +23,7 @@ def put(where: Any, value: float, array: Any = NOISY) -> Any:
 
 def case(row: str, name: str, array: Any, message: str = "", code: int = 0, **options: Any) -> Case:
     """An array as an NPY file."""
-    return Case(
-        row=row, name=name, build=saved(array, "npy"), code=code, message=message, source="a.npy", **options
-    )
+    return Case(row=row, name=name, build=saved(array, "npy"), code=code, message=message, source="a.npy", **options)
 
 
 def with_blank(*, value: float = 7, planes: tuple[int, ...] = (0, 2)) -> Any:

@@ -13,7 +13,9 @@ from mashpix.files import MAX_PIXELS
 
 
 def blend(
-    source: Annotated[Path, typer.Argument(metavar="IN", readable=False, help="The noisy picture; its metadata are kept.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", readable=False, help="The noisy picture; its metadata are kept.")
+    ],
     finished: Annotated[Path, typer.Argument(metavar="OUT", readable=False, help="Its denoised version.")],
     output: Annotated[
         Path | None,

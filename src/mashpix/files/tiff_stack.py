@@ -193,7 +193,9 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
         raise FileError("a stack of palette pictures (convert it to RGB first)")
     if any(plane is None for plane in series.pages) or (len(series.pages) != _count(series) and not series.dataoffset):
         raise FileError(f"planes are missing ({len(series.pages)} of {_count(series)}; save it as OME-TIFF first)")
-    if find_strips(page) is None:
+    if any((plane.shape, plane.dtype) != (page.shape, page.dtype) for plane in series.pages):
+        raise FileError("damaged TIFF (its planes differ in size or dtype)")
+    if len(series.pages) == _count(series) and find_strips(page) is None:
         raise FileError("a page without the lengths of its strips (save it with another program first)")
     _check_places([*tiff.pages], size)
     found, axes_notes = _name_axes(series, axes)
