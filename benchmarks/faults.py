@@ -23,6 +23,7 @@ from fault_parts.cut import cut_files
 from fault_parts.disk import fill_disk
 from fault_parts.kills import kill_batches
 from fault_parts.mutations import mutate_files
+from fault_parts.page import renew_page
 from fault_parts.torn import kill_writers
 from fault_parts.two import run_two
 from fault_parts.writes import fail_writes
@@ -48,9 +49,9 @@ def count(part: str, *, quick: bool, seed: int) -> tuple[Counter[str], float]:
     started, counts = time.monotonic(), Counter[str]()
     for attempt in PARTS[part](quick=quick, seed=seed):
         counts[attempt.outcome] += 1
-        if attempt.outcome not in GOOD or (attempt.outcome == "skipped" and attempt.detail):
+        if attempt.outcome not in GOOD or attempt.outcome == "skipped":
             print(f"{part}: {attempt.outcome}: {attempt.name}: {attempt.detail[:2000]}", flush=True)
-        if sys.stderr.isatty():
+        elif sys.stderr.isatty():
             print(f"\r{part} {counts.total()}", end="", file=sys.stderr, flush=True)
     return counts, time.monotonic() - started
 
@@ -81,8 +82,12 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--quick", action="store_true", help="a share of each part")
     parser.add_argument("--csv", type=Path, default=Path(__file__).with_suffix(".csv"))
+    parser.add_argument("--page", action="store_true", help="try nothing, renew the tables of docs/faults.md")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    if args.page:
+        renew_page(args.csv)
+        return
     if MEMORY_DISK.is_dir():
         tempfile.tempdir = str(MEMORY_DISK)
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
@@ -92,7 +97,7 @@ def main() -> None:
         bad += sum(number for outcome, number in counts.items() if outcome not in GOOD)
         values = (part, counts.total(), *(counts[outcome] for outcome in OUTCOMES), round(seconds, 1), args.seed)
         rows.append(dict(zip(COLUMNS, (*values, commit), strict=True)))
-        print(f"\r{rows[-1]}", flush=True)
+        print(f"\r{part}: {counts.total()} attempts, {seconds:.0f} s", flush=True)
     print_table(rows)
     write_rows(args.csv, rows)
     sys.exit(bad > 0)

@@ -1,4 +1,4 @@
-"""A really full disk, a small tmpfs: a picture, a stack and a batch on it; what was there stays, what is new is whole."""
+"""A really full disk, a small tmpfs: what was there stays, what is new is whole, and with room again all is done."""
 
 import contextlib
 import os

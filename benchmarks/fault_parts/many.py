@@ -16,7 +16,7 @@ HEAD = struct.Struct("<iI")
 def try_many(
     numbers: Sequence[int], work: Work, *, seconds: float, memory: int = MEMORY
 ) -> Iterator[tuple[int, str, str]]:
-    """Number, outcome and detail of each input; a child that dies or takes longer than `seconds` for one is replaced."""
+    """Number, outcome and detail of each input; a child that dies, or hangs for `seconds`, is replaced."""
     place = 0
     while place < len(numbers):
         ours, theirs = os.pipe()

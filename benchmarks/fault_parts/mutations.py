@@ -20,7 +20,7 @@ from fault_parts.many import try_many
 from fidelity import KINDS
 from file_kinds import Extras
 
-FILES, QUICK_FILES = 5000, 240
+FILES, QUICK_FILES = 5000, 120
 SECONDS = 5.0
 """That one file may take."""
 EXTREMES = ("B", "<H", ">H", "<I", ">I", "<Q", ">Q")

@@ -17,7 +17,7 @@ from fault_parts.zoo import warm_up
 from mashpix.files import ImageFile, write_image
 from mashpix.files.atomic import MARK
 
-FOLDERS, FILES, QUICK_FILES = 12, 40, 4
+FOLDERS, FILES, QUICK_FILES = 12, 40, 2
 RUNS = 4
 """Runs to one file at once."""
 

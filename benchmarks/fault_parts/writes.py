@@ -34,7 +34,7 @@ RUNS = {
 }
 QUICK_RUNS = ("picture",)
 MODES = ("once", "from then on")
-STEP = 5
+STEP = 8
 """A quick run lets every so-manieth write fail."""
 
 

@@ -157,7 +157,8 @@ FILES = [
     Case(row="truncated", name="NPY, header cut", build=saved(STACK, "npy")[:40], **NPY, message="damaged NPY"),
     Case(row="broken chain of directories", name="second points past the end (295 bytes)", build=chain_past_the_end(),
          **TIF, message="beyond its"),
-    Case(row="broken chain of directories", name="circle of two", build=circle(big=False), **TIF, message="in a circle"),
+    Case(row="broken chain of directories", name="circle of two", build=circle(big=False), **TIF,
+         message="in a circle"),
     Case(row="broken chain of directories", name="circle in a BigTIFF", build=circle(big=True), **TIF,
          message="in a circle"),
     Case(row="absurd sizes", name="PNG of 400 megapixels in 400 kB", build=flat_png(20_000), memory=2**28,
@@ -173,7 +174,8 @@ FILES = [
     Case(row="OME-XML that declares too much", name="SizeZ of 10^12", message="declares 1000000000000 planes", **TIF,
          build=tiff(metadata=None, description=ome(planes=10**12))),
     Case(row="OME-XML that declares too much", name="XML bomb", code=0, **TIF,
-         build=tiff(metadata=None, description='<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "' + "x" * 99 + '"><!ENTITY'
+         build=tiff(metadata=None,
+         description='<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "' + "x" * 99 + '"><!ENTITY'
                     ' b "' + "&a;" * 99 + '"><!ENTITY c "' + "&b;" * 99 + '"><!ENTITY d "' + "&c;" * 99 + '">]>'
                     + ome(planes=2)[21:].replace("urn", "&d;"))),
     Case(row="pyramids, series, thumbnails", name="pyramid and a second series", build=pyramid(), code=0,
@@ -181,7 +183,8 @@ FILES = [
     Case(row="pixels of another kind", name="palette of 1 bit", code=0, message="palette",
          build=png_chunks(header(16, 16, bits=1, colour_type=3), (b"PLTE", bytes(range(6))),
                           (b"IDAT", zlib.compress(b"\0\xaa\x55" * 16)), (b"IEND", b""))),
-    Case(row="pixels of another kind", name="NPZ with a pickle among others", source="a.npz", code=0, message="2 members",
+    Case(row="pixels of another kind", name="NPZ with a pickle among others", source="a.npz", code=0,
+         message="2 members",
          build=lambda folder: np.savez(folder / "a.npz", a=np.array([{}]), b=RGB)),
     *[Case(row="pixels of another kind", name=f"NPY of {kind}", **NPY, build=saved(np.zeros((9, 9), kind), "npy"),
            message="holds no numbers") for kind in ("bool", "complex64", "S3", "U3", "M8[s]", "i4,f4")],

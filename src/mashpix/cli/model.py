@@ -32,7 +32,7 @@ MaxPixels = Annotated[int, typer.Option(metavar="N", min=1, help="Refuse larger 
 @settings_flags
 def fit(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="IN...", readable=False, help="Pictures or stacks of one kind.")
+        list[Path], typer.Argument(metavar="IN...", readable=False, help="Pictures or stacks of a kind.")
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL", help="File of the model, safetensors.")],
     preset_name: Annotated[

@@ -105,7 +105,12 @@ class TiffStack:
                 number = self._number(index)
                 whole = self._whole(number)
                 (self._colours(whole) if self.has_alpha else whole)[...] = plane
-                self._put(file, number, whole)
+                try:
+                    self._put(file, number, whole)
+                except (MashpixError, OSError):
+                    raise
+                except Exception as error:  # a page whose tags are not those of the first
+                    raise damaged(f"TIFF, plane {number + 1}", error) from None
                 sums[number] = crc32(whole.tobytes())
 
             yield put
@@ -193,6 +198,8 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
         raise FileError("a stack of palette pictures (convert it to RGB first)")
     if any(plane is None for plane in series.pages) or (len(series.pages) != _count(series) and not series.dataoffset):
         raise FileError(f"planes are missing ({len(series.pages)} of {_count(series)}; save it as OME-TIFF first)")
+    for other in {id(plane.keyframe): plane.keyframe for plane in series.pages}.values():
+        check_page(other, size, max_pixels=max_pixels)
     if any((plane.shape, plane.dtype) != (page.shape, page.dtype) for plane in series.pages):
         raise FileError("damaged TIFF (its planes differ in size or dtype)")
     if len(series.pages) == _count(series) and find_strips(page) is None:
