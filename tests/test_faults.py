@@ -26,8 +26,8 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 QUICK = ("--masking-ratio", "0.5", "--steps", "2", "--channels", "4", "--depth", "2", "--masks", "1", "--threads", "1")
 sys.path.append(str(BENCHMARKS))
 
-from fault_parts import page  # noqa: E402
-from fault_parts.attempts import GOOD, OUTCOMES  # noqa: E402
+from fault_parts import page, zoo  # noqa: E402
+from fault_parts.attempts import GOOD, OUTCOMES, Ended  # noqa: E402
 
 PARTS = ("zoo", "cut", "mutations", "writes", "disk", "two", "torn", "kills")
 
@@ -60,6 +60,67 @@ def test_the_page_says_what_every_input_gets_and_that_nothing_was_lost():
     assert [row["part"] for row in rows] == list(PARTS)
     assert all(row[name] == "0" for row in rows for name in OUTCOMES if name not in GOOD)
     assert int(rows[0]["tried"]) >= 120
+
+
+@pytest.mark.parametrize(
+    ("change", "ended", "outcome"),
+    [
+        (lambda folder: None, Ended(1, "", "mashpix: 'a.png': an empty file (0 bytes)\n"), "refused"),
+        (lambda folder: None, Ended(1, "", "mashpix: 'a.png': something else\n"), "wrong"),
+        (lambda folder: None, Ended(1, "", "mashpix: 'a.png': an empty file\nmashpix: and more\n"), "wrong"),
+        (lambda folder: None, Ended(1, "", "an empty file\n"), "wrong"),
+        (lambda folder: None, Ended(2, "", "mashpix: 'a.png': an empty file\n"), "wrong"),
+        (lambda folder: None, Ended(0, "", ""), "wrong"),
+        (lambda folder: None, Ended(1, "", "Traceback (most recent call last):\nan empty file\n"), "crashed"),
+        (lambda folder: None, Ended(-11, "", ""), "crashed"),
+        (lambda folder: None, Ended(None, "", ""), "hung"),
+        (lambda folder: (folder / "a.png").write_bytes(b"x"), Ended(1, "", "mashpix: an empty file\n"), "lost"),
+        (lambda folder: (folder / "a.png").unlink(), Ended(1, "", "mashpix: an empty file\n"), "lost"),
+        (lambda folder: (folder / "out.png").write_bytes(b""), Ended(1, "", "mashpix: an empty file\n"), "wrong"),
+    ],
+)
+def test_every_way_to_go_wrong_is_seen(change, ended, outcome, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    before = zoo.snapshot(tmp_path)
+    change(tmp_path)
+    case = zoo.Case(row="", name="", build=b"", message="an empty file")
+    assert zoo.judge(case, tmp_path, ended, before)[0] == outcome
+
+
+def test_a_result_that_is_not_what_went_in_is_seen(tmp_path):
+    old = np.arange(100, dtype=np.float32).reshape(10, 10)
+    old[3, 4] = np.nan
+    np.save(tmp_path / "a.npy", old)
+    for new, complaint in (
+        (old, ""),
+        (old.astype(np.float64), "float64 (10, 10) of float32 (10, 10)"),
+        (old[:9], "float32 (9, 10) of float32 (10, 10)"),
+        (np.nan_to_num(old), "holes at other places"),
+        (np.where(old == 7, np.nan, old).astype(np.float32), "holes at other places"),
+        (old * 2, "values out of range"),
+        (old[::-1, :].copy()[::-1] * np.float32(0.5) + 10, "other pixels"),
+    ):
+        np.save(tmp_path / "b.npy", new)
+        assert zoo.compare(tmp_path / "a.npy", tmp_path / "b.npy", is_same=True) == complaint
+
+
+def test_a_child_that_dies_or_hangs_costs_one_input(tmp_path):
+    code = """
+import os, time
+from fault_parts.many import try_many
+def work(number):
+    if number == 1:
+        os.abort()
+    if number == 3:
+        time.sleep(60)
+    if number == 4:
+        raise KeyError("what")
+    return "survived", ""
+print([answer[:2] for answer in try_many(range(6), work, seconds=1)])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=BENCHMARKS, capture_output=True, text=True, timeout=60)
+    outcomes = ["survived", "crashed", "survived", "hung", "crashed", "survived"]
+    assert done.stdout == f"{list(enumerate(outcomes))}\n", done.stderr
 
 
 def test_no_bad_file_is_more_than_an_error_when_it_is_opened_as_a_stack(tmp_path):
