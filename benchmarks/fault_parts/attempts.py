@@ -1,5 +1,6 @@
 """One attempt to make mashpix misbehave: how it ended, and the limited child process that it is made in."""
 
+import multiprocessing
 import os
 import resource
 import select
@@ -136,6 +137,12 @@ def command_line(*arguments: str, folder: Path) -> None:
     os.chdir(folder)
     sys.argv = ["mashpix", "denoise", *arguments]
     main()
+
+
+def fork_workers() -> None:
+    """Let the workers of a batch be forks of this process, too: they start at once."""
+    fork = multiprocessing.get_context("fork")
+    multiprocessing.get_context = lambda _: fork
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float = 30.0) -> bool:

@@ -13,7 +13,6 @@ as a user starts them; the others are forks of this one, and so are their worker
 import contextlib
 import hashlib
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -25,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fault_parts.attempts import COMMAND, QUICK, SECONDS, Attempt, command_line, wait_until
+from fault_parts.attempts import COMMAND, QUICK, SECONDS, Attempt, command_line, fork_workers, wait_until
 from fault_parts.zoo import warm_up
 from mashpix.errors import MashpixError
 from mashpix.files import ImageFile, read_image, write_image
@@ -76,8 +75,7 @@ class Fork:
             try:
                 os.dup2(self.said.fileno(), 1)
                 os.dup2(self.said.fileno(), 2)
-                fork = multiprocessing.get_context("fork")
-                multiprocessing.get_context = lambda _: fork
+                fork_workers()
                 command_line(str(folder), "-o", str(out), *QUICK, *more, folder=Path.cwd())
             except SystemExit as ending:
                 code = int(ending.code or 0)

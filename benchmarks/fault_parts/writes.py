@@ -1,7 +1,8 @@
 """The n-th write fails, for n = 1, 2, ... until a run ends without a failure: old outputs stay, or are new and whole.
 
 A write is: opening a file to write, writing to it, making it durable (fsync), giving it its name (link, rename),
-making a folder, and flushing a mapped file. Either that one call fails, or it and all that follow, as on a full disk.
+making a folder, and flushing a mapped file. Either that one call fails, as by an I/O error, or it and all that follow,
+as on a full disk. Writes of a batch's worker count too.
 """
 
 import errno
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from fault_parts.attempts import QUICK, Attempt, Ended, command_line, run_limited
+from fault_parts.attempts import QUICK, Attempt, Ended, command_line, fork_workers, run_limited
 from fault_parts.door import read_all
 from fault_parts.zoo import snapshot, warm_up
 from mashpix.errors import MashpixError
@@ -24,7 +25,6 @@ from mashpix.files import ImageFile, write_image
 from mashpix.files.atomic import MARK
 
 RNG = np.random.default_rng(0)
-ERRORS = (errno.ENOSPC, errno.EIO)
 RUNS = {
     "picture": ("a.png", "-o", "out.png", "--save", "spread,residual,report", "--compare", "look.png"),
     "TIFF": ("a.tif", "-o", "out.tif", "--save", "spread,residual,report"),
@@ -33,7 +33,7 @@ RUNS = {
     "batch": ("in", "-o", "out"),
 }
 QUICK_RUNS = ("picture",)
-MODES = ("once", "from then on")
+MODES = (("once", errno.EIO), ("from then on", errno.ENOSPC))
 STEP = 8
 """A quick run lets every so-manieth write fail."""
 
@@ -104,9 +104,8 @@ def fail_writes(*, quick: bool, seed: int) -> Iterator[Attempt]:
     """One attempt a run of the command line."""
     warm_up()
     for kind in QUICK_RUNS if quick else RUNS:
-        for mode in MODES[:1] if quick else MODES:
-            for number in ERRORS[:1] if quick else ERRORS:
-                yield from _let_fail(kind, mode, number, step=STEP if quick else 1)
+        for mode, number in MODES[:1] if quick else MODES:
+            yield from _let_fail(kind, mode, number, step=STEP if quick else 1)
 
 
 def _let_fail(kind: str, mode: str, number: int, *, step: int) -> Iterator[Attempt]:
@@ -128,6 +127,7 @@ def _let_fail(kind: str, mode: str, number: int, *, step: int) -> Iterator[Attem
 
 
 def _run(kind: str, failing: Failing, folder: Path) -> None:
+    fork_workers()
     inject(failing)
     command_line(*QUICK, *RUNS[kind], "--overwrite", folder=folder)
 

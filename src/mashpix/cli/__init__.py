@@ -63,7 +63,7 @@ def main() -> None:
         with contextlib.suppress(OSError):
             if not isinstance(error, BrokenPipeError):
                 complain(f"cannot go on ({error.strerror or error})")
-        for stream in (sys.stdout, sys.stderr):  # what is in their buffers would fail again
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # what is in their buffers would fail again
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         sys.exit(1)
     except SystemExit as ending:

@@ -105,8 +105,9 @@ def denoise_file(
         complain(warning, name=str(source))
     report = last.report.to_dict() | {"verdict": verdict.to_dict()}
     recipe = make_recipe(run, report, input_sha256=input_sha256, target=target)
-    with np.errstate(invalid="ignore"):  # at infinite pixels it is NaN
-        residual = image.pixels.astype("float32") - denoised.astype("float32")
+    with np.errstate(invalid="ignore", over="ignore"):  # at infinite pixels it is NaN
+        exact = "float64" if denoised.itemsize > 4 else "float32"
+        residual = np.subtract(image.pixels, denoised, dtype=exact).astype("float32", copy=False)
     made: dict[str, Callable[[], bytes]] = {
         "recipe": recipe.to_json,
         "report": lambda: to_json(recipe.report),

@@ -41,6 +41,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
         pages = [page.aspage() for page in file.pages]
         full = [page for page in pages if not page.is_reduced]
         page = (full or pages)[0]
+        check_numbers(page)
         _check_single(file, page, len(full))
         check_page(page, len(data), max_pixels=max_pixels)
         array, notes = page.asarray(), _find_notes(page, count)
