@@ -1,6 +1,7 @@
 """The zoo, third part: names, folders, rights, signals, terminals, devices and memory."""
 
 import os
+import resource
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -90,6 +91,11 @@ def end_batch(folder: Path, process: int) -> None:
     os.kill(process, signal.SIGTERM)
 
 
+def allow(what: int, most: int) -> None:
+    """Limit this process further."""
+    resource.setrlimit(what, (most, most))
+
+
 def reopen(name: str, *handles: int) -> None:
     """Let handles of this process lead somewhere else."""
     for handle in handles:
@@ -175,6 +181,10 @@ PATHS = [
     Case(row=TARGETS, name="input that may not be read", always=True, build=then(lambda f: (f / "a.png").chmod(0),
          let_in),
          prepare=refuse_rights, message="Permission denied"),
+    Case(**NEXT, row=TARGETS, name="a quota of 1000 bytes", message="File too large", left=True,
+         prepare=partial(allow, resource.RLIMIT_FSIZE, 1000)),
+    Case(**NEXT, row=TARGETS, name="no file more may be open", message="Too many open files",
+         prepare=partial(allow, resource.RLIMIT_NOFILE, 3)),
     *[Case(row=INPUT, name=what, build=then(link), target=SAME.get(what, "b.png"),
          message="the output is the input itself",
            arguments=("a.png", "-o", SAME.get(what, "b.png"), "--overwrite")) for what, link in LINKS.items()],
