@@ -208,8 +208,8 @@ def snapshot(folder: Path) -> dict[str, str]:
             what = os.readlink(path) if stat.S_ISLNK(mode) else ""
             if stat.S_ISREG(mode):
                 what = f"{path.stat().st_size} "
-                if path.stat().st_blocks * 512 < 2**26:  # a sparse file may be larger than any memory
-                    what += hashlib.sha256(path.read_bytes()).hexdigest() if path.stat().st_size < 2**26 else ""
+                if path.stat().st_size < 2**26 and os.access(path, os.R_OK):  # larger ones are sparse
+                    what += hashlib.sha256(path.read_bytes()).hexdigest()
             found[str(path.relative_to(folder))] = f"{stat.S_IFMT(mode)} {what}"
     return found
 
