@@ -5,6 +5,7 @@ making a folder, and flushing a mapped file. Either that one call fails, as by a
 as on a full disk. Writes of a batch's worker count too.
 """
 
+import builtins
 import errno
 import io
 import mmap
@@ -92,7 +93,7 @@ def inject(failing: Failing) -> None:
             failing.tick()
         return real_open(path, flags, *arguments, **options)
 
-    io.open = partial(open_file, io.open)
+    builtins.open = io.open = partial(open_file, io.open)
     os.fdopen = partial(open_file, os.fdopen)
     os.open = open_handle
     for name in ("fsync", "link", "replace", "mkdir", "truncate", "fchmod"):
@@ -154,7 +155,8 @@ def _judge(folder: Path, old: dict[str, str], ended: Ended) -> tuple[str, str]:
     """What became of a run one of whose writes has failed."""
     said = f"{ended.code}, {ended.stdout!r}, {ended.stderr[-1500:]!r}"
     new = snapshot(folder)
-    changed = {name for name, what in new.items() if old.get(name) != what and (folder / name).is_file()}
+    left = [name for name in new if MARK in name]
+    changed = {name for name in set(new) - set(left) if old.get(name) != new[name] and (folder / name).is_file()}
     if set(old) - set(new) or any(not name.startswith(("out", "look")) for name in changed):
         return "lost", f"{sorted(changed)}; {said}"
     for name in changed:
@@ -168,8 +170,8 @@ def _judge(folder: Path, old: dict[str, str], ended: Ended) -> tuple[str, str]:
     if "Traceback" in ended.stderr or "Exception ignored" in ended.stderr or ended.code < 0:
         return "crashed", said
     lines = ended.stderr.splitlines()
-    if any(MARK in name for name in new) or not all(line.startswith("mashpix: ") for line in lines):
-        return "wrong", f"{sorted(changed)}; {said}"
+    if left or not all(line.startswith("mashpix: ") for line in lines):
+        return "wrong", f"{left}; {said}"
     if ended.code == 0:  # what failed was not needed: to make a name durable at once, say
         return "survived", ""
     return ("refused", "") if ended.code == 1 and lines else ("wrong", said)
