@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -64,9 +64,18 @@ def repeatable_sums() -> Iterator[None]:
 
 
 def available_memory() -> int | None:
-    """Bytes of main memory that a new program can have, or None where the system does not tell."""
-    try:
+    """Bytes of main memory that this process can still have, or None where the system does not tell.
+
+    The lesser of what is free and what the limit of this process (`ulimit -v`) leaves.
+    """
+    left = []
+    with suppress(OSError, StopIteration):
         lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration):
-        return None
+        left.append(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")))
+    with suppress(OSError, ImportError):
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit != resource.RLIM_INFINITY:
+            left.append(limit - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize())
+    return max(min(left), 0) if left else None

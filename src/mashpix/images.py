@@ -17,6 +17,8 @@ MOST_HOLES = 0.99
 """Pictures with a larger fraction of NaN and infinite values are refused."""
 MOST_ELEMENTS = 2**30
 """Largest number of values, height x width x channels, in one picture: no tensor is larger."""
+WIDEST = float(np.finfo(np.float32).max)
+"""Pictures whose values span more are refused: the noise is told in their units as 32-bit floats."""
 PERCENTILES = (0.1, 99.9)
 """Values between which "percentiles" stretches each channel: robust against hot pixels."""
 
@@ -58,7 +60,8 @@ class Door:
     @property
     def unit(self) -> Array:
         """Distance from low to high for each channel, 1 for a constant one."""
-        distance = self.high - self.low
+        with np.errstate(over="ignore"):  # `open_door` refuses what is infinite then
+            distance = self.high - self.low
         return np.where(distance > 0, distance, 1.0)
 
     @property
@@ -104,7 +107,10 @@ def open_door(image: Array, *, channel_axis: int | None, data_range: float | Non
     holes = 1 - np.isfinite(array).mean()
     if holes > MOST_HOLES:
         raise InputError(f"hardly any finite pixels ({holes:.1%} are NaN or infinite; at most {MOST_HOLES:.0%})")
-    return Door(array, channel_axis, *find_scale(array, data_range=data_range, scale=scale))
+    door = Door(array, channel_axis, *find_scale(array, data_range=data_range, scale=scale))
+    if not door.unit.max() <= WIDEST:
+        raise InputError(f"values too far apart ({door.low.min():g} to {door.high.max():g}; divide them first)")
+    return door
 
 
 def find_scale(array: Array, *, data_range: float | None, scale: str) -> tuple[Array, Array]:

@@ -39,7 +39,7 @@ class Found:
 
 def is_folder(path: Path) -> bool:
     """Whether a folder holds pictures; a Zarr is one."""
-    return path.is_dir() and not is_zarr(path)
+    return os.path.isdir(path) and not is_zarr(path)
 
 
 def is_pattern(path: Path) -> bool:

@@ -87,7 +87,7 @@ def plan_items(batch: Batch, found: Found) -> tuple[list[Item], int]:
     """
     items = [make_item(source.path, source.relative, batch.out, batch.beside_of) for source in found.sources]
     check_targets((item.source for item in items), (path for item in items for path in item.outputs))
-    if batch.out.exists() and not batch.out.is_dir():
+    if os.path.exists(batch.out) and not os.path.isdir(batch.out):
         raise FileError(f"the output is a file ({str(batch.out)!r}; name a folder)")
     past = read_past(batch.out)
     there = [path for item in items for path in item.outputs if os.path.lexists(path)]
@@ -132,7 +132,7 @@ def run_batch(batch: Batch, tally: Tally) -> Generator[Event, None, None]:
         found = find_sources(batch.inputs, batch.out)
         if not found.sources:
             raise FileError(f"no pictures there ({found.no_pictures + found.own_outputs} other files are)")
-        if not batch.out.is_dir():
+        if not os.path.isdir(batch.out):
             plan_items(batch, found)  # so that no folder is made for what is refused
     else:
         if named := [path for path in batch.inputs if not (is_folder(path) or is_pattern(path))]:

@@ -1,6 +1,8 @@
 """The command line of mashpix: one function a command. Starts without torch."""
 
+import contextlib
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -19,8 +21,8 @@ from mashpix.cli.model import apply, fit
 from mashpix.cli.study.command import study
 from mashpix.errors import MashpixError
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as typer gives it."""
+ENDINGS = {130: "interrupted", 143: "terminated", 129: "left by its terminal"}
+"""Exit codes after Ctrl-C, as typer gives it, SIGTERM and SIGHUP, and what is said then."""
 
 app = typer.Typer(
     add_completion=False,
@@ -49,17 +51,30 @@ def options(
 
 def main() -> None:
     """Run the command line; end with the exit codes of docs/command-line.md."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) == signal.SIG_DFL:
+            signal.signal(getattr(signal, name), _leave)
     try:
         app()
     except MashpixError as error:
         complain(str(error))
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # files are dealt with where they are read and written: this is stdout, closed or full
+        with contextlib.suppress(OSError):
+            if not isinstance(error, BrokenPipeError):
+                complain(f"cannot go on ({error.strerror or error})")
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # what is in their buffers would fail again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         sys.exit(1)
     except SystemExit as ending:
-        if ending.code == INTERRUPTED:
-            complain("interrupted; nothing is half-written")
-            sys.stderr.flush()
-            os._exit(INTERRUPTED)  # a network update may still be running in its thread: do not wait for it
+        if ending.code in ENDINGS:
+            complain(f"{ENDINGS[ending.code]}; nothing is half-written")
+            if sys.stderr:
+                sys.stderr.flush()
+            os._exit(ending.code)  # a network update may still be running in its thread: do not wait for it
         raise
+
+
+def _leave(number: int, _: object) -> None:
+    """End as after Ctrl-C: what is half-written is removed."""
+    raise SystemExit(128 + number)

@@ -15,7 +15,7 @@ from mashpix.errors import MashpixError
 
 @noise_flags
 def add_noise(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A clean picture.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", readable=False, help="A clean picture.")],
     target: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="Where the noisy one goes.")],
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the random draws.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")] = False,

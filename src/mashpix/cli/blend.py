@@ -13,8 +13,10 @@ from mashpix.files import MAX_PIXELS
 
 
 def blend(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="The noisy picture; its metadata are kept.")],
-    finished: Annotated[Path, typer.Argument(metavar="OUT", help="Its denoised version.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", readable=False, help="The noisy picture; its metadata are kept.")
+    ],
+    finished: Annotated[Path, typer.Argument(metavar="OUT", readable=False, help="Its denoised version.")],
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="Where the result goes; else <stem of OUT>_blended<ext>."),

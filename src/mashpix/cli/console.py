@@ -51,7 +51,7 @@ def in_background(steps: Iterator[Step]) -> Iterator[Step]:
 @contextmanager
 def progress(name: str) -> Iterator[Callable[[Step], None]]:
     """A function that shows a step: a bar with the time left on a terminal, a line now and then elsewhere."""
-    if sys.stderr.isatty():
+    if sys.stderr and sys.stderr.isatty():  # a program without a terminal may have no stderr
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -29,7 +29,9 @@ from mashpix.settings import PRESETS, preset
 def denoise(
     inputs: Annotated[
         list[Path],
-        typer.Argument(metavar="IN...", help=f"Pictures: {FORMATS}; or folders and 'patterns*' of them."),
+        typer.Argument(
+            metavar="IN...", readable=False, help=f"Pictures: {FORMATS}; or folders and 'patterns*' of them."
+        ),
     ],
     output: Annotated[
         str | None,

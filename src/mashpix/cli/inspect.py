@@ -16,7 +16,7 @@ from mashpix.settings import PRESETS, preset
 
 
 def inspect(
-    source: Annotated[Path, typer.Argument(metavar="IN", help=f"A picture: {FORMATS}.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", readable=False, help=f"A picture: {FORMATS}.")],
     html: Annotated[Path | None, typer.Option(metavar="F", help="Write the report as one page with figures.")] = None,
     json: Annotated[Path | None, typer.Option(metavar="F", help="Write the report as JSON.")] = None,
     denoised: Annotated[

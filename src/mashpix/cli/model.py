@@ -31,7 +31,9 @@ MaxPixels = Annotated[int, typer.Option(metavar="N", min=1, help="Refuse larger 
 
 @settings_flags
 def fit(
-    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures or stacks of one kind.")],
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="IN...", readable=False, help="Pictures or stacks of a kind.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL", help="File of the model, safetensors.")],
     preset_name: Annotated[
         str, typer.Option("--preset", metavar="|".join(PRESETS), help="Settings to start from.")
@@ -88,8 +90,10 @@ def fit(
 
 
 def apply(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="What mashpix fit wrote.")],
-    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures or stacks of its kind.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", readable=False, help="What mashpix fit wrote.")],
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="IN...", readable=False, help="Pictures or stacks of its kind.")
+    ],
     output: Annotated[
         str | None,
         typer.Option("-o", "--output", metavar="OUT|DIR", help="Output file, or folder; else <stem>_denoised<ext>."),

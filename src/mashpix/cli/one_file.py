@@ -1,10 +1,11 @@
 """One file of `mashpix denoise`: checked, denoised, and written with all that belongs to it."""
 
+import re
 import shlex
 import sys
 import time
-from collections.abc import Callable
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import typer
 from mashpix import __version__
 from mashpix.cli.console import complain, in_background, progress
 from mashpix.cli.finishing import draw_comparison, finish, show_verdict
-from mashpix.errors import UsageError
+from mashpix.errors import InputError, UsageError
 from mashpix.recipe import Recipe, hash_file, recipe_path, sha256, to_json
 from mashpix.report import Report, Step
 from mashpix.settings import Settings
@@ -57,6 +58,18 @@ def list_beside(target: Path, save: tuple[str, ...]) -> dict[str, Path]:
     return {kind: target.with_name(target.stem + SAVES[kind]) for kind in save} | {"recipe": recipe_path(target)}
 
 
+@contextmanager
+def one_line_for_memory() -> Iterator[None]:
+    """Turn what libraries raise when memory runs out, in spite of the estimate, into one clear error."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or re.search("out of memory|DefaultCPUAllocator", str(error)):
+            raise InputError("not enough memory (it ran out; denoise the picture in parts)") from None
+        raise
+
+
+@one_line_for_memory()
 def denoise_file(
     source: Path, target: Path, run: Run, *, threads: int | None, show: Callable[[Step], None] | None = None
 ) -> None:
@@ -93,7 +106,9 @@ def denoise_file(
         complain(warning, name=str(source))
     report = last.report.to_dict() | {"verdict": verdict.to_dict()}
     recipe = make_recipe(run, report, input_sha256=input_sha256, target=target)
-    residual = image.pixels.astype("float32") - denoised.astype("float32")
+    with np.errstate(invalid="ignore", over="ignore"):  # at infinite pixels it is NaN
+        exact = "float64" if denoised.itemsize > 4 else "float32"
+        residual = np.subtract(image.pixels, denoised, dtype=exact).astype("float32", copy=False)
     made: dict[str, Callable[[], bytes]] = {
         "recipe": recipe.to_json,
         "report": lambda: to_json(recipe.report),

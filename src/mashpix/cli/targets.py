@@ -17,7 +17,7 @@ def find_targets(inputs: list[Path], output: str | None, *, in_place: bool) -> l
         if output is not None:
             raise UsageError("--in-place and --output both say where the result goes (give one of them)")
         return inputs
-    if output is not None and (is_zarr(Path(output)) or not Path(output).is_dir()):
+    if output is not None and (is_zarr(Path(output)) or not os.path.isdir(output)):
         if output.endswith(("/", os.sep)):
             raise FileError(f"no such folder ({output!r}; make it first)")
         return [Path(output)]

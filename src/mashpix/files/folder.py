@@ -16,7 +16,7 @@ METADATA = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 
 def is_zarr(path: Path) -> bool:
     """Whether a folder is a Zarr, by its name or by what lies in it."""
-    return path.is_dir() and (path.suffix.lower() == ENDING or any((path / name).is_file() for name in METADATA))
+    return os.path.isdir(path) and (path.suffix.lower() == ENDING or any((path / name).is_file() for name in METADATA))
 
 
 def walk_files(root: Path) -> Iterator[Path]:

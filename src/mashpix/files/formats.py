@@ -16,7 +16,7 @@ from mashpix.extras import is_there
 from mashpix.files import bio_stack, jpeg, npy, npz, png, raw, tiff, webp
 from mashpix.files.atomic import atomic_write
 from mashpix.files.folder import is_zarr
-from mashpix.files.image_file import FORMATS, HEADROOM, MAX_PIXELS, ImageFile, in_short
+from mashpix.files.image_file import FORMATS, HEADROOM, MAX_PIXELS, ImageFile, damaged, in_short
 
 MODULES: dict[str, ModuleType] = {"png": png, "jpeg": jpeg, "webp": webp, "tiff": tiff, "npy": npy, "npz": npz}
 MAGICS = {module.MAGIC: name for name, module in MODULES.items() if name != "tiff"}
@@ -56,7 +56,7 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
     except MashpixError:
         raise
     except Exception as error:  # decoders raise whatever they like on damaged files
-        raise FileError(f"damaged {name.upper()} ({in_short(error)})") from None
+        raise damaged(name.upper(), error) from None
     if image.pixels.size == 0:
         raise FileError(f"holds no pixels (shape {image.pixels.shape})")
     return replace(image, suffix=output_suffix(path.suffix))

@@ -58,6 +58,18 @@ def check_size(width: int, height: int, channels: int = 1, *, max_pixels: int) -
         raise FileError(f"too large ({shape}; at most {max_pixels} pixels, --max-pixels allows more)")
 
 
+def damaged(what: str, error: Exception) -> FileError:
+    """What to raise for a file that a library fails on, which raises whatever it likes: its words in one short line."""
+    if isinstance(error, MemoryError):
+        return FileError("too large for the memory of this computer (--max-pixels refuses such files earlier)")
+    return FileError(f"damaged {what} ({in_short(error)})")
+
+
+def in_short(error: Exception) -> str:
+    """What a library says, in one short line."""
+    return " ".join(str(error).split())[:120] or type(error).__name__
+
+
 def true_of(remarks: dict[str, bool]) -> tuple[str, ...]:
     """The remarks that are true of a file."""
     return tuple(remark for remark, is_true in remarks.items() if is_true)
@@ -68,8 +80,3 @@ def changed(pixels: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) 
     if (pixels.shape, pixels.dtype) == (shape, dtype.newbyteorder("=")):
         return None
     return f"not the pixels of the file that was read ({pixels.dtype} {pixels.shape}; {dtype} {shape} needed)"
-
-
-def in_short(error: Exception) -> str:
-    """What a library says, in one short line."""
-    return " ".join(str(error).split())[:120] or type(error).__name__

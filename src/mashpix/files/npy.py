@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.errors import FileError
-from mashpix.files.image_file import ImageFile, changed, check_size
+from mashpix.files.image_file import ImageFile, changed, check_size, damaged
 
 MAGIC = b"\x93NUMPY"
 MOST_COLOURS = 4
@@ -41,10 +41,13 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
 
 def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Shape, whether in Fortran's order, and dtype of the array behind the header, which is read."""
-    if np.lib.format.read_magic(file) == (1, 0):
-        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    else:
-        shape, is_fortran, dtype = np.lib.format.read_array_header_2_0(file)
+    try:
+        if np.lib.format.read_magic(file) == (1, 0):
+            shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        else:
+            shape, is_fortran, dtype = np.lib.format.read_array_header_2_0(file)
+    except Exception as error:  # the header is a piece of Python, read by its own parser
+        raise damaged("NPY", error) from None
     if dtype.kind not in "iuf":
         raise FileError(f"holds no numbers that can be denoised ({dtype}; integers or floats needed)")
     return shape, is_fortran, dtype

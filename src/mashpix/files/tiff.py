@@ -41,7 +41,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
         pages = [page.aspage() for page in file.pages]
         full = [page for page in pages if not page.is_reduced]
         page = (full or pages)[0]
-        _check_numbers(page)
+        check_numbers(page)
         _check_single(file, page, len(full))
         check_page(page, len(data), max_pixels=max_pixels)
         array, notes = page.asarray(), _find_notes(page, count)
@@ -80,7 +80,7 @@ def _find_native(page: Any) -> str:
     return "colours are multiplied by alpha in this TIFF" if is_multiplied else ""
 
 
-def _check_numbers(page: Any) -> None:
+def check_numbers(page: Any) -> None:
     """Refuse sizes that are lists: a list of millions times a number would fill the memory."""
     sizes = (page.imagewidth, page.imagelength, page.samplesperpixel, page.rowsperstrip, page.planarconfig)
     if not all(isinstance(size, int) for size in (*sizes, page.tilewidth, page.tilelength)):
@@ -103,6 +103,7 @@ def _check_single(file: Any, page: Any, count: int) -> None:
 
 def check_page(page: Any, file_size: int, *, max_pixels: int) -> None:
     """Refuse what cannot be denoised or cannot be true, before pixels are decoded."""
+    check_numbers(page)
     check_size(page.imagewidth, page.imagelength, page.samplesperpixel, max_pixels=max_pixels)
     if page.is_tiled:
         check_size(page.tilewidth, page.tilelength, max_pixels=max_pixels)

@@ -1,15 +1,18 @@
 """The chain of directories of a TIFF, checked before any library follows it: crafted chains hang readers for ever."""
 
 import struct
+from collections.abc import Iterator
 from mmap import mmap
 
 from mashpix.errors import FileError
 
 MOST_DIRECTORIES = 65_535
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+"""Bytes of one value of each type of a tag."""
 
 
 def check_chain(data: bytes | mmap) -> int:
-    """Follow the directories of a TIFF: each inside the file, none twice. Returns how many there are.
+    """Follow the directories of a TIFF: each inside the file with all its values, none twice. Returns how many.
 
     Raises
     ------
@@ -27,11 +30,21 @@ def check_chain(data: bytes | mmap) -> int:
         if len(seen) == MOST_DIRECTORIES:
             raise FileError(f"damaged TIFF (more than {MOST_DIRECTORIES} directories)")
         seen.add(place)
-        entries = _unpack(data, order + count, place)
-        place = _unpack(data, order + number, place + count_size + entries * entry_size)
+        start = place + count_size
+        end = start + _unpack(data, order + count, place) * entry_size
+        place = _unpack(data, order + number, end)
+        _check_values(data, struct.iter_unpack(f"{order}HH2{number}", data[start:end]), inline=8 if big else 4)
     if not seen:
         raise FileError("damaged TIFF (it holds no picture)")
     return len(seen)
+
+
+def _check_values(data: bytes | mmap, entries: Iterator[tuple[int, ...]], *, inline: int) -> None:
+    """Refuse a directory with a value that ends beyond the file: it has been cut off, and could not be kept."""
+    for code, kind, count, place in entries:
+        length = SIZES.get(kind, 0) * count
+        if length > inline and place + length > len(data):
+            raise FileError(f"truncated or damaged TIFF (the value of tag {code} ends beyond its {len(data)} bytes)")
 
 
 def _unpack(data: bytes | mmap, layout: str, place: int) -> int:

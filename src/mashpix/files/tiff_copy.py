@@ -57,7 +57,7 @@ def remember(file: Any, page: Any, data: bytes, array: NDArray[Any], *, has_pale
     bits = page.bitspersample if isinstance(page.bitspersample, int) and not has_palette else 8 * array.itemsize
     if bits != 8 * array.itemsize:
         lost.append(f"{bits} bits a value become {8 * array.itemsize}")
-    can_copy = page.compression.name in LOSSLESS and not has_palette and page.fillorder == 1
+    can_copy = compression_of(page) in LOSSLESS and not has_palette and page.fillorder == 1
     can_copy = can_copy and not (bits % 8 and page.is_tiled)
     return Container(
         data,
@@ -76,7 +76,8 @@ def remember(file: Any, page: Any, data: bytes, array: NDArray[Any], *, has_pale
 
 def find_layout(file: Any, page: Any) -> tuple[dict[str, Any], list[str]]:
     """Options of `tifffile.imwrite` that lay pixels out as a page does, and what of that cannot be kept."""
-    is_lossless = page.compression.name in LOSSLESS
+    compression = compression_of(page)
+    is_lossless = compression in LOSSLESS
     layout: dict[str, Any] = {"byteorder": file.byteorder, "compression": page.compression}
     if is_lossless and page.predictor > 1:
         layout["predictor"] = page.predictor
@@ -86,10 +87,15 @@ def find_layout(file: Any, page: Any) -> tuple[dict[str, Any], list[str]]:
         layout["tile"] = (page.tilelength, page.tilewidth)
     else:
         layout["rowsperstrip"] = min(page.rowsperstrip, page.imagelength)
-    lost = [] if is_lossless else [f"{page.compression.name} compression becomes deflate"]
+    lost = [] if is_lossless else [f"{compression} compression becomes deflate"]
     if not is_lossless:
         layout["compression"] = "adobe_deflate"
     return layout, lost
+
+
+def compression_of(page: Any) -> str:
+    """Name of a page's compression; a file may leave out the tag where there is none."""
+    return "NONE" if page.compression == 1 else str(page.compression.name)
 
 
 def find_strips(page: Any) -> Strips | None:

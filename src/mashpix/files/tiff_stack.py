@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from mashpix.axes import Index, check_axes, remark
 from mashpix.errors import FileError, MashpixError, UsageError
 from mashpix.files.atomic import atomic_file
+from mashpix.files.image_file import damaged
 from mashpix.files.pyramid import factors_of, level_notes, shrink_to
-from mashpix.files.tiff import ALPHA_KINDS, check_page, is_palette
+from mashpix.files.tiff import ALPHA_KINDS, check_numbers, check_page, is_palette
 from mashpix.files.tiff_chain import check_chain
-from mashpix.files.tiff_copy import LOSSLESS, Container, find_layout, find_strips, put_pixels
+from mashpix.files.tiff_copy import LOSSLESS, Container, compression_of, find_layout, find_strips, put_pixels
 
 COMPRESSION, PHOTOMETRIC, FILL_ORDER, SUBSAMPLING = 259, 262, 266, 530
 DEFLATE, RGB = 8, 2
@@ -79,7 +80,7 @@ class TiffStack:
         try:
             plane = self._mapped("r")[number] if self._is_one_page() else self.series.pages[number].asarray()
         except Exception as error:  # decoders raise whatever they like on damaged files
-            raise FileError(f"damaged TIFF (plane {number + 1}: {' '.join(str(error).split())[:120]})") from None
+            raise damaged(f"TIFF, plane {number + 1}", error) from None
         return np.array(plane, self.dtype)
 
     def _is_one_page(self) -> bool:
@@ -104,7 +105,12 @@ class TiffStack:
                 number = self._number(index)
                 whole = self._whole(number)
                 (self._colours(whole) if self.has_alpha else whole)[...] = plane
-                self._put(file, number, whole)
+                try:
+                    self._put(file, number, whole)
+                except (MashpixError, OSError):
+                    raise
+                except Exception as error:  # a page whose tags are not those of the first
+                    raise damaged(f"TIFF, plane {number + 1}", error) from None
                 sums[number] = crc32(whole.tobytes())
 
             yield put
@@ -134,7 +140,7 @@ class TiffStack:
         old = Container(b"", array.shape, array.dtype, byteorder, is_bigtiff, layout, bits, strips, {}, [])
         put_pixels(file, old, strips._replace(overlap=strips.overlap or self.shares_pixels), axes_last)
         changes: dict[int, tuple[int, ...]] = {FILL_ORDER: (1,)} if page.fillorder != 1 else {}
-        if page.compression.name not in LOSSLESS:
+        if compression_of(page) not in LOSSLESS:
             changes |= {COMPRESSION: (DEFLATE,)}
         if page.photometric.name == "YCBCR":
             changes |= {PHOTOMETRIC: (RGB,)} | ({SUBSAMPLING: (1, 1)} if SUBSAMPLING in page.tags else {})
@@ -163,7 +169,7 @@ def open_tiff(path: Path, *, axes: str | None, max_pixels: int) -> TiffStack | N
         raise
     except Exception as error:  # readers raise whatever they like on damaged files
         file.close()
-        raise FileError(f"damaged TIFF ({' '.join(str(error).split())[:120]})") from None
+        raise damaged("TIFF", error) from None
     if stack is None:
         file.close()
     return stack
@@ -174,6 +180,7 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
     with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
         count = check_chain(data)
     tiff = _open(file, path.name)
+    check_numbers(tiff.pages.first)
     declared = _declared_planes(tiff.ome_metadata or "") if tiff.is_ome else 0
     notes = []
     if declared > count * tiff.pages.first.samplesperpixel:
@@ -191,6 +198,12 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
         raise FileError("a stack of palette pictures (convert it to RGB first)")
     if any(plane is None for plane in series.pages) or (len(series.pages) != _count(series) and not series.dataoffset):
         raise FileError(f"planes are missing ({len(series.pages)} of {_count(series)}; save it as OME-TIFF first)")
+    for other in {id(plane.keyframe): plane.keyframe for plane in series.pages}.values():
+        check_page(other, size, max_pixels=max_pixels)
+    if any((plane.shape, plane.dtype) != (page.shape, page.dtype) for plane in series.pages):
+        raise FileError("damaged TIFF (its planes differ in size or dtype)")
+    if len(series.pages) == _count(series) and find_strips(page) is None:
+        raise FileError("a page without the lengths of its strips (save it with another program first)")
     _check_places([*tiff.pages], size)
     found, axes_notes = _name_axes(series, axes)
     are_made = [factors_of(page.shape, level.keyframe.shape) is not None for level in series.levels[1:]]

@@ -1,12 +1,5 @@
-"""Kill processes that write pictures, and look at what is left: torn outputs must be 0.
+"""Kill processes that write pictures, and look at what is left: the old file or the new one, whole."""
 
-    python benchmarks/kill_writes.py --kills 50
-
-Each child replaces one file again and again by one of two pictures and is killed (SIGKILL) at a random moment.
-Afterwards the file must be one of the two, whole.
-"""
-
-import argparse
 import os
 import random
 import signal
@@ -14,12 +7,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from fault_parts.attempts import Attempt
 from mashpix.files import ImageFile, atomic, atomic_write, read_image, write_image
 
+KILLS, QUICK_KILLS = 200, 3
 WRITER = """
 import sys
 from pathlib import Path
@@ -32,13 +28,10 @@ while True:
 """
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    chance, rng = random.Random(args.seed), np.random.default_rng(args.seed)
-    torn = 0
+def kill_writers(*, quick: bool, seed: int) -> Iterator[Attempt]:
+    """One attempt a kill of a process that replaces one file again and again by one of two pictures, and one at the end
+    for what the killed ones left beside it, which goes with the next write once it is old."""
+    chance, rng = random.Random(seed), np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         sources = [folder / "first.png", folder / "second.png"]
@@ -46,24 +39,16 @@ def main() -> None:
             write_image(source, ImageFile(rng.integers(0, 256, (256, 256, 3)).astype(np.uint8), "png"))
         valid, target = [source.read_bytes() for source in sources], folder / "target.png"
         write_image(target, read_image(sources[0]))
-        for _ in range(args.kills):
+        for index in range(QUICK_KILLS if quick else KILLS):
             child = subprocess.Popen([sys.executable, "-c", WRITER, target, *sources], stdout=subprocess.PIPE)
             child.stdout.readline()
             time.sleep(chance.uniform(0, 0.2))
             child.send_signal(signal.SIGKILL)
             child.wait()
             child.stdout.close()
-            torn += target.read_bytes() not in valid
-        left = list(folder.glob(f".*{atomic.MARK}"))
-        for path in left:  # as if they were old
+            yield Attempt(f"kill {index + 1}", "survived" if target.read_bytes() in valid else "lost")
+        for path in folder.glob(f".*{atomic.MARK}"):  # as if they were old
             os.utime(path, (0, 0))
         atomic_write(target, valid[0], overwrite=True)
-        stale = len(list(folder.glob(f".*{atomic.MARK}")))
-    print(
-        f"kills: {args.kills}, torn outputs: {torn}, temporary files left by them: {len(left)}, after the next: {stale}"
-    )
-    sys.exit(torn + stale > 0)
-
-
-if __name__ == "__main__":
-    main()
+        stale = [path.name for path in folder.glob(f".*{atomic.MARK}")]
+        yield Attempt("temporary files of killed processes", "wrong" if stale else "survived", str(stale))

@@ -1,0 +1,1 @@
+"""The parts of benchmarks/faults.py: each is a generator of `Attempt`."""
