@@ -93,7 +93,8 @@ def denoise_stack_steps(
     ------
     Step
         One per update, and one with the stage "plane" for each plane that is finished: its `denoised` is to go to
-        `stack[step.plane]`. The last has the stage "done" and holds the report.
+        `stack[step.plane]`, and `spread` and `report` are those of the plane (with `joint`, the report comes with the
+        last plane of a picture). The last has the stage "done" and holds the report of all.
     """
     settings = preset(settings) if isinstance(settings, str) else settings
     axes = check_axes(axes, tuple(stack.shape))
