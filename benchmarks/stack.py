@@ -224,6 +224,7 @@ class open_table:
         return self.write
 
     def write(self, row: list[object]) -> None:
+        """Add a row."""
         self.writer.writerow(row)
         self.file.flush()
         print(*row, sep="\t", flush=True)

@@ -171,8 +171,8 @@ def test_npy_stacks_keep_their_header_and_order(order, stack, tmp_path):
     old, new = (tmp_path / name for name in ("a.npy", "b.npy"))
     np.testing.assert_array_equal(np.load(new), 65535 - stack)
     assert new.read_bytes()[:128] == old.read_bytes()[:128]
-    opened = open_stack(old)
-    assert "taken for QTZYX" in opened.notes[0]
+    with closing(open_stack(old)) as opened:
+        assert "taken for QTZYX" in opened.notes[0]
 
 
 def test_single_pictures_are_no_stacks(rng, tmp_path):

@@ -29,7 +29,7 @@ def run(*arguments):
 def test_a_model_that_was_written_and_read_does_the_same(refine, fits, rng, tmp_path):
     pictures = rng.normal(50, 5, (3, 1, 40, 32)).astype(np.float32)
     model = drain(fit_model_steps(pictures, settings=replace(TINY, refine=refine, fits=fits)))
-    (tmp_path / "model").write_bytes(encode_model(model))
+    (tmp_path / "model").write_bytes(encode_model(model, origin={}))
     again = read_model(tmp_path / "model")
     assert again.settings == model.settings
     results = [[step.denoised for step in apply_model_steps(item, pictures[0], axes="CYX")] for item in (model, again)]

@@ -29,14 +29,14 @@ LAYERS = [  # each module may import from those above it only
         "files",
         "baselines",
     },
-    {"figures", "noise_kind", "predicting", "recipe", "refining", "whitening", "comparing"},
+    {"figures", "noise_kind", "predicting", "recipe", "refining", "whitening", "comparing", "model_origin"},
     {"fitting", "checking", "detail"},
-    {"correlation", "html"},
+    {"correlation", "html", "verdicts"},
     {"method"},
     {"model"},
     {"denoising"},
-    {"planes", "model_file", "inspecting", "measuring", "batch"},
-    {"stacks"},
+    {"planes", "model_file", "inspecting", "measuring"},
+    {"stacks", "batch"},
     {"cli"},
 ]
 

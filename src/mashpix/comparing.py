@@ -28,7 +28,9 @@ COLOURS = ("#e6550d", "#3182bd")
 Picture = NDArray[np.uint8]
 
 
-def compare(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None = None) -> bytes:
+def compare(
+    noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None = None, name: str | None = None
+) -> bytes:
     """Draw before, after and the residual, and two enlarged crops: most detail, and most structure in the residual.
 
     Parameters
@@ -38,6 +40,8 @@ def compare(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | 
         channels the mean is shown. 8 bits are shown as they are, all else is stretched between percentiles.
     channel_axis : int or None
         Axis of the channels; None for a grey picture.
+    name : str or None
+        What stands above the picture, such as which plane of a stack it is.
 
     Returns
     -------
@@ -58,7 +62,7 @@ def compare(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | 
     low, high = (0.0, 255.0) if noisy.dtype == np.uint8 else np.nanpercentile(before, PERCENTILES)
     most = float(np.nanpercentile(np.abs(residual), RESIDUAL_PERCENTILE)) or 1.0
     shown = {
-        "before": _to_bytes(before, low, high),
+        "before" + (f": {name}" if name else ""): _to_bytes(before, low, high),
         "after": _to_bytes(after, low, high),
         f"residual, before - after: grey 0, black -{most:.3g}, white +{most:.3g}": _to_bytes(residual, -most, most),
     }

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import torch
 
-from mashpix.axes import WITHIN, Index
+from mashpix.axes import Index, samples_axis
 from mashpix.denoising import check_memory, denoise_steps, describe, expected_cost, present
 from mashpix.images import MOST_HOLES, Array, spread_to_array, to_array
 from mashpix.method import numbered
@@ -45,12 +45,6 @@ class Work:
     settings: Settings
     seed: int
     device: torch.device
-
-
-def samples_axis(axes: str) -> int | None:
-    """Where S is within a plane, if there is one."""
-    within = [letter for letter in axes if letter in WITHIN]
-    return within.index("S") if "S" in within else None
 
 
 def read_picture(stack: Indexable, axes: str, planes: Planes) -> Array:
@@ -185,8 +179,8 @@ def _finish(work: Work, planes: Planes, picture: Array, end: Step) -> Generator[
     parts = (np.split(array, len(planes)) for array in (picture, np.asarray(end.spread)))
     for plane, *both in zip(planes, *parts, strict=True):
         denoised, spread = (part[0] if axis is None else np.moveaxis(part, 0, axis) for part in both)
-        report = end.report if plane is planes[-1] else None
-        yield replace(end, denoised=denoised, spread=spread, plane=plane, report=report)
+        last = plane is planes[-1]
+        yield replace(end, denoised=denoised, spread=spread, plane=plane, report=end.report if last else None)
 
 
 def is_blank(picture: Array) -> bool:

@@ -3,6 +3,7 @@
 from mashpix.files.atomic import atomic_write, check_output
 from mashpix.files.formats import check_writable, encode_map, read_image, write_image
 from mashpix.files.image_file import FORMATS, MAX_PIXELS, ImageFile
+from mashpix.files.map_stack import map_stack
 from mashpix.files.stack_file import Stack, check_same_format, open_stack
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "check_same_format",
     "check_writable",
     "encode_map",
+    "map_stack",
     "open_stack",
     "read_image",
     "write_image",
