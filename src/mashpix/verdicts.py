@@ -1,6 +1,7 @@
 """The verdicts on the planes of a stack: how many are not good, and which plane is the worst."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from mashpix.axes import WITHIN, Index
 from mashpix.checking import GOOD, LOOK, LOST, RULES, Verdict
@@ -38,8 +39,9 @@ def sum_up(verdicts: Mapping[str, Verdict]) -> Verdict:
         return next(iter(verdicts.values()))
     worst = max(verdicts, key=lambda name: severity(verdicts[name]))
     bad = sum(verdict.verdict != GOOD for verdict in verdicts.values())
-    reason = f"{bad} of {len(verdicts)} planes not good, the worst is {worst}: {verdicts[worst].reason}"
-    return Verdict(verdicts[worst].verdict, reason, verdicts[worst].measures)
+    count = f"{bad} of {len(verdicts)} planes not good" if bad else f"all {len(verdicts)} planes"
+    found = verdicts[worst]
+    return replace(found, reason=f"{count}, the worst is {worst}: {found.reason}")
 
 
 def list_planes(verdicts: Mapping[str, Verdict]) -> dict[str, str]:

@@ -11,8 +11,8 @@ import typer
 
 from mashpix import __version__
 from mashpix.batch import Batch, Origin, hash_settings
-from mashpix.cli.console import complain
 from mashpix.cli.folders import FolderOptions, denoise_batch, find_folder, is_batch
+from mashpix.cli.from_recipe import merge, read_known
 from mashpix.cli.one_file import SAVES, Run, denoise_file, denoise_files, list_beside, parse_save
 from mashpix.cli.options import DEVICES, build_settings, folder_flags, settings_flags
 from mashpix.cli.planning import print_plan
@@ -21,7 +21,6 @@ from mashpix.cli.stack import check_fit
 from mashpix.cli.targets import find_targets
 from mashpix.errors import UsageError
 from mashpix.files import FORMATS, MAX_PIXELS
-from mashpix.recipe import Recipe, read_recipe
 from mashpix.report import Step
 from mashpix.settings import PRESETS, preset
 
@@ -94,26 +93,33 @@ def denoise(
     """Denoise pictures, each from itself alone."""
     if recipe is not None and preset_name is not None:
         raise UsageError("--preset and --recipe both name the settings (give one of them)")
-    known = _read_recipe(recipe)
-    of_stack = (known and known.stack) or {}
+    known = read_known(recipe)
+    if known and known.model:
+        raise UsageError(f"the recipe is of a model ({known.model['name']!r}; mashpix apply MODEL IN --recipe FILE)")
+    options = merge(
+        known,
+        seed=seed,
+        strength=strength,
+        detail=detail,
+        data_range=data_range,
+        device=device,
+        threads=threads,
+        axes=axes,
+        fit=fit,
+        joint=joint,
+    )
+    threads = options.pop("threads")
+    check_fit(options["fit"])
     run = Run(
         settings=build_settings(known.settings if known else preset(preset_name or "default"), overrides),
-        seed=_first(seed, known and known.seed, 0),
-        strength=_first(strength, known and known.strength, 1.0),
-        detail=_first(detail, known and known.detail, 0.0),
-        data_range=_first(data_range, known and known.data_range),
-        device=_first(device, known and known.device, "auto"),
         save=parse_save(save),
         compare=compare,
         overwrite=overwrite,
         in_place=in_place,
         strict=strict,
         max_pixels=max_pixels,
-        axes=_first(axes, of_stack.get("axes")),
-        fit=check_fit(_first(fit, of_stack.get("fit"), "once")),
-        joint=_first(joint, of_stack.get("joint"), False),
+        **options,
     )
-    threads = _first(threads, known and known.threads)
     several = is_batch(inputs, output, folders, in_place=in_place)
     if compare is not None and (several or len(inputs) > 1):
         raise UsageError("--compare draws one picture (give one input)")
@@ -159,17 +165,3 @@ def _denoise_item(
 ) -> None:
     """One picture of a batch, in its worker process."""
     denoise_file(source, target, replace(run, overwrite=replace_outputs), threads=threads, show=show)
-
-
-def _read_recipe(path: Path | None) -> Recipe | None:
-    if path is None:
-        return None
-    recipe = read_recipe(path)
-    if recipe.version != __version__:
-        complain(f"the recipe is of version {recipe.version}, this is {__version__}: the bytes may differ")
-    return recipe
-
-
-def _first(*values: Any) -> Any:
-    """The first that is given."""
-    return next((value for value in values if value is not None), None)

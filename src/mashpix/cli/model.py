@@ -12,6 +12,7 @@ import typer
 from mashpix import __version__
 from mashpix.batch import hash_settings
 from mashpix.cli.console import in_background, progress
+from mashpix.cli.from_recipe import merge, read_known
 from mashpix.cli.one_file import SAVES, Run, denoise_files, parse_save
 from mashpix.cli.opening import opened
 from mashpix.cli.options import DEVICES, build_settings, settings_flags
@@ -169,12 +170,15 @@ def apply(
         str | None,
         typer.Option("-o", "--output", metavar="OUT|DIR", help="Output file, or folder; else <stem>_denoised<ext>."),
     ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Take seed, strength, device and threads from a recipe.")
+    ] = None,
     strength: Annotated[
-        float, typer.Option(metavar="0..1", min=0, max=1, help="Blend: 0 leaves the picture as it is.")
-    ] = 1.0,
+        float | None, typer.Option(metavar="0..1", min=0, max=1, help="Blend: 0 leaves the picture as it is.")
+    ] = None,
     detail: Annotated[
-        float, typer.Option(metavar="0..1", min=0, max=1, help="Fine texture brought back where there is some.")
-    ] = 0.0,
+        float | None, typer.Option(metavar="0..1", min=0, max=1, help="Fine texture brought back where there is some.")
+    ] = None,
     save: Annotated[
         str, typer.Option(metavar=",".join(SAVES), help="Write these too, beside the output, separated by commas.")
     ] = "",
@@ -182,10 +186,12 @@ def apply(
         bool, typer.Option("--strict", help="Refuse a picture when part of its file cannot be kept.")
     ] = False,
     axes: Axes = None,
-    joint: Joint = False,
-    device: Device = "auto",
+    joint: Annotated[
+        bool | None, typer.Option("--joint/--no-joint", help="Stacks: denoise all channels together.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(metavar=DEVICES, help="Where to compute; default auto.")] = None,
     threads: Threads = None,
-    seed: Seed = 0,
+    seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="Seed of all random draws; default 0.")] = None,
     overwrite: Overwrite = False,
     max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
@@ -195,22 +201,24 @@ def apply(
         file = ModelFile(model, hash_file(model))
     except OSError as error:
         raise FileError(f"{str(model)!r}: cannot be read ({error.strerror})") from None
+    known = read_known(recipe)
+    if known and (known.model or {}).get("sha256") != file.sha256:
+        raise UsageError(f"the recipe is not of this model ({str(recipe)!r}; --recipe takes what apply wrote with it)")
+    options = merge(
+        known, seed=seed, strength=strength, detail=detail, device=device, threads=threads, axes=axes, joint=joint
+    )
+    threads = options.pop("threads")
     run = Run(
         settings=load_model(file).settings,
-        seed=seed,
-        strength=strength,
-        detail=detail,
         data_range=None,
-        device=device,
         save=parse_save(save),
         compare=None,
         overwrite=overwrite,
         in_place=False,
         strict=strict,
         max_pixels=max_pixels,
-        axes=axes,
         fit="once",
-        joint=joint,
         model=file,
+        **options,
     )
     raise typer.Exit(denoise_files(inputs, targets, run, threads=threads))

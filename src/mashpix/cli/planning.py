@@ -76,13 +76,14 @@ def print_plan(batch: Batch, run: Run, *, threads: int | None, with_run: Callabl
             f"{str(one.item.source)!r} -> {str(one.item.target)!r}: {one.size}, about {cost.seconds:.0f} s, "
             f"{cost.memory / 2**30:.1f} GiB"
         )
-    bad = len(found.unreadable) + len(items) - len(known)
+    bad, unlike = len(found.unreadable) + looks.count(None), len(looks) - looks.count(None) - len(known)
     typer.echo(
         f"{len(known)} files, about {seconds / batch.jobs:.0f} s with {batch.jobs} at a time, up to "
         f"{memory * batch.jobs / 2**30:.1f} GiB; {skipped} skipped, {bad} cannot be read, "
+        f"{f'{unlike} unlike the series, ' if with_run else ''}"
         f"{found.no_pictures + found.own_outputs} left out; nothing is written"
     )
-    return int(bad > 0)
+    return int(bad + unlike > 0)
 
 
 def _look(item: Item, run: Run) -> Known | None:

@@ -24,11 +24,10 @@ if TYPE_CHECKING:
     from mashpix.files.stack_file import Put
 
 
-def check_fit(fit: str) -> str:
-    """What --fit may be."""
+def check_fit(fit: str) -> None:
+    """Refuse what --fit cannot be."""
     if fit not in FITS:
         raise UsageError(f"--fit: unknown choice ({fit!r}; one of {', '.join(FITS)})")
-    return fit
 
 
 def denoise_stack_file(
