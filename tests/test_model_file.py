@@ -13,7 +13,9 @@ from mashpix import PRESETS, FileError
 from mashpix.cli import app
 from mashpix.files.safetensors import decode_tensors, encode_tensors
 from mashpix.model_file import encode_model, read_model
+from mashpix.model_origin import read_origin
 from mashpix.predicting import drain
+from mashpix.recipe import hash_file, read_recipe
 from mashpix.stacks import apply_model_steps, fit_model_steps
 
 TINY = replace(PRESETS["default"], steps=3, masks=2, channels=4, depth=2, masking_ratio=0.2)
@@ -85,6 +87,34 @@ def test_fit_and_apply_on_a_series_of_files(rng, tmp_path):
             assert file.asarray().std() < 80
     assert not (tmp_path / "other_denoised.tif").exists()
     assert "several kinds" in str(run("fit", inputs[0], tmp_path / "other.tif", "-o", "n", *QUICK).exception)
+
+
+def test_what_apply_writes_has_a_recipe_and_a_verdict(rng, tmp_path):
+    for name in "ab":
+        tifffile.imwrite(tmp_path / f"{name}.tif", rng.normal(1000, 100, (24, 32)).astype(np.uint16), metadata=None)
+    model, other, source = tmp_path / "m", tmp_path / "n", tmp_path / "a.tif"
+    assert run("fit", source, "-o", model, *QUICK).exit_code == 0
+    assert run("fit", tmp_path / "b.tif", "-o", other, *QUICK).exit_code == 0
+    assert read_origin(model)["inputs"] == {str(source): hash_file(source)}
+    done = run("apply", model, source, "--seed", 3, "--strength", 0.7, "--threads", 1, "--save", "spread,residual")
+    assert done.exit_code == 0, done.output
+    assert "verdict: " in done.output
+    path = tmp_path / "a_denoised.tif.json"
+    recipe = read_recipe(path)
+    assert recipe.model == {"name": "m", "sha256": hash_file(model)}
+    assert (recipe.seed, recipe.strength, recipe.settings) == (3, 0.7, read_model(model).settings)
+    assert recipe.input_sha256 == hash_file(source)
+    assert recipe.output_sha256 == hash_file(tmp_path / "a_denoised.tif")
+    assert recipe.report["verdict"]["verdict"] in done.output
+    assert tifffile.imread(tmp_path / "a_denoised_spread.tif").max() > 0
+    again = tmp_path / "again.tif"
+    assert run("apply", model, source, "--recipe", path, "-o", again).exit_code == 0
+    assert again.read_bytes() == (tmp_path / "a_denoised.tif").read_bytes()
+    for arguments, message in (
+        (("apply", other, source, "--recipe", path), "the recipe is not of this model"),
+        (("denoise", source, "--recipe", path), "the recipe is of a model ('m'; mashpix apply MODEL IN --recipe FILE)"),
+    ):
+        assert message in str(run(*arguments, "-o", tmp_path / "x.tif").exception)
 
 
 def test_fit_and_apply_on_a_stack(rng, tmp_path):
