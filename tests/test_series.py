@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from typer.testing import CliRunner
 
-from mashpix import Settings, UsageError
+from mashpix import FileError, Settings, UsageError
 from mashpix.batch import Batch, Origin
 from mashpix.batch.items import make_item
 from mashpix.batch.manifest import MANIFEST, read_manifest
@@ -48,7 +48,9 @@ def test_one_network_serves_a_folder_and_goes_on_after_an_interruption(folder, m
     assert "0 skipped, 1 cannot be read, 3 unlike the series, 0 left out; nothing is written" in planned.stdout
     assert not (folder / "out").exists()
     code, stdout, stderr = mashpix(*ONCE, cwd=folder)
-    assert (code, sorted(stderr.splitlines())) == (1, sorted(planned.stderr.splitlines()))
+    first, *refused = stderr.splitlines()
+    assert first == f"mashpix: 'out/{MODEL}': one network is fitted first"
+    assert (code, sorted(refused)) == (1, sorted(planned.stderr.splitlines()))
     assert "'in/rgb.tif': not like the series (YXS, S 3, uint16; YX, uint16 needed; denoise it by itself)" in stderr
     assert "'in/other.npy': not like the series (YX, float64; YX, uint16 needed" in stderr
     assert "'in/stack.tif': not like the series (ZYX, uint16; YX, uint16 needed" in stderr
@@ -98,6 +100,9 @@ def test_a_model_is_taken_over_only_by_a_run_that_would_fit_the_same(tmp_path):
         (tmp_path / MODEL).write_bytes(encode_tensors({}, header))
 
     assert find_model(batch, items, run=run_of()) is None
+    (tmp_path / MODEL).write_bytes(b"none")
+    with pytest.raises(FileError, match="not a readable .*; move it away"):
+        find_model(batch, items, run=run_of())
     write(origin)
     found = find_model(batch, items, run=run_of())
     assert (found.sha256, found.kind) == (hash_file(tmp_path / MODEL), "YX, uint8")

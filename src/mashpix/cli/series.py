@@ -48,6 +48,7 @@ def share_model(
         path, names = batch.out / MODEL, {item.source: item.name for item in items}
         job = Item(_find_file(names), MODEL, path, (), replace=batch.overwrite or batch.resume)
         fit = partial(_fit, names=names, how=_fit_of(run), threads=threads)
+        yield Event(complained=f"mashpix: {str(path)!r}: one network is fitted first\n")
         for item, answer in run_workers(iter([job]), fit, jobs=1):
             yield Event(said=answer.said, complained=answer.complained)
             if item is not None and answer.error is not None:
@@ -61,7 +62,7 @@ def find_model(batch: Batch, items: Sequence[Item], *, run: Run) -> ModelFile | 
     path = batch.out / MODEL
     if not (batch.resume and path.exists()):
         return None
-    sources, origin, wanted = {item.name: item.source for item in items}, read_origin(path), origin_of(_fit_of(run))
+    sources, origin, wanted = {item.name: item.source for item in items}, _origin_in(path), origin_of(_fit_of(run))
     inputs = origin.get("inputs", {})
     same = bool(inputs) and {key: origin.get(key) for key in wanted} == wanted
     same = same and all(name in sources and sources[name].is_file() for name in inputs)
@@ -70,8 +71,16 @@ def find_model(batch: Batch, items: Sequence[Item], *, run: Run) -> ModelFile | 
 
 def _model_in(path: Path) -> ModelFile:
     """The model of a series, for pictures of its kind alone."""
-    (kind,) = read_origin(path)["kinds"]
+    (kind,) = _origin_in(path)["kinds"]
     return ModelFile(path, hash_file(path), kind)
+
+
+def _origin_in(path: Path) -> dict[str, Any]:
+    """What the model of a series was fitted to."""
+    try:
+        return read_origin(path)
+    except FileError as error:
+        raise FileError(f"{str(path)!r}: {error}; move it away") from None
 
 
 def _fit_of(run: Run) -> Fit:
