@@ -120,6 +120,16 @@ def test_maps_are_stacks_of_the_same_kind_and_the_comparison_names_its_plane(end
     assert f"{str(tmp_path / 'c.png')!r}: {worst}\n" in done.output
 
 
+def test_planes_without_a_finite_value_stay_as_they_are(tmp_path, rng):
+    stack = rng.normal(10, 1, (3, 24, 32))
+    stack[1], stack[2] = np.nan, 3.0
+    np.save(tmp_path / "a.npy", stack)
+    assert run(tmp_path / "a.npy", "--axes", "TYX", "--detail", 1, "--strength", 0.5).exit_code == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "a_denoised.npy")[1:], stack[1:])
+    verdict = json.loads((tmp_path / "a_denoised.npy.json").read_text())["report"]["verdict"]
+    assert (verdict["planes"]["T 1"], verdict["planes"]["T 2"]) == ("good", "good")
+
+
 def test_detail_comes_back_plane_by_plane(tmp_path, rng):
     texture = np.zeros((64, 64))
     texture[16:48, 16:48] = 60 * (np.indices((32, 32)).sum(axis=0) % 2)

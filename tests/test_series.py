@@ -101,7 +101,7 @@ def test_a_model_is_taken_over_only_by_a_run_that_would_fit_the_same(tmp_path):
 
     assert find_model(batch, items, run=run_of()) is None
     (tmp_path / MODEL).write_bytes(b"none")
-    with pytest.raises(FileError, match="not a readable .*; move it away"):
+    with pytest.raises(FileError, match=r"not a readable .*; move it away"):
         find_model(batch, items, run=run_of())
     write(origin)
     found = find_model(batch, items, run=run_of())

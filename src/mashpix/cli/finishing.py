@@ -17,14 +17,14 @@ def finish(
 
     Noise that is left in on purpose is in the result and in its residual alike, and would look like lost detail.
     """
-    from mashpix.checking import check
+    from mashpix.checking import GOOD, Verdict, check
     from mashpix.detail import add_detail
     from mashpix.images import blend
 
-    verdict = check(noisy, denoised, channel_axis=channel_axis)
     if np.array_equal(noisy, denoised, equal_nan=True):  # a blank plane, which may hold nothing finite
-        return denoised, verdict
-    return blend(noisy, add_detail(noisy, denoised, detail, channel_axis=channel_axis), strength), verdict
+        return denoised, Verdict(GOOD, "nothing was changed")
+    detailed = add_detail(noisy, denoised, detail, channel_axis=channel_axis)
+    return blend(noisy, detailed, strength), check(noisy, denoised, channel_axis=channel_axis)
 
 
 def draw_comparison(

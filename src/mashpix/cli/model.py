@@ -124,12 +124,12 @@ def fit_to_places(
     def read(index: int) -> Any:
         path, planes = places[index]
         name = str(path) if names is None else names[path]
-        looked_at[name] = looked_at.get(name) or hash_file(path)
         try:
+            looked_at[name] = looked_at.get(name) or hash_file(path)
             with opened(path, how.axes, how.max_pixels, say=False) as (stack, axes, _):
                 kinds.add(kind_of(axes, stack.shape, stack.dtype))
                 return read_picture(stack, axes, planes)
-        except FileError:
+        except (FileError, OSError):
             if names is None:
                 raise
             return np.zeros((1, 1, 1))  # blank: not to be fitted to

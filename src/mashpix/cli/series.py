@@ -52,7 +52,7 @@ def share_model(
         for item, answer in run_workers(iter([job]), fit, jobs=1):
             yield Event(said=answer.said, complained=answer.complained)
             if item is not None and answer.error is not None:
-                raise FileError(f"no network for all can be fitted ({answer.error})")
+                raise FileError(f"no network for all files can be fitted ({answer.error}; leave out --fit once)")
         model = _model_in(path)
     return with_run(replace(run, model=model))
 
