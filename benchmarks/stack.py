@@ -37,7 +37,7 @@ from mashpix.noise import add_poisson_gaussian
 COLUMNS = ("stack", "frames", "side", "preset", "fit", "threads", "seed", "cpu_seconds", "noisy_db", "denoised_db",
            "worst_gain_db", "held_out_error", "flicker_pixel", "flicker_block", "noisy_flicker_pixel",
            "noisy_flicker_block")  # fmt: skip
-MEMORY_COLUMNS = ("format", "planes", "side", "fit", "threads", "stack_mib", "peak_mib", "anonymous_mib")
+MEMORY_COLUMNS = ("format", "planes", "side", "fit", "refine", "threads", "stack_mib", "peak_mib", "anonymous_mib")
 GAIN, READ_NOISE = 3.0, 6.0
 """Of the added noise: units of the picture an electron, and standard deviation in units of the picture."""
 FLAT = 0.25
@@ -136,7 +136,7 @@ def measure(
     return [round(seconds, 1), *quality, round(step.report.held_out_error, 3), *(round(item, 3) for item in flickers)]
 
 
-def measure_memory(kind: str, *, planes: int, side: int, fit: str, threads: int) -> list[object]:
+def measure_memory(kind: str, *, planes: int, side: int, fit: str, refine: bool, threads: int) -> list[object]:
     """Size of a stack of noise, and the most memory in use while it is denoised, MiB."""
     import tifffile
 
@@ -149,13 +149,14 @@ def measure_memory(kind: str, *, planes: int, side: int, fit: str, threads: int)
         for index in range(planes):
             stack[index] = rng.normal(rows, 50, (side, side))
         del stack
+        compare = str(Path(folder) / "c.png")
         options = ["--axes", "ZYX", "--fit", fit, "--preset", "fast", "--steps", "10", "--threads", str(threads),
-                   "--save", "spread,residual", "--compare", str(Path(folder) / "c.png")]  # fmt: skip
+                   "--save", "spread,residual", "--compare", compare, *(() if refine else ("--no-refine",))]  # fmt: skip
         done = subprocess.run([sys.executable, "-c", CHILD, "denoise", str(path), *options], check=True,
                               capture_output=True, text=True)  # fmt: skip
         size = path.stat().st_size / 2**20
     peak, anonymous = map(float, done.stdout.splitlines()[-1].split()[1:])
-    return [kind, planes, side, fit, threads, round(size, 1), round(peak, 1), round(anonymous, 1)]
+    return [kind, planes, side, fit, refine, threads, round(size, 1), round(peak, 1), round(anonymous, 1)]
 
 
 def read_frames(path: Path, *, side: int) -> np.ndarray:
@@ -193,6 +194,7 @@ def main() -> None:
     parser.add_argument("--fit", nargs="+", default=["once", "each"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--no-refine", action="store_true", help="of memory: quicker")
     parser.add_argument("--csv", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -201,7 +203,9 @@ def main() -> None:
             for kind in ("tif", "npy"):
                 for planes in args.frames:
                     for fit in args.fit:
-                        write(measure_memory(kind, planes=planes, side=args.side, fit=fit, threads=args.threads))
+                        row = measure_memory(kind, planes=planes, side=args.side, fit=fit, refine=not args.no_refine,
+                                             threads=args.threads)  # fmt: skip
+                        write(row)
         return
     with open_table(args.csv or Path(__file__).with_suffix(".csv"), COLUMNS) as write:
         for name, clean, noisy in list_stacks(args):
