@@ -151,7 +151,7 @@ def measure_memory(kind: str, *, planes: int, side: int, fit: str, refine: bool,
         del stack
         compare = str(Path(folder) / "c.png")
         options = ["--axes", "ZYX", "--fit", fit, "--preset", "fast", "--steps", "10", "--threads", str(threads),
-                   "--save", "spread,residual", "--compare", compare, *(() if refine else ("--no-refine",))]  # fmt: skip
+                   "--save", "spread,residual", "--compare", compare, *([] if refine else ["--no-refine"])]  # fmt: skip
         done = subprocess.run([sys.executable, "-c", CHILD, "denoise", str(path), *options], check=True,
                               capture_output=True, text=True)  # fmt: skip
         size = path.stat().st_size / 2**20

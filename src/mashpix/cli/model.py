@@ -115,8 +115,32 @@ def fit_to_places(
 
     from mashpix.files import atomic_write
     from mashpix.model_file import encode_model
-    from mashpix.planes import choose_pictures, read_picture
     from mashpix.stacks import fit_model_steps
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    started, made = time.perf_counter(), list["Model"]()
+    chosen, found = _choose(places, how, names)
+
+    def work() -> Generator[Step, None, None]:
+        fitting = fit_model_steps(
+            chosen, data_range=how.data_range, settings=how.settings, seed=how.seed, device=how.device
+        )
+        made.append((yield from fitting))
+
+    for step in in_background(work()):
+        show(step)
+    (model,) = made
+    atomic_write(target, encode_model(model, origin=origin_of(how) | found), overwrite=overwrite)
+    return (
+        f"{str(target)!r}: fitted to {len(chosen)} of {len(places)} planes, masking ratio "
+        f"{model.masking.masking_ratio:g}, {time.perf_counter() - started:.0f} s"
+    )
+
+
+def _choose(places: list[Place], how: Fit, names: Mapping[Path, str] | None) -> tuple[list[Any], dict[str, Any]]:
+    """The pictures to fit to, and what the file of the model says of them."""
+    from mashpix.planes import choose_pictures, read_picture
 
     looked_at: dict[str, str] = {}
     kinds: set[str] = set()
@@ -134,27 +158,10 @@ def fit_to_places(
                 raise
             return np.zeros((1, 1, 1))  # blank: not to be fitted to
 
-    def work() -> Generator[Step, None, None]:
-        fitting = fit_model_steps(
-            chosen, data_range=how.data_range, settings=how.settings, seed=how.seed, device=how.device
-        )
-        made.append((yield from fitting))
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    started, chosen = time.perf_counter(), choose_pictures(read, len(places))
-    made: list[Model] = []
+    chosen = choose_pictures(read, len(places))
     if not chosen:
         raise FileError("nothing to fit to (all of it is blank)")
-    for step in in_background(work()):
-        show(step)
-    (model,) = made
-    origin = origin_of(how) | {"kinds": sorted(kinds), "inputs": looked_at}
-    atomic_write(target, encode_model(model, origin=origin), overwrite=overwrite)
-    return (
-        f"{str(target)!r}: fitted to {len(chosen)} of {len(places)} planes, masking ratio "
-        f"{model.masking.masking_ratio:g}, {time.perf_counter() - started:.0f} s"
-    )
+    return chosen, {"kinds": sorted(kinds), "inputs": looked_at}
 
 
 def origin_of(how: Fit) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,17 +46,11 @@ def denoise_stack_file(
     beside = check_outputs(source, target, run)
     steps = _start(stack, run, threads=threads)
     input_sha256 = hash_file(source)
-    middle = tuple(
-        slice(None) if letter in WITHIN else length // 2 for letter, length in zip(stack.axes, stack.shape, strict=True)
-    )
-    started, look = time.perf_counter(), Look(stack.axes, middle)
-    with ExitStack() as outputs:
-        puts: dict[str, Put] = {}
-        for kind in {"spread", "residual"} & beside.keys():
-            made = files.map_stack(beside[kind], axes=stack.axes, shape=stack.shape, overwrite=run.overwrite)
-            puts[kind] = outputs.enter_context(made)
-        puts["denoised"] = outputs.enter_context(stack.copy_to(target, overwrite=run.overwrite or run.in_place))
-        shown = outputs.enter_context(nullcontext(show) if show else progress(str(source)))
+    started, look = time.perf_counter(), Look(stack.axes, _middle(stack))
+    with (
+        _open_outputs(stack, target, beside, run) as puts,
+        nullcontext(show) if show else progress(str(source)) as shown,
+    ):
         for step in in_background(_put_planes(steps, puts, stack, run, look)):
             shown(step)
     report = step.report
@@ -113,6 +107,26 @@ class Look:
     def draw(self) -> bytes:
         """What --compare writes."""
         return draw_comparison(self.noisy, self.denoised, channel_axis=samples_axis(self.axes), name=self.name)
+
+
+def _middle(stack: "Stack") -> Index:
+    """The plane in the middle along every axis."""
+    lengths = zip(stack.axes, stack.shape, strict=True)
+    return tuple(slice(None) if letter in WITHIN else length // 2 for letter, length in lengths)
+
+
+@contextmanager
+def _open_outputs(stack: "Stack", target: Path, beside: dict[str, Path], run: Run) -> "Iterator[dict[str, Put]]":
+    """What puts planes into the copy of the file and into the maps; all get their names when the block ends well."""
+    from mashpix import files
+
+    with ExitStack() as outputs:
+        puts: dict[str, Put] = {}
+        for kind in {"spread", "residual"} & beside.keys():
+            made = files.map_stack(beside[kind], axes=stack.axes, shape=stack.shape, overwrite=run.overwrite)
+            puts[kind] = outputs.enter_context(made)
+        puts["denoised"] = outputs.enter_context(stack.copy_to(target, overwrite=run.overwrite or run.in_place))
+        yield puts
 
 
 def _start(stack: "Stack", run: Run, *, threads: int | None) -> Iterator[Step]:
