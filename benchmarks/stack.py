@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
@@ -33,6 +34,10 @@ import torch
 
 import mashpix
 from mashpix.noise import add_poisson_gaussian
+from mashpix.planes import choose_pictures
+from mashpix.predicting import drain
+from mashpix.report import Step
+from mashpix.stacks import apply_model_steps, fit_model_steps
 
 COLUMNS = ("stack", "frames", "side", "preset", "fit", "threads", "seed", "cpu_seconds", "noisy_db", "denoised_db",
            "worst_gain_db", "held_out_error", "flicker_pixel", "flicker_block", "noisy_flicker_pixel",
@@ -119,7 +124,11 @@ def measure(
     """Processor seconds, PSNR, held-out error and flicker of one way to fit."""
     axes, denoised = "TYX" if noisy.ndim == 3 else "TYXS", np.empty_like(noisy)
     started = time.process_time()
-    for step in mashpix.denoise_stack_steps(noisy, axes=axes, fit=fit, settings=preset, seed=seed, device="cpu"):
+    if fit == "model":
+        steps = apply_fitted(noisy, axes, preset=preset, seed=seed)
+    else:
+        steps = mashpix.denoise_stack_steps(noisy, axes=axes, fit=fit, settings=preset, seed=seed, device="cpu")
+    for step in steps:
         if step.plane is not None:
             denoised[step.plane] = step.denoised
     seconds = time.process_time() - started
@@ -134,6 +143,14 @@ def measure(
     flickers = [value for stack in (denoised, noisy) for value in flicker(stack - true, flat, moves=moves)]
     assert step.report is not None
     return [round(seconds, 1), *quality, round(step.report.held_out_error, 3), *(round(item, 3) for item in flickers)]
+
+
+def apply_fitted(noisy: np.ndarray, axes: str, *, preset: str, seed: int) -> Iterator[Step]:
+    """Fit a model to some of the frames and apply it to all, as a series of files has it done."""
+    pictures = [frame[None] if frame.ndim == 2 else np.moveaxis(frame, -1, 0) for frame in noisy]
+    chosen = choose_pictures(lambda index: pictures[index], len(pictures))
+    model = drain(fit_model_steps(chosen, settings=preset, seed=seed, device="cpu"))
+    return apply_model_steps(model, noisy, axes=axes, seed=seed, device="cpu")
 
 
 def measure_memory(kind: str, *, planes: int, side: int, fit: str, refine: bool, threads: int) -> list[object]:
@@ -191,7 +208,8 @@ def main() -> None:
     parser.add_argument("--frames", type=int, nargs="+", default=[8])
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--preset", default="default")
-    parser.add_argument("--fit", nargs="+", default=["once", "each"])
+    parser.add_argument("--fit", nargs="+", default=["once", "model", "each"],
+                        help="model: as a series of files has it, each with its own noise")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--no-refine", action="store_true", help="of memory: quicker")

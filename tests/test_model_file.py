@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from mashpix import PRESETS, FileError
 from mashpix.cli import app
 from mashpix.files.safetensors import decode_tensors, encode_tensors
+from mashpix.model import fit_model, make_doors
 from mashpix.model_file import encode_model, read_model
 from mashpix.model_origin import read_origin
 from mashpix.predicting import drain
@@ -27,16 +28,26 @@ def run(*arguments):
     return CliRunner().invoke(app, list(map(str, arguments)))
 
 
-@pytest.mark.parametrize(("refine", "fits"), [(True, 1), (False, 2)])
-def test_a_model_that_was_written_and_read_does_the_same(refine, fits, rng, tmp_path):
+@pytest.mark.parametrize(("share_noise", "refine", "fits"), [(True, True, 1), (False, True, 1), (True, False, 2)])
+def test_a_model_that_was_written_and_read_does_the_same(share_noise, refine, fits, rng, tmp_path):
     pictures = rng.normal(50, 5, (3, 1, 40, 32)).astype(np.float32)
-    model = drain(fit_model_steps(pictures, settings=replace(TINY, refine=refine, fits=fits)))
+    settings, generator = replace(TINY, refine=refine, fits=fits), torch.Generator().manual_seed(0)
+    doors = make_doors(pictures, data_range=None, settings=settings)
+    model = drain(fit_model(doors, share_noise=share_noise, settings=settings, generator=generator))
     (tmp_path / "model").write_bytes(encode_model(model, origin={}))
     again = read_model(tmp_path / "model")
     assert again.settings == model.settings
     results = [[step.denoised for step in apply_model_steps(item, pictures[0], axes="CYX")] for item in (model, again)]
     np.testing.assert_array_equal(results[0][-2], results[1][-2])
-    assert (again.noises[0] is None) == (not refine)
+    assert (again.noises[0] is not None) == (share_noise and refine)
+
+
+def test_a_picture_with_more_noise_than_those_of_the_fit_has_its_own_measured(rng):
+    sigmas = (2, 2, 2, 20)
+    pictures = np.stack([rng.normal(100, sigma, (1, 64, 64)) for sigma in sigmas]).astype(np.float32)
+    model = drain(fit_model_steps(pictures[:3], settings=replace(TINY, steps=30)))
+    *_, plane, _ = apply_model_steps(model, pictures[3], axes="CYX")
+    assert plane.denoised.std() < 0.4 * 20
 
 
 def test_the_format_is_what_it_says(tmp_path):

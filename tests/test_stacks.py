@@ -145,8 +145,8 @@ def test_what_makes_no_sense_is_refused(stack):
 
 def test_a_model_refuses_pictures_of_another_kind(stack):
     generator = torch.Generator().manual_seed(0)
-    model = drain(fit_model(make_doors([stack[:1], stack[1:2, :24]], data_range=None, settings=TINY), settings=TINY,
-                            generator=generator))  # fmt: skip
+    doors = make_doors([stack[:1], stack[1:2, :24]], data_range=None, settings=TINY)
+    model = drain(fit_model(doors, share_noise=True, settings=TINY, generator=generator))
     door = open_like(stack[2:3, :30, :27], model)
     assert isinstance(door, Door)
     assert drain(apply_model(model, door, generator=generator)).denoised.shape[1] == 1

@@ -91,7 +91,7 @@ def fit_each(work: Work, group: list[Planes]) -> Generator[Step, None, None]:
 def fit_once(work: Work, group: list[Planes]) -> Generator[Step, None, None]:
     """All pictures with one network, fitted to some of them."""
     lengths = dict(zip(work.axes, work.stack.shape, strict=True))
-    plans = plan_model(lengths["Y"] * lengths["X"], min(len(group), MOST_PICTURES), work.settings)
+    plans = plan_model(lengths["Y"] * lengths["X"], min(len(group), MOST_PICTURES), work.settings, share_noise=True)
     seconds: dict[str, float] = {}
     share = sum(plans[0].values()) / (sum(plans[0].values()) + len(group) * sum(plans[1].values()))
     generator = torch.Generator(work.device).manual_seed(work.seed)
@@ -100,7 +100,7 @@ def fit_once(work: Work, group: list[Planes]) -> Generator[Step, None, None]:
     if chosen:
         doors = make_doors(chosen, data_range=work.data_range, settings=work.settings)
         del chosen
-        fitting = fit_model(doors, settings=work.settings, generator=generator)
+        fitting = fit_model(doors, share_noise=True, settings=work.settings, generator=generator)
         model = yield from scaled(present(fitting, doors[0], plan=plans[0], seconds=seconds), 0.0, share)
         del doors, fitting
     yield from apply_to_all(work, group, model, plan=plans[1], start=share, seconds=seconds)
@@ -146,12 +146,14 @@ def choose_pictures(read: Callable[[int], Array], count: int) -> list[Array]:
     return chosen
 
 
-def plan_model(pixels: int, fitted: int, settings: Settings) -> tuple[dict[str, float], dict[str, float]]:
+def plan_model(
+    pixels: int, fitted: int, settings: Settings, *, share_noise: bool
+) -> tuple[dict[str, float], dict[str, float]]:
     """Expected cost of each stage of fitting a model to so many pictures, and of applying it to one of them."""
     plan = expected_cost(pixels, settings)
     fitting = {stage: cost for stage, cost in plan.items() if stage.startswith(("probe", "fit"))}
     applying = {stage: cost for stage, cost in plan.items() if stage not in fitting}
-    if settings.refine:  # the noise is measured once, in the pictures that are fitted
+    if settings.refine and share_noise:  # the noise is measured once, in the pictures that are fitted
         indices = range(settings.fits)
         fitting |= {numbered("predict", index): plan[numbered("predict", index)] * fitted for index in indices}
         fitting |= {numbered("shrink", index): applying.pop(numbered("shrink", index)) * fitted for index in indices}

@@ -27,10 +27,12 @@ class Estimate:
 class Estimator(Protocol):
     """Estimates the cost of a picture (H, W) or (H, W, C) from its shape."""
 
-    def __call__(self, shape: tuple[int, ...], *, applied: int = 1, fitted: int | None = None) -> Estimate:
+    def __call__(
+        self, shape: tuple[int, ...], *, applied: int = 1, fitted: int | None = None, share_noise: bool = False
+    ) -> Estimate:
         """Cost of so many pictures: each with a network of its own, or all with one fitted to some of so many.
 
-        `fitted` is 0 where that network is there already.
+        `fitted` is 0 where that network is there already; `share_noise` as for `fit_model`.
         """
         ...
 
@@ -46,14 +48,16 @@ def make_estimator(settings: Settings, *, device: str) -> Estimator:
     def seconds_per_update(channels: int) -> float:
         return _time_update(settings, channels, device=device)
 
-    def estimate(shape: tuple[int, ...], *, applied: int = 1, fitted: int | None = None) -> Estimate:
+    def estimate(
+        shape: tuple[int, ...], *, applied: int = 1, fitted: int | None = None, share_noise: bool = False
+    ) -> Estimate:
         channels = shape[2] if len(shape) == 3 else 1
         pixels = shape[0] * shape[1]
         if fitted is None:
             updates = applied * _updates(expected_cost(pixels, settings), pixels, settings)
         else:
             fitted = min(fitted, MOST_PICTURES)
-            fitting, applying = plan_model(pixels, max(fitted, 1), settings)
+            fitting, applying = plan_model(pixels, max(fitted, 1), settings, share_noise=share_noise)
             updates = applied * _updates(applying, pixels, settings)
             updates += _updates(fitting, pixels * fitted, settings) if fitted else 0.0
         memory = expected_memory(pixels * channels * max(fitted or 1, 1))

@@ -131,5 +131,5 @@ def _estimate(one: Known, run: Run, estimate: "Estimator", *, shared: bool) -> "
         return estimate(one.shape, applied=count, fitted=0)
     if run.fit == "each" or max(one.counts) == 1:
         return estimate(one.shape, applied=count)
-    cost = estimate(one.shape, applied=one.counts[0], fitted=one.counts[0])
+    cost = estimate(one.shape, applied=one.counts[0], fitted=one.counts[0], share_noise=True)
     return replace(cost, seconds=cost.seconds * groups)
