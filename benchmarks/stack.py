@@ -1,20 +1,31 @@
-"""One network for a stack against one for each frame: processor time, PSNR and flicker, to a CSV.
+"""One network for a stack against one for each frame: processor time, PSNR, held-out error, flicker, memory; to CSVs.
 
-    python benchmarks/stack.py motion ../shared/data/fmdd/clean/Confocal_FISH_1.png --csv benchmarks/stack.csv
-    python benchmarks/stack.py series ../shared/data/sidd 01_08 01_30 --csv benchmarks/stack.csv
+    python benchmarks/stack.py motion ../shared/data/fmdd/clean/Confocal_FISH_1.png
+    python benchmarks/stack.py series ../shared/data/sidd               # each scene: names alike up to the last "_"
+    python benchmarks/stack.py series ../shared/data/sidd --together    # all of the folder as one series
+    python benchmarks/stack.py series ../shared/data/sidd 01_08 01_30   # those that are named
+    python benchmarks/stack.py frames ../shared/data/formats/tubhiswt4D_sub.zarr --side 256
+    python benchmarks/stack.py memory --frames 4 16 64                  # to benchmarks/stack_memory.csv
 
 `motion`: a window that moves over one clean picture, a pixel a frame, with fresh Poisson-Gaussian noise in every frame.
-`series`: real noisy pictures of one kind, from noisy/ and clean/ of a folder; nothing stands still there, so there is
-no flicker to measure.
+`series`: real noisy pictures of one kind, from noisy/ and clean/ of a folder. `frames`: a real time series, the first
+channel and depth of a Zarr array, without a clean version. `memory`: the most memory that `mashpix denoise` has in use
+for a stack of so many planes, all maps saved, in a process of its own.
 
-Flicker is the standard deviation over time of what is left of the noise, denoised minus clean: of single pixels
-(`flicker_pixel`), and of the mean of 16 x 16 pixels (`flicker_block`), where the clean frames are flat, in the units
-of the picture.
+Flicker is what is left of the noise in flat blocks, denoised minus clean: the standard deviation of single pixels
+(`flicker_pixel`), and of the means of 16 x 16 pixels (`flicker_block`), in the units of the picture. In a sequence it
+is taken over time, place by place (of `frames`, where the mean over time is flat; real changes are in it); in a series,
+where nothing stands still, over the flat blocks of each picture and over those of all pictures.
 """
 
 import argparse
 import csv
+import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import imagecodecs
@@ -23,14 +34,38 @@ import torch
 
 import mashpix
 from mashpix.noise import add_poisson_gaussian
+from mashpix.planes import choose_pictures
+from mashpix.predicting import drain
+from mashpix.report import Step
+from mashpix.stacks import apply_model_steps, fit_model_steps
 
 COLUMNS = ("stack", "frames", "side", "preset", "fit", "threads", "seed", "cpu_seconds", "noisy_db", "denoised_db",
-           "worst_gain_db", "flicker_pixel", "flicker_block", "noisy_flicker_pixel")  # fmt: skip
+           "worst_gain_db", "held_out_error", "flicker_pixel", "flicker_block", "noisy_flicker_pixel",
+           "noisy_flicker_block")  # fmt: skip
+MEMORY_COLUMNS = ("format", "planes", "side", "fit", "refine", "threads", "stack_mib", "peak_mib", "anonymous_mib")
 GAIN, READ_NOISE = 3.0, 6.0
 """Of the added noise: units of the picture an electron, and standard deviation in units of the picture."""
 FLAT = 0.25
 """Fraction of the blocks that are taken for flat."""
 BLOCK = 16
+CHILD = """
+import re, sys, threading, time
+from pathlib import Path
+from mashpix.cli import app
+most = 0
+def watch():
+    global most
+    while True:
+        most = max(most, int(re.search(r"RssAnon:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]))
+        time.sleep(0.02)
+threading.Thread(target=watch, daemon=True).start()
+try:
+    app(sys.argv[1:])
+finally:
+    from mashpix.measuring import peak_mib
+    print("memory", peak_mib(), most / 1024)
+"""
+"""`mashpix denoise` in a process that says at its end what memory it had in use: all, and without mapped files."""
 
 
 def moving_window(path: Path, *, frames: int, side: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -45,73 +80,179 @@ def moving_window(path: Path, *, frames: int, side: int, seed: int) -> tuple[np.
 
 def series(folder: Path, names: list[str], *, side: int) -> tuple[np.ndarray, np.ndarray]:
     """Clean and noisy pictures, (T, Y, X) or (T, Y, X, S), the centre of each."""
-    pair = []
-    for kind in ("clean", "noisy"):
-        pictures = [imagecodecs.imread(folder / kind / f"{name}.png") for name in names]
-        top, left = (max(length // 2 - side // 2, 0) for length in pictures[0].shape[:2])
-        pair.append(np.stack([picture[top : top + side, left : left + side] for picture in pictures]))
-    return pair[0], pair[1]
+    files = {kind: {path.stem: path for path in (folder / kind).iterdir()} for kind in ("clean", "noisy")}
+    clean, noisy = (np.stack([centre(imagecodecs.imread(files[kind][name]), side=side) for name in names])
+                    for kind in ("clean", "noisy"))  # fmt: skip
+    return clean, noisy
 
 
-def flicker(error: np.ndarray, clean: np.ndarray) -> tuple[float, float]:
-    """Deviation over time of an error (T, Y, X) in flat blocks: of pixels, and of the means of blocks."""
-    count = clean.shape[1] // BLOCK
-    shape = (len(clean), count, BLOCK, count, BLOCK)
-    cut = (slice(None), slice(count * BLOCK), slice(count * BLOCK))
-    variation = clean[cut].reshape(shape).std(axis=(2, 4)).max(axis=0)
-    flat = variation <= np.quantile(variation, FLAT)
-    blocks = error[cut].reshape(shape)
-    of_pixels = blocks.std(axis=0).mean(axis=(1, 3))[flat].mean()
-    of_means = blocks.mean(axis=(2, 4)).std(axis=0)[flat].mean()
-    return float(of_pixels), float(of_means)
+def centre(picture: np.ndarray, *, side: int) -> np.ndarray:
+    """The middle of a picture (Y, X) or (Y, X, S)."""
+    top, left = (max(length // 2 - side // 2, 0) for length in picture.shape[:2])
+    return picture[top : top + side, left : left + side]
 
 
-def measure(clean: np.ndarray, noisy: np.ndarray, *, fit: str, preset: str, seed: int, moves: bool) -> list[object]:
-    """Processor seconds, PSNR and flicker of one way to fit."""
-    axes = "TYX" if clean.ndim == 3 else "TYXS"
-    started = time.process_time()
-    denoised = mashpix.denoise_stack(noisy, axes=axes, fit=fit, settings=preset, seed=seed, device="cpu")
-    seconds = time.process_time() - started
-    before, after = ([mashpix.psnr(*pair, data_range=255) for pair in zip(clean, stack, strict=True)]
-                     for stack in (noisy, denoised))  # fmt: skip
-    gains = np.subtract(after, before)
-    flickers: tuple[object, ...] = ("", "", "")
+def find_series(folder: Path) -> list[list[str]]:
+    """Names of the noisy pictures that are alike up to the last "_", where there are at least two."""
+    names = sorted(path.stem for path in (folder / "noisy").iterdir())
+    groups = [list(group) for _, group in groupby(names, key=lambda name: name.rpartition("_")[0])]
+    return [group for group in groups if len(group) > 1]
+
+
+def to_blocks(stack: np.ndarray) -> np.ndarray:
+    """Blocks of frames (T, Y, X), or of the mean colour of (T, Y, X, S): (T, rows, columns, pixels)."""
+    grey = stack.astype(np.float64) if stack.ndim == 3 else stack.mean(axis=3, dtype=np.float64)
+    rows, columns = (length // BLOCK for length in grey.shape[1:])
+    cut = grey[:, : rows * BLOCK, : columns * BLOCK].reshape(len(grey), rows, BLOCK, columns, BLOCK)
+    return cut.swapaxes(2, 3).reshape(len(grey), rows, columns, -1)
+
+
+def flicker(error: np.ndarray, clean: np.ndarray, *, moves: bool) -> tuple[float, float]:
+    """Deviation of an error in flat blocks: of pixels, and of the means of blocks; over time in what moves."""
+    errors, variation = to_blocks(error), to_blocks(clean).std(axis=3)
     if moves:
-        pixel, block = flicker(denoised - clean, clean)
-        flickers = (round(pixel, 3), round(block, 3), round(flicker(noisy - clean, clean)[0], 3))
-    quality = [round(float(value), 3) for value in (np.mean(before), np.mean(after), gains.min())]
-    return [round(seconds, 1), *quality, *flickers]
+        variation = variation.max(axis=0)
+        flat = variation <= np.quantile(variation, FLAT)
+        return float(errors.std(axis=0)[flat].mean()), float(errors.mean(axis=3).std(axis=0)[flat].mean())
+    flat = variation <= np.quantile(variation, FLAT, axis=(1, 2), keepdims=True)
+    return float(np.sqrt(errors.var(axis=3)[flat].mean())), float(errors.mean(axis=3)[flat].std())
+
+
+def measure(
+    clean: np.ndarray | None, noisy: np.ndarray, *, fit: str, preset: str, seed: int, moves: bool
+) -> list[object]:
+    """Processor seconds, PSNR, held-out error and flicker of one way to fit."""
+    axes, denoised = "TYX" if noisy.ndim == 3 else "TYXS", np.empty_like(noisy)
+    started = time.process_time()
+    if fit == "model":
+        steps = apply_fitted(noisy, axes, preset=preset, seed=seed)
+    else:
+        steps = mashpix.denoise_stack_steps(noisy, axes=axes, fit=fit, settings=preset, seed=seed, device="cpu")
+    for step in steps:
+        if step.plane is not None:
+            denoised[step.plane] = step.denoised
+    seconds = time.process_time() - started
+    quality: tuple[object, ...] = ("", "", "")
+    if clean is not None:
+        before, after = ([mashpix.psnr(*pair, data_range=255) for pair in zip(clean, stack, strict=True)]
+                         for stack in (noisy, denoised))  # fmt: skip
+        gains = np.subtract(after, before)
+        quality = tuple(round(float(value), 3) for value in (np.mean(before), np.mean(after), gains.min()))
+    true = np.zeros(noisy.shape) if clean is None else clean.astype(np.float64)
+    flat = np.broadcast_to(noisy.mean(axis=0), noisy.shape) if clean is None else clean
+    flickers = [value for stack in (denoised, noisy) for value in flicker(stack - true, flat, moves=moves)]
+    assert step.report is not None
+    return [round(seconds, 1), *quality, round(step.report.held_out_error, 3), *(round(item, 3) for item in flickers)]
+
+
+def apply_fitted(noisy: np.ndarray, axes: str, *, preset: str, seed: int) -> Iterator[Step]:
+    """Fit a model to some of the frames and apply it to all, as a series of files has it done."""
+    pictures = [frame[None] if frame.ndim == 2 else np.moveaxis(frame, -1, 0) for frame in noisy]
+    chosen = choose_pictures(lambda index: pictures[index], len(pictures))
+    model = drain(fit_model_steps(chosen, settings=preset, seed=seed, device="cpu"))
+    return apply_model_steps(model, noisy, axes=axes, seed=seed, device="cpu")
+
+
+def measure_memory(kind: str, *, planes: int, side: int, fit: str, refine: bool, threads: int) -> list[object]:
+    """Size of a stack of noise, and the most memory in use while it is denoised, MiB."""
+    import tifffile
+
+    rng = np.random.default_rng(0)
+    rows = 1000 + 300 * np.sin(np.arange(side) / 9)[:, None]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"a.{kind}"
+        make = np.lib.format.open_memmap if kind == "npy" else tifffile.memmap
+        stack = make(path, dtype=np.uint16, shape=(planes, side, side), **({"mode": "w+"} if kind == "npy" else {}))
+        for index in range(planes):
+            stack[index] = rng.normal(rows, 50, (side, side))
+        del stack
+        compare = str(Path(folder) / "c.png")
+        options = ["--axes", "ZYX", "--fit", fit, "--preset", "fast", "--steps", "10", "--threads", str(threads),
+                   "--save", "spread,residual", "--compare", compare, *([] if refine else ["--no-refine"])]  # fmt: skip
+        done = subprocess.run([sys.executable, "-c", CHILD, "denoise", str(path), *options], check=True,
+                              capture_output=True, text=True)  # fmt: skip
+        size = path.stat().st_size / 2**20
+    peak, anonymous = map(float, done.stdout.splitlines()[-1].split()[1:])
+    return [kind, planes, side, fit, refine, threads, round(size, 1), round(peak, 1), round(anonymous, 1)]
+
+
+def read_frames(path: Path, *, side: int) -> np.ndarray:
+    """Frames (T, Y, X) of a Zarr array TCZYX."""
+    import zarr
+
+    stack = np.asarray(zarr.open(str(path), mode="r")["0"][:, 0, 0])
+    return np.stack([centre(frame, side=side) for frame in stack])
+
+
+def list_stacks(args: argparse.Namespace) -> list[tuple[str, np.ndarray | None, np.ndarray]]:
+    """Name, clean and noisy frames of what is asked for."""
+    if args.what == "motion":
+        return [(f"motion {args.path.stem}", *moving_window(args.path, frames=args.frames[0], side=args.side,
+                                                            seed=args.seed))]  # fmt: skip
+    if args.what == "frames":
+        return [(f"frames {args.path.stem}", None, read_frames(args.path, side=args.side))]
+    if args.together:
+        names = sorted(path.stem for path in (args.path / "noisy").iterdir())
+        return [(f"series {args.path.stem}, all", *series(args.path, names, side=args.side))]
+    groups = [args.names] if args.names else find_series(args.path)
+    return [(" ".join(["series", args.path.stem, *names]), *series(args.path, names, side=args.side))
+            for names in groups]  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("motion", "series"))
-    parser.add_argument("path", type=Path)
+    parser.add_argument("what", choices=("motion", "series", "frames", "memory"))
+    parser.add_argument("path", type=Path, nargs="?")
     parser.add_argument("names", nargs="*")
-    parser.add_argument("--frames", type=int, default=8)
+    parser.add_argument("--together", action="store_true")
+    parser.add_argument("--frames", type=int, nargs="+", default=[8])
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--preset", default="default")
+    parser.add_argument("--fit", nargs="+", default=["once", "model", "each"],
+                        help="model: as a series of files has it, each with its own noise")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--csv", type=Path, default=Path(__file__).with_suffix(".csv"))
+    parser.add_argument("--no-refine", action="store_true", help="of memory: quicker")
+    parser.add_argument("--csv", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    moves = args.what == "motion"
-    if moves:
-        clean, noisy = moving_window(args.path, frames=args.frames, side=args.side, seed=args.seed)
-    else:
-        clean, noisy = series(args.path, args.names, side=args.side)
-    name = " ".join([args.what, args.path.stem, *args.names])
-    new = not args.csv.exists()
-    with args.csv.open("a", newline="") as file:
-        writer = csv.writer(file)
+    if args.what == "memory":
+        with open_table(args.csv or Path(__file__).with_name("stack_memory.csv"), MEMORY_COLUMNS) as write:
+            for kind in ("tif", "npy"):
+                for planes in args.frames:
+                    for fit in args.fit:
+                        row = measure_memory(kind, planes=planes, side=args.side, fit=fit, refine=not args.no_refine,
+                                             threads=args.threads)  # fmt: skip
+                        write(row)
+        return
+    with open_table(args.csv or Path(__file__).with_suffix(".csv"), COLUMNS) as write:
+        for name, clean, noisy in list_stacks(args):
+            for fit in args.fit:
+                row = measure(clean, noisy, fit=fit, preset=args.preset, seed=args.seed, moves=args.what != "series")
+                write([name, len(noisy), noisy.shape[1], args.preset, fit, args.threads, args.seed, *row])
+
+
+class open_table:
+    """A CSV that rows are added to, each shown and on the disk at once."""
+
+    def __init__(self, path: Path, columns: tuple[str, ...]) -> None:
+        new = not path.exists()
+        self.file = path.open("a", newline="")
+        self.writer = csv.writer(self.file)
         if new:
-            writer.writerow(COLUMNS)
-        for fit in ("once", "each"):
-            row = measure(clean, noisy, fit=fit, preset=args.preset, seed=args.seed, moves=moves)
-            writer.writerow([name, len(clean), clean.shape[1], args.preset, fit, args.threads, args.seed, *row])
-            file.flush()
-            print(name, fit, *row, sep="\t", flush=True)
+            self.writer.writerow(columns)
+
+    def __enter__(self):
+        return self.write
+
+    def write(self, row: list[object]) -> None:
+        """Add a row."""
+        self.writer.writerow(row)
+        self.file.flush()
+        print(*row, sep="\t", flush=True)
+
+    def __exit__(self, *error: object) -> None:
+        self.file.close()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,11 @@ import pytest
 import tifffile
 from typer.testing import CliRunner
 
+from mashpix import add_detail
+from mashpix.checking import Verdict
 from mashpix.cli import app
+from mashpix.cli.stack import Look
+from mashpix.verdicts import list_planes, sum_up
 
 QUICK = ("--masking-ratio", "0.2", "--steps", "3", "--channels", "4", "--depth", "2", "--masks", "2", "--threads", "1",
          "--no-refine")  # fmt: skip
@@ -70,7 +74,7 @@ def test_in_place_and_strength(hyperstack):
     [
         (("--axes", "ZYX"), "axes: 5 letters needed"),
         (("--fit", "twice"), "--fit: unknown choice"),
-        (("--save", "spread"), "cannot save this of a stack"),
+        (("--compare", "a_denoised.tif"), "--compare is another output"),
         (("-o", "b.npy"), "a stack keeps its format"),
     ],
 )
@@ -88,4 +92,73 @@ def test_a_damaged_plane_leaves_no_output(hyperstack):
     done = run(hyperstack)
     assert done.exit_code == 1
     assert "truncated or damaged TIFF" in done.output
+    assert [path.name for path in hyperstack.parent.iterdir()] == ["a.tif"]
+
+
+@pytest.mark.parametrize("ending", ["tif", "npy"])
+def test_maps_are_stacks_of_the_same_kind_and_the_comparison_names_its_plane(ending, tmp_path, rng):
+    stack = (1000 + 100 * rng.normal(size=(2, 3, 24, 32))).astype(np.int16)
+    stack[1, 2] = 7
+    source, read = tmp_path / f"a.{ending}", np.load if ending == "npy" else tifffile.imread
+    if ending == "npy":
+        np.save(source, stack)
+    else:
+        tifffile.imwrite(source, stack, photometric="minisblack", metadata={"axes": "TCYX"})
+    done = run(source, "--axes", "TCYX", "--save", "spread,residual,report", "--compare", tmp_path / "c.png")
+    assert done.exit_code == 0, done.output
+    denoised, spread, residual = (read(tmp_path / f"a_denoised{end}.{ending}") for end in ("", "_spread", "_residual"))
+    np.testing.assert_array_equal(residual, stack.astype(np.float32) - denoised)
+    assert (spread.dtype, spread.shape, residual.dtype) == (np.float32, stack.shape, np.float32)
+    assert not spread[1, 2].any()
+    assert spread.any(axis=(2, 3)).sum() == 5
+    assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
+    verdict = json.loads((tmp_path / "a_denoised_report.json").read_text())["verdict"]
+    assert list(verdict["planes"]) == [f"T {t}, C {c}" for c in range(3) for t in range(2)]
+    assert verdict["planes"]["T 1, C 2"] == "good"
+    assert f"verdict: {verdict['verdict']} ({verdict['reason']})" in done.output
+    worst = verdict["reason"].partition("the worst is ")[2].partition(":")[0]
+    assert f"{str(tmp_path / 'c.png')!r}: {worst}\n" in done.output
+
+
+def test_planes_without_a_finite_value_stay_as_they_are(tmp_path, rng):
+    stack = rng.normal(10, 1, (3, 24, 32))
+    stack[1], stack[2] = np.nan, 3.0
+    np.save(tmp_path / "a.npy", stack)
+    assert run(tmp_path / "a.npy", "--axes", "TYX", "--detail", 1, "--strength", 0.5).exit_code == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "a_denoised.npy")[1:], stack[1:])
+    verdict = json.loads((tmp_path / "a_denoised.npy.json").read_text())["report"]["verdict"]
+    assert (verdict["planes"]["T 1"], verdict["planes"]["T 2"]) == ("good", "good")
+
+
+def test_detail_comes_back_plane_by_plane(tmp_path, rng):
+    texture = np.zeros((64, 64))
+    texture[16:48, 16:48] = 60 * (np.indices((32, 32)).sum(axis=0) % 2)
+    stack = (500 + texture + 5 * rng.normal(size=(2, 64, 64))).astype(np.float32)
+    np.save(tmp_path / "a.npy", stack)
+    denoised = []
+    for detail in (0.0, 1.0):
+        assert run(tmp_path / "a.npy", "--detail", detail, "--overwrite").exit_code == 0
+        denoised.append(np.load(tmp_path / "a_denoised.npy"))
+    assert (denoised[0] != denoised[1]).any()
+    for plane in range(2):
+        np.testing.assert_array_equal(denoised[1][plane], add_detail(stack[plane], denoised[0][plane], 1.0))
+
+
+def test_the_plane_to_look_at_is_the_worst_or_the_one_in_the_middle():
+    good, bad, worse = (Verdict(name, "", {"structure": value}) for name, value in
+                        (("good", 8.0), ("look closer", 10.0), ("look closer", 12.0)))  # fmt: skip
+    places = [(index, slice(None), slice(None)) for index in range(5)]
+    for verdicts, name in (([good] * 5, "T 2"), ([good, bad, good, worse, bad], "T 3")):
+        look = Look("TYX", places[2])
+        for place, verdict in zip(places, verdicts, strict=True):
+            look.at(place, place[0], None, verdict)
+        assert (look.name, look.noisy) == (name, int(name[2:]))
+    assert sum_up(look.verdicts).reason == "3 of 5 planes not good, the worst is T 3: "
+    assert list_planes(look.verdicts)["T 1"] == "look closer ()"
+
+
+def test_an_error_on_the_way_leaves_no_map(hyperstack, monkeypatch):
+    monkeypatch.setattr("mashpix.verdicts.severity", lambda verdict: 1 / 0)
+    monkeypatch.setattr("mashpix.checking.GOOD", "never")
+    assert isinstance(run(hyperstack, "--save", "spread,residual").exception, ZeroDivisionError)
     assert [path.name for path in hyperstack.parent.iterdir()] == ["a.tif"]

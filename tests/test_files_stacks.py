@@ -4,6 +4,7 @@ import io
 import struct
 import time
 from contextlib import closing, suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 
 from mashpix import FileError, MashpixError, UsageError
 from mashpix.axes import plane_groups
-from mashpix.files import check_same_format, open_stack, read_image
+from mashpix.files import check_same_format, map_stack, open_stack, read_image
 
 
 def planes_of(stack):
@@ -171,8 +172,61 @@ def test_npy_stacks_keep_their_header_and_order(order, stack, tmp_path):
     old, new = (tmp_path / name for name in ("a.npy", "b.npy"))
     np.testing.assert_array_equal(np.load(new), 65535 - stack)
     assert new.read_bytes()[:128] == old.read_bytes()[:128]
-    opened = open_stack(old)
-    assert "taken for QTZYX" in opened.notes[0]
+    with closing(open_stack(old)) as opened:
+        assert "taken for QTZYX" in opened.notes[0]
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's list of mapped files")
+def test_a_stack_is_not_mapped_longer_than_a_plane_is_read(stack, tmp_path):
+    np.save(tmp_path / "a.npy", stack)
+    opened = open_stack(tmp_path / "a.npy", axes="TZCYX")
+    with closing(opened), opened.copy_to(tmp_path / "b.npy", overwrite=False) as put:
+        for index in planes_of(opened):
+            put(index, opened[index])
+            assert str(tmp_path) not in Path("/proc/self/maps").read_text()
+
+
+LAYOUTS = {"TCYX": (3, 2, 24, 40), "TYXS": (3, 24, 40, 3), "TSYX": (2, 3, 24, 40), "QYX": (3, 24, 40), "YX": (24, 40),
+           "CZTYX": (2, 3, 2, 24, 40), "ZYXS": (2, 24, 40, 2)}  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", ["tif", "npy"])
+@pytest.mark.parametrize("axes", LAYOUTS)
+def test_maps_hold_each_plane_in_its_place(axes, ending, rng, tmp_path):
+    values = rng.normal(size=LAYOUTS[axes]).astype(np.float32)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        with map_stack(tmp_path / name / f"m.{ending}", axes=axes, shape=values.shape, overwrite=False) as put:
+            for group in plane_groups(axes, values.shape, joint=False):
+                for (index,) in reversed(group):
+                    put(index, values[index].astype(np.float64))
+    path = tmp_path / "a" / f"m.{ending}"
+    assert path.read_bytes() == (tmp_path / "b" / f"m.{ending}").read_bytes()
+    if ending == "npy":
+        np.testing.assert_array_equal(np.load(path), values)
+        return
+    with tifffile.TiffFile(path) as file:
+        assert file.series[0].axes == axes
+        np.testing.assert_array_equal(file.asarray(), values)
+    if "S" in axes:  # Pillow knows no colours of floats
+        return
+    with Image.open(path) as second:
+        assert second.size == (40, 24)
+        assert second.n_frames == sum(map(len, plane_groups(axes, values.shape, joint=False)))
+
+
+def test_a_map_is_whole_or_absent(tmp_path):
+    with pytest.raises(KeyError), map_stack(tmp_path / "m.tif", axes="TYX", shape=(2, 8, 8), overwrite=False):
+        raise KeyError
+    with map_stack(tmp_path / "n.npy", axes="TYX", shape=(2, 8, 8), overwrite=False):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["n.npy"]
+    assert not np.load(tmp_path / "n.npy").any()
+    with (
+        pytest.raises(FileError, match="the output exists"),
+        map_stack(tmp_path / "n.npy", axes="TYX", shape=(2, 8, 8), overwrite=False),
+    ):
+        pass
 
 
 def test_single_pictures_are_no_stacks(rng, tmp_path):

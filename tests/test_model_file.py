@@ -12,8 +12,11 @@ from typer.testing import CliRunner
 from mashpix import PRESETS, FileError
 from mashpix.cli import app
 from mashpix.files.safetensors import decode_tensors, encode_tensors
+from mashpix.model import fit_model, make_doors
 from mashpix.model_file import encode_model, read_model
+from mashpix.model_origin import read_origin
 from mashpix.predicting import drain
+from mashpix.recipe import hash_file, read_recipe
 from mashpix.stacks import apply_model_steps, fit_model_steps
 
 TINY = replace(PRESETS["default"], steps=3, masks=2, channels=4, depth=2, masking_ratio=0.2)
@@ -25,16 +28,26 @@ def run(*arguments):
     return CliRunner().invoke(app, list(map(str, arguments)))
 
 
-@pytest.mark.parametrize(("refine", "fits"), [(True, 1), (False, 2)])
-def test_a_model_that_was_written_and_read_does_the_same(refine, fits, rng, tmp_path):
+@pytest.mark.parametrize(("share_noise", "refine", "fits"), [(True, True, 1), (False, True, 1), (True, False, 2)])
+def test_a_model_that_was_written_and_read_does_the_same(share_noise, refine, fits, rng, tmp_path):
     pictures = rng.normal(50, 5, (3, 1, 40, 32)).astype(np.float32)
-    model = drain(fit_model_steps(pictures, settings=replace(TINY, refine=refine, fits=fits)))
-    (tmp_path / "model").write_bytes(encode_model(model))
+    settings, generator = replace(TINY, refine=refine, fits=fits), torch.Generator().manual_seed(0)
+    doors = make_doors(pictures, data_range=None, settings=settings)
+    model = drain(fit_model(doors, share_noise=share_noise, settings=settings, generator=generator))
+    (tmp_path / "model").write_bytes(encode_model(model, origin={}))
     again = read_model(tmp_path / "model")
     assert again.settings == model.settings
     results = [[step.denoised for step in apply_model_steps(item, pictures[0], axes="CYX")] for item in (model, again)]
     np.testing.assert_array_equal(results[0][-2], results[1][-2])
-    assert (again.noises[0] is None) == (not refine)
+    assert (again.noises[0] is not None) == (share_noise and refine)
+
+
+def test_a_picture_with_more_noise_than_those_of_the_fit_has_its_own_measured(rng):
+    sigmas = (2, 2, 2, 20)
+    pictures = np.stack([rng.normal(100, sigma, (1, 64, 64)) for sigma in sigmas]).astype(np.float32)
+    model = drain(fit_model_steps(pictures[:3], settings=replace(TINY, steps=30)))
+    *_, plane, _ = apply_model_steps(model, pictures[3], axes="CYX")
+    assert plane.denoised.std() < 0.4 * 20
 
 
 def test_the_format_is_what_it_says(tmp_path):
@@ -85,6 +98,34 @@ def test_fit_and_apply_on_a_series_of_files(rng, tmp_path):
             assert file.asarray().std() < 80
     assert not (tmp_path / "other_denoised.tif").exists()
     assert "several kinds" in str(run("fit", inputs[0], tmp_path / "other.tif", "-o", "n", *QUICK).exception)
+
+
+def test_what_apply_writes_has_a_recipe_and_a_verdict(rng, tmp_path):
+    for name in "ab":
+        tifffile.imwrite(tmp_path / f"{name}.tif", rng.normal(1000, 100, (24, 32)).astype(np.uint16), metadata=None)
+    model, other, source = tmp_path / "m", tmp_path / "n", tmp_path / "a.tif"
+    assert run("fit", source, "-o", model, *QUICK).exit_code == 0
+    assert run("fit", tmp_path / "b.tif", "-o", other, *QUICK).exit_code == 0
+    assert read_origin(model)["inputs"] == {str(source): hash_file(source)}
+    done = run("apply", model, source, "--seed", 3, "--strength", 0.7, "--threads", 1, "--save", "spread,residual")
+    assert done.exit_code == 0, done.output
+    assert "verdict: " in done.output
+    path = tmp_path / "a_denoised.tif.json"
+    recipe = read_recipe(path)
+    assert recipe.model == {"name": "m", "sha256": hash_file(model)}
+    assert (recipe.seed, recipe.strength, recipe.settings) == (3, 0.7, read_model(model).settings)
+    assert recipe.input_sha256 == hash_file(source)
+    assert recipe.output_sha256 == hash_file(tmp_path / "a_denoised.tif")
+    assert recipe.report["verdict"]["verdict"] in done.output
+    assert tifffile.imread(tmp_path / "a_denoised_spread.tif").max() > 0
+    again = tmp_path / "again.tif"
+    assert run("apply", model, source, "--recipe", path, "-o", again).exit_code == 0
+    assert again.read_bytes() == (tmp_path / "a_denoised.tif").read_bytes()
+    for arguments, message in (
+        (("apply", other, source, "--recipe", path), "the recipe is not of this model"),
+        (("denoise", source, "--recipe", path), "the recipe is of a model ('m'; mashpix apply MODEL IN --recipe FILE)"),
+    ):
+        assert message in str(run(*arguments, "-o", tmp_path / "x.tif").exception)
 
 
 def test_fit_and_apply_on_a_stack(rng, tmp_path):

@@ -91,6 +91,20 @@ def test_fractions_rise_to_one_and_the_network_is_fitted_once(stack):
         assert steps[-1].report.masking_ratio == 0.2
 
 
+def test_each_plane_comes_with_its_spread_and_its_picture_with_a_report(stack):
+    colours = np.stack([stack[:3], stack[3:6]], axis=3)
+    for array, options in ((stack[:3], {}), (stack[:3], {"fit": "each"}), (colours, {}), (colours, {"joint": True})):
+        axes = "TYX" if array.ndim == 3 else ("TYXC" if options else "TYXS")
+        *steps, last = denoise_stack_steps(array, axes=axes, settings=TINY, **options)
+        planes = [step for step in steps if step.plane is not None]
+        assert all((step.spread.shape, step.spread.dtype) == (step.denoised.shape, np.float32) for step in planes)
+        assert all(step.spread.min() >= 0 and step.spread.max() > 0 for step in planes)
+        reports = [step.report for step in planes if step.report is not None]
+        assert len(reports) == 3
+        squares = [report.held_out_error**2 for report in reports]
+        assert last.report.held_out_error == pytest.approx(np.mean(squares) ** 0.5)
+
+
 def test_planes_are_read_when_their_turn_comes(stack):
     class Counted:
         shape, dtype, seen = stack.shape, stack.dtype, []
@@ -131,8 +145,8 @@ def test_what_makes_no_sense_is_refused(stack):
 
 def test_a_model_refuses_pictures_of_another_kind(stack):
     generator = torch.Generator().manual_seed(0)
-    model = drain(fit_model(make_doors([stack[:1], stack[1:2, :24]], data_range=None, settings=TINY), settings=TINY,
-                            generator=generator))  # fmt: skip
+    doors = make_doors([stack[:1], stack[1:2, :24]], data_range=None, settings=TINY)
+    model = drain(fit_model(doors, share_noise=True, settings=TINY, generator=generator))
     door = open_like(stack[2:3, :30, :27], model)
     assert isinstance(door, Door)
     assert drain(apply_model(model, door, generator=generator)).denoised.shape[1] == 1

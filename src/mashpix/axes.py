@@ -36,6 +36,18 @@ def check_axes(axes: str, shape: tuple[int, ...]) -> str:
     return axes
 
 
+def samples_axis(axes: str) -> int | None:
+    """Where S is within a plane, if there is one.
+
+    Examples
+    --------
+    >>> samples_axis("TYXS"), samples_axis("TZYX")
+    (2, None)
+    """
+    within = [letter for letter in axes if letter in WITHIN]
+    return within.index("S") if "S" in within else None
+
+
 def guess_axes(shape: tuple[int, ...]) -> tuple[str, str | None]:
     """Axes for a shape that nothing else is known of, and a remark where that is a guess.
 

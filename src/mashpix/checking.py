@@ -5,6 +5,7 @@ in another of the same brightness, with the same spectrum, of mean zero, and wit
 noise that is expected is measured in flat blocks of that very residual (spectrum.measure_noise).
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -138,12 +139,18 @@ def check(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | No
     return _judge({name: float(np.clip(value, -MOST, MOST)) for name, value in measures.items()})
 
 
+def counted_rules(measures: Mapping[str, float]) -> list[Rule]:
+    """The rules that count for what was measured."""
+    proven = (all(measures.get(name, 0.0) >= least for name, least in rule.least) for rule in RULES)
+    return [rule for rule, counts in zip(RULES, proven, strict=True) if counts and rule.measure in measures]
+
+
 def _judge(measures: dict[str, float]) -> Verdict:
     """The verdict of the first rule that is broken badly, else of the first that is broken at all.
 
     RULES go from causes to what any loss leaves behind. If none is broken, the one nearest to its limit is named.
     """
-    counted = [rule for rule in RULES if all(measures[name] >= least for name, least in rule.least)]
+    counted = counted_rules(measures)
     for verdict, limit in ((LOST, "lost"), (LOOK, "look")):
         for rule in counted:
             if measures[rule.measure] >= getattr(rule, limit):

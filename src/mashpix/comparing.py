@@ -28,7 +28,9 @@ COLOURS = ("#e6550d", "#3182bd")
 Picture = NDArray[np.uint8]
 
 
-def compare(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None = None) -> bytes:
+def compare(
+    noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None = None, name: str | None = None
+) -> bytes:
     """Draw before, after and the residual, and two enlarged crops: most detail, and most structure in the residual.
 
     Parameters
@@ -39,6 +41,8 @@ def compare(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | 
         crop by itself.
     channel_axis : int or None
         Axis of the channels; None for a grey picture.
+    name : str or None
+        What stands above the picture, such as which plane of a stack it is.
 
     Returns
     -------
@@ -62,9 +66,9 @@ def compare(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | 
     windows = [np.s_[:, :], *(np.s_[top : top + side, left : left + side] for _, top, left, side in crops)]
     limits = [_limits(before[window], noisy.dtype) for window in windows]
     shown = {
-        name: [_to_bytes(values[window], *pair) for window, pair in zip(windows, pairs, strict=True)]
-        for name, values, pairs in (
-            ("before", before, limits),
+        title: [_to_bytes(values[window], *pair) for window, pair in zip(windows, pairs, strict=True)]
+        for title, values, pairs in (
+            ("before" + (f": {name}" if name else ""), before, limits),
             ("after", after, limits),
             (f"residual, before - after: grey 0, {scale}", residual, [(-most, most)] * len(windows)),
         )

@@ -1,4 +1,4 @@
-"""A model: networks fitted to a few pictures of one kind, with the noise measured in them, to denoise all of the kind.
+"""A model: networks fitted to a few pictures of one kind, to denoise all of the kind.
 
 The pictures it is fitted to lie one below another in a mosaic, invalid rows between them: for the method that is one
 picture, and the masking ratio, the scale of the values and the noise are those of all of them together. Applied to
@@ -79,8 +79,14 @@ def make_doors(arrays: Sequence[Array], *, data_range: float | None, settings: S
     return [replace(door, low=low, high=high) for door in doors]
 
 
-def fit_model(doors: Sequence[Door], *, settings: Settings, generator: torch.Generator) -> Generator[Step, None, Model]:
-    """Fit networks to pictures of one kind, and measure the noise in them."""
+def fit_model(
+    doors: Sequence[Door], *, share_noise: bool, settings: Settings, generator: torch.Generator
+) -> Generator[Step, None, Model]:
+    """Fit networks to pictures of one kind; with `share_noise` the noise measured in them is taken for that of all.
+
+    Planes of a stack share it and flicker less for it; single pictures may look alike and have other noise: each has
+    its own measured when the model is applied.
+    """
     multiple = side_multiple(settings)
     mosaic = _join([to_picture(door, multiple=multiple, device=generator.device) for door in doors], gap=multiple)
     masking = yield from choose_masking(mosaic, settings=settings, generator=generator)
@@ -98,7 +104,10 @@ def fit_model(doors: Sequence[Door], *, settings: Settings, generator: torch.Gen
             generator=generator,
         )
         networks.append(network)
-        noises.append((yield from _measure(network, mosaic, masking, index, settings=settings, generator=generator)))
+        measured: Noises | None = None
+        if share_noise and settings.refine:
+            measured = yield from _measure(network, mosaic, masking, index, settings=settings, generator=generator)
+        noises.append(measured)
     door = doors[0]
     return Model(
         settings, str(door.array.dtype), door.low, door.high, masking, shuffled_fraction, tuple(networks), tuple(noises)
@@ -108,9 +117,7 @@ def fit_model(doors: Sequence[Door], *, settings: Settings, generator: torch.Gen
 def _measure(
     network: UNet, mosaic: Picture, masking: Masking, index: int, *, settings: Settings, generator: torch.Generator
 ) -> Generator[Step, None, Noises | None]:
-    """The noise that refining needs."""
-    if not settings.refine:
-        return None
+    """The noise that refining needs; None where it cannot be measured."""
     stage = numbered("predict", index)
     prediction = yield from predict(
         network, mosaic, masking.masking_ratio, stage=stage, settings=settings, generator=generator

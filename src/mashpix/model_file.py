@@ -9,21 +9,17 @@ import torch
 
 from mashpix.correlation import Masking
 from mashpix.errors import FileError, UsageError
-from mashpix.files.safetensors import decode_tensors, encode_tensors
+from mashpix.files.safetensors import encode_tensors
 from mashpix.model import Model
+from mashpix.model_origin import FORMAT, read_tensors
 from mashpix.network import UNet
 from mashpix.refining import Noises
 from mashpix.settings import Settings
 from mashpix.spectrum import Law, Noise
 
-FORMAT = "mashpix-model-1"
-"""What the header says, so that other safetensors files are told apart."""
-LARGEST = 2**30
-"""Bytes of a model that is read: those of the presets have a few million."""
 
-
-def encode_model(model: Model) -> bytes:
-    """A model as the bytes of a file."""
+def encode_model(model: Model, *, origin: dict[str, Any]) -> bytes:
+    """A model as the bytes of a file; `origin` is plain data that says what it was fitted to, for `read_origin`."""
     arrays: dict[str, Any] = {"low": model.low, "high": model.high}
     laws: list[dict[str, Any] | None] = []
     for index, (network, noises) in enumerate(zip(model.networks, model.noises, strict=True)):
@@ -40,7 +36,8 @@ def encode_model(model: Model) -> bytes:
         "shuffled_fraction": model.shuffled_fraction,
         "laws": laws,
     }
-    return encode_tensors(arrays, {"format": FORMAT, "model": json.dumps(about, allow_nan=False)})
+    header = {"format": FORMAT, "model": json.dumps(about, allow_nan=False)}
+    return encode_tensors(arrays, header | {"origin": json.dumps(origin, allow_nan=False)})
 
 
 def read_model(path: Path) -> Model:
@@ -51,14 +48,7 @@ def read_model(path: Path) -> Model:
     FileError
         If it is no model, or not a whole one.
     """
-    try:
-        if path.stat().st_size > LARGEST:
-            raise FileError(f"not a mashpix model (more than {LARGEST} bytes)")
-        arrays, metadata = decode_tensors(path.read_bytes())
-    except OSError as error:
-        raise FileError(f"cannot be read ({error.strerror})") from None
-    if metadata.get("format") != FORMAT:
-        raise FileError(f"not a mashpix model (no format {FORMAT!r}; a file that mashpix fit wrote)")
+    arrays, metadata = read_tensors(path)
     try:
         return _build(arrays, json.loads(metadata["model"]))
     except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:

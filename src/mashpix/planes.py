@@ -8,9 +8,9 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import torch
 
-from mashpix.axes import WITHIN, Index
+from mashpix.axes import Index, samples_axis
 from mashpix.denoising import check_memory, denoise_steps, describe, expected_cost, present
-from mashpix.images import MOST_HOLES, Array, to_array
+from mashpix.images import MOST_HOLES, Array, spread_to_array, to_array
 from mashpix.method import numbered
 from mashpix.model import MOST_FITTED, MOST_PICTURES, Model, apply_model, fit_model, make_doors, open_like
 from mashpix.report import Report, Step
@@ -47,12 +47,6 @@ class Work:
     device: torch.device
 
 
-def samples_axis(axes: str) -> int | None:
-    """Where S is within a plane, if there is one."""
-    within = [letter for letter in axes if letter in WITHIN]
-    return within.index("S") if "S" in within else None
-
-
 def read_picture(stack: Indexable, axes: str, planes: Planes) -> Array:
     """A picture (C, H, W) of one or several planes."""
     axis, arrays = samples_axis(axes), [np.asarray(stack[plane]) for plane in planes]
@@ -68,14 +62,14 @@ def run(
         for step in denoise_group(group):
             if step.report is not None:
                 reports.append(step.report)
-            yield replace(step, fraction=(number + step.fraction) / len(groups), report=None)
+            yield replace(step, fraction=(number + step.fraction) / len(groups))
     yield Step("done", 1, 1, 1.0, report=_summarise(reports, shape=tuple(work.stack.shape)))
 
 
 def fit_each(work: Work, group: list[Planes]) -> Generator[Step, None, None]:
     """Each picture with a network of its own."""
     for index, planes in enumerate(group):
-        picture, report = read_picture(work.stack, work.axes, planes), None
+        picture, spread, report = read_picture(work.stack, work.axes, planes), None, None
         if not is_blank(picture):
             steps = denoise_steps(
                 picture,
@@ -89,15 +83,15 @@ def fit_each(work: Work, group: list[Planes]) -> Generator[Step, None, None]:
             for step in steps:
                 if step.report is None:
                     yield replace(step, fraction=(index + step.fraction) / len(group))
-            picture, report = step.denoised, step.report
-        fraction = (index + 1) / len(group)
-        yield from _finish(work, planes, picture, report, index=index, count=len(group), fraction=fraction)
+            picture, spread, report = step.denoised, step.spread, step.report
+        end = Step("plane", index + 1, len(group), (index + 1) / len(group), spread=spread, report=report)
+        yield from _finish(work, planes, picture, end)
 
 
 def fit_once(work: Work, group: list[Planes]) -> Generator[Step, None, None]:
     """All pictures with one network, fitted to some of them."""
     lengths = dict(zip(work.axes, work.stack.shape, strict=True))
-    plans = plan_model(lengths["Y"] * lengths["X"], min(len(group), MOST_PICTURES), work.settings)
+    plans = plan_model(lengths["Y"] * lengths["X"], min(len(group), MOST_PICTURES), work.settings, share_noise=True)
     seconds: dict[str, float] = {}
     share = sum(plans[0].values()) / (sum(plans[0].values()) + len(group) * sum(plans[1].values()))
     generator = torch.Generator(work.device).manual_seed(work.seed)
@@ -106,7 +100,7 @@ def fit_once(work: Work, group: list[Planes]) -> Generator[Step, None, None]:
     if chosen:
         doors = make_doors(chosen, data_range=work.data_range, settings=work.settings)
         del chosen
-        fitting = fit_model(doors, settings=work.settings, generator=generator)
+        fitting = fit_model(doors, share_noise=True, settings=work.settings, generator=generator)
         model = yield from scaled(present(fitting, doors[0], plan=plans[0], seconds=seconds), 0.0, share)
         del doors, fitting
     yield from apply_to_all(work, group, model, plan=plans[1], start=share, seconds=seconds)
@@ -124,16 +118,16 @@ def apply_to_all(
     """All pictures through one model; None where all are blank. `start` is the fraction that is done."""
     part = (1 - start) / len(group)
     for index, planes in enumerate(group):
-        picture, report = read_picture(work.stack, work.axes, planes), None
+        picture, spread, report = read_picture(work.stack, work.axes, planes), None, None
         if model is not None and not is_blank(picture):
             door = open_like(picture, model)
             generator = torch.Generator(work.device).manual_seed(work.seed)  # the same masks for all do not flicker
             applying = present(apply_model(model, door, generator=generator), door, plan=plan, seconds=seconds)
             result = yield from scaled(applying, start + part * index, part)
             report = describe(door, result, device=work.device, seconds=seconds)
-            picture, seconds = to_array(result.denoised, door), {}
-        fraction = start + part * (index + 1)
-        yield from _finish(work, planes, picture, report, index=index, count=len(group), fraction=fraction)
+            picture, spread, seconds = to_array(result.denoised, door), spread_to_array(result.spread, door), {}
+        end = Step("plane", index + 1, len(group), start + part * (index + 1), spread=spread, report=report)
+        yield from _finish(work, planes, picture, end)
 
 
 def choose_pictures(read: Callable[[int], Array], count: int) -> list[Array]:
@@ -152,12 +146,14 @@ def choose_pictures(read: Callable[[int], Array], count: int) -> list[Array]:
     return chosen
 
 
-def plan_model(pixels: int, fitted: int, settings: Settings) -> tuple[dict[str, float], dict[str, float]]:
+def plan_model(
+    pixels: int, fitted: int, settings: Settings, *, share_noise: bool
+) -> tuple[dict[str, float], dict[str, float]]:
     """Expected cost of each stage of fitting a model to so many pictures, and of applying it to one of them."""
     plan = expected_cost(pixels, settings)
     fitting = {stage: cost for stage, cost in plan.items() if stage.startswith(("probe", "fit"))}
     applying = {stage: cost for stage, cost in plan.items() if stage not in fitting}
-    if settings.refine:  # the noise is measured once, in the pictures that are fitted
+    if settings.refine and share_noise:  # the noise is measured once, in the pictures that are fitted
         indices = range(settings.fits)
         fitting |= {numbered("predict", index): plan[numbered("predict", index)] * fitted for index in indices}
         fitting |= {numbered("shrink", index): applying.pop(numbered("shrink", index)) * fitted for index in indices}
@@ -175,17 +171,18 @@ def scaled(steps: Generator[Step, None, Returned], start: float, share: float) -
         yield replace(step, fraction=start + share * step.fraction)
 
 
-def _finish(
-    work: Work, planes: Planes, picture: Array, report: Report | None, *, index: int, count: int, fraction: float
-) -> Generator[Step, None, None]:
-    """A step for each plane of a picture that is done; None as the report stands for a blank one."""
-    if report is None:
+def _finish(work: Work, planes: Planes, picture: Array, end: Step) -> Generator[Step, None, None]:
+    """A step for each plane of a picture (C, H, W) that is done; a blank one has neither spread nor report yet."""
+    if end.report is None:
         threads = torch.get_num_threads()
         report = Report(picture.shape, str(picture.dtype), str(work.device), threads, constant=True)
-    step, axis = Step("plane", index + 1, count, fraction), samples_axis(work.axes)
-    for part, plane in zip(np.split(picture, len(planes)), planes, strict=True):
-        denoised = part[0] if axis is None else np.moveaxis(part, 0, axis)
-        yield replace(step, denoised=denoised, plane=plane, report=report if plane is planes[-1] else None)
+        end = replace(end, spread=np.zeros(picture.shape, np.float32), report=report)
+    axis = samples_axis(work.axes)
+    parts = (np.split(array, len(planes)) for array in (picture, np.asarray(end.spread)))
+    for plane, *both in zip(planes, *parts, strict=True):
+        denoised, spread = (part[0] if axis is None else np.moveaxis(part, 0, axis) for part in both)
+        last = plane is planes[-1]
+        yield replace(end, denoised=denoised, spread=spread, plane=plane, report=end.report if last else None)
 
 
 def is_blank(picture: Array) -> bool:
@@ -197,13 +194,14 @@ def is_blank(picture: Array) -> bool:
 
 
 def _summarise(reports: list[Report], *, shape: tuple[int, ...]) -> Report:
-    """One report of all pictures: what was decided for the first, means, and times added up."""
+    """One report of all pictures: what was decided for the first, means (of errors RMS), and times added up."""
     worked = [report for report in reports if not report.constant] or reports
     seconds: dict[str, float] = {}
     for report in worked:
         for stage, spent in report.seconds.items():
             seconds[stage] = seconds.get(stage, 0.0) + spent
     spreads = [report.mean_spread for report in worked if report.mean_spread is not None]
+    squares = [report.held_out_error**2 for report in worked if report.held_out_error is not None]
     notes = []
     if blank := sum(report.constant for report in reports):
         notes.append(f"{blank} blank planes left as they were")
@@ -215,6 +213,7 @@ def _summarise(reports: list[Report], *, shape: tuple[int, ...]) -> Report:
         shape=shape,
         hole_fraction=fmean(report.hole_fraction for report in reports),
         mean_spread=fmean(spreads) if spreads else None,
+        held_out_error=fmean(squares) ** 0.5 if squares else None,
         seconds=seconds,
         notes=tuple(notes),
     )

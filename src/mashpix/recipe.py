@@ -13,7 +13,7 @@ from mashpix.settings import Settings
 FORMAT = "mashpix-recipe-1"
 """First key of every recipe, so that another JSON file is told apart."""
 
-ADDED = ("detail", "stack")
+ADDED = ("detail", "stack", "model")
 """Fields that recipes of earlier versions lack."""
 
 
@@ -29,6 +29,7 @@ class Recipe:
     report : `Report.to_dict()`: what was measured and decided, and the verdict on the output
     detail : of the run; 0 in recipes of versions that did not know it
     stack : axes, fit and joint of a stack; None for a single picture
+    model : name and hash of the model that was applied; None where a network was fitted to the file itself
     """
 
     version: str
@@ -45,6 +46,7 @@ class Recipe:
     report: dict[str, Any]
     detail: float = 0.0
     stack: dict[str, Any] | None = None
+    model: dict[str, str] | None = None
 
     def to_json(self) -> bytes:
         """The recipe as a JSON file."""

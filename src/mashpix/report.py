@@ -65,8 +65,9 @@ class Step:
     loss : mean error over the hidden pixels, a 0-dimensional tensor (reading it waits for a GPU); None where
         there is none
     denoised : now and then the picture as it stands, shape and dtype of the input; always on the last step
-    spread : on the last step, the standard deviation over the masks, float32, units of the picture
-    report : on the last step, what was measured and decided
+    spread : on the last step, and for each plane of a stack, the standard deviation over the masks, float32, units of
+        the picture
+    report : on the last step, what was measured and decided; in a stack, of each picture too
     plane : in a stack, which plane `denoised` is, as `stack[plane]` picks it out; else None
     """
 

@@ -93,7 +93,8 @@ def denoise_stack_steps(
     ------
     Step
         One per update, and one with the stage "plane" for each plane that is finished: its `denoised` is to go to
-        `stack[step.plane]`. The last has the stage "done" and holds the report.
+        `stack[step.plane]`, and `spread` and `report` are those of the plane (with `joint`, the report comes with the
+        last plane of a picture). The last has the stage "done" and holds the report of all.
     """
     settings = preset(settings) if isinstance(settings, str) else settings
     axes = check_axes(axes, tuple(stack.shape))
@@ -125,10 +126,9 @@ def fit_model_steps(
     chosen, _ = choose_device(device)
     doors = make_doors(pictures, data_range=data_range, settings=settings)
     generator = torch.Generator(chosen).manual_seed(seed)
-    plan = plan_model(pictures[0][0].size, len(pictures), settings)[0]
-    model = yield from present(
-        fit_model(doors, settings=settings, generator=generator), doors[0], plan=plan, seconds={}
-    )
+    plan = plan_model(pictures[0][0].size, len(pictures), settings, share_noise=False)[0]
+    fitting = fit_model(doors, share_noise=False, settings=settings, generator=generator)
+    model = yield from present(fitting, doors[0], plan=plan, seconds={})
     return model
 
 
@@ -148,5 +148,6 @@ def apply_model_steps(
     groups = plane_groups(axes, tuple(stack.shape), joint=joint)
     first = read_picture(stack, axes, groups[0][0])
     open_like(first, model)
-    model, plan = on_device(model, chosen), plan_model(first[0].size, 1, model.settings)[1]
+    share_noise = any(noises is not None for noises in model.noises)
+    model, plan = on_device(model, chosen), plan_model(first[0].size, 1, model.settings, share_noise=share_noise)[1]
     return run(work, groups, lambda group: apply_to_all(work, group, model, plan=plan, start=0.0, seconds={}))

@@ -29,6 +29,7 @@ class Batch:
     resume : skip what an earlier run has done
     overwrite : replace what is there
     watch_every : seconds between two looks for new files; None ends when all is done
+    prepare : does what all pictures need before the first is begun, and returns the batch to go on with
     """
 
     inputs: list[Path]
@@ -40,6 +41,7 @@ class Batch:
     resume: bool = False
     overwrite: bool = False
     watch_every: float | None = None
+    prepare: "Prepare | None" = None
 
 
 @dataclass
@@ -73,6 +75,10 @@ class Event:
     entry: Entry | None = None
     said: str = ""
     complained: str = ""
+
+
+Prepare = Callable[[Batch, list[Item]], Generator[Event, None, Batch]]
+"""Gets the batch and its items, those too that may be done already."""
 
 
 def plan_items(batch: Batch, found: Found) -> tuple[list[Item], int]:
@@ -147,6 +153,10 @@ def run_batch(batch: Batch, tally: Tally) -> Generator[Event, None, None]:
         tally.total, tally.errors = len(items) + len(found.unreadable), list(found.unreadable)
         tally.no_pictures, tally.own_outputs = found.no_pictures, found.own_outputs
         yield Event()
+        if batch.prepare is not None and items:
+            batch = yield from batch.prepare(batch, items)
+            items, tally.skipped = plan_items(batch, found)
+            tally.total = len(items) + len(found.unreadable)
         yield from _run(batch, items, lock, tally)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mashpix.cli.console import complain
-from mashpix.cli.finishing import draw_comparison, finish, show_verdict
+from mashpix.cli.finishing import channels_last, draw_comparison, finish, show_verdict
 from mashpix.errors import FileError, MashpixError, UsageError
 from mashpix.files import MAX_PIXELS
 
@@ -49,11 +49,15 @@ def blend(
         if (before.pixels.shape, before.pixels.dtype) != (after.pixels.shape, after.pixels.dtype):
             kinds = (f"{image.pixels.dtype} {image.pixels.shape}" for image in (after, before))
             raise FileError("{!r} is no version of it ({}; {} needed)".format(str(finished), *kinds))
-        pixels, verdict = finish(before.pixels, after.pixels, strength=strength, detail=detail)
+        channel_axis = channels_last(before.pixels)
+        pixels, verdict = finish(
+            before.pixels, after.pixels, strength=strength, detail=detail, channel_axis=channel_axis
+        )
         for warning in files.write_image(target, replace(before, pixels=pixels), overwrite=overwrite):
             complain(warning, name=str(source))
         if compare is not None:
-            files.atomic_write(compare, draw_comparison(before.pixels, pixels), overwrite=overwrite)
+            drawn = draw_comparison(before.pixels, pixels, channel_axis=channel_axis)
+            files.atomic_write(compare, drawn, overwrite=overwrite)
     except MashpixError as error:
         complain(str(error), name=str(source))
         raise typer.Exit(error.exit_code) from None

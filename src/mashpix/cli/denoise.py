@@ -11,15 +11,16 @@ import typer
 
 from mashpix import __version__
 from mashpix.batch import Batch, Origin, hash_settings
-from mashpix.cli.console import complain
-from mashpix.cli.folders import FolderOptions, denoise_batch, find_folder, is_batch, print_plan
-from mashpix.cli.one_file import SAVES, Run, denoise_file, list_beside
+from mashpix.cli.folders import FolderOptions, denoise_batch, find_folder, is_batch
+from mashpix.cli.from_recipe import merge, read_known
+from mashpix.cli.one_file import SAVES, Run, denoise_file, denoise_files, list_beside, parse_save
 from mashpix.cli.options import DEVICES, build_settings, folder_flags, settings_flags
+from mashpix.cli.planning import print_plan
+from mashpix.cli.series import share_model
 from mashpix.cli.stack import check_fit
 from mashpix.cli.targets import find_targets
-from mashpix.errors import DeviceError, MashpixError, UsageError
+from mashpix.errors import UsageError
 from mashpix.files import FORMATS, MAX_PIXELS
-from mashpix.recipe import Recipe, read_recipe
 from mashpix.report import Step
 from mashpix.settings import PRESETS, preset
 
@@ -77,7 +78,11 @@ def denoise(
     ] = None,
     fit: Annotated[
         str | None,
-        typer.Option(metavar="once|each", help="Stacks: one network for all planes of a kind (default), or one each."),
+        typer.Option(
+            metavar="once|each",
+            help="One network for all planes of a stack (default) or one each; for all pictures of a folder or each "
+            "(default).",
+        ),
     ] = None,
     joint: Annotated[
         bool | None,
@@ -93,64 +98,71 @@ def denoise(
     """Denoise pictures, each from itself alone."""
     if recipe is not None and preset_name is not None:
         raise UsageError("--preset and --recipe both name the settings (give one of them)")
-    known = _read_recipe(recipe)
-    of_stack = (known and known.stack) or {}
+    known = read_known(recipe)
+    if known and known.model:
+        raise UsageError(f"the recipe is of a model ({known.model['name']!r}; mashpix apply MODEL IN --recipe FILE)")
+    options = merge(
+        known,
+        seed=seed,
+        strength=strength,
+        detail=detail,
+        data_range=data_range,
+        device=device,
+        threads=threads,
+        axes=axes,
+        fit=fit,
+        joint=joint,
+    )
+    threads = options.pop("threads")
+    check_fit(options["fit"])
     run = Run(
         settings=build_settings(known.settings if known else preset(preset_name or "default"), overrides),
-        seed=_first(seed, known and known.seed, 0),
-        strength=_first(strength, known and known.strength, 1.0),
-        detail=_first(detail, known and known.detail, 0.0),
-        data_range=_first(data_range, known and known.data_range),
-        device=_first(device, known and known.device, "auto"),
-        save=_parse_save(save),
+        save=parse_save(save),
         compare=compare,
         overwrite=overwrite,
         in_place=in_place,
         strict=strict,
         max_pixels=max_pixels,
-        axes=_first(axes, of_stack.get("axes")),
-        fit=check_fit(_first(fit, of_stack.get("fit"), "once")),
-        joint=_first(joint, of_stack.get("joint"), False),
         sparse=sparse,
+        **options,
     )
-    threads = _first(threads, known and known.threads)
     several = is_batch(inputs, output, folders, in_place=in_place)
     if compare is not None and (several or len(inputs) > 1):
         raise UsageError("--compare draws one picture (give one input)")
     if several:
-        raise typer.Exit(_denoise_many(inputs, output, run, folders, threads=threads))
+        raise typer.Exit(_denoise_many(inputs, output, run, folders, threads=threads, shared=fit == "once"))
     targets = find_targets(inputs, output, in_place=in_place)
-    exit_code = 0
-    for source, target in zip(inputs, targets, strict=True):
-        try:
-            denoise_file(source, target, run, threads=threads)
-        except (DeviceError, UsageError):
-            raise
-        except MashpixError as error:
-            complain(str(error), name=str(source))
-            exit_code = error.exit_code if len(inputs) == 1 else 1
-    raise typer.Exit(exit_code)
+    raise typer.Exit(denoise_files(inputs, targets, run, threads=threads))
 
 
 def _denoise_many(
-    inputs: list[Path], output: str | None, run: Run, folders: FolderOptions, *, threads: int | None
+    inputs: list[Path], output: str | None, run: Run, folders: FolderOptions, *, threads: int | None, shared: bool
 ) -> int:
     """Denoise folders or many files; return the exit code."""
+    if shared and folders.watch:
+        raise UsageError("--watch and --fit once: nobody knows what will come (mashpix fit and apply do it in two)")
+    all_threads = threads
     if folders.jobs > 1:
         threads = max((threads or os.cpu_count() or 1) // folders.jobs, 1)
-    batch = Batch(
-        inputs=inputs,
-        out=find_folder(output, in_place=run.in_place),
-        denoise=partial(_denoise_item, run=run, threads=threads),
-        beside_of=lambda target: list_beside(target, run.save).values(),
-        origin=Origin(hash_settings(run.settings, **run.options), run.seed, __version__),
-        jobs=folders.jobs,
-        resume=folders.resume,
-        overwrite=run.overwrite,
-        watch_every=folders.interval if folders.watch else None,
-    )
+
+    def with_run(run: Run) -> Batch:
+        return Batch(
+            inputs=inputs,
+            out=find_folder(output, in_place=run.in_place),
+            denoise=partial(_denoise_item, run=run, threads=threads),
+            beside_of=lambda target: list_beside(target, run.save).values(),
+            origin=Origin(hash_settings(run.settings, **run.options), run.seed, __version__),
+            jobs=folders.jobs,
+            resume=folders.resume,
+            overwrite=run.overwrite,
+            watch_every=folders.interval if folders.watch else None,
+        )
+
+    batch = with_run(run)
+    if shared:
+        batch = replace(batch, prepare=partial(share_model, run=run, threads=all_threads, with_run=with_run))
     if folders.dry_run:
-        return print_plan(batch, run.settings, device=run.device, threads=threads, max_pixels=run.max_pixels)
+        return print_plan(batch, run, threads=threads, with_run=with_run if shared else None)
     return denoise_batch(batch, device=run.device)
 
 
@@ -159,24 +171,3 @@ def _denoise_item(
 ) -> None:
     """One picture of a batch, in its worker process."""
     denoise_file(source, target, replace(run, overwrite=replace_outputs), threads=threads, show=show)
-
-
-def _read_recipe(path: Path | None) -> Recipe | None:
-    if path is None:
-        return None
-    recipe = read_recipe(path)
-    if recipe.version != __version__:
-        complain(f"the recipe is of version {recipe.version}, this is {__version__}: the bytes may differ")
-    return recipe
-
-
-def _first(*values: Any) -> Any:
-    """The first that is given."""
-    return next((value for value in values if value is not None), None)
-
-
-def _parse_save(text: str) -> tuple[str, ...]:
-    wanted = tuple(dict.fromkeys(filter(None, text.split(","))))
-    if unknown := sorted(set(wanted) - set(SAVES)):
-        raise UsageError(f"--save: unknown ({', '.join(unknown)}; any of {', '.join(SAVES)})")
-    return wanted

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import typer
 from numpy.typing import NDArray
 
@@ -10,26 +11,42 @@ if TYPE_CHECKING:
 
 
 def finish(
-    noisy: NDArray[Any], denoised: NDArray[Any], *, strength: float, detail: float
+    noisy: NDArray[Any], denoised: NDArray[Any], *, strength: float, detail: float, channel_axis: int | None = None
 ) -> tuple[NDArray[Any], "Verdict"]:
-    """The pixels to write, and the verdict on what they are a blend of. Pictures are (H, W) or (H, W, C).
+    """The pixels to write, and the verdict on what they are a blend of. Pictures are grey, or have a channel axis.
 
     Noise that is left in on purpose is in the result and in its residual alike, and would look like lost detail.
     """
-    from mashpix.checking import check
+    from mashpix.checking import GOOD, Verdict, check
     from mashpix.detail import add_detail
     from mashpix.images import blend
 
-    channel_axis = -1 if noisy.ndim == 3 else None
+    if np.array_equal(noisy, denoised, equal_nan=True):  # a blank plane, which may hold nothing finite
+        return denoised, Verdict(GOOD, "nothing was changed")
     detailed = add_detail(noisy, denoised, detail, channel_axis=channel_axis)
     return blend(noisy, detailed, strength), check(noisy, denoised, channel_axis=channel_axis)
 
 
-def draw_comparison(noisy: NDArray[Any], denoised: NDArray[Any]) -> bytes:
-    """What --compare writes. Pictures are (H, W) or (H, W, C)."""
+def draw_comparison(
+    noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None, name: str | None = None
+) -> bytes:
+    """What --compare writes. `name` says which plane of a stack it is."""
     from mashpix.comparing import compare
 
-    return compare(noisy, denoised, channel_axis=-1 if noisy.ndim == 3 else None)
+    return compare(noisy, denoised, channel_axis=channel_axis, name=name)
+
+
+def residual_of(noisy: NDArray[Any], denoised: NDArray[Any]) -> NDArray[np.float32]:
+    """What was taken away, as --save keeps it; NaN at infinite pixels."""
+    exact = np.float64 if denoised.itemsize > 4 else np.float32
+    with np.errstate(invalid="ignore", over="ignore"):
+        residual: NDArray[Any] = np.subtract(noisy, denoised, dtype=exact)
+        return residual.astype(np.float32, copy=False)
+
+
+def channels_last(picture: NDArray[Any]) -> int | None:
+    """Axis of the channels of a picture (H, W) or (H, W, C)."""
+    return -1 if picture.ndim == 3 else None
 
 
 def show_verdict(verdict: "Verdict") -> None:

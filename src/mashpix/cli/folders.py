@@ -8,11 +8,10 @@ from typing import Annotated
 
 import typer
 
-from mashpix.batch import Batch, Tally, find_sources, is_folder, is_pattern, plan_items, run_batch
+from mashpix.batch import Batch, Tally, is_folder, is_pattern, run_batch
 from mashpix.cli.console import complain, progress
-from mashpix.errors import DeviceError, MashpixError, UsageError
+from mashpix.errors import UsageError
 from mashpix.report import Step
-from mashpix.settings import Settings
 
 PANEL = "Folders and many files"
 LEAST_FRACTION = 0.05
@@ -98,45 +97,3 @@ def summarise(tally: Tally, *, seconds: float) -> str:
     if len(tally.errors) > MOST_REASONS:
         lines.append(f"failed: {len(tally.errors) - MOST_REASONS} more: see the manifest")
     return "\n".join([*lines, f"{seconds:.0f} s"])
-
-
-def print_plan(batch: Batch, settings: Settings, *, device: str, threads: int | None, max_pixels: int) -> int:
-    """List the files with their targets, expected seconds and memory; write nothing; return the exit code."""
-    if batch.watch_every is not None:
-        raise UsageError("--dry-run and --watch: nobody knows what will come (give one of them)")
-    import torch
-
-    from mashpix.batch.estimating import make_estimator
-    from mashpix.files import check_writable, read_image
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    found = find_sources(batch.inputs, batch.out)
-    items, skipped = plan_items(batch, found)
-    estimate = make_estimator(settings, device=device)
-    seconds, memory, bad = 0.0, 0, len(found.unreadable)
-    for path, message in found.unreadable:
-        complain(message, name=str(path))
-    for item in items:
-        try:
-            image = read_image(item.source, max_pixels=max_pixels)
-            check_writable(image, item.target)
-            cost = estimate(image.pixels.shape)
-        except (DeviceError, UsageError):
-            raise
-        except MashpixError as error:
-            complain(str(error), name=str(item.source))
-            bad += 1
-            continue
-        size = " x ".join(map(str, image.pixels.shape))
-        seconds, memory = seconds + cost.seconds, max(memory, cost.memory)
-        typer.echo(
-            f"{str(item.source)!r} -> {str(item.target)!r}: {size}, about {cost.seconds:.0f} s, "
-            f"{cost.memory / 2**30:.1f} GiB"
-        )
-    typer.echo(
-        f"{len(items) - bad} files, about {seconds / batch.jobs:.0f} s with {batch.jobs} at a time, up to "
-        f"{memory * batch.jobs / 2**30:.1f} GiB; {skipped} skipped, {bad} cannot be read, "
-        f"{found.no_pictures + found.own_outputs} left out; nothing is written"
-    )
-    return int(bad > 0)

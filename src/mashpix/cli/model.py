@@ -1,24 +1,32 @@
 """`mashpix fit` and `mashpix apply`: a network fitted once to a few pictures, and applied to all of their kind."""
 
 import time
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 
-from mashpix.cli.console import complain, in_background, progress
+from mashpix import __version__
+from mashpix.batch import hash_settings
+from mashpix.cli.console import in_background, progress
+from mashpix.cli.from_recipe import merge, read_known
+from mashpix.cli.one_file import SAVES, Run, denoise_files, parse_save
+from mashpix.cli.opening import opened
 from mashpix.cli.options import DEVICES, build_settings, settings_flags
 from mashpix.cli.targets import find_targets
-from mashpix.errors import DeviceError, FileError, MashpixError, UsageError
+from mashpix.cli.using_model import ModelFile, kind_of, load_model
+from mashpix.errors import FileError, UsageError
 from mashpix.files import MAX_PIXELS
+from mashpix.recipe import hash_file
 from mashpix.report import Step
-from mashpix.settings import PRESETS, preset
+from mashpix.settings import PRESETS, Settings, preset
 
 if TYPE_CHECKING:
     from mashpix.model import Model
+    from mashpix.planes import Planes
 
 Axes = Annotated[str | None, typer.Option(metavar="LETTERS", help="Axes of a stack, such as TZCYX.")]
 Joint = Annotated[bool, typer.Option("--joint", help="Stacks: denoise all channels together.")]
@@ -54,39 +62,114 @@ def fit(
     """Fit a network to up to four pictures, or planes, spread over those given."""
     from mashpix import files
 
-    settings = build_settings(preset(preset_name), overrides)
+    how = Fit(build_settings(preset(preset_name), overrides), data_range, axes, joint, seed, device, max_pixels)
     files.check_output(None, output, overwrite=overwrite)
-    places = [(path, planes) for path in inputs for planes in _list_planes(path, axes, joint, max_pixels)]
+    places = [place for path in inputs for place in list_planes(path, how)[1]]
+    with progress(str(output)) as show:
+        typer.echo(fit_to_places(places, output, how, threads=threads, overwrite=overwrite, show=show))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a model is fitted, whatever it is fitted to."""
+
+    settings: Settings
+    data_range: float | None
+    axes: str | None
+    joint: bool
+    seed: int
+    device: str
+    max_pixels: int
+
+
+Place = tuple[Path, "Planes"]
+"""A picture to fit to: a file, and which of its planes."""
+
+
+def list_planes(path: Path, how: Fit, *, say: bool = True) -> tuple[str, list[Place]]:
+    """What kind of file it is, and the pictures in it that one network is to serve."""
+    from mashpix.axes import plane_groups
+
+    with opened(path, how.axes, how.max_pixels, say=say) as (stack, axes, _):
+        groups = plane_groups(axes, stack.shape, joint=how.joint)
+        kind = kind_of(axes, stack.shape, stack.dtype)
+    if len(groups) > 1:
+        raise UsageError(f"{len(groups)} channels need a model each ({str(path)!r}; --joint makes one for all)")
+    return kind, [(path, planes) for planes in groups[0]]
+
+
+def fit_to_places(
+    places: list[Place],
+    target: Path,
+    how: Fit,
+    *,
+    threads: int | None,
+    overwrite: bool,
+    show: Callable[[Step], None],
+    names: Mapping[Path, str] | None = None,
+) -> str:
+    """Fit a model to up to four pictures spread over many and write it; return a line that says so.
+
+    The file says what it was fitted to, with the hashes of the files that were looked at. `names`, where given, are
+    theirs there, and a file that cannot be read is passed over.
+    """
     import torch
 
+    from mashpix.files import atomic_write
     from mashpix.model_file import encode_model
-    from mashpix.planes import choose_pictures, read_picture
     from mashpix.stacks import fit_model_steps
-
-    def read(index: int) -> Any:
-        path, planes = places[index]
-        with _opened(path, axes, max_pixels, say=False) as (stack, found, _):
-            return read_picture(stack, found, planes)
 
     if threads is not None:
         torch.set_num_threads(threads)
-    started, chosen, made = time.perf_counter(), choose_pictures(read, len(places)), []
-    if not chosen:
-        raise FileError("nothing to fit to (all of it is blank)")
+    started, made = time.perf_counter(), list["Model"]()
+    chosen, found = _choose(places, how, names)
 
     def work() -> Generator[Step, None, None]:
-        made.append(
-            (yield from fit_model_steps(chosen, data_range=data_range, settings=settings, seed=seed, device=device))
+        fitting = fit_model_steps(
+            chosen, data_range=how.data_range, settings=how.settings, seed=how.seed, device=how.device
         )
+        made.append((yield from fitting))
 
-    with progress(str(output)) as show:
-        for step in in_background(work()):
-            show(step)
-    files.atomic_write(output, encode_model(made[0]), overwrite=overwrite)
-    ratio, spent = made[0].masking.masking_ratio, time.perf_counter() - started
-    typer.echo(
-        f"{str(output)!r}: fitted to {len(chosen)} of {len(places)} planes, masking ratio {ratio:g}, {spent:.0f} s"
+    for step in in_background(work()):
+        show(step)
+    (model,) = made
+    atomic_write(target, encode_model(model, origin=origin_of(how) | found), overwrite=overwrite)
+    return (
+        f"{str(target)!r}: fitted to {len(chosen)} of {len(places)} planes, masking ratio "
+        f"{model.masking.masking_ratio:g}, {time.perf_counter() - started:.0f} s"
     )
+
+
+def _choose(places: list[Place], how: Fit, names: Mapping[Path, str] | None) -> tuple[list[Any], dict[str, Any]]:
+    """The pictures to fit to, and what the file of the model says of them."""
+    from mashpix.planes import choose_pictures, read_picture
+
+    looked_at: dict[str, str] = {}
+    kinds: set[str] = set()
+
+    def read(index: int) -> Any:
+        path, planes = places[index]
+        name = str(path) if names is None else names[path]
+        try:
+            looked_at[name] = looked_at.get(name) or hash_file(path)
+            with opened(path, how.axes, how.max_pixels, say=False) as (stack, axes, _):
+                kinds.add(kind_of(axes, stack.shape, stack.dtype))
+                return read_picture(stack, axes, planes)
+        except (FileError, OSError):
+            if names is None:
+                raise
+            return np.zeros((1, 1, 1))  # blank: not to be fitted to
+
+    chosen = choose_pictures(read, len(places))
+    if not chosen:
+        raise FileError("nothing to fit to (all of it is blank)")
+    return chosen, {"kinds": sorted(kinds), "inputs": looked_at}
+
+
+def origin_of(how: Fit) -> dict[str, Any]:
+    """What a model depends on beside the pictures, as its file says it."""
+    options = {"data_range": how.data_range, "axes": how.axes, "joint": how.joint}
+    return {"version": __version__, "seed": how.seed, "settings": hash_settings(how.settings, **options)}
 
 
 def apply(
@@ -98,113 +181,55 @@ def apply(
         str | None,
         typer.Option("-o", "--output", metavar="OUT|DIR", help="Output file, or folder; else <stem>_denoised<ext>."),
     ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Take seed, strength, device and threads from a recipe.")
+    ] = None,
     strength: Annotated[
-        float, typer.Option(metavar="0..1", min=0, max=1, help="Blend: 0 leaves the picture as it is.")
-    ] = 1.0,
+        float | None, typer.Option(metavar="0..1", min=0, max=1, help="Blend: 0 leaves the picture as it is.")
+    ] = None,
+    detail: Annotated[
+        float | None, typer.Option(metavar="0..1", min=0, max=1, help="Fine texture brought back where there is some.")
+    ] = None,
+    save: Annotated[
+        str, typer.Option(metavar=",".join(SAVES), help="Write these too, beside the output, separated by commas.")
+    ] = "",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse a picture when part of its file cannot be kept.")
+    ] = False,
     axes: Axes = None,
-    joint: Joint = False,
-    device: Device = "auto",
+    joint: Annotated[
+        bool | None, typer.Option("--joint/--no-joint", help="Stacks: denoise all channels together.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(metavar=DEVICES, help="Where to compute; default auto.")] = None,
     threads: Threads = None,
-    seed: Seed = 0,
+    seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="Seed of all random draws; default 0.")] = None,
     overwrite: Overwrite = False,
     max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Denoise pictures or stacks with a model: nothing is fitted."""
-    from mashpix.model_file import read_model
-
     targets = find_targets(inputs, output, in_place=False)
     try:
-        known = read_model(model)
-    except FileError as error:
-        raise FileError(f"{str(model)!r}: {error}") from None
-    import torch
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    options = {"joint": joint, "seed": seed, "device": device}
-    exit_code = 0
-    for source, target in zip(inputs, targets, strict=True):
-        try:
-            with _opened(source, axes, max_pixels) as (stack, found, image):
-                _apply(known, source, target, stack, found, image, strength, overwrite=overwrite, options=options)
-        except (DeviceError, UsageError):
-            raise
-        except MashpixError as error:
-            complain(str(error), name=str(source))
-            exit_code = 1
-    raise typer.Exit(exit_code)
-
-
-def _apply(
-    model: "Model",
-    source: Path,
-    target: Path,
-    stack: Any,
-    axes: str,
-    image: Any,
-    strength: float,
-    *,
-    overwrite: bool,
-    options: dict[str, Any],
-) -> None:
-    """Denoise one file; `image` is None for a stack, whose planes go into a copy of the file."""
-    from mashpix import files
-    from mashpix.images import blend
-    from mashpix.stacks import apply_model_steps
-
-    started = time.perf_counter()
-    check = files.check_folder if source.is_dir() else files.check_output
-    check(source, target, overwrite=overwrite)
-    steps = apply_model_steps(model, stack, axes=axes, **options)
-
-    def work(put: Any) -> Iterator[Step]:
-        for step in steps:
-            if step.plane is not None:
-                put(step.plane, blend(stack[step.plane], step.denoised, strength))
-            yield step
-
-    with progress(str(source)) as show:
-        if image is None:
-            files.check_same_format(source, target)
-            with stack.copy_to(target, overwrite=overwrite) as put:
-                for step in in_background(work(put)):
-                    show(step)
-        else:
-            files.check_writable(image, target)
-            result = image.pixels.copy()
-            for step in in_background(work(result.__setitem__)):
-                show(step)
-            for warning in files.write_image(target, replace(image, pixels=result), overwrite=overwrite):
-                complain(warning, name=str(source))
-    typer.echo(f"{str(target)!r}: {axes} {' x '.join(map(str, stack.shape))}, {time.perf_counter() - started:.0f} s")
-
-
-def _list_planes(path: Path, axes: str | None, joint: bool, max_pixels: int) -> list[Any]:
-    """The pictures of a file that one network is to serve, by where their planes are."""
-    from mashpix.axes import plane_groups
-
-    with _opened(path, axes, max_pixels) as (stack, found, _):
-        groups = plane_groups(found, stack.shape, joint=joint)
-    if len(groups) > 1:
-        raise UsageError(f"{len(groups)} channels need a model each ({str(path)!r}; --joint makes one for all)")
-    return groups[0]
-
-
-@contextmanager
-def _opened(path: Path, axes: str | None, max_pixels: int, *, say: bool = True) -> Iterator[tuple[Any, str, Any]]:
-    """A stack and its axes; for a single picture its pixels as a stack of one plane, and the picture."""
-    from mashpix import files
-
-    stack = files.open_stack(path, axes=axes, max_pixels=max_pixels)
-    if stack is None:
-        image = files.read_image(path, max_pixels=max_pixels)
-        notes, found = image.notes, "YX" if image.pixels.ndim == 2 else "YXS"
-    else:
-        notes, found = (*stack.notes, *stack.lost), stack.axes
-    for note in notes if say else ():
-        complain(note, name=str(path))
-    if stack is None:
-        yield image.pixels, found, image
-        return
-    with closing(stack):
-        yield stack, found, None
+        file = ModelFile(model, hash_file(model))
+    except OSError as error:
+        raise FileError(f"{str(model)!r}: cannot be read ({error.strerror})") from None
+    known = read_known(recipe)
+    if known and (known.model or {}).get("sha256") != file.sha256:
+        raise UsageError(f"the recipe is not of this model ({str(recipe)!r}; --recipe takes what apply wrote with it)")
+    options = merge(
+        known, seed=seed, strength=strength, detail=detail, device=device, threads=threads, axes=axes, joint=joint
+    )
+    threads = options.pop("threads")
+    run = Run(
+        settings=load_model(file).settings,
+        data_range=None,
+        save=parse_save(save),
+        compare=None,
+        overwrite=overwrite,
+        in_place=False,
+        strict=strict,
+        max_pixels=max_pixels,
+        fit="once",
+        model=file,
+        **options,
+    )
+    raise typer.Exit(denoise_files(inputs, targets, run, threads=threads))

@@ -1,4 +1,4 @@
-"""One file of `mashpix denoise`: checked, denoised, and written with all that belongs to it."""
+"""One file of `mashpix denoise` or `apply`: checked, denoised, and written with all that belongs to it."""
 
 import re
 import shlex
@@ -15,14 +15,16 @@ import typer
 
 from mashpix import __version__
 from mashpix.cli.console import complain, in_background, progress
-from mashpix.cli.finishing import draw_comparison, finish, show_verdict
-from mashpix.errors import InputError, UsageError
+from mashpix.cli.finishing import channels_last, draw_comparison, finish, residual_of, show_verdict
+from mashpix.cli.opening import axes_of
+from mashpix.cli.using_model import ModelFile, check_like, load_model
+from mashpix.errors import DeviceError, InputError, MashpixError, UsageError
 from mashpix.recipe import Recipe, hash_file, recipe_path, sha256, to_json
 from mashpix.report import Report, Step
 from mashpix.settings import Settings
 
-SAVES = {"spread": "_spread.tif", "residual": "_residual.tif", "report": "_report.json"}
-"""What --save knows, and how the names of those files end."""
+SAVES = {"spread": "_spread{}", "residual": "_residual{}", "report": "_report.json"}
+"""What --save knows, and how the names of those files end: maps of an NPY file are NPY files, all others TIFF."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +46,45 @@ class Run:
     axes: str | None
     fit: str
     joint: bool
-    sparse: bool
+    sparse: bool = False
+    model: ModelFile | None = None
 
     @property
     def options(self) -> dict[str, Any]:
         """What changes the bytes of an output beside settings, seed and device."""
         names = ("strength", "detail", "data_range", "axes", "fit", "joint")
-        return {name: getattr(self, name) for name in names}
+        model = {"model": self.model.sha256} if self.model else {}
+        return {name: getattr(self, name) for name in names} | model
 
 
 def list_beside(target: Path, save: tuple[str, ...]) -> dict[str, Path]:
     """What is written beside a picture: what --save asks for, and the recipe."""
-    return {kind: target.with_name(target.stem + SAVES[kind]) for kind in save} | {"recipe": recipe_path(target)}
+    ending = ".npy" if target.suffix.lower() == ".npy" else ".tif"
+    return {kind: target.with_name(target.stem + SAVES[kind].format(ending)) for kind in save} | {
+        "recipe": recipe_path(target)
+    }
+
+
+def parse_save(text: str) -> tuple[str, ...]:
+    """What --save asks for, in a tuple; what it does not know raises `UsageError`."""
+    wanted = tuple(dict.fromkeys(filter(None, text.split(","))))
+    if unknown := sorted(set(wanted) - set(SAVES)):
+        raise UsageError(f"--save: unknown ({', '.join(unknown)}; any of {', '.join(SAVES)})")
+    return wanted
+
+
+def denoise_files(sources: list[Path], targets: list[Path], run: Run, *, threads: int | None) -> int:
+    """Denoise files one after another, complain of those that fail, and return the exit code."""
+    exit_code = 0
+    for source, target in zip(sources, targets, strict=True):
+        try:
+            denoise_file(source, target, run, threads=threads)
+        except (DeviceError, UsageError):
+            raise
+        except MashpixError as error:
+            complain(str(error), name=str(source))
+            exit_code = error.exit_code if len(sources) == 1 else 1
+    return exit_code
 
 
 @contextmanager
@@ -83,10 +112,45 @@ def denoise_file(
             denoise_stack_file(stack, source, target, run, threads=threads, show=show)
         return
     image = files.read_image(source, max_pixels=run.max_pixels)
+    check_like(axes_of(image), image.pixels, run.model)
     for note in image.notes:
         complain(note, name=str(source))
-    files.check_output(source, target, overwrite=run.overwrite, in_place=run.in_place)
     files.check_writable(image, target, strict=run.strict)
+    beside = check_outputs(source, target, run)
+    input_sha256 = sha256(source.read_bytes())
+    started = time.perf_counter()
+    last = _denoise_pixels(source, image.pixels, run, threads=threads, show=show)
+    assert last.report is not None
+    spread = np.asarray(last.spread)
+    channel_axis = channels_last(image.pixels)
+    denoised, verdict = finish(
+        image.pixels, last.denoised, strength=run.strength, detail=run.detail, channel_axis=channel_axis
+    )
+    may_replace = run.overwrite or run.in_place
+    result = replace(image, pixels=denoised)
+    for warning in files.write_image(target, result, overwrite=may_replace, strict=run.strict):
+        complain(warning, name=str(source))
+    report = last.report.to_dict() | {"verdict": verdict.to_dict()}
+    recipe = make_recipe(run, report, input_sha256=input_sha256, target=target)
+    made: dict[str, Callable[[Path], bytes]] = {
+        "recipe": lambda path: recipe.to_json(),
+        "report": lambda path: to_json(recipe.report),
+        "spread": lambda path: files.encode_map(spread, suffix=path.suffix),
+        "residual": lambda path: files.encode_map(residual_of(image.pixels, denoised), suffix=path.suffix),
+        "compare": lambda path: draw_comparison(image.pixels, denoised, channel_axis=channel_axis),
+    }
+    for kind, path in beside.items():
+        files.atomic_write(path, made[kind](path), overwrite=run.overwrite)
+    typer.echo(f"{str(target)!r}: {summary(last.report)}, {time.perf_counter() - started:.0f} s")
+    show_verdict(verdict)
+
+
+def check_outputs(source: Path, target: Path, run: Run) -> dict[str, Path]:
+    """All that is written beside a picture, --compare's too, checked together with the picture itself."""
+    from mashpix import files
+
+    check = files.check_folder if source.is_dir() else files.check_output
+    check(source, target, overwrite=run.overwrite, in_place=run.in_place)
     beside = list_beside(target, run.save)
     if run.compare is not None:
         beside["compare"] = run.compare
@@ -94,57 +158,41 @@ def denoise_file(
         raise UsageError(f"--compare is another output ({str(run.compare)!r}; name another file)")
     for path in beside.values():
         files.check_output(source, path, overwrite=run.overwrite, in_place=False)
-    input_sha256 = sha256(source.read_bytes())
-    started = time.perf_counter()
-    last = _denoise_pixels(source, image, run, threads=threads, show=show)
-    assert last.report is not None
-    spread = np.asarray(last.spread)
-    denoised, verdict = finish(image.pixels, last.denoised, strength=run.strength, detail=run.detail)
-    may_replace = run.overwrite or run.in_place
-    result = replace(image, pixels=denoised)
-    for warning in files.write_image(target, result, overwrite=may_replace, strict=run.strict):
-        complain(warning, name=str(source))
-    report = last.report.to_dict() | {"verdict": verdict.to_dict()}
-    recipe = make_recipe(run, report, input_sha256=input_sha256, target=target)
-    with np.errstate(invalid="ignore", over="ignore"):  # at infinite pixels it is NaN
-        exact = "float64" if denoised.itemsize > 4 else "float32"
-        residual = np.subtract(image.pixels, denoised, dtype=exact).astype("float32", copy=False)
-    made: dict[str, Callable[[], bytes]] = {
-        "recipe": recipe.to_json,
-        "report": lambda: to_json(recipe.report),
-        "spread": lambda: files.encode_map(spread),
-        "residual": lambda: files.encode_map(residual),
-        "compare": lambda: draw_comparison(image.pixels, denoised),
-    }
-    for kind, path in beside.items():
-        files.atomic_write(path, made[kind](), overwrite=run.overwrite)
-    typer.echo(f"{str(target)!r}: {summary(last.report)}, {time.perf_counter() - started:.0f} s")
-    show_verdict(verdict)
+    return beside
 
 
 def _denoise_pixels(
-    source: Path, image: Any, run: Run, *, threads: int | None, show: Callable[[Step], None] | None
+    source: Path, pixels: Any, run: Run, *, threads: int | None, show: Callable[[Step], None] | None
 ) -> Step:
-    """The last step of denoising one picture; every step is shown, by `show` or as progress."""
+    """The step that holds the denoised picture; every step is shown, by `show` or as progress."""
     import torch
 
     from mashpix.denoising import denoise_steps
+    from mashpix.stacks import apply_model_steps
 
     if threads is not None:
         torch.set_num_threads(threads)
-    steps = denoise_steps(
-        image.pixels,
-        channel_axis=-1 if image.pixels.ndim == 3 else None,
-        data_range=run.data_range,
-        settings=run.settings,
-        seed=run.seed,
-        device=run.device,
-        preview_every=0,
-    )
+    channel_axis = channels_last(pixels)
+    if run.model is not None:
+        axes = "YX" if channel_axis is None else "YXS"
+        model = load_model(run.model)
+        steps = apply_model_steps(model, pixels, axes=axes, seed=run.seed, device=run.device)
+    else:
+        steps = denoise_steps(
+            pixels,
+            channel_axis=channel_axis,
+            data_range=run.data_range,
+            settings=run.settings,
+            seed=run.seed,
+            device=run.device,
+            preview_every=0,
+        )
     with nullcontext(show) if show else progress(str(source)) as shown:
         for step in in_background(steps):
             shown(step)
-    return step
+            if step.denoised is not None:
+                last = step
+    return last
 
 
 def make_recipe(
@@ -168,6 +216,7 @@ def make_recipe(
         report=report,
         detail=run.detail,
         stack=stack,
+        model={"name": run.model.path.name, "sha256": run.model.sha256} if run.model else None,
     )
 
 

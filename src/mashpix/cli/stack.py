@@ -1,29 +1,33 @@
-"""`mashpix denoise` on a stack: planes go from file to file one by one."""
+"""`mashpix denoise` and `apply` on a stack: planes go from file to file one by one, each with its verdict."""
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mashpix.axes import FITS
+from mashpix.axes import FITS, WITHIN, Index, samples_axis
 from mashpix.cli.console import complain, in_background, progress
-from mashpix.cli.one_file import Run, list_beside, make_recipe, summary
+from mashpix.cli.finishing import draw_comparison, finish, residual_of, show_verdict
+from mashpix.cli.one_file import Run, check_outputs, make_recipe, summary
+from mashpix.cli.using_model import check_like, load_model
 from mashpix.errors import FileError, UsageError
 from mashpix.recipe import hash_file, to_json
 from mashpix.report import Step
 
 if TYPE_CHECKING:
-    from mashpix.files.stack_file import Put, Stack
+    from mashpix.checking import Verdict
+    from mashpix.files import Stack
+    from mashpix.files.stack_file import Put
 
 
-def check_fit(fit: str) -> str:
-    """What --fit may be."""
+def check_fit(fit: str) -> None:
+    """Refuse what --fit cannot be."""
     if fit not in FITS:
         raise UsageError(f"--fit: unknown choice ({fit!r}; one of {', '.join(FITS)})")
-    return fit
 
 
 def denoise_stack_file(
@@ -31,51 +35,113 @@ def denoise_stack_file(
 ) -> None:
     """Check all that can be checked, denoise into a copy of the file, then write what belongs to it."""
     from mashpix import files
+    from mashpix.verdicts import list_planes, sum_up
 
+    check_like(stack.axes, stack, run.model)
     if run.strict and stack.lost:
         raise FileError(f"not all of it can be kept ({'; '.join(stack.lost)}; leave out --strict to allow that)")
     for note in (*stack.notes, *stack.lost):
         complain(note, name=str(source))
-    if unknown := sorted(set(run.save) - {"report"}):
-        raise FileError(f"cannot save this of a stack ({', '.join(unknown)}; its report can be saved)")
-    if run.detail or run.compare is not None:
-        raise FileError("neither --detail nor --compare of a stack (leave them out)")
     files.check_same_format(source, target)
-    check = files.check_folder if source.is_dir() else files.check_output
-    check(source, target, overwrite=run.overwrite, in_place=run.in_place)
-    beside = list_beside(target, run.save)
-    for path in beside.values():
-        files.check_output(source, path, overwrite=run.overwrite, in_place=False)
+    beside = check_outputs(source, target, run)
+    steps = _start(stack, run, threads=threads)
     input_sha256 = hash_file(source)
-    started = time.perf_counter()
-    showing = nullcontext(show) if show else progress(str(source))
-    with stack.copy_to(target, overwrite=run.overwrite or run.in_place) as put, showing as shown:
-        for step in in_background(_denoise_into(put, stack, run, threads=threads)):
+    started, look = time.perf_counter(), Look(stack.axes, _middle(stack))
+    with (
+        _open_outputs(stack, target, beside, run) as puts,
+        nullcontext(show) if show else progress(str(source)) as shown,
+    ):
+        for step in in_background(_put_planes(steps, puts, stack, run, look)):
             shown(step)
     report = step.report
     assert report is not None
     for note in report.notes:
         complain(note, name=str(source))
+    verdict = sum_up(look.verdicts)
+    told = report.to_dict() | {"verdict": verdict.to_dict() | {"planes": list_planes(look.verdicts)}}
     options = {"axes": stack.axes, "fit": run.fit, "joint": run.joint}
-    recipe = make_recipe(run, report.to_dict(), input_sha256=input_sha256, target=target, stack=options)
-    made: dict[str, Callable[[], bytes]] = {"recipe": recipe.to_json, "report": lambda: to_json(recipe.report)}
-    for kind, path in beside.items():
-        files.atomic_write(path, made[kind](), overwrite=run.overwrite)
-    shape = " x ".join(map(str, stack.shape))
+    recipe = make_recipe(run, told, input_sha256=input_sha256, target=target, stack=options)
+    made_of: dict[str, Callable[[], bytes]] = {
+        "recipe": recipe.to_json,
+        "report": lambda: to_json(recipe.report),
+        "compare": look.draw,
+    }
+    for kind in made_of.keys() & beside.keys():
+        files.atomic_write(beside[kind], made_of[kind](), overwrite=run.overwrite)
+    shape, fit = " x ".join(map(str, stack.shape)), "a model" if run.model else f"fit {run.fit}"
     spent = time.perf_counter() - started
-    typer.echo(f"{str(target)!r}: {stack.axes} {shape}, fit {run.fit}, {summary(report)}, {spent:.0f} s")
+    typer.echo(f"{str(target)!r}: {stack.axes} {shape}, {fit}, {summary(report)}, {spent:.0f} s")
+    show_verdict(verdict)
+    if run.compare is not None:
+        typer.echo(f"{str(run.compare)!r}: {look.name}")
 
 
-def _denoise_into(put: "Put", stack: "Stack", run: Run, *, threads: int | None) -> Iterator[Step]:
-    """The steps of denoising a stack; each plane is put into its place as soon as it is there."""
+@dataclass
+class Look:
+    """What is kept of the planes that went by: the verdict on each, and one plane to look at.
+
+    axes, middle : of the stack, and the plane in the middle of it
+    verdicts : by the names of the planes
+    rank, name, noisy, denoised : of the worst plane, or if all are good of the one in the middle
+    """
+
+    axes: str
+    middle: Index
+    verdicts: "dict[str, Verdict]" = field(default_factory=dict)
+    rank: tuple[int, float] = (0, -1.0)
+    name: str = ""
+    noisy: Any = None
+    denoised: Any = None
+
+    def at(self, index: Index, noisy: Any, denoised: Any, verdict: "Verdict") -> None:
+        """Look at a plane."""
+        from mashpix.checking import GOOD
+        from mashpix.verdicts import name_plane, severity
+
+        name = name_plane(index, self.axes)
+        self.verdicts[name] = verdict
+        rank = severity(verdict) if verdict.verdict != GOOD else (0, float(index == self.middle))
+        if rank > self.rank:
+            self.rank, self.name, self.noisy, self.denoised = rank, name, noisy, denoised
+
+    def draw(self) -> bytes:
+        """What --compare writes."""
+        return draw_comparison(self.noisy, self.denoised, channel_axis=samples_axis(self.axes), name=self.name)
+
+
+def _middle(stack: "Stack") -> Index:
+    """The plane in the middle along every axis."""
+    lengths = zip(stack.axes, stack.shape, strict=True)
+    return tuple(slice(None) if letter in WITHIN else length // 2 for letter, length in lengths)
+
+
+@contextmanager
+def _open_outputs(stack: "Stack", target: Path, beside: dict[str, Path], run: Run) -> "Iterator[dict[str, Put]]":
+    """What puts planes into the copy of the file and into the maps; all get their names when the block ends well."""
+    from mashpix import files
+
+    with ExitStack() as outputs:
+        puts: dict[str, Put] = {}
+        for kind in {"spread", "residual"} & beside.keys():
+            made = files.map_stack(beside[kind], axes=stack.axes, shape=stack.shape, overwrite=run.overwrite)
+            puts[kind] = outputs.enter_context(made)
+        puts["denoised"] = outputs.enter_context(stack.copy_to(target, overwrite=run.overwrite or run.in_place))
+        yield puts
+
+
+def _start(stack: "Stack", run: Run, *, threads: int | None) -> Iterator[Step]:
+    """The steps of denoising a stack; what cannot be denoised is refused at once."""
     import torch
 
-    from mashpix.images import blend
-    from mashpix.stacks import denoise_stack_steps
+    from mashpix.stacks import apply_model_steps, denoise_stack_steps
 
     if threads is not None:
         torch.set_num_threads(threads)
-    steps = denoise_stack_steps(
+    if run.model is not None:
+        return apply_model_steps(
+            load_model(run.model), stack, axes=stack.axes, joint=run.joint, seed=run.seed, device=run.device
+        )
+    return denoise_stack_steps(
         stack,
         axes=stack.axes,
         fit=run.fit,
@@ -85,7 +151,21 @@ def _denoise_into(put: "Put", stack: "Stack", run: Run, *, threads: int | None) 
         seed=run.seed,
         device=run.device,
     )
+
+
+def _put_planes(steps: Iterator[Step], puts: "dict[str, Put]", stack: "Stack", run: Run, look: Look) -> Iterator[Step]:
+    """The steps; each plane, and what is saved of it, is put into its place as soon as it is there."""
+    channel_axis = samples_axis(stack.axes)
     for step in steps:
         if step.plane is not None:
-            put(step.plane, blend(stack[step.plane], step.denoised, run.strength))
+            noisy = stack[step.plane]
+            pixels, verdict = finish(
+                noisy, step.denoised, strength=run.strength, detail=run.detail, channel_axis=channel_axis
+            )
+            made: dict[str, Any] = {"denoised": pixels, "spread": step.spread}
+            if "residual" in puts:
+                made["residual"] = residual_of(noisy, pixels)
+            for kind, put in puts.items():
+                put(step.plane, made[kind])
+            look.at(step.plane, noisy, pixels, verdict)
         yield step

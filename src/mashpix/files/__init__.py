@@ -5,6 +5,7 @@ from mashpix.files.atomic_folder import check_folder
 from mashpix.files.folder import is_zarr
 from mashpix.files.formats import check_writable, encode_map, read_image, write_image
 from mashpix.files.image_file import FORMATS, MAX_PIXELS, ImageFile
+from mashpix.files.map_stack import map_stack
 from mashpix.files.stack_file import Stack, check_same_format, open_stack
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "check_writable",
     "encode_map",
     "is_zarr",
+    "map_stack",
     "open_stack",
     "read_image",
     "write_image",

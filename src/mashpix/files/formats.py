@@ -191,8 +191,8 @@ def _encode(target: Path, image: ImageFile, *, strict: bool) -> tuple[bytes, lis
     return data, lost
 
 
-def encode_map(values: NDArray[Any]) -> bytes:
-    """A map such as the spread, (H, W) or (H, W, C), as a 32-bit float TIFF."""
+def encode_map(values: NDArray[Any], *, suffix: str = ".tif") -> bytes:
+    """A map such as the spread, (H, W) or (H, W, C), as 32-bit floats: NPY if the suffix is that, else TIFF."""
     image = ImageFile(np.ascontiguousarray(values, dtype=np.float32), "map")
-    data: bytes = tiff.encode(image)[0]
+    data: bytes = (npy if suffix.lower() == ".npy" else tiff).encode(image)[0]
     return data

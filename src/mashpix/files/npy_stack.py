@@ -1,11 +1,14 @@
-"""Stacks in NPY files: mapped into memory, so that only the planes that are looked at are read; never a pickle."""
+"""Stacks in NPY files: only the planes that are looked at are read; never a pickle.
+
+The file is mapped anew for every plane: the pages of a map count as memory in use for as long as it is there.
+"""
 
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,54 +24,61 @@ from mashpix.files.npy import MOST_COLOURS, read_header
 class NpyStack:
     """A `Stack` in an NPY file."""
 
-    path: Path
-    mapped: NDArray[Any]
+    handle: BinaryIO
     offset: int
+    shape: tuple[int, ...]
+    stored: np.dtype[Any]
+    order: Literal["C", "F"]
     axes: str
     notes: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Lengths of all axes."""
-        return self.mapped.shape
-
-    @property
     def dtype(self) -> np.dtype[Any]:
         """Of the values, in native byte order."""
-        return self.mapped.dtype.newbyteorder("=")
+        return self.stored.newbyteorder("=")
 
     def __getitem__(self, index: Index) -> NDArray[Any]:
         """One plane, native byte order."""
-        return np.array(self.mapped[index], self.dtype)
+        return np.array(self._map(self.handle, "r")[index], self.dtype)
+
+    def _map(self, file: BinaryIO, mode: Literal["r", "r+"]) -> NDArray[Any]:
+        """The whole stack, mapped into memory."""
+        return np.memmap(file, self.stored, mode, self.offset, self.shape, self.order)
 
     def close(self) -> None:
-        """Nothing to close: the map goes with the last array that uses it."""
+        """Close the file."""
+        self.handle.close()
 
     @contextmanager
     def copy_to(self, target: Path, *, overwrite: bool) -> Iterator[Callable[[Index, NDArray[Any]], None]]:
         """A copy of the file whose planes can be replaced."""
         with atomic_file(target, overwrite=overwrite) as file:
-            with self.path.open("rb") as source:
-                shutil.copyfileobj(source, file)
+            self.handle.seek(0)
+            shutil.copyfileobj(self.handle, file)
             file.flush()
-            order: Literal["C", "F"] = (
-                "F" if self.mapped.flags.f_contiguous and not self.mapped.flags.c_contiguous else "C"
-            )
-            copy = np.memmap(file, self.mapped.dtype, "r+", self.offset, self.mapped.shape, order)
 
             def put(index: Index, plane: NDArray[Any]) -> None:
-                copy[index] = plane
+                self._map(file, "r+")[index] = plane
 
             yield put
-            copy.flush()
 
 
 def open_npy(path: Path, *, axes: str | None, max_pixels: int) -> NpyStack | None:
     """Open an NPY file as a stack; None if it holds a single picture."""
-    with path.open("rb") as file:
-        shape, is_fortran, dtype = read_header(file)
-        offset = file.tell()
+    file = path.open("rb")
+    try:
+        stack = _open_stack(file, path.stat().st_size, axes=axes, max_pixels=max_pixels)
+    except BaseException:
+        file.close()
+        raise
+    if stack is None:
+        file.close()
+    return stack
+
+
+def _open_stack(file: BinaryIO, size: int, *, axes: str | None, max_pixels: int) -> NpyStack | None:
+    shape, is_fortran, dtype = read_header(file)
     if axes is None and (len(shape) < 3 or (len(shape) == 3 and shape[2] <= MOST_COLOURS)):
         return None
     axes, note = (check_axes(axes, shape), None) if axes is not None else guess_axes(shape)
@@ -76,8 +86,7 @@ def open_npy(path: Path, *, axes: str | None, max_pixels: int) -> NpyStack | Non
         return None
     lengths = dict(zip(axes, shape, strict=True))
     check_size(lengths["X"], lengths["Y"], lengths.get("S", 1), max_pixels=max_pixels)
-    needed, found = int(np.prod(shape, dtype=object)) * dtype.itemsize, path.stat().st_size - offset
+    needed, found = int(np.prod(shape, dtype=object)) * dtype.itemsize, size - file.tell()
     if needed == 0 or needed != found:
         raise FileError(f"truncated or damaged NPY ({found} bytes of {needed})")
-    mapped = np.memmap(path, dtype, "r", offset, shape, "F" if is_fortran else "C")
-    return NpyStack(path, mapped, offset, axes, (note,) if note else ())
+    return NpyStack(file, file.tell(), shape, dtype, "F" if is_fortran else "C", axes, (note,) if note else ())

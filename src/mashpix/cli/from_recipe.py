@@ -1,0 +1,34 @@
+"""`--recipe`: what an earlier run was told, where the command line does not say otherwise."""
+
+from pathlib import Path
+from typing import Any
+
+from mashpix import __version__
+from mashpix.cli.console import complain
+from mashpix.recipe import Recipe, read_recipe
+
+USUAL = {"seed": 0, "strength": 1.0, "detail": 0.0, "device": "auto", "fit": "once", "joint": False}
+"""What an option is that neither the command line nor a recipe names; all others are None."""
+
+
+def read_known(path: Path | None) -> Recipe | None:
+    """The recipe that is named, if one is; a line says so where it is of another version."""
+    if path is None:
+        return None
+    recipe = read_recipe(path)
+    if recipe.version != __version__:
+        complain(f"the recipe is of version {recipe.version}, this is {__version__}: the bytes may differ")
+    return recipe
+
+
+def merge(recipe: Recipe | None, **given: Any) -> dict[str, Any]:
+    """The options given; of those that are None the recipe's, or what is usual.
+
+    Examples
+    --------
+    >>> merge(None, seed=3, strength=None, axes=None)
+    {'seed': 3, 'strength': 1.0, 'axes': None}
+    """
+    known = vars(recipe) | (recipe.stack or {}) if recipe else {}
+    choices = {name: (value, known.get(name), USUAL.get(name)) for name, value in given.items()}
+    return {name: next((value for value in values if value is not None), None) for name, values in choices.items()}

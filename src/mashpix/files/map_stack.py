@@ -1,0 +1,89 @@
+"""Maps of a stack, such as its spread: 32-bit float planes that are put into a new NPY or TIFF file one by one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+from uuid import NAMESPACE_URL, uuid5
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mashpix.axes import Index
+from mashpix.files.atomic import atomic_file
+from mashpix.files.stack_file import Put
+
+VALUE = np.dtype("<f4")
+OME_AXES = frozenset("TZCYXS")
+"""Letters that any reader of OME-TIFF knows."""
+LARGEST_CLASSIC = 2**32 - 2**25
+"""Bytes of pixels beyond which a TIFF becomes a BigTIFF."""
+AT_ONCE = 2**24
+"""Bytes of zeros that are written at a time."""
+
+
+@contextmanager
+def map_stack(target: Path, *, axes: str, shape: tuple[int, ...], overwrite: bool) -> Iterator[Put]:
+    """A new file of float32 planes, NPY if it is named so, else TIFF; it gets its name when the block ends well.
+
+    Parameters
+    ----------
+    target : Path
+        Where it goes.
+    axes, shape : str, tuple of int
+        Of the stack. OME-XML in a TIFF says the axes where it knows their letters, else tifffile's own description.
+    overwrite : bool
+        Whether a file that is there may be replaced.
+
+    Yields
+    ------
+    Put
+        Puts a plane where `stack[index]` is; planes that nothing is put into are 0.
+    """
+    with atomic_file(target, overwrite=overwrite) as file:
+        size = int(np.prod(shape, dtype=object)) * VALUE.itemsize
+        is_npy = target.suffix.lower() == ".npy"
+        start = _begin_npy(file, shape) if is_npy else _begin_tiff(file, target.name, axes, shape, size)
+        _fill(file, start, size)
+
+        def put(index: Index, plane: NDArray[Any]) -> None:
+            np.memmap(file, VALUE, "r+", start, shape)[index] = plane
+
+        yield put
+
+
+def _begin_npy(file: BinaryIO, shape: tuple[int, ...]) -> int:
+    """Write the header of an NPY file; return where its values start."""
+    np.lib.format.write_array_header_1_0(file, {"descr": VALUE.str, "fortran_order": False, "shape": shape})
+    return file.tell()
+
+
+def _begin_tiff(file: BinaryIO, name: str, axes: str, shape: tuple[int, ...], size: int) -> int:
+    """Write all of a TIFF but its values, which lie uncompressed one behind another; return where they start."""
+    import tifffile
+
+    samples = dict(zip(axes, shape, strict=True)).get("S", 1)
+    is_ome = set(axes) <= OME_AXES
+    unique = {"UUID": str(uuid5(NAMESPACE_URL, f"{name} {axes} {shape}"))} if is_ome else {}  # not of time and machine
+    place: Any = tifffile.imwrite(
+        tifffile.FileHandle(file, name=name, size=0),
+        shape=shape,
+        dtype=VALUE,
+        byteorder="<",
+        bigtiff=size > LARGEST_CLASSIC,
+        ome=is_ome,
+        photometric="rgb" if samples in (3, 4) else "minisblack",
+        planarconfig=None if samples == 1 else "contig" if axes.endswith("S") else "separate",
+        metadata={"axes": axes} | unique,
+        returnoffset=True,
+    )
+    return int(place[0])
+
+
+def _fill(file: BinaryIO, start: int, size: int) -> None:
+    """Write zeros where the values go: a full disk is an error here, and would end the process in a mapped file."""
+    file.seek(start)
+    zeros = bytes(min(size, AT_ONCE))
+    for done in range(0, size, AT_ONCE):
+        file.write(zeros[: size - done])
+    file.flush()
