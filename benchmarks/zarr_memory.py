@@ -8,7 +8,6 @@ figures are those of the files alone, without a network, whose memory depends on
 
 import argparse
 import csv
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import zarr
 
 from mashpix.axes import plane_groups
 from mashpix.files import open_stack
+from mashpix.measuring import peak_mib
 
 COLUMNS = ("planes", "stack_mib", "peak_before_mib", "grown_mib")
 SIDE, CHUNKS = 512, (8, 256, 256)
@@ -45,20 +45,15 @@ def replace_planes(source: Path, target: Path) -> None:
             put(index, stack[index])
 
 
-def peak() -> int:
-    """Most bytes that this process has held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
 def measure(planes: int) -> tuple[int, ...]:
     with tempfile.TemporaryDirectory() as folder:
         for name, count in (("short.zarr", CHUNKS[0]), ("long.zarr", planes)):
             make_stack(Path(folder, name), count)
         replace_planes(Path(folder, "short.zarr"), Path(folder, "a.zarr"))  # so that all libraries are there
-        start = peak()
+        start = peak_mib()
         replace_planes(Path(folder, "long.zarr"), Path(folder, "b.zarr"))
-        grown = peak() - start
-    return planes, planes * SIDE * SIDE * 2 // 2**20, start // 2**20, grown // 2**20
+        grown = peak_mib() - start
+    return planes, planes * SIDE * SIDE * 2 // 2**20, round(start), round(grown)
 
 
 def main() -> None:

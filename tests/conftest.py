@@ -9,6 +9,7 @@ import torch
 from hypothesis import settings
 
 from mashpix import Settings
+from mashpix.files import atomic_folder
 
 torch.set_num_threads(1)  # pictures are tiny: threads would only wait for each other
 settings.register_profile("mashpix", deadline=None, derandomize=True, max_examples=50)
@@ -31,6 +32,18 @@ def rng():
 def quick():
     """Settings that take a moment: a tiny network, few updates."""
     return replace(Settings(), masking_ratio=0.5, steps=4, probe_steps=2, masks=2, channels=6, depth=2, shuffle_start=2)
+
+
+@pytest.fixture
+def stack(rng):
+    """Two times, two channels, three planes of 24 x 40, 12 bits."""
+    return rng.integers(0, 4096, (2, 2, 3, 24, 40)).astype(np.uint16)
+
+
+@pytest.fixture
+def no_sync(monkeypatch):
+    """Whether a folder has come to the disk cannot be seen here, and a busy disk takes seconds to say so."""
+    monkeypatch.setattr(atomic_folder, "_sync", lambda folder: None)
 
 
 @pytest.fixture

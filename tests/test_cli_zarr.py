@@ -15,22 +15,17 @@ from mashpix.batch.manifest import MANIFEST, read_manifest
 from mashpix.batch.resuming import is_done, read_past
 from mashpix.cli import app
 from mashpix.cli.targets import find_targets
-from mashpix.files import atomic_folder
 from mashpix.recipe import recipe_path
 from zarr_kinds import contents, read_array, write_ome
 
 pytest.importorskip("zarr", reason="the extra `zarr` is not installed")
+pytestmark = pytest.mark.usefixtures("no_sync")
 QUICK = ("--masking-ratio", "0.2", "--steps", "3", "--channels", "4", "--depth", "2", "--masks", "2", "--threads", "1",
          "--no-refine")  # fmt: skip
 
 
 def run(*arguments):
     return CliRunner().invoke(app, ["denoise", *map(str, arguments), *QUICK])
-
-
-@pytest.fixture(autouse=True)
-def no_sync(monkeypatch):
-    monkeypatch.setattr(atomic_folder, "_sync", lambda folder: None)
 
 
 @pytest.fixture

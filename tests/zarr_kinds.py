@@ -6,12 +6,16 @@ import json
 import lzma
 import struct
 import zlib
+from contextlib import closing
 from functools import partial
 from itertools import product
 from pathlib import Path
 
 import imagecodecs
 import numpy as np
+
+from mashpix.axes import plane_groups
+from mashpix.files import open_stack
 
 CODECS = {
     None: (bytes, bytes),
@@ -162,3 +166,29 @@ def contents(root):
 def swell(data):
     """A Blosc chunk whose header declares 2 GB."""
     return data[:4] + struct.pack("<I", 2**31 - 1) + data[8:]
+
+
+def planes_of(stack):
+    return [picture[0] for group in plane_groups(stack.axes, stack.shape, joint=False) for picture in group]
+
+
+def negative(array):
+    return (np.iinfo(array.dtype).max - array).astype(array.dtype) if array.dtype.kind in "iu" else -array
+
+
+def invert(source, target, *, overwrite=False, **options):
+    """A copy of a stack with every plane turned into its negative."""
+    stack = open_stack(source, **options)
+    with closing(stack), stack.copy_to(target, overwrite=overwrite) as put:
+        for index in planes_of(stack):
+            put(index, negative(stack[index]))
+    return stack
+
+
+def halved(array, *axes):
+    """Means of pairs along the axes."""
+    means = array.astype(np.float64)
+    for axis in axes:
+        shape = means.shape
+        means = means.reshape(*shape[:axis], shape[axis] // 2, 2, *shape[axis + 1 :]).mean(axis + 1)
+    return (np.rint(means) if array.dtype.kind in "iu" else means).astype(array.dtype)
