@@ -31,10 +31,10 @@ ReadPlane = Callable[[dict[str, int]], Any]
 class Child:
     """A process that answers requests: a line of JSON each way, and the bytes that it announces. Never a pickle."""
 
-    def __init__(self, module: str, *, what: str, time_limit: float = TIME_LIMIT) -> None:
+    def __init__(self, module: str, *, what: str) -> None:
         """Start `serve` of a module; `what` is the file's kind in messages."""
         code = f"import sys; sys.path[:] = {sys.path!r}; from {module} import main; main()"
-        self.what, self.time_limit = what, time_limit
+        self.what, self.time_limit = what, TIME_LIMIT
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", code],
             stdin=subprocess.PIPE,
