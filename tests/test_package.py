@@ -65,7 +65,8 @@ def test_torch_is_imported_only_where_it_is_used(code):
 def test_no_optional_package_is_imported():
     used = run(
         "import mashpix.denoising, mashpix.measuring, mashpix.cli, sys\n"
-        "print({'skimage', 'cv2', 'pywt', 'matplotlib', 'zarr'} & set(sys.modules))"
+        "optional = {'skimage', 'cv2', 'pywt', 'matplotlib', 'zarr', 'bioio', 'pylibCZIrw', 'rawpy'}\n"
+        "print(optional & set(sys.modules))"
     )
     assert used == "set()\n"
 

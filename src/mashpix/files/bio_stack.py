@@ -121,7 +121,7 @@ def open_bio(path: Path, *, axes: str | None, max_pixels: int) -> BioStack:
     if path.suffix.lower() not in SUFFIXES:  # its output would get a name that is not an OME-TIFF's
         raise FileError(f"a microscope's file by another name ({path.suffix!r}; let it end in .czi, .nd2 or .lif)")
     with path.open("rb") as file:
-        is_czi = file.read(len(CZI)) == CZI
+        is_czi = file.read(len(CZI)) == CZI or path.suffix.lower() == ".czi"
     what = "CZI" if is_czi else "microscope file"
     need("pylibCZIrw" if is_czi else "bioio", what=what, extra="bio")
     child = Child(f"mashpix.files.{'czi' if is_czi else 'bio'}_planes", what=what)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -15,8 +16,10 @@ from numpy.typing import NDArray
 from mashpix.errors import FileError, MashpixError
 from mashpix.files.image_file import in_short
 
-TIME_LIMIT = 600.0
+TIME_LIMIT = 120.0
 """Seconds that a reader may take for one answer."""
+GRACE = 10.0
+"""Seconds after that when a reader ends itself, should nobody be there any more to end it."""
 
 Answer = Callable[[dict[str, Any], bytearray], tuple[dict[str, Any], NDArray[Any] | None]]
 """Takes a request and its data; gives what was found, and an array."""
@@ -28,10 +31,10 @@ ReadPlane = Callable[[dict[str, int]], Any]
 class Child:
     """A process that answers requests: a line of JSON each way, and the bytes that it announces. Never a pickle."""
 
-    def __init__(self, module: str, *, what: str, time_limit: float = TIME_LIMIT) -> None:
+    def __init__(self, module: str, *, what: str) -> None:
         """Start `serve` of a module; `what` is the file's kind in messages."""
         code = f"import sys; sys.path[:] = {sys.path!r}; from {module} import main; main()"
-        self.what, self.time_limit = what, time_limit
+        self.what, self.time_limit = what, TIME_LIMIT
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", code],
             stdin=subprocess.PIPE,
@@ -113,16 +116,24 @@ def serve(answer: Answer, *, what: str) -> None:
             request, data = receive(sys.stdin.buffer)
         except EOFError:
             return
+        _end_in(TIME_LIMIT + GRACE)
         try:
             found, array = answer(request, data)
         except MashpixError as error:
             found, array = {"error": str(error)}, None
         except Exception as error:  # readers raise whatever they like on damaged files
             found, array = {"error": f"damaged {what} ({in_short(error)})"}, None
+        _end_in(0)
         if array is not None:
             array = np.ascontiguousarray(array)
             found |= {"array": (array.shape, array.dtype.str)}
         send(answers, found, array.data.cast("B") if array is not None and array.size else b"")
+
+
+def _end_in(seconds: float) -> None:
+    """Let the system end this process then, whatever C code is running; 0 calls it off."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def serve_planes(open_file: Callable[[str], tuple[dict[str, Any], ReadPlane]], *, what: str) -> None:

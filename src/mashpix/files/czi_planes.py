@@ -5,6 +5,8 @@ saw only scenes that are named, and corrupted memory where scenes differ in size
 """
 
 from contextlib import ExitStack
+from math import prod
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -19,6 +21,8 @@ KINDS = {
 }  # fmt: skip
 """Dtype and samples of a pixel by its kind."""
 OUTSIDE = "TCZ"
+LEAST_PLANE = 128
+"""Bytes that a plane takes in a file at least: the entry of a directory and the head of a segment."""
 OPEN = ExitStack()
 """What stays open until the process ends."""
 
@@ -28,14 +32,13 @@ def open_file(path: str) -> tuple[dict[str, Any], ReadPlane]:
     from pylibCZIrw import czi
 
     file = OPEN.enter_context(czi.open_czi(path))
+    box = file.total_bounding_box_no_pyramid
+    ranges = {letter: (int(start), int(end)) for letter, (start, end) in box.items() if letter not in "XY"}
+    _check_planes(ranges, Path(path).stat().st_size)
     kinds = {kind.lower() for kind in file.pixel_types.values()}
     if len(kinds) != 1 or not kinds <= KINDS.keys():
         raise FileError(f"pixels that cannot be denoised ({', '.join(sorted(kinds))}; one kind of {', '.join(KINDS)})")
     dtype, samples = KINDS[kinds.pop()]
-    box = file.total_bounding_box_no_pyramid
-    ranges = {letter: (int(start), int(end)) for letter, (start, end) in box.items() if letter not in "XY"}
-    if others := {letter for letter, (start, end) in ranges.items() if letter not in OUTSIDE and end - start > 1}:
-        raise FileError(f"axes that OME-TIFF cannot hold ({', '.join(sorted(others))}; {OUTSIDE}YX needed)")
     scenes = file.scenes_bounding_rectangle_no_pyramid
     scene = max(scenes, key=lambda number: scenes[number].w * scenes[number].h, default=None)
     if scene is None:
@@ -62,6 +65,15 @@ def open_file(path: str) -> tuple[dict[str, Any], ReadPlane]:
         return pixels[..., 0] if samples == 1 else pixels[..., ::-1]  # CZI stores blue first
 
     return found, read
+
+
+def _check_planes(ranges: dict[str, tuple[int, int]], size: int) -> None:
+    """Refuse axes that we cannot write, and more planes than a file of that size can hold."""
+    if others := {letter for letter, (start, end) in ranges.items() if letter not in OUTSIDE and end - start > 1}:
+        raise FileError(f"axes that OME-TIFF cannot hold ({', '.join(sorted(others))}; {OUTSIDE}YX needed)")
+    planes = prod(end - start for start, end in ranges.values())
+    if planes > size // LEAST_PLANE:
+        raise FileError(f"damaged CZI (it declares {planes} planes and has {size} bytes)")
 
 
 def _read_xml(text: str, scene: int) -> tuple[str, list[str], dict[str, float], bool]:
