@@ -97,9 +97,9 @@ def main() -> None:
         bad += sum(number for outcome, number in counts.items() if outcome not in GOOD)
         values = (part, counts.total(), *(counts[outcome] for outcome in OUTCOMES), round(seconds, 1), args.seed)
         rows.append(dict(zip(COLUMNS, (*values, commit), strict=True)))
+        write_rows(args.csv, rows)
         print(f"\r{part}: {counts.total()} attempts, {seconds:.0f} s", flush=True)
     print_table(rows)
-    write_rows(args.csv, rows)
     sys.exit(bad > 0)
 
 

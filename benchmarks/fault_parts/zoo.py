@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -144,6 +145,7 @@ def start(case: Case, folder: Path) -> Ended:
         command_line(*arguments, folder=folder)
 
     def prepare() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a job in the background ignores it
         limit(memory=8 * MEMORY)
         if case.prepare is not None:
             case.prepare()
