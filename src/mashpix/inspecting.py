@@ -14,8 +14,9 @@ from mashpix.denoising import expected_cost, expected_memory
 from mashpix.devices import available_memory, choose_device
 from mashpix.fitting import fit, new_network
 from mashpix.images import Door, Picture, is_constant, open_door, to_picture
+from mashpix.noise_covariance import REACH
 from mashpix.noise_kind import find_kind, measure_blockiness
-from mashpix.noise_level import REACH, NoiseLevel, measure_noise_level
+from mashpix.noise_level import NoiseLevel, measure_noise_level
 from mashpix.noise_report import NoiseReport
 from mashpix.predicting import drain
 from mashpix.report import Step

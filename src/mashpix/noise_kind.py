@@ -5,7 +5,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mashpix.noise_level import REACH, NoiseLevel
+from mashpix.noise_covariance import REACH
+from mashpix.noise_level import NoiseLevel
 
 CORRELATED = 0.15
 """Correlation at lag 1, the larger of both directions, from which noise is called correlated."""
