@@ -61,11 +61,16 @@ def main() -> None:
     show(rows)
 
 
-def measure(name: str) -> list[tuple[Any, ...]]:
-    """The rows of one picture."""
+def read_crop(name: str) -> np.ndarray[Any, Any]:
+    """The centre of a picture, (CROP, CROP, 3)."""
     picture = np.asarray(Image.open(Path(sys.argv[1]) / f"{name}.png")).astype(np.float64)
     top, left = ((side - CROP) // 2 for side in picture.shape[:2])
-    clean = picture[top : top + CROP, left : left + CROP]
+    return picture[top : top + CROP, left : left + CROP]
+
+
+def measure(name: str) -> list[tuple[Any, ...]]:
+    """The rows of one picture."""
+    clean = read_crop(name)
     kept, rows = "chosen by" if name in CHOSEN_BY else "checked on", []
     for label, noisy, sigma, lag1 in models(clean):
         report = mashpix.inspect(noisy, channel_axis=-1, time_updates=False)

@@ -36,6 +36,8 @@ MOST_VALUES = 2**22
 """About how many values are sorted to find the bit depth and the clipping."""
 PILED_UP = 5
 """A value is clipped if it is so many times as frequent as its neighbour."""
+LEAST_SIGMA = 0.2
+"""Noise level, in steps of whole numbers, below which hardly any noise can be told: rounding alone makes 0.29."""
 MOST_BITS = 24
 """More bits than this are those of a float, not of a measurement."""
 SMALLEST_PAD = 32
@@ -187,6 +189,8 @@ def _describe(door: Door, picture: Picture) -> dict[str, Any]:
     notes = []
     if noise.blocks < FEW_BLOCKS:
         notes.append(f"rough: only {noise.blocks} blocks to measure the noise in")
+    if door.array.dtype.kind in "iu" and sigma.max() < LEAST_SIGMA:
+        notes.append("hardly any noise: less than rounding to whole numbers makes")
     if clipped.mean() > MOST_CLIPPED:
         notes.append(f"rough: {clipped.mean():.0%} of the values are clipped, and hide their noise")
     return {

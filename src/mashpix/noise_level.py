@@ -122,7 +122,7 @@ def measure_noise_level(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Noise
     calm = calm / calm.mean(dim=1, keepdim=True)
     return NoiseLevel(
         sigma=sigma,
-        correlation=np.stack([mirror(table / max(table[0, 0], 1e-30)) for table in covariance]),
+        correlation=np.stack([mirror(table / max(table[0, 0], 1e-30)).clip(-1, 1) for table in covariance]),
         between=_between(coefficients / (fitted[:, None] * ratio[..., None]).sqrt(), level, count),
         levels=levels,
         dependence=np.array([_dependence(values) for values in ratio]),
