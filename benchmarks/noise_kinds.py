@@ -6,7 +6,6 @@ The limits of noise_kind.py were chosen by the figures on the pictures marked `c
 """
 
 import csv
-import sys
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path

@@ -183,29 +183,35 @@ def _describe(door: Door, picture: Picture) -> dict[str, Any]:
     noise = measure_noise_level(pixels, valid, torch.from_numpy(clipped))
     if noise is None:
         return {"notes": ("no block of 16 x 16 pixels to measure the noise in",)}
-    correlation = noise.correlation.mean(axis=0)
-    kind, measures = find_kind(noise, measure_blockiness(pixels, valid))
     sigma = noise.sigma * door.unit
     notes = []
     if noise.blocks < FEW_BLOCKS:
         notes.append(f"rough: only {noise.blocks} blocks to measure the noise in")
-    if door.array.dtype.kind in "iu" and sigma.max() < LEAST_SIGMA:
-        notes.append("hardly any noise: less than rounding to whole numbers makes")
     if clipped.mean() > MOST_CLIPPED:
         notes.append(f"rough: {clipped.mean():.0%} of the values are clipped, and hide their noise")
-    return {
+    found: dict[str, Any] = {
         "sigma": float(np.sqrt(np.square(sigma).mean())),
         "sigma_by_channel": tuple(map(float, sigma)),
+        "notes": tuple(notes),
+    }
+    if sigma.max() <= (LEAST_SIGMA if door.array.dtype.kind in "iu" else 0.0):
+        return found | {"notes": ("hardly any noise: less than rounding makes", *notes)}
+    kind, measures = find_kind(noise, measure_blockiness(pixels, valid))
+    return found | {"kind": kind, "kind_measures": measures} | _describe_noise(noise, door)
+
+
+def _describe_noise(noise: NoiseLevel, door: Door) -> dict[str, Any]:
+    """The fields that tell how the noise follows the intensity and how it is correlated."""
+    correlation = noise.correlation.mean(axis=0)
+    between = tuple(tuple(map(float, row)) for row in noise.between)
+    return {
         "noise_by_intensity": _in_units(noise, door),
         "signal_dependent": bool(noise.dependence.max() > DEPENDENT),
         "signal_dependence": float(noise.dependence.max()),
         "lag1": (float(correlation[REACH + 1, REACH]), float(correlation[REACH, REACH + 1])),
         "correlation_length": _length(correlation),
         "autocorrelation": tuple(tuple(map(float, row)) for row in correlation),
-        "channel_correlation": tuple(tuple(map(float, row)) for row in noise.between) if len(sigma) > 1 else None,
-        "kind": kind,
-        "kind_measures": measures,
-        "notes": tuple(notes),
+        "channel_correlation": between if len(between) > 1 else None,
     }
 
 

@@ -22,7 +22,7 @@ REACH = 7
 """Largest lag of the fitted autocovariance, pixels."""
 SHORT = 2.5
 """Lag in pixels up to which the autocovariance is hardly held to 0."""
-HOLD = 5.0
+HOLD = 3.0
 """How strongly lags are held to 0: weight of (lag / SHORT) ** 4, in units of one coefficient."""
 FITS = 4
 """How often the autocovariance is fitted, with the weights that follow from the fit before."""

@@ -9,8 +9,6 @@ from torch import Tensor
 
 from mashpix.noise_covariance import EVEN, FREQUENCY, SLOW
 
-OUTLIER = 9.0
-"""Squares beyond so many variances of the noise count as this many when blocks are compared."""
 LEVELS = 8
 """Levels of intensity at which the noise is compared."""
 CALMEST_IN_LEVEL = 0.05
@@ -51,15 +49,14 @@ def follow_intensity(intensity: Tensor, ratio: Tensor, relative: Tensor, share: 
     intensity, ratio : Tensor
         (N,) of the blocks: mean, and variance by the present law.
     relative : Tensor
-        (N, K), squares of the coefficients against the present law.
+        (N, K), squares of the coefficients against the present law, outliers capped.
     share : Tensor
         (K,), how much of the power of each coefficient is noise: it counts by the square of that.
     """
-    capped = relative.clamp(max=OUTLIER)
     weight = share.square() * (FREQUENCY > SLOW)
     low, high = intensity.quantile(0.01), intensity.quantile(0.99)
     index = ((intensity - low) / (high - low).clamp(min=1e-6) * LEVELS).long().clamp(0, LEVELS - 1)
-    halves = [(capped @ (weight * half)) / (weight * half).sum().clamp(min=1e-12) for half in (EVEN, ~EVEN)]
+    halves = [(relative @ (weight * half)) / (weight * half).sum().clamp(min=1e-12) for half in (EVEN, ~EVEN)]
     places, values = [], []
     for level in range(LEVELS):
         here = (index == level).nonzero()[:, 0]

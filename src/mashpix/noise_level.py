@@ -22,27 +22,27 @@ from torch import Tensor
 
 from mashpix.blocks import block_transform
 from mashpix.noise_covariance import EVEN, FREQUENCY, SIDE, SLOW, fit_each, mirror
-from mashpix.noise_law import OUTLIER, follow_intensity
+from mashpix.noise_law import follow_intensity
 from mashpix.tiling import cut_blocks
 
 STEP = 4
 """Distance in pixels of two blocks in a small picture."""
 MOST_BLOCKS = 16_384
 """About how many blocks are looked at."""
-CALMEST = 0.005
+CALMEST = 0.003
 """Fraction of the blocks, the calmest around its frequency, that a coefficient is measured in."""
-FEWEST = 30
-"""Blocks that a coefficient is measured in at least."""
+FEWEST = 40
+"""Blocks that anything is measured in at least."""
 AROUND = 3.0
 """Standard deviation in half periods a block of the weights of the coefficients around one."""
 CALM = 0.01
 """Fraction of the blocks, the calmest in all, that channels are compared in."""
-FEWEST_CALM = 40
-"""Blocks that channels are compared in at least."""
-CALMER = 0.2
-"""Fraction of the blocks in which lines and peaks of the spectrum are looked for."""
+CALMER = 0.05
+"""Fraction of the blocks, as CALMEST, in which lines and peaks of the spectrum are looked for."""
 ROUNDS = 3
 """How often blocks are chosen by the noise that was measured before."""
+OUTLIER = 9.0
+"""Squares beyond so many variances of the noise count as this many when blocks are compared."""
 LEAST_VARIANCE = 1e-10
 """Variance, on the network's scale, below which a block holds no noise at all: black borders, clipping."""
 
@@ -57,7 +57,7 @@ class NoiseLevel(NamedTuple):
     between : (C, C) correlation of the channels at one pixel
     levels : for each channel, (n, 2): intensity and standard deviation there
     dependence : (C,) largest over least variance by the law, between the 5 % and 95 % levels of intensity
-    spectrum : (C, SIDE, SIDE) median square of each cosine coefficient in the calmer blocks, against its mean
+    spectrum : (C, SIDE, SIDE) mean square of each cosine coefficient in the blocks calm around it, against its mean
     blocks : how many blocks could be looked at
     """
 
@@ -92,23 +92,22 @@ def measure_noise_level(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Noise
         return None
     coefficients = blocks @ block_transform(SIDE, blocks).T
     squares, intensity = coefficients.square(), coefficients[..., 0] / SIDE
-    count = max(int(CALM * squares.shape[1]), min(FEWEST_CALM, squares.shape[1]))
-    calm = squares[..., FREQUENCY >= SIDE / 3].sum(dim=(0, 2)).argsort()[:count]
-    spectrum, everywhere = squares[:, calm].mean(dim=1), squares.mean(dim=1)
+    calm = squares[..., FREQUENCY >= SIDE / 3].sum(dim=(0, 2)).argsort()[: _count(squares, CALM)]
+    spectrum, scaled = squares[:, calm].mean(dim=1), squares
     ratio = torch.ones_like(intensity)
     for _ in range(ROUNDS):
-        _, fitted = fit_each(spectrum, everywhere)
-        relative = squares / (fitted[:, None] * ratio[..., None])
-        level = _calmness(relative)
-        share = (fitted / everywhere.clamp(min=1e-30)).clamp(max=1)
+        _, fitted = fit_each(spectrum, scaled.mean(dim=1))
+        relative = (scaled / fitted[:, None]).clamp(max=OUTLIER)
+        share = (fitted / scaled.mean(dim=1).clamp(min=1e-30)).clamp(max=1)
         laws = [follow_intensity(*channel) for channel in zip(intensity, ratio, relative, share, strict=True)]
         ratio = torch.stack([law(values) for law, values in zip(laws, intensity, strict=True)])
-        usual = ratio[:, (level[0] + level[1]).argsort()[:count]].mean(dim=1, keepdim=True)
+        calm = relative[..., FREQUENCY > 1].sum(dim=(0, 2)).argsort()[: _count(squares, CALM)]
+        usual = ratio[:, calm].mean(dim=1, keepdim=True)
         ratio = ratio / usual  # the law tells the shape: how much noise there is, the calmest blocks tell
         scaled = squares / ratio[..., None]
-        spectrum, everywhere = _measure_spectrum(scaled, relative), scaled.mean(dim=1)
-    covariance, fitted = fit_each(spectrum, everywhere)
-    level = _calmness(squares / (fitted[:, None] * ratio[..., None]))
+        spectrum = _measure_spectrum(scaled, relative, CALMEST)
+    covariance, fitted = fit_each(spectrum, scaled.mean(dim=1))
+    relative = (scaled / fitted[:, None]).clamp(max=OUTLIER)
     variance = np.array([table[0, 0] for table in covariance]).clip(min=0)
     sigma = np.sqrt(variance * ratio.double().mean(dim=1).numpy())
     shares = variance / usual[:, 0].double().numpy()
@@ -117,16 +116,15 @@ def measure_noise_level(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Noise
         for law, share in zip(laws, shares, strict=True)
     )
     shape = len(spectrum), SIDE, SIDE
-    calmer = (level[0] + level[1]).argsort()[: max(int(CALMER * squares.shape[1]), count)]
-    calm = (squares[:, calmer] / ratio[:, calmer, None]).median(dim=1).values
-    calm = calm / calm.mean(dim=1, keepdim=True)
+    calmer = _measure_spectrum(scaled, relative, CALMER)
+    calmer = calmer / calmer.mean(dim=1, keepdim=True)
     return NoiseLevel(
         sigma=sigma,
         correlation=np.stack([mirror(table / max(table[0, 0], 1e-30)).clip(-1, 1) for table in covariance]),
-        between=_between(coefficients / (fitted[:, None] * ratio[..., None]).sqrt(), level, count),
+        between=_between(relative.sqrt() * coefficients.sign(), relative),
         levels=levels,
         dependence=np.array([_dependence(values) for values in ratio]),
-        spectrum=calm.double().numpy().reshape(shape),
+        spectrum=calmer.double().numpy().reshape(shape),
         blocks=squares.shape[1],
     )
 
@@ -149,18 +147,15 @@ def _usable_blocks(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Tensor | N
     return blocks[:, chosen] if chosen.any() else None
 
 
-def _calmness(relative: Tensor) -> tuple[Tensor, Tensor]:
-    """Energy of each block (N,) in its odd and in its even coefficients, summed over the channels; outliers capped."""
-    capped = relative.clamp(max=OUTLIER).sum(dim=0)
-    used = FREQUENCY > 1
-    return capped[:, used & ~EVEN].sum(dim=1), capped[:, used & EVEN].sum(dim=1)
+def _count(squares: Tensor, fraction: float) -> int:
+    """How many blocks of (C, N, K) a fraction is."""
+    return max(int(fraction * squares.shape[1]), min(FEWEST, squares.shape[1]))
 
 
-def _measure_spectrum(squares: Tensor, relative: Tensor) -> Tensor:
+def _measure_spectrum(squares: Tensor, relative: Tensor, fraction: float) -> Tensor:
     """Mean squares (C, K), each coefficient in the blocks that hold least around it, in the other half of them."""
-    energy = relative.clamp(max=OUTLIER).sum(dim=0) @ _around()
-    count = max(int(CALMEST * len(energy)), min(FEWEST, len(energy)))
-    calm = energy.T.contiguous().topk(count, dim=1, largest=False).indices.T
+    energy = relative.sum(dim=0) @ _around()
+    calm = energy.T.contiguous().topk(_count(squares, fraction), dim=1, largest=False).indices.T
     return torch.stack([channel.gather(0, calm).mean(dim=0) for channel in squares])
 
 
@@ -172,12 +167,13 @@ def _around() -> Tensor:
     return (near * (EVEN[:, None] != EVEN[None, :]) * (FREQUENCY > 1)[:, None]).float()
 
 
-def _between(coefficients: Tensor, calmness: tuple[Tensor, Tensor], count: int) -> Array:
-    """Correlation (C, C) of the channels' coefficients, each of variance 1, in the calmest blocks."""
+def _between(coefficients: Tensor, relative: Tensor) -> Array:
+    """Correlation (C, C) of the channels' coefficients, each of variance 1 and capped, in the calmest blocks."""
     products = torch.zeros(len(coefficients), len(coefficients), dtype=coefficients.dtype)
-    for energy, measured in zip(calmness, (EVEN, ~EVEN), strict=True):
-        noise = coefficients[:, energy.argsort()[:count]][..., measured & (FREQUENCY >= SLOW)]
-        noise = noise.clamp(-math.sqrt(OUTLIER), math.sqrt(OUTLIER)).flatten(1)
+    energy = relative.sum(dim=0)
+    for chosen in (EVEN, ~EVEN):
+        calm = energy[:, ~chosen & (FREQUENCY > 1)].sum(dim=1).argsort()[: _count(relative, CALM)]
+        noise = coefficients[:, calm][..., chosen & (FREQUENCY >= SLOW)].flatten(1)
         products += noise @ noise.T
     deviation = products.diagonal().clamp(min=1e-30).sqrt()
     return np.asarray((products / (deviation[:, None] * deviation[None, :])).double().numpy())

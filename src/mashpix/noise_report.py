@@ -74,12 +74,13 @@ class NoiseReport:
     def rows(self) -> list[tuple[str, str]]:
         """What a person reads first: names and values as text."""
         reach = None if self.correlation_length is None else f"{self.correlation_length} pixels"
+        bits = "" if self.bit_depth is None else f", {self.bit_depth} bits used"
         follows = None
         if self.signal_dependent is not None:
             answer = "yes" if self.signal_dependent else "no"
             follows = f"{answer} (largest over least variance {self.signal_dependence:.1f})"
         return [
-            ("picture", f"{' x '.join(map(str, self.shape))}, {self.dtype}, {_text(self.bit_depth)} bits used"),
+            ("picture", f"{' x '.join(map(str, self.shape))}, {self.dtype}{bits}"),
             ("noise level (sigma)", _text(self.sigma)),
             ("  by channel", ", ".join(map(_text, self.sigma_by_channel)) or "not known"),
             ("follows intensity", _text(follows)),

@@ -136,7 +136,7 @@ def _inspect_subject(
         files.atomic_write(json, to_json(report.to_dict()), overwrite=overwrite)
     verdict = None if subject.denoised is None else _check(subject.pixels, subject.denoised)
     if html is not None:
-        page = make_page(report, subject.pixels, name=str(source), denoised=subject.denoised, verdict=verdict)
+        page = make_page(report, subject.pixels, name=source.name, denoised=subject.denoised, verdict=verdict)
         files.atomic_write(html, page.encode("utf-8", "backslashreplace"), overwrite=overwrite)
     for name, value in report.rows():
         typer.echo(f"{name:<22} {value}")
