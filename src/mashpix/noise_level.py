@@ -27,9 +27,9 @@ from mashpix.tiling import cut_blocks
 
 STEP = 4
 """Distance in pixels of two blocks in a small picture."""
-MOST_BLOCKS = 16_384
+MOST_BLOCKS = 8_192
 """About how many blocks are looked at."""
-CALMEST = 0.003
+CALMEST = 0.004
 """Fraction of the blocks, the calmest around its frequency, that a coefficient is measured in."""
 FEWEST = 40
 """Blocks that anything is measured in at least."""
