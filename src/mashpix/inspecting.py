@@ -40,6 +40,8 @@ LEAST_SIGMA = 0.2
 """Noise level, in steps of whole numbers, below which hardly any noise can be told: rounding alone makes 0.29."""
 MOST_BITS = 24
 """More bits than this are those of a float, not of a measurement."""
+PROBE_SIDE = 128
+"""Side in pixels of the centre that the probes are trained on: the whole picture would take as long as denoising it."""
 SMALLEST_PAD = 32
 """Multiple that pictures are padded to for the network, as refining needs it."""
 
@@ -95,8 +97,8 @@ def inspect_steps(
     preset_name : str
         The preset whose masking ratio and cost are told.
     probe : bool
-        Train the two probes of the published method (minutes) to tell the noise level gap: those of the preset if
-        it has them, else those of `scripts`.
+        Train the two probes of the published method on the centre of the picture (a minute or more) to tell the
+        noise level gap: those of the preset if it has them, else those of `scripts`.
     time_updates : bool
         Time a few network updates, to tell how long `denoise` would take.
 
@@ -236,8 +238,10 @@ def _decide(
     """Masking ratio and shuffling as the preset would choose them, with the margin; probes if asked for."""
     reads_gap = settings.masking_ratio is None and settings.choose_by == "gap"
     masking: Masking | None = None
+    piece = _centre(picture) if probe else picture
     if not reads_gap or probe:
-        masking = yield from choose_masking(picture, settings=settings, generator=generator)
+        looked_at = piece if reads_gap else picture
+        masking = yield from choose_masking(looked_at, settings=settings, generator=generator)
         report = replace(report, masking_ratio=masking.masking_ratio, shuffle=masking.shuffle)
         report = replace(report, neighbour_correlation=masking.correlation, noise_level_gap=masking.gap)
         value, thresholds = masking.correlation, (settings.low_correlation, settings.high_correlation)
@@ -247,9 +251,19 @@ def _decide(
             report = replace(report, margin=float(min(abs(value - threshold) for threshold in thresholds)))
     if probe and not reads_gap:
         published = preset("scripts")
-        probed = yield from choose_masking(picture, settings=published, generator=generator)
+        probed = yield from choose_masking(piece, settings=published, generator=generator)
         report = replace(report, noise_level_gap=probed.gap)
+    if piece.pixels.shape != picture.pixels.shape:
+        note = f"gap of the centre of {PROBE_SIDE} x {PROBE_SIDE} pixels; the whole picture may have another"
+        report = replace(report, notes=(*report.notes, note))
     return report
+
+
+def _centre(picture: Picture) -> Picture:
+    """The middle of a picture, at most PROBE_SIDE pixels a side."""
+    top, left = (max(side - PROBE_SIDE, 0) // 2 for side in picture.pixels.shape[2:])
+    window = ..., slice(top, top + PROBE_SIDE), slice(left, left + PROBE_SIDE)
+    return replace(picture, pixels=picture.pixels[window], valid=picture.valid[window])
 
 
 def _time_update(picture: Picture, *, settings: Settings, generator: torch.Generator) -> float:

@@ -27,7 +27,10 @@ def inspect(
         str, typer.Option("--preset", metavar="|".join(PRESETS), help="Whose masking ratio and cost to tell.")
     ] = "default",
     probe: Annotated[
-        bool, typer.Option("--probe", help="Train the two published probes for the noise level gap: minutes.")
+        bool,
+        typer.Option(
+            "--probe", help="Train the two published probes for the noise level gap, on the centre: a minute or more."
+        ),
     ] = False,
     axes: Annotated[
         str | None, typer.Option(metavar="LETTERS", help="Axes of a stack, such as TZCYX; else as the file says.")
