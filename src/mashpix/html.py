@@ -93,10 +93,11 @@ def _comparison(pixels: Array, denoised: Array, verdict: Verdict | None) -> list
     limits = find_limits(pixels)
     residual = pixels.astype(np.float64) - denoised.astype(np.float64)
     finite = residual[np.isfinite(residual)]
-    span = RESIDUAL_SPAN * (float(finite.std()) if finite.size else 1.0) or 1.0
+    deviation = float(finite.std()) if finite.size else 0.0
+    span = RESIDUAL_SPAN * deviation or 1.0
     top, left = (max((side - CROP) // 2, 0) for side in pixels.shape[:2])
     piece = slice(top, top + CROP), slice(left, left + CROP)
-    parts = ["<h2>Denoised</h2>", _verdict(verdict), as_table([("taken away (standard deviation)", f"{span / 4:.4g}")])]
+    parts = ["<h2>Denoised</h2>", _verdict(verdict), as_table([("taken away (standard deviation)", f"{deviation:.4g}")])]
     shown = [(pixels, limits, "Noisy"), (denoised, limits, "Denoised"), (residual, (-span, span), "Noisy - denoised")]
     parts += [_figure(picture(values, limits=between), label) for values, between, label in shown]
     parts += [

@@ -29,7 +29,7 @@ STEP = 4
 """Distance in pixels of two blocks in a small picture."""
 MOST_BLOCKS = 8_192
 """About how many blocks are looked at."""
-CALMEST = 0.004
+CALMEST = 0.01
 """Fraction of the blocks, the calmest around its frequency, that a coefficient is measured in."""
 FEWEST = 40
 """Blocks that anything is measured in at least."""
