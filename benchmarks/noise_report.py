@@ -100,8 +100,8 @@ def show(rows: list[Any], size: str) -> None:
         print(f"| {label} |", " | ".join(cells), "|")
     for part in sets:
         sigma, lag = errors(part)
-        plain = [str(row[12]) == "True" for row in part if "gain" not in row[3]]
-        gains = [str(row[12]) == "True" for row in part if "gain" in row[3]]
+        plain = [str(row[11]) == "True" for row in part if "gain" not in row[3]]
+        gains = [str(row[11]) == "True" for row in part if "gain" in row[3]]
         print(f"{part[0][2]}: sigma within 10 % in {(sigma <= 0.1).mean():.0%}, lag 1 within 0.05 in", end=" ")
         print(f"{(lag <= 0.05).mean():.0%}, dependence seen {sum(gains)}/{len(gains)}, false {sum(plain)}/{len(plain)}")
 

@@ -97,7 +97,11 @@ def _comparison(pixels: Array, denoised: Array, verdict: Verdict | None) -> list
     span = RESIDUAL_SPAN * deviation or 1.0
     top, left = (max((side - CROP) // 2, 0) for side in pixels.shape[:2])
     piece = slice(top, top + CROP), slice(left, left + CROP)
-    parts = ["<h2>Denoised</h2>", _verdict(verdict), as_table([("taken away (standard deviation)", f"{deviation:.4g}")])]
+    parts = [
+        "<h2>Denoised</h2>",
+        _verdict(verdict),
+        as_table([("taken away (standard deviation)", f"{deviation:.4g}")]),
+    ]
     shown = [(pixels, limits, "Noisy"), (denoised, limits, "Denoised"), (residual, (-span, span), "Noisy - denoised")]
     parts += [_figure(picture(values, limits=between), label) for values, between, label in shown]
     parts += [

@@ -15,7 +15,7 @@ from mashpix.devices import available_memory, choose_device
 from mashpix.fitting import fit, new_network
 from mashpix.images import Door, Picture, is_constant, open_door, to_picture
 from mashpix.noise_covariance import REACH
-from mashpix.noise_kind import find_kind, measure_blockiness
+from mashpix.noise_kind import BLOCKY, find_kind, measure_blockiness
 from mashpix.noise_level import NoiseLevel, measure_noise_level
 from mashpix.noise_report import NoiseReport
 from mashpix.predicting import drain
@@ -196,9 +196,13 @@ def _describe(door: Door, picture: Picture) -> dict[str, Any]:
         "sigma_by_channel": tuple(map(float, sigma)),
         "notes": tuple(notes),
     }
+    blockiness = measure_blockiness(pixels, valid)
     if sigma.max() <= (LEAST_SIGMA if door.array.dtype.kind in "iu" else 0.0):
-        return found | {"notes": ("hardly any noise: less than rounding makes", *notes)}
-    kind, measures = find_kind(noise, measure_blockiness(pixels, valid))
+        found["notes"] = ("hardly any noise: less than rounding makes", *notes)
+        if blockiness is not None and blockiness > BLOCKY:
+            found |= {"kind": "jpeg-blocky", "kind_measures": {"blockiness": blockiness}}
+        return found
+    kind, measures = find_kind(noise, blockiness)
     return found | {"kind": kind, "kind_measures": measures} | _describe_noise(noise, door)
 
 
