@@ -2,14 +2,18 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
+from scipy import ndimage
 
-from mashpix import InputError, NoiseReport, UsageError, inspect
+from mashpix import InputError, NoiseReport, Settings, UsageError, inspect, inspect_stack, preset
 from mashpix.html import make_page
 from mashpix.noise import add_poisson_gaussian, correlated_noise, correlation_reached
 from test_cli import mashpix
@@ -175,8 +179,99 @@ def test_the_command_writes_table_json_and_page(tmp_path, rng):
     assert other.stderr.count("\n") == 1
 
 
-def test_every_key_of_the_schema_is_documented():
-    from pathlib import Path
+def test_a_stack_is_told_by_planes_spread_over_each_channel(rng):
+    levels = np.array([[5.0], [20.0]])[:, :, None, None]
+    stack = 100 + levels * rng.normal(0, 1, (2, 5, 96, 96))
+    stack[1, 2] = 0  # a blank plane is left out
+    report = inspect_stack(stack, axes="CZYX", device="cpu", time_updates=False)
+    assert [plane["plane"] for plane in report.planes] == ["C 0, Z 2", "C 0, Z 0", "C 0, Z 4", "C 1, Z 0", "C 1, Z 4"]
+    assert [plane["sigma"] for plane in report.planes] == pytest.approx([5, 5, 5, 20, 20], rel=0.15)
+    assert report.shape == stack.shape
+    assert report.sigma == report.planes[0]["sigma"]
+    assert "C 0, Z 2" in report.notes[0]
+    assert "plane C 1, Z 4" in report._repr_html_()
+    with pytest.raises(UsageError, match="axes"):
+        inspect_stack(stack, axes="ZYX")
 
+
+def test_a_stack_of_blank_planes_gives_a_report():
+    report = inspect_stack(np.zeros((3, 40, 40)), axes="ZYX", device="cpu")
+    assert report.sigma is None
+    assert report.planes[0]["kind"] is None
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.tif"])
+def test_the_command_inspects_a_stack(tmp_path, rng, name):
+    stack = (100 + rng.normal(0, 9, (3, 64, 64))).astype(np.float32)
+    for path, values in ((tmp_path / name, stack), (tmp_path / f"after_{name}", np.full_like(stack, 100))):
+        if name.endswith("npy"):
+            np.save(path, values)
+        else:
+            tifffile.imwrite(path, values, metadata={"axes": "ZYX"}, imagej=True)
+    options = ("--json", "a.json", "--html", "a.html", "--denoised", f"after_{name}", "--threads", "1")
+    run = mashpix("inspect", name, *options, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert "plane Z 1" in run.stdout
+    assert "verdict" in run.stdout
+    assert [plane["plane"] for plane in json.loads((tmp_path / "a.json").read_text())["planes"]] == [
+        "Z 1",
+        "Z 0",
+        "Z 2",
+    ]
+    np.save(tmp_path / "other.npy", stack[:2])
+    other = mashpix("inspect", name, "--denoised", "other.npy", cwd=tmp_path)
+    assert other.returncode == 1
+    assert other.stderr.count("other.npy") == 1
+
+
+def test_no_noise_is_said_and_nothing_is_told_of_it():
+    rows, columns = np.mgrid[0:64, 0:64]
+    report = look((rows + columns).astype(np.uint8))
+    assert report.sigma < 0.2
+    assert (report.kind, report.lag1, report.autocorrelation) == (None, None, None)
+    assert "hardly any noise" in " ".join(report.notes)
+
+
+def test_texture_is_not_taken_for_noise(rng):
+    clean = 255 * rng.random((24, 24)).repeat(8, 0).repeat(8, 1)  # no flat block of 16 x 16 anywhere
+    clean = ndimage.gaussian_filter(clean, 2)
+    report = look(clean + rng.normal(0, 10, clean.shape))
+    assert report.sigma == pytest.approx(10, rel=0.15)
+    assert report.lag1 == pytest.approx((0, 0), abs=0.25)
+    assert report.signal_dependent is False
+
+
+def test_the_probes_see_the_centre_alone(rng, monkeypatch):
+    quick = replace(preset("scripts"), probe_steps=2)
+    monkeypatch.setattr("mashpix.inspecting.preset", lambda name: quick)
+    noisy = rng.integers(0, 256, (192, 160)).astype(np.uint8)
+    report = look(noisy, preset_name="scripts", probe=True)
+    assert report.noise_level_gap > 0
+    assert report.masking_ratio in (0.1, 0.5, 0.9)
+    assert "centre" in " ".join(report.notes)
+    noisy[:32] = 0
+    noisy[:, -16:] = 255
+    assert look(noisy, preset_name="scripts", probe=True).noise_level_gap == report.noise_level_gap
+
+
+def test_keys_of_the_schema_are_those_of_the_output():
     text = (Path(__file__).parents[1] / "docs" / "noise-report.md").read_text()
-    assert [key for key in NoiseReport.__dataclass_fields__ if f"`{key}`" not in text] == []
+    table = text.split("## Keys of the JSON")[1].split("## ")[0]
+    keys = [
+        key
+        for line in table.splitlines()
+        if line.startswith("| `")
+        for key in re.findall(r"`(\w+)`", line.split("|")[1])
+    ]
+    assert sorted(keys) == sorted(NoiseReport.__dataclass_fields__)
+
+
+def test_both_reports_show_themselves_in_a_notebook(rng):
+    from mashpix import denoise_steps
+
+    noisy = rng.normal(0, 1, (32, 32))
+    *_, last = denoise_steps(noisy, settings=Settings(masking_ratio=0.5, steps=2), device="cpu")
+    for report in (last.report, look(noisy)):
+        page = report._repr_html_()
+        assert page.startswith("<table>")
+        assert "masking" in page

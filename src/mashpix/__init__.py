@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mashpix.errors import DeviceError, ExtraError, FileError, InputError, MashpixError, UsageError
     from mashpix.images import blend
     from mashpix.inspecting import inspect, inspect_steps
+    from mashpix.inspecting_stacks import inspect_stack, inspect_stack_steps
     from mashpix.metrics import psnr, ssim
     from mashpix.noise_report import NoiseReport
     from mashpix.report import Report, Step
@@ -37,6 +38,8 @@ _HOMES = {
     "denoise_stack_steps": "stacks",
     "denoise_steps": "denoising",
     "inspect": "inspecting",
+    "inspect_stack": "inspecting_stacks",
+    "inspect_stack_steps": "inspecting_stacks",
     "inspect_steps": "inspecting",
     "preset": "settings",
     "psnr": "metrics",
@@ -64,6 +67,8 @@ __all__ = [
     "denoise_stack_steps",
     "denoise_steps",
     "inspect",
+    "inspect_stack",
+    "inspect_stack_steps",
     "inspect_steps",
     "preset",
     "psnr",

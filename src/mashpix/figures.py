@@ -9,21 +9,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-WIDTH, HEIGHT, MARGIN = 360, 240, 48
+WIDTH, HEIGHT, MARGIN = 340, 240, 56
 """Size of a plot and of the space for its labels, SVG units."""
 COLOURS = ("#c0392b", "#1e8449", "#2471a3", "#7d3c98")
 """Of the channels, in their order."""
 LARGEST_PICTURE = 480
 """Longest side in pixels of a picture in a page."""
+NEGLIGIBLE = 0.05
+"""The y axis starts at 0 if no value is below it by more than this, against the largest."""
 PERCENTILES = 0.5, 99.5
 """Values between which a picture is shown."""
 
 
 def plot_lines(lines: Sequence[Sequence[tuple[float, float]]], *, x_label: str, y_label: str) -> str:
-    """Lines with points, the y axis from 0."""
+    """Lines with points, the y axis from 0 or below."""
     points = [point for line in lines for point in line]
     low, high = min(x for x, _ in points), max(x for x, _ in points)
-    bottom, top = min(0.0, *(y for _, y in points)), max(y for _, y in points) or 1.0
+    bottom, top = min(y for _, y in points), max(y for _, y in points) or 1.0
+    bottom = bottom if bottom < -NEGLIGIBLE * top else 0.0
     across = (WIDTH - 1.5 * MARGIN) / ((high - low) or 1.0)
     up = (HEIGHT - 1.5 * MARGIN) / (top - bottom)
 
@@ -36,16 +39,16 @@ def plot_lines(lines: Sequence[Sequence[tuple[float, float]]], *, x_label: str, 
         zero = place(low, 0.0)[1]
         parts.append(f'<path d="M{MARGIN} {zero:.1f}H{WIDTH - MARGIN / 2}" stroke="#ccc"/>')
     for index, line in enumerate(lines):
-        colour = COLOURS[index % len(COLOURS)] if len(lines) > 1 else "#333"
+        colour = COLOURS[index % len(COLOURS)] if len(lines) > 1 else "currentColor"
         places = [place(x, y) for x, y in line]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}"/>')
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in places]
     parts += [
-        _label(MARGIN, axis + 16, f"{low:.3g}", "start"),
-        _label(WIDTH - MARGIN / 2, axis + 16, f"{high:.3g}", "end"),
-        _label(MARGIN - 4, MARGIN / 2 + 4, f"{top:.3g}", "end"),
-        _label(MARGIN - 4, axis + 4, f"{bottom:.3g}", "end"),
+        _label(MARGIN, axis + 16, f"{low:.4g}", "start"),
+        _label(WIDTH - MARGIN / 2, axis + 16, f"{high:.4g}", "end"),
+        _label(MARGIN - 4, MARGIN / 2 + 4, f"{top:.4g}", "end"),
+        _label(MARGIN - 4, axis + 4, f"{bottom:.4g}", "end"),
         _label(WIDTH / 2, HEIGHT - 10, x_label, "middle"),
         f'<g transform="translate(14 {HEIGHT / 2}) rotate(-90)">{_label(0, 0, y_label, "middle")}</g>',
     ]
@@ -91,7 +94,7 @@ def find_limits(pixels: NDArray[Any]) -> tuple[float, float]:
 
 
 def _label(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="currentColor">{escape(text)}</text>'
 
 
 def _svg(width: int, height: int, parts: list[str], title: str) -> str:

@@ -18,10 +18,15 @@ ENLARGED = 4
 """How much it is enlarged."""
 RESIDUAL_SPAN = 4.0
 """The residual is shown so many of its standard deviations either way."""
-STYLE = """body{font:15px/1.45 sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}
-table{border-collapse:collapse}th,td{text-align:left;padding:.15em 1em .15em 0;border-bottom:1px solid #eee}
-th{font-weight:600;vertical-align:top}figure{display:inline-block;margin:1em 1.5em 1em 0;vertical-align:top}
-figcaption{max-width:24em;color:#555}img{image-rendering:pixelated;max-width:100%}h1{font-size:1.4em}h2{font-size:1.1em}"""
+NAMES = ("red", "green", "blue", "violet")
+"""Of the colours of lines."""
+STYLE = """:root{color-scheme:light dark}
+body{font:15px/1.45 sans-serif;max-width:1100px;margin:2em auto;padding:0 1em}
+table{border-collapse:collapse;max-width:100%}th,td{text-align:left;padding:.15em 1em .15em 0;vertical-align:top;
+border-bottom:1px solid #8884;overflow-wrap:anywhere}th{font-weight:600;min-width:11em}
+figure{display:inline-table;margin:1em 1.5em 1em 0;vertical-align:top;max-width:100%}
+figcaption{display:table-caption;caption-side:bottom;opacity:.75;font-size:.9em}img{image-rendering:pixelated;max-width:100%}svg{max-width:100%}
+h1{font-size:1.4em;overflow-wrap:anywhere}h2{font-size:1.1em}"""
 
 
 def make_page(
@@ -71,11 +76,11 @@ def _noise_figures(report: NoiseReport) -> list[str]:
         ]
     if any(report.noise_by_intensity):
         lines = [line for line in report.noise_by_intensity if line]
-        colours = " Channels: red, green, blue, then violet." if len(lines) > 1 else ""
+        colours = f" Channels in order: {', '.join(NAMES[: len(lines)])}{' ...' * (len(lines) > len(NAMES))}."
         figures.append(
             _figure(
                 plot_lines(lines, x_label="intensity", y_label="noise level"),
-                f"Noise level against intensity, both in the units of the picture.{colours}",
+                f"Noise level against intensity, both in the units of the picture.{colours if len(lines) > 1 else ''}",
             )
         )
     if not figures:
@@ -88,10 +93,15 @@ def _comparison(pixels: Array, denoised: Array, verdict: Verdict | None) -> list
     limits = find_limits(pixels)
     residual = pixels.astype(np.float64) - denoised.astype(np.float64)
     finite = residual[np.isfinite(residual)]
-    span = RESIDUAL_SPAN * (float(finite.std()) if finite.size else 1.0) or 1.0
+    deviation = float(finite.std()) if finite.size else 0.0
+    span = RESIDUAL_SPAN * deviation or 1.0
     top, left = (max((side - CROP) // 2, 0) for side in pixels.shape[:2])
     piece = slice(top, top + CROP), slice(left, left + CROP)
-    parts = ["<h2>Denoised</h2>", _verdict(verdict), as_table([("taken away (standard deviation)", f"{span / 4:.4g}")])]
+    parts = [
+        "<h2>Denoised</h2>",
+        _verdict(verdict),
+        as_table([("taken away (standard deviation)", f"{deviation:.4g}")]),
+    ]
     shown = [(pixels, limits, "Noisy"), (denoised, limits, "Denoised"), (residual, (-span, span), "Noisy - denoised")]
     parts += [_figure(picture(values, limits=between), label) for values, between, label in shown]
     parts += [
@@ -104,7 +114,7 @@ def _comparison(pixels: Array, denoised: Array, verdict: Verdict | None) -> list
 def _verdict(verdict: Verdict | None) -> str:
     if verdict is None:
         return ""
-    measures = as_table([(name, f"{value:.4g}") for name, value in verdict.measures.items()])
+    measures = as_table([(name.replace("_", " "), f"{value:.4g}") for name, value in verdict.measures.items()])
     return f"<p><strong>{escape(verdict.verdict)}</strong>: {escape(verdict.reason)}</p>{measures}"
 
 

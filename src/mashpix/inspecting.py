@@ -14,8 +14,9 @@ from mashpix.denoising import expected_cost, expected_memory
 from mashpix.devices import available_memory, choose_device
 from mashpix.fitting import fit, new_network
 from mashpix.images import Door, Picture, is_constant, open_door, to_picture
-from mashpix.noise_kind import find_kind, measure_blockiness
-from mashpix.noise_level import REACH, NoiseLevel, measure_noise_level
+from mashpix.noise_covariance import REACH
+from mashpix.noise_kind import BLOCKY, find_kind, measure_blockiness
+from mashpix.noise_level import NoiseLevel, measure_noise_level
 from mashpix.noise_report import NoiseReport
 from mashpix.predicting import drain
 from mashpix.report import Step
@@ -35,8 +36,12 @@ MOST_VALUES = 2**22
 """About how many values are sorted to find the bit depth and the clipping."""
 PILED_UP = 5
 """A value is clipped if it is so many times as frequent as its neighbour."""
+LEAST_SIGMA = 0.2
+"""Noise level, in steps of whole numbers, below which hardly any noise can be told: rounding alone makes 0.29."""
 MOST_BITS = 24
 """More bits than this are those of a float, not of a measurement."""
+PROBE_SIDE = 128
+"""Side in pixels of the centre that the probes are trained on: the whole picture would take as long as denoising it."""
 SMALLEST_PAD = 32
 """Multiple that pictures are padded to for the network, as refining needs it."""
 
@@ -92,8 +97,8 @@ def inspect_steps(
     preset_name : str
         The preset whose masking ratio and cost are told.
     probe : bool
-        Train the two probes of the published method (minutes) to tell the noise level gap: those of the preset if
-        it has them, else those of `scripts`.
+        Train the two probes of the published method on the centre of the picture (a minute or more) to tell the
+        noise level gap: those of the preset if it has them, else those of `scripts`.
     time_updates : bool
         Time a few network updates, to tell how long `denoise` would take.
 
@@ -180,27 +185,39 @@ def _describe(door: Door, picture: Picture) -> dict[str, Any]:
     noise = measure_noise_level(pixels, valid, torch.from_numpy(clipped))
     if noise is None:
         return {"notes": ("no block of 16 x 16 pixels to measure the noise in",)}
-    correlation = noise.correlation.mean(axis=0)
-    kind, measures = find_kind(noise, measure_blockiness(pixels, valid))
     sigma = noise.sigma * door.unit
     notes = []
     if noise.blocks < FEW_BLOCKS:
         notes.append(f"rough: only {noise.blocks} blocks to measure the noise in")
     if clipped.mean() > MOST_CLIPPED:
         notes.append(f"rough: {clipped.mean():.0%} of the values are clipped, and hide their noise")
-    return {
+    found: dict[str, Any] = {
         "sigma": float(np.sqrt(np.square(sigma).mean())),
         "sigma_by_channel": tuple(map(float, sigma)),
+        "notes": tuple(notes),
+    }
+    blockiness = measure_blockiness(pixels, valid)
+    if sigma.max() <= (LEAST_SIGMA if door.array.dtype.kind in "iu" else 0.0):
+        found["notes"] = ("hardly any noise: less than rounding makes", *notes)
+        if blockiness is not None and blockiness > BLOCKY:
+            found |= {"kind": "jpeg-blocky", "kind_measures": {"blockiness": blockiness}}
+        return found
+    kind, measures = find_kind(noise, blockiness)
+    return found | {"kind": kind, "kind_measures": measures} | _describe_noise(noise, door)
+
+
+def _describe_noise(noise: NoiseLevel, door: Door) -> dict[str, Any]:
+    """The fields that tell how the noise follows the intensity and how it is correlated."""
+    correlation = noise.correlation.mean(axis=0)
+    between = tuple(tuple(map(float, row)) for row in noise.between)
+    return {
         "noise_by_intensity": _in_units(noise, door),
         "signal_dependent": bool(noise.dependence.max() > DEPENDENT),
         "signal_dependence": float(noise.dependence.max()),
         "lag1": (float(correlation[REACH + 1, REACH]), float(correlation[REACH, REACH + 1])),
         "correlation_length": _length(correlation),
         "autocorrelation": tuple(tuple(map(float, row)) for row in correlation),
-        "channel_correlation": tuple(tuple(map(float, row)) for row in noise.between) if len(sigma) > 1 else None,
-        "kind": kind,
-        "kind_measures": measures,
-        "notes": tuple(notes),
+        "channel_correlation": between if len(between) > 1 else None,
     }
 
 
@@ -225,8 +242,10 @@ def _decide(
     """Masking ratio and shuffling as the preset would choose them, with the margin; probes if asked for."""
     reads_gap = settings.masking_ratio is None and settings.choose_by == "gap"
     masking: Masking | None = None
+    piece = _centre(picture) if probe else picture
     if not reads_gap or probe:
-        masking = yield from choose_masking(picture, settings=settings, generator=generator)
+        looked_at = piece if reads_gap else picture
+        masking = yield from choose_masking(looked_at, settings=settings, generator=generator)
         report = replace(report, masking_ratio=masking.masking_ratio, shuffle=masking.shuffle)
         report = replace(report, neighbour_correlation=masking.correlation, noise_level_gap=masking.gap)
         value, thresholds = masking.correlation, (settings.low_correlation, settings.high_correlation)
@@ -236,9 +255,19 @@ def _decide(
             report = replace(report, margin=float(min(abs(value - threshold) for threshold in thresholds)))
     if probe and not reads_gap:
         published = preset("scripts")
-        probed = yield from choose_masking(picture, settings=published, generator=generator)
+        probed = yield from choose_masking(piece, settings=published, generator=generator)
         report = replace(report, noise_level_gap=probed.gap)
+    if piece.pixels.shape != picture.pixels.shape:
+        note = f"gap of the centre of {PROBE_SIDE} x {PROBE_SIDE} pixels; the whole picture may have another"
+        report = replace(report, notes=(*report.notes, note))
     return report
+
+
+def _centre(picture: Picture) -> Picture:
+    """The middle of a picture, at most PROBE_SIDE pixels a side."""
+    top, left = (max(side - PROBE_SIDE, 0) // 2 for side in picture.pixels.shape[2:])
+    window = ..., slice(top, top + PROBE_SIDE), slice(left, left + PROBE_SIDE)
+    return replace(picture, pixels=picture.pixels[window], valid=picture.valid[window])
 
 
 def _time_update(picture: Picture, *, settings: Settings, generator: torch.Generator) -> float:

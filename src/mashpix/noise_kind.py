@@ -5,15 +5,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mashpix.noise_level import REACH, NoiseLevel
+from mashpix.noise_covariance import REACH
+from mashpix.noise_level import NoiseLevel
 
 CORRELATED = 0.15
 """Correlation at lag 1, the larger of both directions, from which noise is called correlated."""
 STRIPED = 2.0
 """Power on an axis of the spectrum against that beside it, from which there are stripes."""
-PEAKED = 6.0
+PEAKED = 2.8
 """Power of one coefficient against the median around it, from which there is a periodic pattern."""
-BLOCKY = 1.08
+BLOCKY = 1.04
 """Steps across an 8 x 8 grid against those beside it, from which the picture is JPEG-blocky."""
 FLOOR = 1e-3
 """Least power, against the mean, that another is compared with."""
@@ -31,7 +32,7 @@ def find_kind(noise: NoiseLevel, blockiness: float | None) -> tuple[str, dict[st
     Returns
     -------
     str
-        "structured" (stripes, periodic), "jpeg-blocky", "correlated" or "white": the first that holds.
+        "jpeg-blocky", "structured" (stripes, periodic), "correlated" or "white": the first that holds.
     dict
         "stripes", "peak", "blockiness" and "lag1", each to be compared with the constant of this module.
     """
@@ -44,10 +45,10 @@ def find_kind(noise: NoiseLevel, blockiness: float | None) -> tuple[str, dict[st
     }
     if blockiness is not None:
         measures["blockiness"] = blockiness
+    if blockiness is not None and blockiness > BLOCKY:  # first, since the steps of a JPEG leave lines and peaks too
+        return "jpeg-blocky", measures
     if measures["stripes"] > STRIPED or measures["peak"] > PEAKED:
         return "structured", measures
-    if blockiness is not None and blockiness > BLOCKY:
-        return "jpeg-blocky", measures
     return ("correlated" if measures["lag1"] > CORRELATED else "white"), measures
 
 

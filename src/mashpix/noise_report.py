@@ -33,6 +33,7 @@ class NoiseReport:
     preset, device : what masking ratio and cost are told for
     seconds, memory_bytes : what `denoise` would cost there, about
     memory_free_bytes : main memory that is free
+    planes : of a stack, what was found in each plane that was looked at; the rest is told for the first of them
     notes : remarks for the user, one line each
     """
 
@@ -63,6 +64,7 @@ class NoiseReport:
     seconds: float | None = None
     memory_bytes: int = 0
     memory_free_bytes: int | None = None
+    planes: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -71,19 +73,19 @@ class NoiseReport:
 
     def rows(self) -> list[tuple[str, str]]:
         """What a person reads first: names and values as text."""
-        correlated = None if self.lag1 is None else f"{self.lag1[0]:.2f} vertical, {self.lag1[1]:.2f} horizontal"
         reach = None if self.correlation_length is None else f"{self.correlation_length} pixels"
+        bits = "" if self.bit_depth is None else f", {self.bit_depth} bits used"
         follows = None
         if self.signal_dependent is not None:
             answer = "yes" if self.signal_dependent else "no"
             follows = f"{answer} (largest over least variance {self.signal_dependence:.1f})"
         return [
-            ("picture", f"{' x '.join(map(str, self.shape))}, {self.dtype}, {_text(self.bit_depth)} bits used"),
+            ("picture", f"{' x '.join(map(str, self.shape))}, {self.dtype}{bits}"),
             ("noise level (sigma)", _text(self.sigma)),
             ("  by channel", ", ".join(map(_text, self.sigma_by_channel)) or "not known"),
             ("follows intensity", _text(follows)),
             ("kind", _text(self.kind)),
-            ("correlation at lag 1", _text(correlated)),
+            ("correlation at lag 1", _text_lag1(self.lag1)),
             ("correlation length", _text(reach)),
             ("clipped", f"{self.clipped_low:.2%} low, {self.clipped_high:.2%} high"),
             ("NaN or infinite", f"{self.nan_fraction:.2%}"),
@@ -93,6 +95,7 @@ class NoiseReport:
             ("shuffling", "not known" if self.shuffle is None else "yes" if self.shuffle else "no"),
             ("time to denoise", "not known" if self.seconds is None else f"about {_text(self.seconds)} s"),
             ("memory to denoise", f"about {self.memory_bytes / 2**30:.1f} GiB{self._free()}"),
+            *((f"plane {plane['plane']}", _text_plane(plane)) for plane in self.planes),
             *(("note", note) for note in self.notes),
         ]
 
@@ -107,6 +110,16 @@ class NoiseReport:
 def _text(value: Any) -> str:
     """A value for a person."""
     return "not known" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _text_lag1(lag1: tuple[float, float] | None) -> str:
+    return "not known" if lag1 is None else f"{lag1[0]:.2f} vertical, {lag1[1]:.2f} horizontal"
+
+
+def _text_plane(plane: dict[str, Any]) -> str:
+    """One plane of a stack in a line."""
+    ratio = f"masking ratio {_text(plane['masking_ratio'])}"
+    return f"sigma {_text(plane['sigma'])}, {_text(plane['kind'])}, lag 1 {_text_lag1(plane['lag1'])}, {ratio}"
 
 
 def as_table(rows: list[tuple[str, str]]) -> str:

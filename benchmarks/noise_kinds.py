@@ -1,0 +1,80 @@
+"""What kind the noise report calls known noise: a confusion table, on Kodak crops.
+
+python benchmarks/noise_kinds.py FOLDER      # the folder of Kodak pictures
+
+The limits of noise_kind.py were chosen by the figures on the pictures marked `chosen by`; the others only check them.
+"""
+
+import csv
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+import mashpix
+from mashpix import noise
+from noise_report import CHECKED_ON, CHOSEN_BY, SEED, read_crop
+
+SIGMAS = (5, 10, 25)
+BETAS = (0.25, 0.5, 1)
+QUALITIES = (30, 60, 80, 95)
+STRENGTH = 0.5
+"""Of stripes (standard deviation) and of the periodic pattern (amplitude), against the noise."""
+KINDS = ("white", "correlated", "structured", "jpeg-blocky")
+MEASURES = ("lag1", "stripes", "peak", "blockiness")
+COLUMNS = ("picture", "set", "noise", "sigma", "true_kind", "kind", *MEASURES)
+
+
+def models(clean: np.ndarray[Any, Any], sigma: float) -> Iterator[tuple[str, str, np.ndarray[Any, Any]]]:
+    """Name of the noise, its kind, and the noisy picture."""
+    rng = np.random.default_rng(SEED)
+    noisy = clean + rng.normal(0, sigma, clean.shape)
+    rows, columns = np.mgrid[: clean.shape[0], : clean.shape[1], :1][:2]
+    yield "white", "white", noisy
+    for beta in BETAS:
+        drawn = noise.correlated_noise(clean.shape, sigma=sigma, beta=beta, rng=rng)
+        yield f"beta {beta:g}", "correlated", clean + drawn
+    yield "row stripes", "structured", noisy + rng.normal(0, STRENGTH * sigma, (clean.shape[0], 1, 1))
+    yield "column stripes", "structured", noisy + rng.normal(0, STRENGTH * sigma, (1, clean.shape[1], 1))
+    yield "periodic", "structured", noisy + STRENGTH * sigma * np.sin(1.9 * rows + 1.1 * columns)
+    for quality in QUALITIES:
+        coded = BytesIO()
+        Image.fromarray(np.rint(noisy).clip(0, 255).astype(np.uint8)).save(coded, "JPEG", quality=quality)
+        yield f"JPEG {quality}", "jpeg-blocky", np.asarray(Image.open(coded)).astype(np.float64)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    rows: list[tuple[Any, ...]] = []
+    with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for name in (*CHOSEN_BY, *CHECKED_ON):
+            clean, kept = read_crop(name), "chosen by" if name in CHOSEN_BY else "checked on"
+            for sigma in SIGMAS:
+                for label, true, noisy in models(clean, sigma):
+                    report = mashpix.inspect(noisy, channel_axis=-1, time_updates=False)
+                    measures = [f"{report.kind_measures.get(key, np.nan):.3f}" for key in MEASURES]
+                    rows.append((name, kept, label, sigma, true, report.kind, *measures))
+                    writer.writerow(rows[-1])
+                file.flush()
+                print(*rows[-1], sep="\t", flush=True)
+    show(rows)
+
+
+def show(rows: list[tuple[Any, ...]]) -> None:
+    """The table of docs/noise-report.md: of each noise how many are called what, on both sets."""
+    for label in dict.fromkeys(row[2] for row in rows):
+        cells = []
+        for kept in ("chosen by", "checked on"):
+            called = [row[5] for row in rows if row[2] == label and row[1] == kept]
+            cells += [str(called.count(kind)) for kind in KINDS]
+        print(f"| {label} |", " | ".join(cells), "|")
+
+
+if __name__ == "__main__":
+    main()
