@@ -60,7 +60,7 @@ def make_seeds() -> dict[str, bytes]:
 
 
 def mutate_files(*, quick: bool, seed: int) -> Iterator[Attempt]:
-    """One attempt a file; the same seed gives the same files."""
+    """One attempt a file; the same seed gives the same changes (dates and UUIDs in the files are drawn anew)."""
     seeds = make_seeds()
     names = list(seeds)
     with tempfile.TemporaryDirectory() as folder:
