@@ -86,7 +86,6 @@ def test_a_picture_is_replaced_in_place_and_over_an_old_one(store, tmp_path):
         (("-o", "b.tif"), "a stack keeps its format"),
         (("-o", "a.zarr/b.zarr"), "lie in each other"),
         (("--axes", "ZYX"), "axes: 4 letters needed"),
-        (("--save", "spread"), "cannot save this of a stack"),
     ],
 )
 def test_what_makes_no_sense_is_said_before_work_starts(arguments, message, store, monkeypatch):

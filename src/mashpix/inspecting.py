@@ -97,7 +97,7 @@ def inspect_steps(
     preset_name : str
         The preset whose masking ratio and cost are told.
     probe : bool
-        Train the two probes of the published method on the centre of the picture (a minute or more) to tell the
+        Train the two probes of the published method on the centre of the picture (minutes) to tell the
         noise level gap: those of the preset if it has them, else those of `scripts`.
     time_updates : bool
         Time a few network updates, to tell how long `denoise` would take.

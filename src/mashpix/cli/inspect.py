@@ -28,9 +28,7 @@ def inspect(
     ] = "default",
     probe: Annotated[
         bool,
-        typer.Option(
-            "--probe", help="Train the two published probes for the noise level gap, on the centre: a minute or more."
-        ),
+        typer.Option("--probe", help="Train the two published probes for the noise level gap, on the centre: minutes."),
     ] = False,
     axes: Annotated[
         str | None, typer.Option(metavar="LETTERS", help="Axes of a stack, such as TZCYX; else as the file says.")
