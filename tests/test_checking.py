@@ -70,6 +70,12 @@ def test_the_reason_names_what_was_done(damage, words):
     assert words in check(noisy, DAMAGES[damage](clean)).reason
 
 
+def test_a_faint_cast_on_a_grey_picture_kept_as_rgb_does_not_matter():
+    clean, noisy = noisy_picture(0)
+    grey, cast = np.dstack([noisy] * 3), np.dstack([clean + 0.01 * SIGMA, clean, clean - 0.01 * SIGMA])
+    assert check(grey, cast, channel_axis=-1).verdict == GOOD
+
+
 def test_a_shift_far_below_the_noise_does_not_matter():
     y, x = np.mgrid[-128:128, -128:128]
     clean = 100 * np.exp(-(y**2 + x**2) / (2 * 40**2))

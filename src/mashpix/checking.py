@@ -27,6 +27,8 @@ LEAST_USUAL = 0.7
 """Least value that the usual structure of a level of brightness is taken to have."""
 EXTREME = 0.2
 """Fraction of the blocks that count as rough, and as flat."""
+LEAST_SIGMA = 0.2
+"""Noise level that a channel is taken to have at least, as a fraction of the largest: colours of a grey picture."""
 MOST = 1e9
 """Largest measure: where there is next to no noise, ratios to it have no end, and JSON has no infinity."""
 
@@ -163,6 +165,7 @@ def _judge(measures: dict[str, float]) -> Verdict:
 def _measure_offset(residual: torch.Tensor, both: Pair, noise: Noise) -> dict[str, float]:
     """Mean of the residual of each channel, against the noise and against its own standard error."""
     sigma = noise.spectrum[:, 1:].mean(dim=1).sqrt().numpy()
+    sigma = np.maximum(sigma, LEAST_SIGMA * sigma.max())
     values = residual[:, both.usable].double().numpy()
     mean = values.mean(axis=1)
     counts = window_sums(both.usable.numpy().astype(np.float32), WINDOW)
