@@ -1,5 +1,6 @@
 """Laws of batches: one bad file never ends them, and what an earlier run has done is not done again."""
 
+import _thread
 import json
 import multiprocessing
 import os
@@ -9,6 +10,7 @@ import sys
 import time
 from contextlib import closing
 from dataclasses import replace
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
@@ -409,3 +411,18 @@ def test_what_cannot_be_done_is_refused_in_one_line(arguments, code, message, fo
     assert (ended, stdout, stderr.count("\n")) == (code, "", 1)
     assert message in stderr
     assert names(folder) == before
+
+
+def test_ctrl_c_while_a_worker_starts_is_heard_when_it_has_started(tmp_path, monkeypatch):
+    started = []
+    item = make_item(tmp_path / "a.png", Path("a.png"), tmp_path, recipe_of)
+
+    def start(process):
+        _thread.interrupt_main()  # as a signal that another thread takes: it is not blocked
+        time.sleep(0.01)
+        started.append(process)
+
+    monkeypatch.setattr(SpawnProcess, "start", start)
+    with pytest.raises(KeyboardInterrupt):
+        list(run_workers(iter([item]), reverse, jobs=1))
+    assert started
