@@ -423,6 +423,10 @@ def test_ctrl_c_while_a_worker_starts_is_heard_when_it_has_started(tmp_path, mon
         started.append(process)
 
     monkeypatch.setattr(SpawnProcess, "start", start)
-    with pytest.raises(KeyboardInterrupt):
-        list(run_workers(iter([item]), reverse, jobs=1))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background is deaf to it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(run_workers(iter([item]), reverse, jobs=1))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert started
