@@ -4,13 +4,12 @@ python benchmarks/spread.py ../shared/data --preset fast --cache /tmp/verdicts
 Takes the results that benchmarks/verdicts.py left in the cache; writes benchmarks/spread.csv.
 """
 
-import argparse
-import csv
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from verdicts import SETS, finished
+from verdicts import tabulate
 
 BINS = 10
 """Bins of each picture, with as many values each, from the least spread to the most."""
@@ -27,27 +26,17 @@ def calibrate(spread: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, float]
     return np.stack([spreads, errors]), float(np.corrcoef(np.arange(BINS), ranks)[0, 1])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("root", type=Path)
-    parser.add_argument("--preset", required=True)
-    parser.add_argument("--cache", type=Path, required=True)
-    args = parser.parse_args()
-    with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for kind in SETS:
-            results = [
-                calibrate(stored["spread"].ravel(), (stored["denoised"].astype(float) - clean).ravel())
-                for clean, _, stored in finished(args.root, kind, args.preset, args.cache)
-            ]
-            tables, correlations = zip(*results, strict=True)
-            for index, (spread, error) in enumerate(np.mean(tables, axis=0).T):
-                numbers = (round(float(value), 3) for value in (spread, error, error / spread, np.mean(correlations)))
-                row = (args.preset, kind, len(results), index + 1, *numbers)
-                writer.writerow(row)
-                print(*row, sep="\t")
+def rows_of(results: Iterable[tuple[np.ndarray, np.ndarray, Mapping[str, np.ndarray]]]) -> Iterator[list[object]]:
+    """A row for each bin: means over the pictures."""
+    measured = [
+        calibrate(stored["spread"].ravel(), (stored["denoised"].astype(float) - clean).ravel())
+        for clean, _, stored in results
+    ]
+    tables, correlations = zip(*measured, strict=True)
+    for index, (spread, error) in enumerate(np.mean(tables, axis=0).T):
+        numbers = (round(float(value), 3) for value in (spread, error, error / spread, np.mean(correlations)))
+        yield [len(measured), index + 1, *numbers]
 
 
 if __name__ == "__main__":
-    main()
+    tabulate(Path(__file__), __doc__, COLUMNS, rows_of)

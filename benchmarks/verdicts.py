@@ -7,7 +7,7 @@ Pictures are halved by scene: the limits in checking.RULES were chosen on the ha
 import argparse
 import csv
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +108,24 @@ def finished(
         stored = cache / f"{preset}_{kind}_{path.stem}.npz"
         if stored.exists():
             yield load(path), load(root / kind / "noisy" / path.name), np.load(stored)
+
+
+def tabulate(
+    script: Path, about: str, columns: tuple[str, ...], rows_of: Callable[..., Iterable[list[object]]]
+) -> None:
+    """Write a CSV named like a script, and print it: rows of each set, from the finished results of a preset."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--preset", required=True)
+    parser.add_argument("--cache", type=Path, required=True)
+    args = parser.parse_args()
+    with script.with_suffix(".csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        for kind in SETS:
+            for row in rows_of(finished(args.root, kind, args.preset, args.cache)):
+                writer.writerow([args.preset, kind, *row])
+                print(args.preset, kind, *row, sep="\t")
 
 
 def pictures(root: Path) -> Iterator[tuple[str, str, str]]:

@@ -3,7 +3,7 @@
 import io
 import struct
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -279,16 +279,20 @@ def test_damaged_stacks_are_refused_or_give_one_line(stack, tmp_path):
 def test_flipped_bits_never_raise_anything_else(stack, tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", stack[:1], ome=True, metadata={"axes": "TZCYX"}, compression="lzw")
     data = (tmp_path / "a.tif").read_bytes()
+    refused = 0
     for place in [*range(0, 400, 3), *range(400, len(data), 397)]:
         flipped = bytearray(data)
         flipped[place] ^= 1 << place % 8
         (tmp_path / "b.tif").write_bytes(flipped)
-        with suppress(MashpixError):
+        try:
             opened = open_stack(tmp_path / "b.tif")
             if opened is not None:
                 with closing(opened):
                     for index in planes_of(opened):
-                        opened[index]
+                        assert opened[index].size > 0
+        except MashpixError:
+            refused += 1
+    assert refused > 0
 
 
 def test_many_directories_are_opened_in_time(tmp_path):
