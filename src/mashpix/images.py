@@ -229,6 +229,11 @@ def blend(noisy: Array, denoised: Array, strength: float) -> Array:
     strength : float
         0 gives the noisy picture, 1 the denoised one.
 
+    Returns
+    -------
+    ndarray
+        Shape and dtype of `noisy`; whole numbers are rounded.
+
     Raises
     ------
     InputError

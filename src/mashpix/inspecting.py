@@ -58,6 +58,11 @@ def inspect(image: Array, **options: Any) -> NoiseReport:
     **options
         Those of `inspect_steps`.
 
+    Returns
+    -------
+    NoiseReport
+        Levels in the units of the picture.
+
     Raises
     ------
     InputError

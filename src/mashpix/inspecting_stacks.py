@@ -30,6 +30,11 @@ def inspect_stack(stack: Indexable, **options: Any) -> NoiseReport:
     stack, **options
         Those of `inspect_stack_steps`.
 
+    Returns
+    -------
+    NoiseReport
+        Of the first plane looked at; its `planes` tells of all of them.
+
     Raises
     ------
     InputError, UsageError, DeviceError
