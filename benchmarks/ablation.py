@@ -16,14 +16,17 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from mashpix import PRESETS, psnr, refining, spectrum
-from mashpix.cli.bench.pictures import Pair, find_sources, load_pair
-from mashpix.cli.noise_model import NoiseModel
-from mashpix.images import Picture, open_door, to_array, to_picture
-from mashpix.method import mash
-from mashpix.predicting import drain
-from mashpix.refining import MULTIPLE, refine
-from mashpix.spectrum import CONSTANT, measure_noise
+from mashpix import PRESETS, psnr
+from mashpix.arrays.normalization import open_door, to_array, to_picture
+from mashpix.evaluation.bench.pictures import Pair, find_sources, load_pair
+from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.method.mash import mash
+from mashpix.picture import Picture
+from mashpix.refine import refining
+from mashpix.refine import residual_noise as spectrum
+from mashpix.refine.refining import MULTIPLE, refine
+from mashpix.refine.residual_noise import CONSTANT, measure_noise
+from mashpix.steps import drain
 
 SETS = ("sidd", "polyu", "cc15", "fmdd", "kodak beta 0", "kodak beta 1")
 SETTINGS = PRESETS["default"]

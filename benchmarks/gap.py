@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 import mashpix
-from mashpix import noise
+from mashpix import simulation as noise
 
 BETAS = (0.0, 0.5, 1.0)
 SIGMA = 25

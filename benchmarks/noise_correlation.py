@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mashpix import noise
+from mashpix import simulation as noise
 
 SEED = 0
 LAGS = ((1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (4, 0))

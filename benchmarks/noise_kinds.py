@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 import mashpix
-from mashpix import noise
+from mashpix import simulation as noise
 from noise_report import CHECKED_ON, CHOSEN_BY, SEED, read_crop
 
 SIGMAS = (5, 10, 25)

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 import mashpix
-from mashpix import noise
+from mashpix import simulation as noise
 
 SEED = 0
 CROP = 256

@@ -33,11 +33,11 @@ import numpy as np
 import torch
 
 import mashpix
-from mashpix.noise import add_poisson_gaussian
-from mashpix.planes import choose_pictures
-from mashpix.predicting import drain
+from mashpix.arrays.planes import choose_pictures
+from mashpix.arrays.stacks import apply_model_steps, fit_model_steps
 from mashpix.report import Step
-from mashpix.stacks import apply_model_steps, fit_model_steps
+from mashpix.simulation import add_poisson_gaussian
+from mashpix.steps import drain
 
 COLUMNS = ("stack", "frames", "side", "preset", "fit", "threads", "seed", "cpu_seconds", "noisy_db", "denoised_db",
            "worst_gain_db", "held_out_error", "flicker_pixel", "flicker_block", "noisy_flicker_pixel",
@@ -62,7 +62,7 @@ threading.Thread(target=watch, daemon=True).start()
 try:
     app(sys.argv[1:])
 finally:
-    from mashpix.measuring import peak_mib
+    from mashpix.evaluation.timed_process import peak_mib
     print("memory", peak_mib(), most / 1024)
 """
 """`mashpix denoise` in a process that says at its end what memory it had in use: all, and without mapped files."""

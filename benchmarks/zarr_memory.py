@@ -17,8 +17,8 @@ import numpy as np
 import zarr
 
 from mashpix.axes import plane_groups
+from mashpix.evaluation.timed_process import peak_mib
 from mashpix.files import open_stack
-from mashpix.measuring import peak_mib
 
 COLUMNS = ("planes", "stack_mib", "peak_before_mib", "grown_mib")
 SIDE, CHUNKS = 512, (8, 256, 256)

@@ -10,11 +10,11 @@ import mashpix
 OUTPUT = Path(__file__).parents[1] / "build" / "api"
 MODULES = (
     "mashpix",
-    "mashpix.noise",
+    "mashpix.simulation",
     "mashpix.files",
-    "mashpix.method",
-    "mashpix.correlation",
-    "mashpix.refining",
+    "mashpix.method.mash",
+    "mashpix.method.mash.masking_ratio",
+    "mashpix.refine.refining",
     "mashpix.settings",
 )
 

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 import mashpix
-from mashpix import noise
+from mashpix import simulation as noise
 
 with files("mashpix").joinpath("data/demo.png").open("rb") as file:
     clean = np.asarray(Image.open(file))[32:96, 64:128]

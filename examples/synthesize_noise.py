@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mashpix import noise
+from mashpix import simulation as noise
 
 RADIUS = 2
 

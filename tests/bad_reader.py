@@ -4,7 +4,7 @@ import os
 import time
 
 from mashpix.errors import FileError
-from mashpix.files.child import serve
+from mashpix.files.reader_process import serve
 
 
 def answer(request, data):

@@ -16,15 +16,15 @@ from pathlib import Path
 import pytest
 
 from mashpix import Settings
-from mashpix.batch import Batch, Origin, Tally, find_sources, hash_settings, run_batch
-from mashpix.batch.items import make_item
-from mashpix.batch.lock import LOCK, lock_folder
-from mashpix.batch.manifest import MANIFEST, append_line, read_lines, read_manifest
-from mashpix.batch.watching import watch
-from mashpix.batch.workers import run_workers
 from mashpix.errors import FileError, UsageError
 from mashpix.files import ImageFile, atomic_write, write_image
-from mashpix.recipe import Recipe, hash_file, recipe_path, sha256
+from mashpix.jobs.batch import Batch, Origin, Tally, find_sources, hash_settings, run_batch
+from mashpix.jobs.batch.items import make_item
+from mashpix.jobs.batch.lock import LOCK, lock_folder
+from mashpix.jobs.batch.manifest import MANIFEST, append_line, read_lines, read_manifest
+from mashpix.jobs.batch.watching import watch
+from mashpix.jobs.batch.workers import run_workers
+from mashpix.jobs.recipe import Recipe, hash_file, recipe_path, sha256
 from mashpix.report import Step
 
 ORIGIN = Origin("settings", 0, "1.0")

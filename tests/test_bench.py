@@ -15,14 +15,16 @@ from PIL import Image
 from scipy.ndimage import uniform_filter
 
 import mashpix
-from mashpix import baselines, extras
+from mashpix import extras
+from mashpix.cli import bench as command
 from mashpix.cli import main
-from mashpix.cli.bench import command, run
-from mashpix.cli.bench.pictures import find_sources, load_pair
-from mashpix.cli.bench.results import COLUMNS
-from mashpix.cli.noise_model import NoiseModel
 from mashpix.errors import ExtraError, MashpixError
-from mashpix.measuring import Job, Measurement, measure
+from mashpix.evaluation import baselines
+from mashpix.evaluation.bench import run
+from mashpix.evaluation.bench.pictures import find_sources, load_pair
+from mashpix.evaluation.bench.results import COLUMNS
+from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.evaluation.timed_process import Job, Measurement, measure
 
 NAMES = ["a.png", "b.png", "c.png", "d.png"]
 WHITE = ("--model", "gaussian", "--sigma", "25")

@@ -9,8 +9,8 @@ from PIL import Image
 
 from mashpix import add_detail
 from mashpix.cli.finishing import finish
-from mashpix.comparing import compare
 from mashpix.errors import InputError
+from mashpix.trust.comparison_sheet import compare
 from test_cli import QUICK, mashpix, names, pixels
 
 

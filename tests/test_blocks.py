@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from mashpix.blocks import analyse, brightness, cosine_matrix, synthesise
-from mashpix.grouping import GROUP_SIZE, SIDE, STEP, filter_groups, find_similar
-from mashpix.spectrum import Law, Noise
+from mashpix.refine.block_matching import GROUP_SIZE, SIDE, STEP, filter_groups, find_similar
+from mashpix.refine.dct import analyse, brightness, cosine_matrix, synthesise
+from mashpix.refine.residual_noise import Law, Noise
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def picture():
 
 
 def white(variance, side=SIDE, channels=3):
-    return Noise(torch.full((channels, side * side), variance), Law(1.0, 0.0, 1.0))
+    return Noise(torch.full((channels, side * side), variance), Law(1.0, 0.0, 1.0), channels == 3)
 
 
 @pytest.mark.parametrize("size", [1, 3, 16])
@@ -34,14 +34,14 @@ def test_what_is_not_shrunk_comes_back(picture, side):
 def test_the_brightness_of_a_block_is_its_mean(picture):
     grey = picture[:1]
     expected = grey[0].unfold(0, 8, 2).unfold(1, 8, 2).mean((2, 3)).reshape(-1)
-    torch.testing.assert_close(brightness(analyse(grey, 8)), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(brightness(analyse(grey, 8), is_rgb=False), expected, rtol=0, atol=1e-5)
 
 
 def test_repeated_blocks_are_found():
     """In a picture that repeats every 8 pixels, all members of a group are the same block."""
     tile = torch.rand((1, 8, 8), generator=torch.Generator().manual_seed(1))
     picture = tile.repeat(1, 8, 8)
-    places = find_similar(picture)
+    places = find_similar(picture, is_rgb=False)
     assert places.shape == (15 * 15, GROUP_SIZE)
     rows, columns = places // 64, places % 64
     assert ((rows - rows[:, :1]) % 8 == 0)[:, :9].all()  # at least nine lie within reach of any corner
@@ -49,7 +49,7 @@ def test_repeated_blocks_are_found():
 
 
 def test_each_block_leads_its_own_group():
-    places = find_similar(torch.zeros(1, 32, 32))
+    places = find_similar(torch.zeros(1, 32, 32), is_rgb=False)
     corners = torch.arange(0, 25, STEP)
     assert torch.equal(places[:, 0], (corners[:, None] * 32 + corners).reshape(-1))
 

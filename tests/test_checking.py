@@ -5,10 +5,10 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from mashpix import Verdict, check
-from mashpix.checking import GOOD, LOOK, LOST
 from mashpix.errors import InputError
-from mashpix.noise import correlated_noise
-from mashpix.recipe import to_json
+from mashpix.jobs.recipe import to_json
+from mashpix.simulation import correlated_noise
+from mashpix.trust.verdict import GOOD, LOOK, LOST
 
 SIGMA = 10.0
 

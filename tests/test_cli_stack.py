@@ -8,10 +8,10 @@ import tifffile
 from typer.testing import CliRunner
 
 from mashpix import add_detail
-from mashpix.checking import Verdict
 from mashpix.cli import app
 from mashpix.cli.stack import Look
-from mashpix.verdicts import list_planes, sum_up
+from mashpix.trust.stack_verdict import list_planes, sum_up
+from mashpix.trust.verdict import Verdict
 
 QUICK = ("--masking-ratio", "0.2", "--steps", "3", "--channels", "4", "--depth", "2", "--masks", "2", "--threads", "1",
          "--no-refine")  # fmt: skip
@@ -158,7 +158,7 @@ def test_the_plane_to_look_at_is_the_worst_or_the_one_in_the_middle():
 
 
 def test_an_error_on_the_way_leaves_no_map(hyperstack, monkeypatch):
-    monkeypatch.setattr("mashpix.verdicts.severity", lambda verdict: 1 / 0)
-    monkeypatch.setattr("mashpix.checking.GOOD", "never")
+    monkeypatch.setattr("mashpix.trust.stack_verdict.severity", lambda verdict: 1 / 0)
+    monkeypatch.setattr("mashpix.trust.verdict.GOOD", "never")
     assert isinstance(run(hyperstack, "--save", "spread,residual").exception, ZeroDivisionError)
     assert [path.name for path in hyperstack.parent.iterdir()] == ["a.tif"]

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from mashpix.batch import find_sources
-from mashpix.batch.items import make_item, stamp_of
-from mashpix.batch.manifest import MANIFEST, read_manifest
-from mashpix.batch.resuming import is_done, read_past
 from mashpix.cli import app
 from mashpix.cli.targets import find_targets
-from mashpix.recipe import recipe_path
+from mashpix.jobs.batch import find_sources
+from mashpix.jobs.batch.items import make_item, stamp_of
+from mashpix.jobs.batch.manifest import MANIFEST, read_manifest
+from mashpix.jobs.batch.resuming import is_done, read_past
+from mashpix.jobs.recipe import recipe_path
 from zarr_kinds import contents, read_array, write_ome
 
 pytest.importorskip("zarr", reason="the extra `zarr` is not installed")

@@ -7,9 +7,15 @@ import pytest
 import torch
 
 from mashpix import PRESETS
-from mashpix.correlation import choose_masking, choose_ratio, correlation_gap, neighbour_correlation, noise_level
-from mashpix.images import Picture
-from mashpix.noise import correlated_noise
+from mashpix.method.masking_ratio import (
+    choose_masking,
+    choose_ratio,
+    correlation_gap,
+    neighbour_correlation,
+    noise_level,
+)
+from mashpix.picture import Picture
+from mashpix.simulation import correlated_noise
 
 
 def choose(picture, *, settings):

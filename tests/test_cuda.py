@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import mashpix
-from mashpix.noise import correlated_noise
+from mashpix.simulation import correlated_noise
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 

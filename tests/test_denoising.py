@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mashpix import PRESETS, DeviceError, InputError, UsageError, denoise, denoise_steps, denoising, psnr
+from mashpix import PRESETS, DeviceError, InputError, UsageError, denoise, denoise_steps, psnr
+from mashpix.arrays import denoising
 
 
 def scene(height=48, width=48):

@@ -5,7 +5,7 @@ import pytest
 
 from mashpix import add_detail
 from mashpix.errors import InputError
-from mashpix.noise import correlated_noise
+from mashpix.simulation import correlated_noise
 
 
 def textured(dtype=np.float64, channels=None, size=128):

@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 
 from bad_files import BAD, GREY, PLAIN, saved, tiff_directory
 from mashpix import FileError, InputError, denoise, devices
-from mashpix.batch.lock import LOCK
 from mashpix.cli import app
 from mashpix.cli.folders import FolderOptions, is_batch
 from mashpix.cli.one_file import one_line_for_memory
 from mashpix.cli.targets import find_targets
 from mashpix.files import ImageFile, formats, open_stack, read_image, write_image
+from mashpix.jobs.batch.lock import LOCK
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 QUICK = ("--masking-ratio", "0.5", "--steps", "2", "--channels", "4", "--depth", "2", "--masks", "1", "--threads", "1")

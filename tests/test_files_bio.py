@@ -12,11 +12,12 @@ from typer.testing import CliRunner
 import programs
 from instrument_files import build_lif, write_czi
 from mashpix import FileError, UsageError, extras
-from mashpix.batch.items import output_name
 from mashpix.cli import app
 from mashpix.errors import ExtraError
-from mashpix.files import bio_stack, check_same_format, open_stack, read_image
-from mashpix.files.child import Child
+from mashpix.files import check_same_format, open_stack, read_image
+from mashpix.files.microscopes import stack as bio_stack
+from mashpix.files.reader_process import Child
+from mashpix.jobs.batch.items import output_name
 
 QUICK = ("--masking-ratio", "0.5", "--steps", "3", "--channels", "4", "--depth", "2", "--masks", "2", "--threads", "1",
          "--no-refine")  # fmt: skip

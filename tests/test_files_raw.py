@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 import programs
 from instrument_files import BLACK, build_dng, expose, scene, to_srgb
 from mashpix import FileError, extras, psnr
-from mashpix.batch.inputs import find_sources
-from mashpix.batch.items import output_name
 from mashpix.cli import app
 from mashpix.errors import ExtraError
 from mashpix.files import check_writable, open_stack, read_image, write_image
+from mashpix.jobs.batch.inputs import find_sources
+from mashpix.jobs.batch.items import output_name
 
 pytest.importorskip("rawpy", reason="camera raw needs rawpy (the extra raw)")
 INSIDE = np.s_[6:-6, 6:-6]

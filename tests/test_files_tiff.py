@@ -12,8 +12,9 @@ from PIL import Image
 
 from file_kinds import Extras, build_tiff
 from mashpix import FileError
-from mashpix.files import ImageFile, check_writable, encode_map, read_image, tiff, write_image
-from mashpix.files.tiff_directories import find_directories
+from mashpix.files import ImageFile, check_writable, encode_map, read_image, write_image
+from mashpix.files.tiff import image as tiff
+from mashpix.files.tiff.directories import find_directories
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mashpix import ExtraError, FileError, UsageError, extras
 from mashpix.files import open_stack
 from mashpix.files.ome_zarr import planes as planes_module
-from mashpix.recipe import hash_file
+from mashpix.jobs.recipe import hash_file
 from zarr_kinds import (
     OPTIONS_2,
     OPTIONS_3,

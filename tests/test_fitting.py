@@ -6,10 +6,10 @@ from itertools import pairwise
 import pytest
 import torch
 
-from mashpix import fitting
 from mashpix.errors import MashpixError
-from mashpix.fitting import fit, new_network
-from mashpix.images import Picture
+from mashpix.method import fitting
+from mashpix.method.fitting import fit, new_network
+from mashpix.picture import Picture
 
 
 def a_picture(generator, side=32):

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from mashpix.arrays.normalization import blend, is_constant, open_door, spread_to_array, to_array, to_picture
 from mashpix.errors import InputError
-from mashpix.images import blend, is_constant, open_door, spread_to_array, to_array, to_picture
 
 CPU = torch.device("cpu")
 DTYPES = ["uint8", "uint16", "int8", "int16", "uint32", "int32", "float16", "float32", "float64", ">u2", ">f4"]

@@ -14,8 +14,8 @@ from PIL import Image
 from scipy import ndimage
 
 from mashpix import InputError, NoiseReport, Settings, UsageError, inspect, inspect_stack, preset
-from mashpix.html import make_page
-from mashpix.noise import add_poisson_gaussian, correlated_noise, correlation_reached
+from mashpix.noise_report.html import make_page
+from mashpix.simulation import add_poisson_gaussian, correlated_noise, correlation_reached
 from test_cli import mashpix
 
 
@@ -243,7 +243,7 @@ def test_texture_is_not_taken_for_noise(rng):
 
 def test_the_probes_see_the_centre_alone(rng, monkeypatch):
     quick = replace(preset("scripts"), probe_steps=2)
-    monkeypatch.setattr("mashpix.inspecting.preset", lambda name: quick)
+    monkeypatch.setattr("mashpix.noise_report.inspecting.preset", lambda name: quick)
     noisy = rng.integers(0, 256, (192, 160)).astype(np.uint8)
     report = look(noisy, preset_name="scripts", probe=True)
     assert report.noise_level_gap > 0

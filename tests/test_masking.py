@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mashpix.masking import draw_hidden, hidden_loss, hide
+from mashpix.method.masking import draw_hidden, hidden_loss, hide
 
 
 @given(ratio=st.floats(0, 1), seed=st.integers(0, 2**31))

@@ -10,14 +10,14 @@ import torch
 from typer.testing import CliRunner
 
 from mashpix import PRESETS, FileError
+from mashpix.arrays.model import fit_model, make_doors
+from mashpix.arrays.stacks import apply_model_steps, fit_model_steps
 from mashpix.cli import app
 from mashpix.files.safetensors import decode_tensors, encode_tensors
-from mashpix.model import fit_model, make_doors
-from mashpix.model_file import encode_model, read_model
-from mashpix.model_origin import read_origin
-from mashpix.predicting import drain
-from mashpix.recipe import hash_file, read_recipe
-from mashpix.stacks import apply_model_steps, fit_model_steps
+from mashpix.jobs.model_file import encode_model, read_model
+from mashpix.jobs.model_header import read_origin
+from mashpix.jobs.recipe import hash_file, read_recipe
+from mashpix.steps import drain
 
 TINY = replace(PRESETS["default"], steps=3, masks=2, channels=4, depth=2, masking_ratio=0.2)
 QUICK = ("--masking-ratio", "0.2", "--steps", "3", "--channels", "4", "--depth", "2", "--masks", "2", "--threads", "1",

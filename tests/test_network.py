@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mashpix.network import make_network
+from mashpix.method.network import make_network
 
 
 def test_it_has_the_published_number_of_parameters(generator):

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mashpix import InputError, noise
+from mashpix import InputError
+from mashpix import simulation as noise
 
 DISTANCES = ["euclidean", "chebyshev", "manhattan"]
 

@@ -7,10 +7,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mashpix.images import Picture
-from mashpix.masking import draw_hidden, hide
-from mashpix.network import make_network
-from mashpix.predicting import Prediction, drain, pool, predict
+from mashpix.method.masking import draw_hidden, hide
+from mashpix.method.network import make_network
+from mashpix.method.predicting import Prediction, pool, predict
+from mashpix.picture import Picture
+from mashpix.steps import drain
 from mashpix.tiling import tile_count, tiles
 
 

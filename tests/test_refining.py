@@ -7,17 +7,17 @@ import pytest
 import torch
 
 from mashpix import PRESETS
-from mashpix.images import Picture
-from mashpix.noise import correlated_noise
-from mashpix.predicting import drain
-from mashpix.refining import refine
+from mashpix.picture import Picture
+from mashpix.refine.refining import refine
+from mashpix.simulation import correlated_noise
+from mashpix.steps import drain
 
 SETTINGS = PRESETS["default"]
 
 
 def picture_of(pixels):
     pixels = torch.as_tensor(np.asarray(pixels), dtype=torch.float32)[None]
-    return Picture(pixels, torch.ones_like(pixels, dtype=torch.bool), torch.ones(pixels.shape[1]))
+    return Picture(pixels, torch.ones_like(pixels, dtype=torch.bool), torch.ones(pixels.shape[1]), pixels.shape[1] == 3)
 
 
 def scene(channels=3, side=96):

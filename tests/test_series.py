@@ -9,16 +9,16 @@ import tifffile
 from typer.testing import CliRunner
 
 from mashpix import FileError, Settings, UsageError
-from mashpix.batch import Batch, Origin
-from mashpix.batch.items import make_item
-from mashpix.batch.manifest import MANIFEST, read_manifest
 from mashpix.cli import app
 from mashpix.cli.model import Fit, origin_of
 from mashpix.cli.one_file import Run, list_beside
 from mashpix.cli.series import MODEL, MOST_LOOKED_AT, choose_like, find_model, spread
 from mashpix.files.safetensors import encode_tensors
-from mashpix.model_origin import FORMAT
-from mashpix.recipe import hash_file
+from mashpix.jobs.batch import Batch, Origin
+from mashpix.jobs.batch.items import make_item
+from mashpix.jobs.batch.manifest import MANIFEST, read_manifest
+from mashpix.jobs.model_header import FORMAT
+from mashpix.jobs.recipe import hash_file
 from test_batch import QUICK, mashpix, names
 
 ONCE = ("in", "-o", "out", "--fit", "once", *QUICK)

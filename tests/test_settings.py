@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError, fields, replace
 import pytest
 
 from mashpix import PRESETS, FileError, Settings, UsageError, preset
-from mashpix.recipe import Recipe, read_recipe
+from mashpix.jobs.recipe import Recipe, read_recipe
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mashpix.shuffling import flat_regions, shuffle_tiles
+from mashpix.method.shuffling import flat_regions, shuffle_tiles
 
 
 def cut(pixels, size):

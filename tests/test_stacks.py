@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from mashpix import PRESETS, InputError, UsageError, denoise, denoise_stack, denoise_stack_steps
+from mashpix.arrays.model import apply_model, fit_model, make_doors, open_like
+from mashpix.arrays.normalization import Door
+from mashpix.arrays.planes import is_blank
 from mashpix.axes import check_axes, guess_axes, plane_groups
-from mashpix.images import Door
-from mashpix.model import apply_model, fit_model, make_doors, open_like
-from mashpix.planes import is_blank
-from mashpix.predicting import drain
+from mashpix.steps import drain
 
 TINY = replace(PRESETS["default"], steps=4, masks=2, channels=4, depth=2, masking_ratio=0.2, refine=False)
 REFINED = replace(TINY, refine=True)

@@ -13,11 +13,12 @@ from PIL import Image
 import mashpix
 from mashpix import extras
 from mashpix.cli import main
-from mashpix.cli.noise_model import NoiseModel
-from mashpix.cli.study import ablation, command, gap, noise, plan, ratio, run, shuffle
+from mashpix.cli import study as command
 from mashpix.errors import ExtraError, MashpixError
-from mashpix.noise import correlation_reached
-from mashpix.predicting import drain
+from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.evaluation.study import ablation, gap, noise, plan, ratio, run, shuffle
+from mashpix.simulation import correlation_reached
+from mashpix.steps import drain
 
 pytest.importorskip("matplotlib", reason="the extra bench is not installed")
 

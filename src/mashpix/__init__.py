@@ -4,18 +4,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mashpix.checking import Verdict, check
-    from mashpix.denoising import denoise, denoise_steps
-    from mashpix.detail import add_detail
+    from mashpix.arrays.denoising import denoise, denoise_steps
+    from mashpix.arrays.normalization import blend
+    from mashpix.arrays.stacks import denoise_stack, denoise_stack_steps
     from mashpix.errors import DeviceError, ExtraError, FileError, InputError, MashpixError, UsageError
-    from mashpix.images import blend
-    from mashpix.inspecting import inspect, inspect_steps
-    from mashpix.inspecting_stacks import inspect_stack, inspect_stack_steps
     from mashpix.metrics import psnr, ssim
-    from mashpix.noise_report import NoiseReport
+    from mashpix.noise_report.inspecting import inspect, inspect_steps
+    from mashpix.noise_report.inspecting_stacks import inspect_stack, inspect_stack_steps
+    from mashpix.noise_report.report import NoiseReport
     from mashpix.report import Report, Step
     from mashpix.settings import PRESETS, Settings, preset
-    from mashpix.stacks import denoise_stack, denoise_stack_steps
+    from mashpix.trust.detail import add_detail
+    from mashpix.trust.verdict import Verdict, check
 
 _HOMES = {
     "DeviceError": "errors",
@@ -23,24 +23,24 @@ _HOMES = {
     "FileError": "errors",
     "InputError": "errors",
     "MashpixError": "errors",
-    "NoiseReport": "noise_report",
+    "NoiseReport": "noise_report.report",
     "PRESETS": "settings",
     "Report": "report",
     "Settings": "settings",
     "Step": "report",
     "UsageError": "errors",
-    "Verdict": "checking",
-    "add_detail": "detail",
-    "blend": "images",
-    "check": "checking",
-    "denoise": "denoising",
-    "denoise_stack": "stacks",
-    "denoise_stack_steps": "stacks",
-    "denoise_steps": "denoising",
-    "inspect": "inspecting",
-    "inspect_stack": "inspecting_stacks",
-    "inspect_stack_steps": "inspecting_stacks",
-    "inspect_steps": "inspecting",
+    "Verdict": "trust.verdict",
+    "add_detail": "trust.detail",
+    "blend": "arrays.normalization",
+    "check": "trust.verdict",
+    "denoise": "arrays.denoising",
+    "denoise_stack": "arrays.stacks",
+    "denoise_stack_steps": "arrays.stacks",
+    "denoise_steps": "arrays.denoising",
+    "inspect": "noise_report.inspecting",
+    "inspect_stack": "noise_report.inspecting_stacks",
+    "inspect_stack_steps": "noise_report.inspecting_stacks",
+    "inspect_steps": "noise_report.inspecting",
     "preset": "settings",
     "psnr": "metrics",
     "ssim": "metrics",

@@ -1,7 +1,8 @@
 """The errors mashpix raises: one tree, each with the exit code that the command line gives it.
 
 A message is one line, `<what> (<got>; <limit or what to do>)`, and never names the file: whoever knows the
-name (the command line, a batch) puts it in front.
+name (the command line, a batch) puts it in front. An option that helps stands in backquotes by its Python name, such
+as `overwrite`: each front end spells it in its own way (`spelled`).
 
     MashpixError              1   base of all
     ├── InputError            1   pixels, shapes or values that cannot be denoised; also a ValueError
@@ -10,6 +11,20 @@ name (the command line, a batch) puts it in front.
     ├── DeviceError           3   the device asked for is not there, or its memory is too small
     └── ExtraError            3   an optional library is not installed; also an ImportError
 """
+
+import re
+from collections.abc import Callable
+
+
+def spelled(message: str, spell: Callable[[str], str]) -> str:
+    """A message with the options that it names in backquotes spelled by a front end.
+
+    Examples
+    --------
+    >>> spelled("the output exists (`overwrite` replaces it)", lambda option: f"--{option}")
+    'the output exists (--overwrite replaces it)'
+    """
+    return re.sub(r"`([a-z_]+)`", lambda found: spell(found[1]), message)
 
 
 class MashpixError(Exception):

@@ -5,7 +5,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mashpix.noise_report import as_table
+from mashpix.notebook import as_table
 
 
 @dataclass(frozen=True)

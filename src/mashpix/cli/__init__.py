@@ -10,7 +10,7 @@ import typer
 
 from mashpix import __version__
 from mashpix.cli.add_noise import add_noise
-from mashpix.cli.bench.command import bench
+from mashpix.cli.bench import bench
 from mashpix.cli.blend import blend
 from mashpix.cli.console import complain
 from mashpix.cli.demo import demo
@@ -18,7 +18,7 @@ from mashpix.cli.denoise import denoise
 from mashpix.cli.doctor import doctor
 from mashpix.cli.inspect import inspect
 from mashpix.cli.model import apply, fit
-from mashpix.cli.study.command import study
+from mashpix.cli.study import study
 from mashpix.errors import MashpixError
 
 ENDINGS = {130: "interrupted", 143: "terminated", 129: "left by its terminal"}

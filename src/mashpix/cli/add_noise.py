@@ -8,9 +8,9 @@ import numpy as np
 import typer
 
 from mashpix.cli.console import complain
-from mashpix.cli.noise_model import NoiseModel
 from mashpix.cli.options import noise_flags
 from mashpix.errors import MashpixError
+from mashpix.evaluation.noise_model import NoiseModel
 
 
 @noise_flags

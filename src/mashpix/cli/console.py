@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import typer
 
+from mashpix.errors import spelled
 from mashpix.report import Step
 
 LOG_EVERY = 60.0
@@ -19,8 +20,13 @@ SPEED_OVER = 86_400.0
 
 def complain(message: str, *, name: str | None = None) -> None:
     """One line on stderr: `mashpix: <repr(name)>: <what>`."""
-    line = " ".join(message.split())
+    line = " ".join(spelled(message, spell_flag).split())
     typer.echo(f"mashpix: {name!r}: {line}" if name is not None else f"mashpix: {line}", err=True)
+
+
+def spell_flag(option: str) -> str:
+    """How the command line spells an option."""
+    return "--" + option.replace("_", "-")
 
 
 def in_background(steps: Iterator[Step]) -> Iterator[Step]:

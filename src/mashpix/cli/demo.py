@@ -30,7 +30,8 @@ def demo(
     """Denoise the shipped picture on the CPU and show what that gains."""
     from PIL import Image
 
-    from mashpix import denoise_steps, files, noise, psnr, ssim
+    from mashpix import denoise_steps, files, psnr, ssim
+    from mashpix import simulation as noise
 
     files.check_output(None, output, overwrite=True, in_place=False)
     clean = np.asarray(Image.open(BytesIO(package_files("mashpix").joinpath(PICTURE).read_bytes())))

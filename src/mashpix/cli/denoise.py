@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from mashpix import __version__
-from mashpix.batch import Batch, Origin, hash_settings
 from mashpix.cli.folders import FolderOptions, denoise_batch, find_folder, is_batch
 from mashpix.cli.from_recipe import merge, read_known
 from mashpix.cli.one_file import SAVES, Run, denoise_file, denoise_files, list_beside, parse_save
@@ -21,6 +20,7 @@ from mashpix.cli.stack import check_fit
 from mashpix.cli.targets import find_targets
 from mashpix.errors import UsageError
 from mashpix.files import FORMATS, MAX_PIXELS
+from mashpix.jobs.batch import Batch, Origin, hash_settings
 from mashpix.report import Step
 from mashpix.settings import PRESETS, preset
 

@@ -7,7 +7,7 @@ import typer
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from mashpix.checking import Verdict
+    from mashpix.trust.verdict import Verdict
 
 
 def finish(
@@ -17,9 +17,9 @@ def finish(
 
     Noise that is left in on purpose is in the result and in its residual alike, and would look like lost detail.
     """
-    from mashpix.checking import GOOD, Verdict, check
-    from mashpix.detail import add_detail
-    from mashpix.images import blend
+    from mashpix.arrays.normalization import blend
+    from mashpix.trust.detail import add_detail
+    from mashpix.trust.verdict import GOOD, Verdict, check
 
     if np.array_equal(noisy, denoised, equal_nan=True):  # a blank plane, which may hold nothing finite
         return denoised, Verdict(GOOD, "nothing was changed")
@@ -31,7 +31,7 @@ def draw_comparison(
     noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None, name: str | None = None
 ) -> bytes:
     """What --compare writes. `name` says which plane of a stack it is."""
-    from mashpix.comparing import compare
+    from mashpix.trust.comparison_sheet import compare
 
     return compare(noisy, denoised, channel_axis=channel_axis, name=name)
 

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from mashpix.batch import Batch, Tally, is_folder, is_pattern, run_batch
 from mashpix.cli.console import complain, progress
 from mashpix.errors import UsageError
+from mashpix.jobs.batch import Batch, Tally, is_folder, is_pattern, run_batch
 from mashpix.report import Step
 
 PANEL = "Folders and many files"

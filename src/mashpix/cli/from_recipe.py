@@ -5,7 +5,7 @@ from typing import Any
 
 from mashpix import __version__
 from mashpix.cli.console import complain
-from mashpix.recipe import Recipe, read_recipe
+from mashpix.jobs.recipe import Recipe, read_recipe
 
 USUAL = {"seed": 0, "strength": 1.0, "detail": 0.0, "device": "auto", "fit": "once", "joint": False}
 """What an option is that neither the command line nor a recipe names; all others are None."""

@@ -11,7 +11,7 @@ from mashpix.cli.console import complain, in_background, progress
 from mashpix.cli.options import DEVICES
 from mashpix.errors import DeviceError, FileError, MashpixError, UsageError
 from mashpix.files import FORMATS, MAX_PIXELS
-from mashpix.noise_report import NoiseReport
+from mashpix.noise_report.report import NoiseReport
 from mashpix.report import Step
 from mashpix.settings import PRESETS, preset
 
@@ -76,8 +76,8 @@ def _open(
 ) -> _Subject:
     """A picture, or a stack with the plane that is told of."""
     from mashpix import files
-    from mashpix.inspecting import inspect_steps
-    from mashpix.inspecting_stacks import choose_planes, inspect_stack_steps
+    from mashpix.noise_report.inspecting import inspect_steps
+    from mashpix.noise_report.inspecting_stacks import choose_planes, inspect_stack_steps
 
     stack = files.open_stack(source, axes=axes, max_pixels=max_pixels)
     if stack is None:
@@ -126,8 +126,8 @@ def _inspect_subject(
 ) -> None:
     """Check where the outputs go, inspect, write them and print the table."""
     from mashpix import files
-    from mashpix.html import make_page
-    from mashpix.recipe import to_json
+    from mashpix.jobs.recipe import to_json
+    from mashpix.noise_report.html import make_page
 
     for path in (html, json):
         if path is not None:
@@ -146,7 +146,7 @@ def _inspect_subject(
 
 
 def _check(noisy: Any, denoised: Any) -> Any:
-    from mashpix.checking import check
+    from mashpix.trust.verdict import check
 
     return check(noisy, denoised, channel_axis=-1 if noisy.ndim == 3 else None)
 

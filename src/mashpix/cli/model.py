@@ -10,23 +10,23 @@ import numpy as np
 import typer
 
 from mashpix import __version__
-from mashpix.batch import hash_settings
 from mashpix.cli.console import in_background, progress
 from mashpix.cli.from_recipe import merge, read_known
 from mashpix.cli.one_file import SAVES, Run, denoise_files, parse_save
 from mashpix.cli.opening import opened
 from mashpix.cli.options import DEVICES, build_settings, settings_flags
 from mashpix.cli.targets import find_targets
-from mashpix.cli.using_model import ModelFile, kind_of, load_model
 from mashpix.errors import FileError, UsageError
 from mashpix.files import MAX_PIXELS
-from mashpix.recipe import hash_file
+from mashpix.jobs.batch import hash_settings
+from mashpix.jobs.model_reference import ModelReference, kind_of, load_model
+from mashpix.jobs.recipe import hash_file
 from mashpix.report import Step
 from mashpix.settings import PRESETS, Settings, preset
 
 if TYPE_CHECKING:
-    from mashpix.model import Model
-    from mashpix.planes import Planes
+    from mashpix.arrays.model import Model
+    from mashpix.arrays.planes import Planes
 
 Axes = Annotated[str | None, typer.Option(metavar="LETTERS", help="Axes of a stack, such as TZCYX.")]
 Joint = Annotated[bool, typer.Option("--joint", help="Stacks: denoise all channels together.")]
@@ -115,9 +115,9 @@ def fit_to_places(
     """
     import torch
 
+    from mashpix.arrays.stacks import fit_model_steps
     from mashpix.files import atomic_write
-    from mashpix.model_file import encode_model
-    from mashpix.stacks import fit_model_steps
+    from mashpix.jobs.model_file import encode_model
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -142,7 +142,7 @@ def fit_to_places(
 
 def _choose(places: list[Place], how: Fit, names: Mapping[Path, str] | None) -> tuple[list[Any], dict[str, Any]]:
     """The pictures to fit to, and what the file of the model says of them."""
-    from mashpix.planes import choose_pictures, read_picture
+    from mashpix.arrays.planes import choose_pictures, read_picture
 
     looked_at: dict[str, str] = {}
     kinds: set[str] = set()
@@ -209,7 +209,7 @@ def apply(
     """Denoise pictures or stacks with a model: nothing is fitted."""
     targets = find_targets(inputs, output, in_place=False)
     try:
-        file = ModelFile(model, hash_file(model))
+        file = ModelReference(model, hash_file(model))
     except OSError as error:
         raise FileError(f"{str(model)!r}: cannot be read ({error.strerror})") from None
     known = read_known(recipe)

@@ -17,9 +17,9 @@ from mashpix import __version__
 from mashpix.cli.console import complain, in_background, progress
 from mashpix.cli.finishing import channels_last, draw_comparison, finish, residual_of, show_verdict
 from mashpix.cli.opening import axes_of
-from mashpix.cli.using_model import ModelFile, check_like, load_model
 from mashpix.errors import DeviceError, InputError, MashpixError, UsageError
-from mashpix.recipe import Recipe, hash_file, recipe_path, sha256, to_json
+from mashpix.jobs.model_reference import ModelReference, check_like, load_model
+from mashpix.jobs.recipe import Recipe, hash_file, recipe_path, sha256, to_json
 from mashpix.report import Report, Step
 from mashpix.settings import Settings
 
@@ -47,7 +47,7 @@ class Run:
     fit: str
     joint: bool
     sparse: bool = False
-    model: ModelFile | None = None
+    model: ModelReference | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -167,8 +167,8 @@ def _denoise_pixels(
     """The step that holds the denoised picture; every step is shown, by `show` or as progress."""
     import torch
 
-    from mashpix.denoising import denoise_steps
-    from mashpix.stacks import apply_model_steps
+    from mashpix.arrays.denoising import denoise_steps
+    from mashpix.arrays.stacks import apply_model_steps
 
     if threads is not None:
         torch.set_num_threads(threads)

@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args, get_origin
 import typer
 
 from mashpix.cli.folders import FolderOptions
-from mashpix.cli.noise_model import NoiseModel
 from mashpix.errors import UsageError
+from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.settings import Settings
 
 DEVICES = "auto|cpu|cuda|cuda:N|mps"

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import typer
 
 from mashpix.axes import plane_groups
-from mashpix.batch import Batch, Item, find_sources, plan_items
 from mashpix.cli.console import complain
 from mashpix.cli.one_file import Run
 from mashpix.cli.opening import opened
 from mashpix.cli.series import choose_like, find_model
-from mashpix.cli.using_model import check_kind, kind_of
 from mashpix.errors import DeviceError, MashpixError, UsageError
+from mashpix.jobs.batch import Batch, Item, find_sources, plan_items
+from mashpix.jobs.model_reference import check_kind, kind_of
 
 if TYPE_CHECKING:
-    from mashpix.batch.estimating import Estimate, Estimator
+    from mashpix.jobs.estimate import Estimate, Estimator
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def print_plan(batch: Batch, run: Run, *, threads: int | None, with_run: Callabl
         raise UsageError("--dry-run and --watch: nobody knows what will come (give one of them)")
     import torch
 
-    from mashpix.batch.estimating import make_estimator
+    from mashpix.jobs.estimate import make_estimator
 
     if threads is not None:
         torch.set_num_threads(threads)

@@ -9,13 +9,13 @@ from typing import Any
 
 import typer
 
-from mashpix.batch import Batch, Event, Item, run_workers
 from mashpix.cli.model import Fit, Place, fit_to_places, list_planes, origin_of
 from mashpix.cli.one_file import Run
-from mashpix.cli.using_model import ModelFile
 from mashpix.errors import FileError, MashpixError
-from mashpix.model_origin import read_origin
-from mashpix.recipe import hash_file
+from mashpix.jobs.batch import Batch, Event, Item, run_workers
+from mashpix.jobs.model_header import read_origin
+from mashpix.jobs.model_reference import ModelReference
+from mashpix.jobs.recipe import hash_file
 from mashpix.report import Step
 
 MODEL = "mashpix-model.safetensors"
@@ -57,7 +57,7 @@ def share_model(
     return with_run(replace(run, model=model))
 
 
-def find_model(batch: Batch, items: Sequence[Item], *, run: Run) -> ModelFile | None:
+def find_model(batch: Batch, items: Sequence[Item], *, run: Run) -> ModelReference | None:
     """The model of an earlier run that is to go on, if it was fitted in this way to pictures of these, as they are."""
     path = batch.out / MODEL
     if not (batch.resume and path.exists()):
@@ -69,10 +69,10 @@ def find_model(batch: Batch, items: Sequence[Item], *, run: Run) -> ModelFile | 
     return _model_in(path) if same and all(hash_file(sources[name]) == inputs[name] for name in inputs) else None
 
 
-def _model_in(path: Path) -> ModelFile:
+def _model_in(path: Path) -> ModelReference:
     """The model of a series, for pictures of its kind alone."""
     (kind,) = _origin_in(path)["kinds"]
-    return ModelFile(path, hash_file(path), kind)
+    return ModelReference(path, hash_file(path), kind)
 
 
 def _origin_in(path: Path) -> dict[str, Any]:

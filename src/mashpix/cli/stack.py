@@ -13,15 +13,15 @@ from mashpix.axes import FITS, WITHIN, Index, samples_axis
 from mashpix.cli.console import complain, in_background, progress
 from mashpix.cli.finishing import draw_comparison, finish, residual_of, show_verdict
 from mashpix.cli.one_file import Run, check_outputs, make_recipe, summary
-from mashpix.cli.using_model import check_like, load_model
 from mashpix.errors import FileError, UsageError
-from mashpix.recipe import hash_file, to_json
+from mashpix.jobs.model_reference import check_like, load_model
+from mashpix.jobs.recipe import hash_file, to_json
 from mashpix.report import Step
 
 if TYPE_CHECKING:
-    from mashpix.checking import Verdict
     from mashpix.files import Stack
     from mashpix.files.stack_file import Put
+    from mashpix.trust.verdict import Verdict
 
 
 def check_fit(fit: str) -> None:
@@ -35,7 +35,7 @@ def denoise_stack_file(
 ) -> None:
     """Check all that can be checked, denoise into a copy of the file, then write what belongs to it."""
     from mashpix import files
-    from mashpix.verdicts import list_planes, sum_up
+    from mashpix.trust.stack_verdict import list_planes, sum_up
 
     check_like(stack.axes, stack, run.model)
     if run.strict and stack.lost:
@@ -95,8 +95,8 @@ class Look:
 
     def at(self, index: Index, noisy: Any, denoised: Any, verdict: "Verdict") -> None:
         """Look at a plane."""
-        from mashpix.checking import GOOD
-        from mashpix.verdicts import name_plane, severity
+        from mashpix.trust.stack_verdict import name_plane, severity
+        from mashpix.trust.verdict import GOOD
 
         name = name_plane(index, self.axes)
         self.verdicts[name] = verdict
@@ -133,7 +133,7 @@ def _start(stack: "Stack", run: Run, *, threads: int | None) -> Iterator[Step]:
     """The steps of denoising a stack; what cannot be denoised is refused at once."""
     import torch
 
-    from mashpix.stacks import apply_model_steps, denoise_stack_steps
+    from mashpix.arrays.stacks import apply_model_steps, denoise_stack_steps
 
     if threads is not None:
         torch.set_num_threads(threads)

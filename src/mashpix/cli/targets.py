@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from mashpix.batch import check_targets, output_name
 from mashpix.errors import FileError, UsageError
 from mashpix.files import is_zarr
+from mashpix.jobs.batch import check_targets, output_name
 
 
 def find_targets(inputs: list[Path], output: str | None, *, in_place: bool) -> list[Path]:

@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 
 from mashpix.errors import FileError, MashpixError
 from mashpix.extras import is_there
-from mashpix.files import bio_stack, jpeg, npy, npz, png, raw, tiff, webp
+from mashpix.files import jpeg, npy, npz, png, webp
 from mashpix.files.atomic import atomic_write
 from mashpix.files.folder import is_zarr
 from mashpix.files.image_file import FORMATS, HEADROOM, MAX_PIXELS, ImageFile, damaged, in_short
+from mashpix.files.microscopes import stack as bio_stack
+from mashpix.files.raw import image as raw
+from mashpix.files.tiff import image as tiff
 
 MODULES: dict[str, ModuleType] = {"png": png, "jpeg": jpeg, "webp": webp, "tiff": tiff, "npy": npy, "npz": npz}
 MAGICS = {module.MAGIC: name for name, module in MODULES.items() if name != "tiff"}

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from mashpix.axes import Index
 from mashpix.errors import FileError, UsageError
-from mashpix.files import bio_stack, npy_stack, tiff_stack
+from mashpix.files import npy_stack
 from mashpix.files.folder import ENDING, is_zarr
 from mashpix.files.formats import format_of_file, output_suffix
 from mashpix.files.image_file import MAX_PIXELS
+from mashpix.files.microscopes import stack as bio_stack
 from mashpix.files.ome_zarr import open_zarr
+from mashpix.files.tiff import stack as tiff_stack
 
 Put = Callable[[Index, NDArray[Any]], None]
 """Puts a new plane where `stack[index]` is."""

@@ -1,0 +1,106 @@
+"""The command itself: its options, and what is refused before any work is done."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mashpix.cli.options import DEVICES, noise_flags
+from mashpix.errors import FileError, UsageError
+from mashpix.evaluation import baselines
+from mashpix.evaluation.bench import plot as plots
+from mashpix.evaluation.bench.pictures import find_sources
+from mashpix.evaluation.bench.results import Row, means_of
+from mashpix.evaluation.bench.run import Plan, run
+from mashpix.evaluation.bench.text import print_means
+from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.evaluation.table import read_rows
+from mashpix.settings import PRESETS, Settings, preset
+
+
+@noise_flags
+def bench(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="Holds noisy/ and clean/ with files of the same names, or clean pictures."),
+    ],
+    presets: Annotated[
+        list[str] | None, typer.Option("--preset", metavar="|".join(PRESETS), help="One or more; default: default.")
+    ] = None,
+    others: Annotated[
+        list[str] | None,
+        typer.Option("--baseline", metavar="|".join(baselines.METHODS), help="Classical methods to compare with."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Only N pictures, evenly spaced in sorted order.")
+    ] = None,
+    crop: Annotated[int | None, typer.Option(metavar="N", min=8, help="Only the centre N x N pixels.")] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of all random draws.")] = 0,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Processor threads; default: one a core.")
+    ] = None,
+    device: Annotated[
+        str, typer.Option(metavar=DEVICES, help="Where presets are computed; baselines always are on the CPU.")
+    ] = "cpu",
+    table: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="One line a measurement, as soon as it is there.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="PNG|SVG", help="PSNR against seconds; without it, nothing is drawn.")
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the CSV: measure what it does not hold yet, and what failed."),
+    ] = False,
+    *,
+    noise_model: NoiseModel,
+) -> None:
+    """Measure what presets and baselines gain on pictures whose clean version is known, and what they cost.
+
+    The options of the noise are for a folder of clean pictures.
+    """
+    from mashpix import files
+    from mashpix.devices import choose_device
+
+    plan = Plan(
+        folder=folder,
+        sources=find_sources(folder, limit=limit),
+        methods=find_methods(presets or ["default"], others or []),
+        noise_model=noise_model,
+        crop=crop,
+        seed=seed,
+        threads=threads or os.cpu_count() or 1,
+        device=str(choose_device(device)[0]),
+    )
+    if plan.has_pairs and noise_model != NoiseModel():
+        raise UsageError(f"{str(folder)!r}: its pictures are noisy already (leave out --model and its options)")
+    check_outputs(table, plot, resume=resume)
+    known = {row.key: row for row in read_rows(table, Row) if not row.error} if table and table.exists() else {}
+    rows = run(plan, known=known, table=table)
+    means = means_of(rows)
+    print_means(means)
+    if plot is not None:
+        files.atomic_write(plot, plots.draw_plot(means, suffix=plot.suffix), overwrite=True)
+    raise typer.Exit(int(any(row.error for row in rows)))
+
+
+def find_methods(presets: list[str], others: list[str]) -> dict[str, Settings | str]:
+    """Settings of presets and names of baselines, by name; one that is unknown or cannot run is refused."""
+    for name in others:
+        baselines.check(name)
+    return {name: preset(name) for name in presets} | {name: name for name in others}
+
+
+def check_outputs(table: Path | None, plot: Path | None, *, resume: bool) -> None:
+    """Refuse outputs that cannot or must not be written."""
+    from mashpix import files
+
+    if resume and table is None:
+        raise UsageError("--resume goes on with a CSV (name it with --csv)")
+    if plot is not None:
+        plots.check_plot(plot)
+    for path in filter(None, (table, plot)):
+        if path.exists() and not resume:
+            raise FileError(f"{str(path)!r}: it exists (choose another name, or go on with --resume)")
+        files.check_output(None, path, overwrite=True)

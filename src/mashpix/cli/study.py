@@ -1,0 +1,115 @@
+"""The command itself: its options, and what is refused before any work is done."""
+
+import os
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from mashpix.cli.demo import PICTURE
+from mashpix.cli.options import DEVICES
+from mashpix.errors import UsageError
+from mashpix.evaluation.bench.pictures import Source, find_sources
+from mashpix.extras import need
+from mashpix.settings import PRESETS, preset
+
+PUBLISHED = "paper"
+"""The preset that every study takes."""
+CPU_LIMIT = 4
+"""Pictures of each set of real pairs without a GPU: the published network takes half an hour for each."""
+
+
+def study(
+    name: Annotated[
+        Literal["noise", "ratio", "shuffle", "gap", "ablation", "table"],
+        typer.Argument(help="Which one; docs/studies.md tells what each shows."),
+    ],
+    images: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR|FILE",
+            help="Clean pictures; for ablation and table folders with noisy/ and clean/. Default: the demo picture.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Where all goes; default: study_NAME.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Smaller, so that it takes minutes instead of hours.")] = False,
+    presets: Annotated[
+        list[str] | None,
+        typer.Option("--preset", metavar="|".join(PRESETS), help="More presets, beside the published `paper`."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Pictures of each folder.")] = None,
+    crop: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Only the centre N x N pixels; 0: whole pictures.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", min=1, help="Most network updates of a fit.")] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of all random draws.")] = 0,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Processor threads; default: one a core.")
+    ] = None,
+    device: Annotated[str, typer.Option(metavar=DEVICES, help="Where it is computed.")] = "auto",
+) -> None:
+    """Measure a figure or a table of the paper again: CSV, figure and two sentences.
+
+    Run again with the same options, it goes on where it stopped.
+    """
+    need("matplotlib", what="mashpix study", extra="bench")
+    chosen = {key: preset(key) for key in (PUBLISHED, *(presets or ()))}
+    import torch
+
+    from mashpix.devices import choose_device
+    from mashpix.evaluation.study.plan import Plan, shortened
+    from mashpix.evaluation.study.run import check_folder, find_study, run
+
+    where = choose_device(device)[0]
+    what = find_study(name)
+    if presets and not what.fits:
+        raise UsageError(f"--preset: the study {name!r} fits no network (leave it out)")
+    size = what.quick if quick else what.full
+    if what.pairs and where.type == "cpu":
+        size = size.changed(limit=size.limit or CPU_LIMIT)
+    size = size.changed(crop=crop, limit=limit, steps=steps)
+    every = find_sets(images or [], pairs=what.pairs, limit=None)
+    plan = Plan(
+        study=name,
+        sets=find_sets(images or [], pairs=what.pairs, limit=size.limit),
+        in_set={key: len(sources) for key, sources in every.items()},
+        presets={key: shortened(settings, size.steps) for key, settings in chosen.items()} if what.fits else {},
+        size=size,
+        seed=seed,
+        threads=threads or os.cpu_count() or 1,
+        device=str(where),
+    )
+    for sources in plan.sets.values():
+        for source in sources:
+            plan.load(source)  # one that cannot be used is refused now
+    output = output or Path(f"study_{name}")
+    check_folder(plan, output)
+    torch.set_num_threads(plan.threads)
+    run(plan, what, output, quick=quick)
+
+
+def find_sets(images: list[Path], *, pairs: bool, limit: int | None) -> dict[str, list[Source]]:
+    """The pictures of each folder by its name; single files under the name of theirs.
+
+    Raises
+    ------
+    FileError, UsageError
+        For what is no picture or folder, not of the kind that the study needs, or named twice.
+    """
+    if not images and pairs:
+        raise UsageError("real pairs are needed (--images DIR with noisy/ and clean/ in it)")
+    sets: dict[str, list[Source]] = {}
+    for path in images or [Path(str(package_files("mashpix").joinpath(PICTURE)))]:
+        found = [Source(path.name, path, None)] if path.is_file() else find_sources(path, limit=limit)
+        if (found[0].noisy is not None) != pairs:
+            needed = "noisy/ and clean/ in it are needed" if pairs else "clean pictures are needed"
+            raise UsageError(f"{str(path)!r}: not for this study ({needed})")
+        folder = path.resolve().parent.name if path.is_file() else path.resolve().name
+        known = sets.setdefault(folder, [])
+        known += found
+        if len({source.name for source in known}) < len(known):
+            raise UsageError(f"{str(path)!r}: a picture of this folder and name is there already (rename one)")
+    return sets

@@ -1,0 +1,126 @@
+"""The pictures of `mashpix bench`: pairs of noisy and clean files, or clean ones that noise is added to."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mashpix.errors import FileError, InputError, MashpixError, UsageError
+from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.files import FORMATS
+
+MOST_NAMES = 3
+"""Files that an error names one by one."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where one picture comes from; `noisy` is None if noise is added to the clean one."""
+
+    name: str
+    clean: Path
+    noisy: Path | None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One picture as it is measured.
+
+    noisy, clean : of one shape; noisy as in its file, or float32 if the noise was added
+    data_range : distance from black to white: what an unsigned integer type holds, else the range of the clean values
+    limits : the smallest and the largest value that the clean file could hold
+    """
+
+    noisy: NDArray[Any]
+    clean: NDArray[Any]
+    data_range: float
+    limits: tuple[float, float]
+
+
+def find_sources(folder: Path, *, limit: int | None) -> list[Source]:
+    """The pictures of a folder in sorted order, or some of them, evenly spaced; what is no picture by name is left out.
+
+    Raises
+    ------
+    FileError
+        For a folder that is not there, is empty or misses partners.
+    """
+    if not folder.is_dir():
+        raise FileError(f"{str(folder)!r}: no such folder (noisy/ and clean/ in it, or clean pictures)")
+    kinds = [kind for kind in ("noisy", "clean") if (folder / kind).is_dir()]
+    if len(kinds) == 1:
+        raise FileError(f"{str(folder)!r}: holds {kinds[0]}/ alone (noisy/ and clean/ needed, or clean pictures)")
+    places = {kind: _names(folder / kind) for kind in kinds} or {"": _names(folder)}
+    names = sorted(set().union(*places.values()))
+    if not names:
+        raise FileError(f"{str(folder)!r}: holds no pictures ({FORMATS} needed)")
+    for kind, there in places.items():
+        if missing := sorted(set(names) - there):
+            more = f" and {len(missing) - MOST_NAMES} more" if len(missing) > MOST_NAMES else ""
+            raise FileError(f"{str(folder / kind)!r}: partners are missing ({', '.join(missing[:MOST_NAMES])}{more})")
+    if limit is not None and limit < len(names):
+        names = [names[round(i * len(names) / limit)] for i in range(limit)]
+    if not kinds:
+        return [Source(name, folder / name, None) for name in names]
+    return [Source(name, folder / "clean" / name, folder / "noisy" / name) for name in names]
+
+
+def _names(folder: Path) -> set[str]:
+    from mashpix.files.formats import EXTENSIONS
+
+    return {path.name for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS and path.is_file()}
+
+
+def load_pair(source: Source, *, crop: int | None, noise_model: NoiseModel, seed: int) -> Pair:
+    """Read a pair, or a clean picture and add noise to it; both may be cut to the centre.
+
+    The draws of the noise depend on `seed` and the name of the file, not on which other files there are. Noise comes
+    after the cut; what it gives is neither rounded nor clipped, as in the studies.
+
+    Raises
+    ------
+    MashpixError
+        Naming the file.
+    """
+    clean = _read_centre(source.clean, crop)
+    integer, unsigned = clean.dtype.kind in "iu", clean.dtype.kind == "u"
+    limits = (np.iinfo(clean.dtype).min, np.iinfo(clean.dtype).max) if integer else (-np.inf, np.inf)
+    data_range = float(limits[1] if unsigned else np.ptp(clean))
+    if source.noisy is not None:
+        noisy = _read_centre(source.noisy, crop)
+        if (noisy.shape, noisy.dtype) != (clean.shape, clean.dtype):
+            unlike = f"{noisy.dtype} {noisy.shape}; {clean.dtype} {clean.shape} needed"
+            raise InputError(f"{str(source.noisy)!r}: not like its clean partner ({unlike})")
+        return Pair(noisy, clean, data_range, limits)
+    rng = np.random.default_rng([seed, crc32(source.name.encode())])
+    with naming(source.clean):
+        noisy = noise_model.add(clean, rng=rng).astype(np.float32)
+        return Pair(noisy, noise_model.reference(clean), data_range, limits)
+
+
+def _read_centre(path: Path, crop: int | None) -> NDArray[Any]:
+    from mashpix import files
+
+    with naming(path):
+        pixels = files.read_image(path).pixels
+    if crop is None:
+        return pixels
+    height, width = pixels.shape[:2]
+    if min(height, width) < crop:
+        raise UsageError(f"{str(path)!r}: smaller than --crop ({width} x {height}; {crop} asked for)")
+    top, left = (height - crop) // 2, (width - crop) // 2
+    return pixels[top : top + crop, left : left + crop]
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Put the name of the file in front of what is wrong with it."""
+    try:
+        yield
+    except MashpixError as error:
+        raise type(error)(f"{str(path)!r}: {error}") from None

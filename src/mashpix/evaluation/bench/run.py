@@ -1,0 +1,133 @@
+"""From a plan to rows: each method on each picture, one after another, each in a process of its own."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mashpix import __version__
+from mashpix.cli.console import progress
+from mashpix.errors import MashpixError
+from mashpix.evaluation.bench.pictures import Pair, Source, load_pair, naming
+from mashpix.evaluation.bench.results import NOISY, Row
+from mashpix.evaluation.bench.text import print_definitions, row_printer
+from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.evaluation.table import append_rows
+from mashpix.evaluation.timed_process import Job, measure
+from mashpix.report import Step
+from mashpix.settings import Settings
+
+CPU = "cpu"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What all measurements of one command line have in common."""
+
+    folder: Path
+    sources: list[Source]
+    methods: dict[str, Settings | str]
+    noise_model: NoiseModel
+    crop: int | None
+    seed: int
+    threads: int
+    device: str
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether the noise is in the files."""
+        return self.sources[0].noisy is not None
+
+    def device_of(self, method: str) -> str:
+        """Where a method runs: baselines know the CPU only."""
+        return self.device if isinstance(self.methods[method], Settings) else CPU
+
+    def load(self, source: Source) -> Pair:
+        """One picture as all methods see it."""
+        return load_pair(source, crop=self.crop, noise_model=self.noise_model, seed=self.seed)
+
+
+def run(plan: Plan, *, known: dict[tuple[Any, ...], Row], table: Path | None) -> list[Row]:
+    """Measure what is not known yet; each row is shown, and put into the table, as soon as it is there.
+
+    Raises
+    ------
+    MashpixError
+        For a picture that cannot be read or scored, before anything is measured. A method that fails is a row.
+    """
+    noisy = [(source, score_noisy(plan, source)) for source in plan.sources]
+    wanted = [
+        (source, replace(row, method=name, device=plan.device_of(name), denoised_db=nan, ssim=nan))
+        for source, row in noisy
+        for name in plan.methods
+    ]
+    found = [known[row.key] for _, row in wanted if row.key in known]
+    jobs = [(source, row) for source, row in wanted if row.key not in known]
+    noise = "" if plan.has_pairs else str(plan.noise_model)
+    print_definitions(noise, seed=plan.seed, threads=plan.threads, device=plan.device)
+    print_row = row_printer([source.name for source in plan.sources], [NOISY, *plan.methods])
+    rows = []
+    with progress(str(plan.folder)) as show:
+        for row in chain((row for _, row in noisy), found, measure_all(plan, jobs, show)):
+            if table is not None and row.key not in known:
+                append_rows(table, [row])
+            print_row(row)
+            rows.append(row)
+    return rows
+
+
+def score_noisy(plan: Plan, source: Source) -> Row:
+    """The row of a noisy picture itself."""
+    pair = plan.load(source)
+    with naming(source.clean):
+        psnr, ssim = score(pair, pair.noisy)
+    return Row(
+        set=plan.folder.resolve().name,
+        name=source.name,
+        crop=plan.crop or 0,
+        method=NOISY,
+        seed=plan.seed,
+        threads=plan.threads,
+        device=CPU,
+        noise="" if plan.has_pairs else str(plan.noise_model),
+        version=__version__,
+        noisy_db=psnr,
+        noisy_ssim=ssim,
+        denoised_db=psnr,
+        ssim=ssim,
+    )
+
+
+def measure_all(plan: Plan, jobs: list[tuple[Source, Row]], show: Callable[[Step], None]) -> Iterator[Row]:
+    """The rows of the jobs, filled in one after another."""
+    for index, (source, row) in enumerate(jobs):
+        show(Step(f"{row.method}, {source.name}", index + 1, len(jobs), index / len(jobs)))
+        yield measure_one(plan, source, row)
+
+
+def measure_one(plan: Plan, source: Source, row: Row) -> Row:
+    """One row filled in: with scores and costs, or with what went wrong."""
+    try:
+        pair = plan.load(source)
+        method = plan.methods[row.method]
+        result = measure(Job(pair.noisy, method, pair.data_range, plan.seed, plan.threads, row.device))
+        psnr, ssim = score(pair, np.clip(result.denoised, *pair.limits))
+    except MashpixError as error:
+        return replace(row, error=" ".join(str(error).split()))
+    return replace(
+        row, denoised_db=psnr, ssim=ssim, seconds=round(result.seconds, 3), peak_mib=round(result.peak_mib, 1)
+    )
+
+
+def score(pair: Pair, picture: NDArray[Any]) -> tuple[float, float]:
+    """PSNR and SSIM of a picture, to the digits that the table keeps."""
+    from mashpix.metrics import psnr, ssim
+
+    channel_axis = None if picture.ndim == 2 else -1
+    similarity = ssim(pair.clean, picture, data_range=pair.data_range, channel_axis=channel_axis)
+    return round(psnr(pair.clean, picture, data_range=pair.data_range), 4), round(similarity, 5)

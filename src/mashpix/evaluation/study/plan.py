@@ -1,0 +1,242 @@
+"""What a study is, and what all of its measurements have in common."""
+
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from itertools import pairwise
+from math import nan
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+
+from mashpix import __version__
+from mashpix.arrays.normalization import Door, open_door, to_picture
+from mashpix.errors import InputError
+from mashpix.evaluation.bench.pictures import Pair, Source, load_pair
+from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.picture import Picture
+from mashpix.report import Step
+from mashpix.settings import PRESETS, Settings
+
+BETAS = (0.0, 0.5, 1.0)
+"""Strengths of the correlation, as in the paper."""
+SIGMA = 25.0
+"""Standard deviation of the noise that is added, 8-bit grey levels, as in the paper."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """How large a study is.
+
+    crop : side of the centre that is used of each picture, pixels; 0 for whole pictures
+    limit : pictures of each folder, evenly spaced; None for all
+    steps : most network updates of a fit; None for those of the preset
+    """
+
+    crop: int
+    limit: int | None = None
+    steps: int | None = None
+
+    def changed(self, **values: int | None) -> "Size":
+        """The same with other values, where they are given."""
+        return replace(self, **{name: value for name, value in values.items() if value is not None})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One measurement, and one line of the CSV; the fields with a default are what was found.
+
+    settings : what differs from those of the preset
+    set, name : of the folder and the file
+    crop : side of the centre that was used, pixels; 0 for whole pictures
+    """
+
+    preset: str
+    settings: str
+    set: str
+    name: str
+    crop: int
+    seed: int
+    threads: int
+    device: str
+    version: str
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What makes it the same measurement as another."""
+        return tuple(getattr(self, item.name) for item in fields(self) if item.default is MISSING)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What all measurements of one study have in common.
+
+    sets : the pictures of each folder, by its name
+    in_set : how many pictures each folder holds, used or not
+    presets : settings by the name of their preset, with no more updates than `size.steps`; empty if nothing is fitted
+    """
+
+    study: str
+    sets: dict[str, list[Source]]
+    in_set: dict[str, int]
+    presets: dict[str, Settings]
+    size: Size
+    seed: int
+    threads: int
+    device: str
+
+    def source(self, row: Row) -> Source:
+        """The picture of a row."""
+        return next(source for source in self.sets[row.set] if source.name == row.name)
+
+    def load(self, source: Source, noise_model: NoiseModel | None = None) -> Pair:
+        """One picture: a pair, or a clean one with noise of the study's level."""
+        model = noise_model or NoiseModel(sigma=SIGMA)
+        pair = load_pair(source, crop=self.size.crop or None, noise_model=model, seed=self.seed)
+        if source.noisy is None and pair.limits != (0, 255):
+            raise InputError(f"{str(source.clean)!r}: no 8-bit picture (the noise of a study is in 8-bit grey levels)")
+        return pair
+
+    def rows(self, kind: type[Row], **values: Iterable[Any]) -> list[Any]:
+        """Empty rows for each preset, picture and combination of the values."""
+        presets: Mapping[str, Settings | None] = self.presets or {"none": None}
+        combinations: list[dict[str, Any]] = [{}]
+        for name, choices in values.items():
+            combinations = [combination | {name: choice} for combination in combinations for choice in choices]
+        return [
+            kind(
+                preset=preset,
+                settings=changes(preset, settings) if settings else "",
+                set=name,
+                name=source.name,
+                crop=self.size.crop,
+                seed=self.seed,
+                threads=self.threads,
+                device=self.device,
+                version=__version__,
+                **combination,
+            )
+            for preset, settings in presets.items()
+            for name, sources in self.sets.items()
+            for source in sources
+            for combination in combinations
+        ]
+
+    @property
+    def caption(self) -> str:
+        """The line above the figures."""
+        pictures = sum(map(len, self.sets.values()))
+        size = f"centre {self.size.crop} x {self.size.crop} of" if self.size.crop else "whole"
+        steps = f"at most {self.size.steps} updates a fit; " if self.size.steps else ""
+        names = "".join(f", {name}" for name in self.presets)
+        count = f"{pictures} picture" + "s" * (pictures != 1)
+        return f"mashpix study {self.study}{names}; {size} {count}; {steps}seed {self.seed}; mashpix {__version__}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """One study: what is measured, how, and what is made of it.
+
+    row : the columns of its CSV
+    quick, full : its two sizes
+    pairs : whether it needs real pairs instead of clean pictures
+    fits : whether networks are fitted, by the settings of presets
+    jobs : the rows that are wanted, not filled in
+    measure : fill one in; what it returns may be several, with one key
+    updates : about how many network updates that takes
+    draw : figures by name, from the rows
+    tell : two sentences for each preset
+    """
+
+    row: type[Row]
+    quick: Size
+    full: Size
+    pairs: bool = False
+    fits: bool = True
+    jobs: Callable[[Plan, bool], list[Any]]
+    measure: Callable[[Plan, Any], Generator[Step, None, list[Any]]]
+    updates: Callable[[Plan, Any], int]
+    draw: Callable[[Plan, list[Any]], Any]
+    tell: Callable[[list[Any]], list[str]]
+
+
+def changes(preset: str, settings: Settings) -> str:
+    """What differs from a preset, such as `steps=300 probe_steps=300`."""
+    before = asdict(PRESETS[preset])
+    return " ".join(f"{name}={value}" for name, value in asdict(settings).items() if value != before[name])
+
+
+def shortened(settings: Settings, steps: int | None) -> Settings:
+    """Settings with no more updates than that; shuffling then starts after a quarter of them at the latest."""
+    if steps is None:
+        return settings
+    return settings.replace(
+        steps=min(settings.steps, steps),
+        probe_steps=min(settings.probe_steps, steps),
+        shuffle_start=min(settings.shuffle_start, steps // 4),
+    )
+
+
+def fit_updates(settings: Settings) -> int:
+    """Network updates of one denoising."""
+    probes = settings.masking_ratio is None and settings.choose_by == "gap"
+    return settings.steps * settings.fits + 2 * settings.probe_steps * probes
+
+
+def run_denoising(plan: Plan, pair: Pair, settings: Settings) -> Generator[Step, None, dict[str, float]]:
+    """Denoise a picture and score it: psnr (dB), ssim, seconds, and what was decided."""
+    from mashpix.arrays.denoising import denoise_steps
+    from mashpix.evaluation.bench.run import score
+
+    channel_axis = None if pair.noisy.ndim == 2 else -1
+    options: dict[str, Any] = {"seed": plan.seed, "device": plan.device, "preview_every": 0}
+    for step in denoise_steps(
+        pair.noisy, channel_axis=channel_axis, data_range=pair.data_range, settings=settings, **options
+    ):
+        yield step
+    assert step.report is not None
+    psnr, ssim = score(pair, np.clip(step.denoised, *pair.limits))
+    return {"psnr": psnr, "ssim": ssim, "seconds": round(sum(step.report.seconds.values()), 2)}
+
+
+def open_picture(plan: Plan, pair: Pair, settings: Settings) -> tuple[Picture, Door]:
+    """A noisy picture as the method sees it, and the way back."""
+    channel_axis = None if pair.noisy.ndim == 2 else -1
+    door = open_door(pair.noisy, channel_axis=channel_axis, data_range=pair.data_range, scale=settings.scale)
+    return to_picture(door, multiple=2**settings.depth, device=torch.device(plan.device)), door
+
+
+def mean_of(rows: Iterable[Any], value: str, **where: Any) -> float:
+    """Mean of a column over the rows that have these values elsewhere; NaN if there are none."""
+    found = [getattr(row, value) for row in rows if all(getattr(row, name) == wanted for name, wanted in where.items())]
+    return fmean(found) if found else nan
+
+
+def values_of(rows: Iterable[Any], name: str) -> list[Any]:
+    """The different values of a column, in the order in which they first come."""
+    return list(dict.fromkeys(getattr(row, name) for row in rows))
+
+
+def listing(values: Iterable[float], form: str) -> str:
+    """Numbers in a sentence.
+
+    Examples
+    --------
+    >>> listing([1, 2.25, 3], ".1f")
+    '1.0, 2.2 and 3.0'
+    """
+    *first, last = (format(value, form) for value in values)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def grows(values: Iterable[float]) -> bool:
+    """Whether each is larger than the one before.
+
+    Examples
+    --------
+    >>> grows([1, 2, 3]), grows([1, 1, 2])
+    (True, False)
+    """
+    values = list(values)
+    return all(before < after for before, after in pairwise(values))

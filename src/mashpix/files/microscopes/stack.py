@@ -1,0 +1,149 @@
+"""Microscope files (CZI, ND2, LIF, what bioio's plugins read) as stacks: read by planes, written as OME-TIFF."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mashpix.axes import Index, check_axes
+from mashpix.errors import FileError, MashpixError, UsageError
+from mashpix.extras import need
+from mashpix.files.atomic import atomic_file
+from mashpix.files.image_file import check_size
+from mashpix.files.reader_process import Child
+
+CZI = b"ZISRAWFILE"
+MAGICS = (CZI, b"\xda\xce\xbe\x0a", b"p\0\0\0")
+"""First bytes of CZI, ND2 and LIF."""
+SUFFIXES = {".czi", ".dv", ".ims", ".lif", ".nd2", ".oib", ".r3d", ".zvi"}
+"""Endings of names that are tried with bioio where the content is of no format that we know."""
+MOST_CLASSIC = 2**32 - 2**25
+"""Bytes of pixels beyond which a TIFF has to be a BigTIFF."""
+
+IDENTIFYING = 2**20
+"""Bytes at the beginning of a file that tell it from others."""
+
+
+@dataclass(frozen=True)
+class BioStack:
+    """A `Stack` in a microscope's file: its largest scene. `found` is what the process that reads it says.
+
+    found : axes, shape, dtype; channels, their names; steps, micrometres a pixel by axis; scene, its name, and scenes,
+        how many there are; is_mosaic, whether tiles were joined
+    """
+
+    path: Path
+    child: Child
+    found: dict[str, Any]
+    notes: tuple[str, ...]
+    lost: tuple[str, ...]
+
+    @property
+    def axes(self) -> str:
+        """As bioio orders them: TCZYX, or TCZYXS."""
+        return str(self.found["axes"])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of all axes."""
+        return tuple(self.found["shape"])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values, in native byte order."""
+        dtype: np.dtype[Any] = np.dtype(self.found["dtype"])
+        return dtype.newbyteorder("=")
+
+    def __getitem__(self, index: Index) -> NDArray[Any]:
+        """One plane, native byte order."""
+        numbers = {letter: number for letter, number in zip(self.axes, index, strict=True) if isinstance(number, int)}
+        plane = self.child.ask({"index": numbers})[1]
+        if plane.shape != self._plane_shape:
+            raise FileError(f"damaged (a plane {plane.shape}; {self._plane_shape} declared)")
+        return plane.astype(self.dtype, copy=False)
+
+    @property
+    def _plane_shape(self) -> tuple[int, ...]:
+        return tuple(length for letter, length in zip(self.axes, self.shape, strict=True) if letter in "YXS")
+
+    def close(self) -> None:
+        """End the process that reads."""
+        self.child.close()
+
+    @contextmanager
+    def copy_to(self, target: Path, *, overwrite: bool) -> Iterator[Callable[[Index, NDArray[Any]], None]]:
+        """A new OME-TIFF whose planes are put where they belong, in whatever order they come; uncompressed."""
+        import tifffile
+
+        outside = self.shape[: self.axes.index("Y")]
+        size = int(np.prod(self._plane_shape)) * self.dtype.itemsize
+        with atomic_file(target, overwrite=overwrite) as file:
+            places: Any = tifffile.imwrite(
+                tifffile.FileHandle(file, name=target.name, size=0),
+                shape=self.shape,
+                dtype=self.dtype,
+                ome=True,
+                bigtiff=int(np.prod(outside, dtype=object)) * size > MOST_CLASSIC,
+                photometric="rgb" if "S" in self.axes else "minisblack",
+                metadata=self._describe(),
+                returnoffset=True,
+            )
+
+            def put(index: Index, plane: NDArray[Any]) -> None:
+                numbers = [number for number in index if isinstance(number, int)]
+                file.seek(places[0] + int(np.ravel_multi_index(numbers, outside)) * size)
+                file.write(np.ascontiguousarray(plane, self.dtype).tobytes())
+
+            yield put
+
+    def _describe(self) -> dict[str, Any]:
+        """What OME-XML says beside the sizes: names of channels and physical sizes."""
+        with self.path.open("rb") as file:
+            identity = file.read(IDENTIFYING) + json.dumps(self.found).encode()
+        uuid = UUID(bytes=hashlib.sha256(identity).digest()[:16], version=4)  # not a random one: same input, same bytes
+        named: dict[str, Any] = {"axes": self.axes, "Name": self.found["scene"], "UUID": f"urn:uuid:{uuid}"}
+        for letter, step in self.found["steps"].items():
+            named |= {f"PhysicalSize{letter}": step, f"PhysicalSize{letter}Unit": "µm"}
+        if len(self.found["channels"]) == self.shape[self.axes.index("C")]:
+            named["Channel"] = {"Name": self.found["channels"]}
+        return named
+
+
+def open_bio(path: Path, *, axes: str | None, max_pixels: int) -> BioStack:
+    """Open a microscope's file as a stack, also where it holds a single plane."""
+    if path.suffix.lower() not in SUFFIXES:  # its output would get a name that is not an OME-TIFF's
+        raise FileError(f"a microscope's file by another name ({path.suffix!r}; let it end in .czi, .nd2 or .lif)")
+    with path.open("rb") as file:
+        is_czi = file.read(len(CZI)) == CZI or path.suffix.lower() == ".czi"
+    what = "CZI" if is_czi else "microscope file"
+    need("pylibCZIrw" if is_czi else "bioio", what=what, extra="bio")
+    child = Child(f"mashpix.files.microscopes.{'czi' if is_czi else 'bio'}_planes", what=what)
+    try:
+        found, _ = child.ask({"path": str(path)})
+        lengths = dict(zip(found["axes"], found["shape"], strict=True))
+        check_size(lengths["X"], lengths["Y"], lengths.get("S", 1), max_pixels=max_pixels)
+        if np.dtype(found["dtype"]).kind not in "iuf":
+            raise FileError(f"holds no numbers that can be denoised ({np.dtype(found['dtype'])})")
+        if axes is not None and check_axes(axes, tuple(lengths.values())) != found["axes"]:
+            raise UsageError(f"--axes: the axes of this file are {found['axes']} ({axes!r}; leave it out)")
+    except MashpixError:
+        child.close()
+        raise
+    return BioStack(path, child, found, *_remarks(found))
+
+
+def _remarks(found: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What the user is told, and what an OME-TIFF cannot keep."""
+    notes = ("its tiles are joined where the file places them, then denoised as one picture",)
+    lost = ["written as OME-TIFF: what the instrument notes beside axes, channel names and pixel sizes is not kept"]
+    if found["scenes"] > 1:
+        shape = tuple(found["shape"])
+        lost.append(f"of its {found['scenes']} scenes, the largest is taken ({found['scene']!r}, {shape})")
+    return notes if found["is_mosaic"] else (), tuple(lost)

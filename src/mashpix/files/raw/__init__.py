@@ -1,0 +1,1 @@
+"""Camera raw: developed by LibRaw in a process of its own."""

@@ -1,0 +1,127 @@
+"""Camera raw: developed by LibRaw to 16 bits of sRGB, and written as TIFF with the camera's EXIF.
+
+Denoising follows development, so it sees the noise that demosaicing has spread over neighbours: what MASH is for.
+"""
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mashpix.errors import FileError
+from mashpix.extras import need
+from mashpix.files.image_file import ImageFile
+from mashpix.files.reader_process import Child
+from mashpix.files.tiff import image as tiff
+from mashpix.files.tiff.copy import Container
+from mashpix.files.tiff.directories import Directory, find_directories, find_layout_of, read_directory
+
+MAGICS = (
+    b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"II\x1a\0\0\0HEAPCCDR", b"FUJIFILMCCD-RAW", b"\0\0\0\x18ftypcrx ",
+    b"\0MRM", b"FOVb",
+)  # fmt: skip
+"""First bytes of ORF, RW2, CRW, RAF, CR3, MRW and X3F."""
+SUFFIXES = {
+    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos", ".mrw",
+    ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
+}  # fmt: skip
+"""Endings of names: most of these files begin as any TIFF does, so that their names have to tell."""
+OF_CAMERA = {270, 271, 272, 305, 306, 315, 33432}
+"""Tags of the first directory that stay true: description, maker, model, software, date, artist, copyright."""
+XMP, MAKER, DNG_VERSION, SUB_IMAGES = 700, 271, 50706, 330
+PLACES = {273: 279, 324: 325}
+"""Tags with the places of strips and tiles, and those with their lengths."""
+ORIENTATIONS = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
+"""Orientation as EXIF counts it, by how LibRaw would turn the picture."""
+ROWS = 64
+"""Rows of pixels in a strip of the new file."""
+DATE_OF_PROFILE = slice(24, 36)
+"""Where an ICC profile says when it was made."""
+
+
+def read(data: bytes, *, max_pixels: int) -> ImageFile:
+    """Develop a camera raw to RGB (grey from a sensor without colours), its stored orientation untouched.
+
+    A TIFF that no camera says it made is read as any TIFF.
+    """
+    first = _first_directory(data)
+    if data.startswith(tiff.MAGICS) and not first.keys() & {MAKER, DNG_VERSION}:
+        return tiff.read(data, max_pixels=max_pixels)  # whatever its name says
+    need("rawpy", what="camera raw", extra="raw")
+    if DNG_VERSION in first:
+        _check_places(data, first)
+    with Child("mashpix.files.raw.image.decoder", what="camera raw") as child:
+        found, array = child.ask({"max_pixels": max_pixels}, data)
+    pixels = array[..., 0] if array.shape[2] == 1 else array
+    notes = ["camera raw: developed to 16 bits of sRGB"]
+    if pixels.ndim == 2:
+        notes.append("a sensor without colours: grey with the tone curve of sRGB, without a profile")
+    elif not found["has_balance"]:
+        notes.append("no white balance of the camera in it: that of daylight is taken")
+    container = _describe(data, first, pixels, ORIENTATIONS.get(found["flip"], 1))
+    return ImageFile(pixels, "tiff", container=container, notes=tuple(notes))
+
+
+def _describe(data: bytes, first: Directory, pixels: NDArray[Any], orientation: int) -> Container:
+    """What the new TIFF takes over of a raw file, and what it cannot."""
+    directories, lost = find_directories(data)
+    lost += ["XMP"] if XMP in first else []
+    byteorder: Literal["<", ">"] = ">" if data.startswith(b"MM") else "<"
+    layout = {"byteorder": byteorder, "compression": "adobe_deflate", "predictor": 2, "rowsperstrip": ROWS}
+    tags: list[tuple[Any, ...]] = [(274, 3, 1, orientation, True)]
+    tags += [(code, tag.kind, tag.length, tag.value, True) for code, tag in first.items() if code in OF_CAMERA]
+    options: dict[str, Any] = {"photometric": "minisblack", "extratags": tags}
+    if pixels.ndim == 3:
+        options |= {"photometric": "rgb", "iccprofile": srgb_profile()}
+    return Container(
+        data=b"",
+        shape=pixels.shape,
+        dtype=pixels.dtype,
+        byteorder=byteorder,
+        is_bigtiff=False,
+        layout=layout,
+        bits=16,
+        strips=None,
+        tags=options,
+        lost=[f"not kept in the TIFF: {', '.join(lost)}"] if lost else [],
+        directories=directories,
+    )
+
+
+def srgb_profile() -> bytes:
+    """An ICC profile of sRGB, the same bytes whenever it is made."""
+    from PIL import ImageCms
+
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[DATE_OF_PROFILE] = np.array([2000, 1, 1, 0, 0, 0], ">u2").tobytes()
+    return bytes(profile)
+
+
+def _first_directory(data: bytes) -> Directory:
+    """The tags of the first directory; none where a file is no TIFF by structure."""
+    try:
+        layout = find_layout_of(data)
+        return read_directory(data, layout, layout.first)
+    except FileError:
+        return {}
+
+
+def _check_places(data: bytes, first: Directory) -> None:
+    """Refuse a DNG whose strips or tiles end beyond the file: LibRaw forgives a few missing bytes."""
+    layout = find_layout_of(data)
+    places = _numbers(first, SUB_IMAGES, layout.order)
+    for directory in (first, *(read_directory(data, layout, place) for place in places)):
+        for places_of, lengths_of in PLACES.items():
+            starts, lengths = (_numbers(directory, code, layout.order) for code in (places_of, lengths_of))
+            if any(start + length > len(data) for start, length in zip(starts, lengths, strict=False)):
+                raise FileError(f"truncated or damaged DNG (its pixels end beyond its {len(data)} bytes)")
+
+
+def _numbers(directory: Directory, code: int, order: str) -> list[int]:
+    """The values of a tag of whole numbers, none where it is not there."""
+    tag = directory.get(code)
+    letters = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8"}
+    if tag is None or tag.kind not in letters:
+        return []
+    numbers: list[int] = np.frombuffer(tag.value, order + letters[tag.kind]).tolist()
+    return numbers

@@ -1,0 +1,231 @@
+"""A TIFF with new pixels and all else of an old one: strips put into a copy of it, or a new file with its tags."""
+
+import struct
+from collections.abc import Sequence
+from io import SEEK_END, BytesIO
+from itertools import pairwise
+from typing import Any, BinaryIO, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mashpix.errors import FileError
+from mashpix.files.tiff.directories import EXIF, GPS, Directory, add_directories, find_directories
+
+LOSSLESS = {"NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PACKBITS", "ZSTD", "LZMA"}
+"""Compressions that are written again as they were; every other one becomes deflate."""
+SUB_IMAGES = 330
+"""The tag that points to further pictures, which only a copy of the old file keeps."""
+PIXEL_TAGS = {282, 283, 296, 320, 347, *range(512, 522), *range(529, 533)}
+"""Tags that a new file sets anew: resolution, palette, JPEG tables, YCbCr."""
+LEVELS = {2: 85, 4: 17}
+"""Distance of two grey levels of 2 or 4 bits when they are stretched to 8 bits."""
+
+
+class Strips(NamedTuple):
+    """Where the strips or tiles of the old file lie, and the directory entries that say so."""
+
+    offsets: tuple[int, ...]
+    counts: tuple[int, ...]
+    offsets_entry: int
+    counts_entry: int
+    overlap: bool
+
+
+class Container(NamedTuple):
+    """The old file; how its pixels lie in it; what a new file takes over where no copy can be made."""
+
+    data: bytes
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    byteorder: Literal["<", ">"]
+    is_bigtiff: bool
+    layout: dict[str, Any]
+    bits: int
+    strips: Strips | None
+    tags: dict[str, Any]
+    lost: list[str]
+    directories: Directory = {}  # noqa: RUF012 (a NamedTuple's default; nothing changes it)
+
+
+def remember(file: Any, page: Any, data: bytes, array: NDArray[Any], *, has_palette: bool) -> Container:
+    """What writing needs to know of a file that was read as `array`, (H, W) or (H, W, C)."""
+    layout, lost = find_layout(file, page)
+    directories, left = find_directories(data)
+    if left := left + (["sub-images"] if SUB_IMAGES in page.tags else []):
+        lost.append(f"not kept in the new TIFF: {', '.join(left)}")
+    bits = page.bitspersample if isinstance(page.bitspersample, int) and not has_palette else 8 * array.itemsize
+    if bits != 8 * array.itemsize:
+        lost.append(f"{bits} bits a value become {8 * array.itemsize}")
+    can_copy = compression_of(page) in LOSSLESS and not has_palette and page.fillorder == 1
+    can_copy = can_copy and not (bits % 8 and page.is_tiled)
+    return Container(
+        data,
+        array.shape,
+        array.dtype,
+        file.byteorder,
+        file.is_bigtiff,
+        layout,
+        bits,
+        find_strips(page) if can_copy else None,
+        _find_tags(page, data, has_palette=has_palette),
+        lost,
+        directories,
+    )
+
+
+def find_layout(file: Any, page: Any) -> tuple[dict[str, Any], list[str]]:
+    """Options of `tifffile.imwrite` that lay pixels out as a page does, and what of that cannot be kept."""
+    compression = compression_of(page)
+    is_lossless = compression in LOSSLESS
+    layout: dict[str, Any] = {"byteorder": file.byteorder, "compression": page.compression}
+    if is_lossless and page.predictor > 1:
+        layout["predictor"] = page.predictor
+    if page.samplesperpixel > 1:
+        layout["planarconfig"] = page.planarconfig
+    if page.is_tiled:
+        layout["tile"] = (page.tilelength, page.tilewidth)
+    else:
+        layout["rowsperstrip"] = min(page.rowsperstrip, page.imagelength)
+    lost = [] if is_lossless else [f"{compression} compression becomes deflate"]
+    if not is_lossless:
+        layout["compression"] = "adobe_deflate"
+    return layout, lost
+
+
+def compression_of(page: Any) -> str:
+    """Name of a page's compression; a file may leave out the tag where there is none."""
+    return "NONE" if page.compression == 1 else str(page.compression.name)
+
+
+def find_strips(page: Any) -> Strips | None:
+    """Strips or tiles; None if the file does not say how long they are."""
+    offsets, counts = ("TileOffsets", "TileByteCounts") if page.is_tiled else ("StripOffsets", "StripByteCounts")
+    if offsets not in page.tags or counts not in page.tags:
+        return None
+    places = sorted(zip(page.dataoffsets, page.databytecounts, strict=True))
+    overlap = any(start + count > following for (start, count), (following, _) in pairwise(places))
+    entries = page.tags[offsets].offset, page.tags[counts].offset
+    return Strips(tuple(page.dataoffsets), tuple(page.databytecounts), *entries, overlap)
+
+
+def _find_tags(page: Any, data: bytes, *, has_palette: bool) -> dict[str, Any]:
+    """Options of `tifffile.imwrite` that repeat the tags of a page, values as the bytes that they are."""
+    raw = [(tag, data[tag.valueoffset : tag.valueoffset + tag.valuebytecount]) for tag in page.tags]
+    options: dict[str, Any] = {
+        "extratags": [
+            (tag.code, int(tag.dtype), tag.count, value, True)
+            for tag, value in raw
+            if tag.code not in {SUB_IMAGES, EXIF, GPS} | PIXEL_TAGS and len(value) == tag.valuebytecount
+        ],
+        "photometric": "miniswhite" if page.photometric.name == "MINISWHITE" else "minisblack",
+    }
+    if has_palette or page.photometric.name in ("RGB", "YCBCR"):
+        options["photometric"] = "rgb"
+    if page.extrasamples:
+        options["extrasamples"] = page.extrasamples
+    if {282, 283} <= {tag.code for tag in page.tags}:
+        options["resolution"] = page.tags[282].value, page.tags[283].value
+        options["resolutionunit"] = page.tags[296].value if 296 in page.tags else 2
+    return options
+
+
+def new_file(array: NDArray[Any], *, has_alpha: bool) -> bytes:
+    """A TIFF of (H, W) or (H, W, C), where the last channel may be alpha."""
+    colours = 1 if array.ndim == 2 else array.shape[2] - has_alpha
+    options: dict[str, Any] = {"photometric": "rgb" if colours == 3 else "minisblack"}
+    if array.ndim == 3:
+        options["planarconfig"] = "contig"
+    if has_alpha:
+        options["extrasamples"] = [*["unspecified"] * (colours - 1 if colours != 3 else 0), "unassalpha"]
+    return _encode(array, compression="adobe_deflate", **options)
+
+
+def rebuild(old: Container, array: NDArray[Any]) -> bytes:
+    """A new TIFF in the layout of the old one, with its tags."""
+    data = _encode(_lay_out(old, array), bigtiff=old.is_bigtiff, software=False, **old.layout, **old.tags)
+    return add_directories(data, old.directories)
+
+
+def _lay_out(old: Container, array: NDArray[Any]) -> NDArray[Any]:
+    """The array with its axes and bytes in the order of the old file."""
+    if old.layout.get("planarconfig") == 2:
+        array = np.moveaxis(array, -1, 0)
+    return np.ascontiguousarray(array.astype(array.dtype.newbyteorder(old.byteorder)))
+
+
+def _encode(array: NDArray[Any], **options: Any) -> bytes:
+    import tifffile
+
+    file = BytesIO()
+    tifffile.imwrite(file, array, metadata=None, **options)
+    return file.getvalue()
+
+
+def replace_pixels(old: Container, strips: Strips, array: NDArray[Any]) -> bytes:
+    """A copy of the old file with new strips or tiles."""
+    file = BytesIO(old.data)
+    put_pixels(file, old, strips, array)
+    return file.getvalue()
+
+
+def put_pixels(file: BinaryIO, old: Container, strips: Strips, array: NDArray[Any]) -> None:
+    """Put new strips or tiles into a copy of the old file: in their old places where they fit, else at the end."""
+    segments = _encode_segments(old, array)
+    if len(segments) != len(strips.offsets):
+        raise FileError(f"an unusual layout of strips that cannot be written again ({len(strips.offsets)} of them)")
+    offsets = list(strips.offsets)
+    for index, (segment, room) in enumerate(zip(segments, strips.counts, strict=True)):
+        if len(segment) > room or strips.overlap:
+            offsets[index] = _append(file, segment)
+        else:
+            file.seek(offsets[index])
+            file.write(segment)
+    _patch(file, old, strips.offsets_entry, offsets)
+    _patch(file, old, strips.counts_entry, [len(segment) for segment in segments])
+
+
+def _append(file: BinaryIO, segment: bytes) -> int:
+    """Write at the end of a file, at an even place; returns where."""
+    place = file.seek(0, SEEK_END)
+    file.write(b"\0" * (place % 2) + segment)
+    return place + place % 2
+
+
+def _encode_segments(old: Container, array: NDArray[Any]) -> list[bytes]:
+    """The strips or tiles of an array, as the old file would hold them."""
+    import tifffile
+
+    laid_out = _lay_out(old, array)
+    if old.bits != 8 * array.itemsize:
+        laid_out = _pack(laid_out, old.bits, is_planar=old.layout.get("planarconfig") == 2)
+    encoded = _encode(laid_out, photometric="minisblack", **old.layout)
+    with tifffile.TiffFile(BytesIO(encoded)) as file:
+        page = file.pages.first
+        return [
+            encoded[start : start + count] for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)
+        ]
+
+
+def _pack(array: NDArray[Any], bits: int, *, is_planar: bool) -> NDArray[np.uint8]:
+    """Rows of values as the bytes that hold them: (H, W) or (H, W, C) to (H, bytes), (C, H, W) to (C, H, bytes)."""
+    import imagecodecs
+
+    rows = array.shape[:2] if is_planar else array.shape[:1]
+    values = array.reshape(int(np.prod(rows)), -1)
+    values = values.astype(values.dtype.newbyteorder("=")) // values.dtype.type(LEVELS.get(bits, 1))
+    values = np.minimum(values, 2**bits - 1)
+    packed = imagecodecs.packints_encode(values, bits, runlen=values.shape[1])
+    return np.frombuffer(packed, np.uint8).reshape(*rows, -1)
+
+
+def _patch(file: BinaryIO, old: Container, entry: int, values: Sequence[int]) -> None:
+    """Let a directory entry hold other numbers, which go to the end of the file where they need room."""
+    number, kind, size = ("Q", 16, 8) if old.is_bigtiff else ("L", 4, 4)
+    if not old.is_bigtiff and max(file.seek(0, SEEK_END) + len(values) * size, *values) >= 2**32:
+        raise FileError("the TIFF would grow beyond 4 GB (save it as BigTIFF first)")
+    packed = struct.pack(f"{old.byteorder}{len(values)}{number}", *values)
+    if len(values) > 1:
+        packed = struct.pack(old.byteorder + number, _append(file, packed))
+    file.seek(entry + 2)
+    file.write(struct.pack(f"{old.byteorder}H{number}", kind, len(values)) + packed)

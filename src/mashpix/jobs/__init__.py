@@ -1,0 +1,1 @@
+"""Jobs: everything that happens to one file, as a generator of events."""

@@ -1,0 +1,123 @@
+"""Which pictures a batch takes: folders walked, patterns expanded; own outputs and other files left out and counted."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mashpix.errors import FileError, UsageError
+from mashpix.files import is_zarr
+from mashpix.files.formats import readable_suffixes
+from mashpix.jobs.batch.items import OWN_MARK
+
+WILDCARDS = "*?["
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture, and the name below its folder or pattern that its output takes over."""
+
+    path: Path
+    relative: Path
+
+
+@dataclass
+class Found:
+    """What a look at the inputs found.
+
+    sources : pictures, in sorted order
+    no_pictures : files left out because of their names
+    own_outputs : files left out because an earlier run made them
+    unreadable : folders that could not be looked into, and why
+    """
+
+    sources: list[Source] = field(default_factory=list)
+    no_pictures: int = 0
+    own_outputs: int = 0
+    unreadable: list[tuple[Path, str]] = field(default_factory=list)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder holds pictures; a Zarr is one."""
+    return os.path.isdir(path) and not is_zarr(path)
+
+
+def is_pattern(path: Path) -> bool:
+    """Whether a name is no file but a pattern to expand, such as `scans/**/*.tif`."""
+    return not os.path.lexists(path) and any(sign in str(path) for sign in WILDCARDS)
+
+
+def find_sources(inputs: list[Path], out: Path) -> Found:
+    """Find the pictures of files, folders and patterns, as a batch with the output folder `out` takes them.
+
+    Named files are taken whatever they are called. In folders and patterns, hidden files are passed over; so are
+    files whose names are no pictures', and own outputs where `out` and the input lie in each other. Links are
+    followed, each folder is visited once.
+
+    Raises
+    ------
+    FileError
+        For a folder that cannot be read, or a pattern that nothing matches.
+    UsageError
+        For a pattern that is none.
+    """
+    found = Found()
+    place = Path(os.path.realpath(out))
+    for path in inputs:
+        if is_folder(path):
+            _take(_walk(path, place, found), path, place, found)
+        elif is_pattern(path):
+            base, matches = _expand(path)
+            for match in matches:
+                files = _walk(match, place, found) if is_folder(match) else [match]
+                _take(files, base, place, found)
+        else:
+            found.sources.append(Source(path, Path(path.name)))
+    found.sources = list({source.path: source for source in found.sources}.values())
+    return found
+
+
+def _expand(pattern: Path) -> tuple[Path, list[Path]]:
+    """The folder before the first wildcard, and what matches, in sorted order, but for what lies in a matching Zarr."""
+    first = next(index for index, part in enumerate(pattern.parts) if any(sign in part for sign in WILDCARDS))
+    base = Path(*pattern.parts[:first])
+    try:
+        matches = sorted(base.glob(str(Path(*pattern.parts[first:]))))
+    except ValueError as error:
+        raise UsageError(f"not a pattern ({str(pattern)!r}; {error})") from None
+    if not matches:
+        raise FileError(f"nothing matches ({str(pattern)!r}; quote it, so that it arrives as it is)")
+    zarrs = {match for match in matches if is_zarr(match)}
+    return base, [match for match in matches if zarrs.isdisjoint(match.parents)]
+
+
+def _walk(folder: Path, out: Path, found: Found) -> Iterator[Path]:
+    """All files, and Zarrs, below a folder in sorted order, but those in the output folder below it."""
+
+    def refuse(error: OSError) -> None:
+        found.unreadable.append((Path(error.filename), f"cannot be read ({error.strerror})"))
+
+    visited = set()
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
+        real = os.path.realpath(place)
+        if real in visited or (real == str(out) and place != str(folder)):
+            folders.clear()
+            continue
+        visited.add(real)
+        zarrs = [name for name in folders if is_zarr(Path(place, name))]
+        folders[:] = sorted(name for name in folders if not (name.startswith(".") or name in zarrs))
+        yield from (Path(place, name) for name in sorted([*names, *zarrs]))
+
+
+def _take(files: Iterator[Path] | list[Path], base: Path, out: Path, found: Found) -> None:
+    """Sort files into pictures, own outputs and others."""
+    suffixes = readable_suffixes()
+    for path in files:
+        if any(part.startswith(".") for part in path.relative_to(base).parts):
+            continue
+        if path.suffix.lower() not in suffixes and not is_zarr(path):
+            found.no_pictures += 1
+        elif OWN_MARK in path.name and Path(os.path.realpath(path.parent)).is_relative_to(out):
+            found.own_outputs += 1
+        else:
+            found.sources.append(Source(path, path.relative_to(base)))

@@ -1,0 +1,52 @@
+"""What earlier runs into an output folder have done, and whether a picture has to be done again."""
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from mashpix.jobs.batch.items import Item, stamp_of
+from mashpix.jobs.batch.lock import LOCK
+from mashpix.jobs.batch.manifest import MANIFEST, Entry, Origin, read_lines, read_manifest
+from mashpix.jobs.recipe import hash_file
+
+
+@dataclass(frozen=True)
+class Past:
+    """Earlier runs into one output folder.
+
+    entries : the last line of the manifest for each input, by its name
+    outputs : all files that they have written or begun, as paths below the output folder
+    """
+
+    entries: dict[str, Entry]
+    outputs: set[str]
+
+
+def read_past(out: Path) -> Past:
+    """Read the manifest, and what a killed run had begun."""
+    entries = read_manifest(out / MANIFEST)
+    begun = read_lines(out / LOCK)
+    outputs = {name for entry in entries for name in entry.outputs} | {name for names in begun for name in names}
+    return Past({entry.input: entry for entry in entries}, outputs)
+
+
+def name_of(path: Path, out: Path) -> str:
+    """Path of an output below the output folder, with slashes."""
+    return path.relative_to(out).as_posix()
+
+
+def is_done(item: Item, past: Past, origin: Origin, out: Path) -> bool:
+    """Whether the input, what its outputs depend on, and the outputs are those of the manifest.
+
+    An input of the same size and time of change is taken for the same; else its hash decides. Outputs are hashed.
+    """
+    entry = past.entries.get(item.name)
+    if entry is None or entry.status != "done" or entry.origin != origin:
+        return False
+    with contextlib.suppress(OSError):
+        outputs = all(
+            path.exists() and hash_file(path) == entry.outputs.get(name_of(path, out)) for path in item.outputs
+        )
+        same = stamp_of(item.source) == (entry.size, entry.mtime_ns)
+        return outputs and (same or (item.source.exists() and hash_file(item.source) == entry.input_sha256))
+    return False

@@ -1,0 +1,90 @@
+"""A model as a safetensors file: weights and noise spectra as arrays, all else as JSON in its header; no pickle."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mashpix.arrays.model import Model
+from mashpix.errors import FileError, UsageError
+from mashpix.files.safetensors import encode_tensors
+from mashpix.jobs.model_header import FORMAT, read_tensors
+from mashpix.method.masking_ratio import Masking
+from mashpix.method.network import UNet
+from mashpix.refine.refining import Noises
+from mashpix.refine.residual_noise import Law, Noise
+from mashpix.settings import Settings
+
+
+def encode_model(model: Model, *, origin: dict[str, Any]) -> bytes:
+    """A model as the bytes of a file; `origin` is plain data that says what it was fitted to, for `read_origin`."""
+    arrays: dict[str, Any] = {"low": model.low, "high": model.high}
+    laws: list[dict[str, Any] | None] = []
+    for index, (network, noises) in enumerate(zip(model.networks, model.noises, strict=True)):
+        for name, weights in network.state_dict().items():
+            arrays[f"network {index} {name}"] = weights.cpu().contiguous().numpy()
+        known = {name: noise for name, noise in noises._asdict().items() if noise is not None} if noises else {}
+        for name, noise in known.items():
+            arrays[f"noise {index} {name}"] = noise.spectrum.cpu().numpy()
+        laws.append({name: noise.law for name, noise in known.items()} if noises else None)
+    about = {
+        "settings": model.settings.to_dict(),
+        "dtype": model.dtype,
+        "masking": model.masking._asdict(),
+        "shuffled_fraction": model.shuffled_fraction,
+        "laws": laws,
+        "is_rgb": model.is_rgb,
+    }
+    header = {"format": FORMAT, "model": json.dumps(about, allow_nan=False)}
+    return encode_tensors(arrays, header | {"origin": json.dumps(origin, allow_nan=False)})
+
+
+def read_model(path: Path) -> Model:
+    """Read a model from a file.
+
+    Raises
+    ------
+    FileError
+        If it is no model, or not a whole one.
+    """
+    arrays, metadata = read_tensors(path)
+    try:
+        return _build(arrays, json.loads(metadata["model"]))
+    except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
+        raise FileError(f"not a complete model ({' '.join(str(error).split())[:120]}; another version?)") from None
+
+
+def _build(arrays: dict[str, Any], about: dict[str, Any]) -> Model:
+    """The model of arrays and what the header says of them."""
+    settings = Settings(**about["settings"])
+    is_rgb = about.get("is_rgb", len(arrays["low"]) == 3)  # version 0.1.0 took any three channels for RGB
+    networks: list[UNet] = []
+    noises: list[Noises | None] = []
+    for index in range(settings.fits):
+        network = UNet(len(arrays["low"]), channels=settings.channels, depth=settings.depth)
+        prefix = f"network {index} "
+        found = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in found.items()})
+        networks.append(network.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+        known = {
+            name: Noise(torch.from_numpy(arrays[f"noise {index} {name}"]), Law(*law), is_rgb)
+            for name, law in (about["laws"][index] or {}).items()
+        }
+        noises.append(
+            Noises(known.pop("missed"), known.pop("single"), known.pop("grouped"), **known) if known else None
+        )
+    low, high = (np.asarray(arrays[name], np.float64) for name in ("low", "high"))
+    masking = Masking(**about["masking"])
+    return Model(
+        settings,
+        about["dtype"],
+        low,
+        high,
+        masking,
+        about["shuffled_fraction"],
+        tuple(networks),
+        tuple(noises),
+        is_rgb,
+    )

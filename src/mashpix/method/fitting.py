@@ -1,0 +1,150 @@
+"""Fit a network to one picture by predicting hidden pixels (Eq. 4 and 6): a generator of `Step`."""
+
+import math
+from collections.abc import Generator
+from copy import deepcopy
+
+import torch
+from torch import Tensor
+
+from mashpix.errors import MashpixError
+from mashpix.method.masking import draw_hidden, hidden_loss, hide
+from mashpix.method.network import UNet, make_network, repeatable
+from mashpix.method.predicting import predict
+from mashpix.method.shuffling import flat_regions, shuffle_tiles
+from mashpix.picture import Picture
+from mashpix.report import Step
+from mashpix.settings import Settings
+
+CHECK_EVERY = 50
+"""Updates between two looks at the loss for divergence: each look waits for the device."""
+RESTART_FACTOR = 0.1
+"""What the learning rate is multiplied by when a fit that diverged is started again."""
+
+
+class Diverged(MashpixError):
+    """The loss became infinite or NaN."""
+
+
+def new_network(picture: Picture, *, settings: Settings, generator: torch.Generator) -> UNet:
+    """A fresh network for a picture."""
+    return make_network(picture.pixels.shape[1], channels=settings.channels, depth=settings.depth, generator=generator)
+
+
+def fit(
+    network: UNet,
+    picture: Picture,
+    masking_ratio: float,
+    *,
+    shuffle: bool,
+    steps: int,
+    stage: str,
+    settings: Settings,
+    generator: torch.Generator,
+) -> Generator[Step, None, float]:
+    """Fit a network to a picture, in place; returns the fraction of the pixels that were shuffled for it.
+
+    A fit that diverges is started once more, from the first weights with a tenth of the learning rate.
+
+    Parameters
+    ----------
+    network : UNet
+        With fresh weights.
+    picture : Picture
+        The noisy picture.
+    masking_ratio : float
+        Fraction of the pixels hidden at each update (Eq. 3).
+    shuffle : bool
+        Whether flat regions of the target are shuffled from update `settings.shuffle_start` on (Eq. 5 to 7).
+    steps : int
+        Updates.
+    stage : str
+        Name that the steps carry.
+
+    Yields
+    ------
+    Step
+        One per update, with its loss.
+
+    Raises
+    ------
+    MashpixError
+        If it diverges again.
+    """
+    first_weights = deepcopy(network.state_dict())
+    for learning_rate in (settings.learning_rate, settings.learning_rate * RESTART_FACTOR):
+        network.load_state_dict(first_weights)
+        target, shuffled_fraction = picture.pixels, 0.0
+        on_gpu = picture.pixels.is_cuda  # there, starting many small kernels is what an update costs
+        optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=on_gpu)
+        annealing = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+        try:
+            for index in range(steps):
+                if shuffle and index == settings.shuffle_start:
+                    target = yield from _shuffle_target(
+                        network, picture, masking_ratio, stage=stage, settings=settings, generator=generator
+                    )
+                    shuffled_fraction = float((target != picture.pixels).any(dim=1).float().mean())
+                loss = _update(
+                    network, optimiser, picture, target, masking_ratio, settings=settings, generator=generator
+                )
+                annealing.step()
+                if (index % CHECK_EVERY == 0 or index == steps - 1) and not math.isfinite(loss):
+                    raise Diverged
+                yield Step(stage, index + 1, steps, loss=loss)
+        except Diverged:
+            continue
+        return shuffled_fraction
+    raise MashpixError(f"the fit diverged twice (learning rate {settings.learning_rate:g}; choose a lower one)")
+
+
+def _shuffle_target(
+    network: UNet,
+    picture: Picture,
+    masking_ratio: float,
+    *,
+    stage: str,
+    settings: Settings,
+    generator: torch.Generator,
+) -> Generator[Step, None, Tensor]:
+    """The picture with its flat regions shuffled, as the intermediate prediction shows them (Eq. 5 and 7)."""
+    intermediate = yield from predict(
+        network, picture, masking_ratio, stage=f"{stage}: flat regions", settings=settings, generator=generator
+    )
+    flat = flat_regions(intermediate.mean, picture.valid, flat_threshold=settings.flat_threshold)
+    return shuffle_tiles(picture.pixels, flat, block_size=settings.block_size, generator=generator)
+
+
+def _update(
+    network: UNet,
+    optimiser: torch.optim.Optimizer,
+    picture: Picture,
+    target: Tensor,
+    masking_ratio: float,
+    *,
+    settings: Settings,
+    generator: torch.Generator,
+) -> Tensor:
+    """One update (Eq. 4 and 6) on the whole picture, or on a random window of a large one; returns the loss."""
+    rows, columns = (
+        _draw_span(side, settings.window_size, network.multiple, generator) for side in picture.pixels.shape[2:]
+    )
+    window = (slice(None), slice(None), rows, columns)
+    pixels, valid = picture.pixels[window], picture.valid[window]
+    hidden = draw_hidden(pixels.shape, masking_ratio, mask_channels=settings.mask_channels, generator=generator)
+    with repeatable():
+        prediction = network(hide(pixels, hidden | ~valid))
+        loss = hidden_loss(prediction, target[window], hidden & valid, loss=settings.loss)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+    return loss.detach()
+
+
+def _draw_span(side: int, window_size: int, multiple: int, generator: torch.Generator) -> slice:
+    """Where along one axis the window lies."""
+    size = -(-window_size // multiple) * multiple
+    if side <= size:
+        return slice(0, side)
+    start = int(torch.randint(side - size + 1, (), generator=generator, device=generator.device))
+    return slice(start, start + size)

@@ -1,0 +1,207 @@
+"""What the picture tells of its noise, and the masking ratio that follows: Eq. 8 to 10 of MASH."""
+
+import math
+from collections.abc import Generator
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mashpix.method.fitting import fit, new_network
+from mashpix.method.network import UNet
+from mashpix.method.predicting import predict
+from mashpix.picture import Picture
+from mashpix.report import Step
+from mashpix.settings import Settings
+from mashpix.tiling import cut_blocks
+
+GREY_LEVELS = 255
+"""Grey levels of an 8-bit picture: the unit of the published gaps."""
+BLOCK = 16
+"""Side in pixels of the blocks that correlation is measured in."""
+MOST_BLOCKS = 4096
+"""About how many blocks are looked at in a large picture."""
+FLATTEST = 0.2
+"""Fraction of the blocks that are taken for flat."""
+SMALLEST_VARIANCE = 1e-10
+"""Variance, on the network's scale, below which a block holds no noise at all: clipped black or white."""
+
+
+class Masking(NamedTuple):
+    """The decision: the ratio, whether to shuffle, and what it was read off.
+
+    `correlation` is that of neighbouring pixels in flat blocks. `noise_levels` holds the levels at the low and the
+    high probe ratio (Eq. 8) in the units of the picture, `gap` their distance (Eq. 9) in grey levels; both None
+    where no probe was trained.
+    """
+
+    masking_ratio: float
+    shuffle: bool
+    correlation: float | None
+    noise_levels: tuple[float, float] | None = None
+    gap: float | None = None
+
+
+def choose_masking(
+    picture: Picture, *, settings: Settings, generator: torch.Generator
+) -> Generator[Step, None, Masking]:
+    """Choose the masking ratio, and whether to shuffle, by what the picture tells of its noise (Eq. 8 to 10).
+
+    As published, a network is trained at a low and at a high ratio, and the gap of the noise levels that they see
+    chooses. The correlation of neighbours in flat blocks tells the same without training. Where the settings name a
+    ratio, that is taken; flat regions are then shuffled if it is at least that of the high regime.
+
+    Yields
+    ------
+    Step
+        The updates of both probes, if there are any.
+    """
+    correlation = neighbour_correlation(picture)
+    if settings.masking_ratio is not None:
+        high = settings.masking_ratio >= settings.high_ratio
+        return Masking(settings.masking_ratio, wants_shuffle(high, settings), correlation)
+    if settings.choose_by == "correlation":
+        thresholds = settings.low_correlation, settings.high_correlation
+        ratio, high = choose_ratio(correlation or 0.0, thresholds, settings=settings)
+        return Masking(ratio, wants_shuffle(high, settings), correlation)
+    levels, scaled = [], []
+    for ratio in (settings.low_probe_ratio, settings.high_probe_ratio):
+        residual = yield from _probe(picture, ratio, settings=settings, generator=generator)
+        scaled.append(noise_level(residual, picture.valid, noise_estimate=settings.noise_estimate))
+        residual = residual * picture.unit[:, None, None]
+        levels.append(noise_level(residual, picture.valid, noise_estimate=settings.noise_estimate))
+    gap = correlation_gap(*scaled)
+    ratio, high = choose_ratio(gap, (settings.low_gap, settings.high_gap), settings=settings)
+    return Masking(ratio, wants_shuffle(high, settings), correlation, (levels[0], levels[1]), gap)
+
+
+def _probe(
+    picture: Picture, ratio: float, *, settings: Settings, generator: torch.Generator
+) -> Generator[Step, None, Tensor]:
+    """Residual, prediction minus noisy picture, of a network fitted at one ratio."""
+    stage = f"probe {ratio:g}"
+    network = new_network(picture, settings=settings, generator=generator)
+    yield from fit(
+        network,
+        picture,
+        ratio,
+        shuffle=False,
+        steps=settings.probe_steps,
+        stage=stage,
+        settings=settings,
+        generator=generator,
+    )
+    stage = f"{stage}: noise level"
+    return (yield from residual_of(network, picture, ratio, stage=stage, settings=settings, generator=generator))
+
+
+def residual_of(
+    network: UNet, picture: Picture, ratio: float, *, stage: str, settings: Settings, generator: torch.Generator
+) -> Generator[Step, None, Tensor]:
+    """Prediction minus noisy picture, from as many masks as the estimate of the noise level takes (Eq. 8)."""
+    masks = 1 if settings.noise_estimate == "one-pass" else settings.masks
+    prediction = yield from predict(
+        network, picture, ratio, masks=masks, stage=stage, settings=settings, generator=generator
+    )
+    return prediction.mean - picture.pixels
+
+
+def noise_level(residual: Tensor, valid: Tensor, *, noise_estimate: str) -> float:
+    """Noise level in the units of the residual (Eq. 8): its RMS ("one-pass") or standard deviation ("mean").
+
+    Examples
+    --------
+    >>> residual = torch.tensor([[[[1.0, 3.0, 99.0]]]])
+    >>> valid = torch.tensor([[[[True, True, False]]]])
+    >>> round(noise_level(residual, valid, noise_estimate="one-pass"), 3)
+    2.236
+    >>> noise_level(residual, valid, noise_estimate="mean")
+    1.0
+    """
+    values = residual[valid].double()
+    if noise_estimate == "mean":
+        values = values - values.mean()
+    return float(values.square().mean().sqrt())
+
+
+def correlation_gap(low_level: float, high_level: float) -> float:
+    """Distance of the noise levels that the two probes see (Eq. 9), in grey levels: 1/255 of the value range.
+
+    Parameters
+    ----------
+    low_level, high_level : float
+        Noise levels at the low and the high probe ratio, as fractions of the value range.
+
+    Examples
+    --------
+    >>> round(correlation_gap(0.05, 0.06), 2)
+    2.55
+    """
+    return abs(high_level - low_level) * GREY_LEVELS
+
+
+def choose_ratio(evidence: float, thresholds: tuple[float, float], *, settings: Settings) -> tuple[float, bool]:
+    """Masking ratio for a gap or a correlation, and whether that is the high regime (Eq. 10).
+
+    Examples
+    --------
+    >>> [choose_ratio(gap, (1.0, 2.0), settings=Settings()) for gap in (1.0, 1.5, 2.5)]
+    [(0.1, False), (0.5, False), (0.9, True)]
+    """
+    low, high = thresholds
+    if evidence <= low:
+        return settings.low_ratio, False
+    if evidence <= high:
+        return settings.medium_ratio, False
+    return settings.high_ratio, True
+
+
+def wants_shuffle(high_regime: bool, settings: Settings) -> bool:
+    """Whether flat regions of the target are shuffled: in the high regime only, unless the settings say so."""
+    return settings.shuffle == "always" or (settings.shuffle == "auto" and high_regime)
+
+
+def neighbour_correlation(picture: Picture) -> float | None:
+    """Correlation of vertically and horizontally neighbouring pixels in the flattest blocks: there, all is noise.
+
+    From each block of 16 x 16 pixels its plane is subtracted; the fifth of them with the least variance left are
+    scaled to unit variance, and the products of neighbours averaged over blocks, directions and channels.
+
+    Returns
+    -------
+    float or None
+        About 0 for white noise, 0.3 for Eq. 2 at beta 0.5, 0.56 at beta 1 (less than the true correlation, since
+        the plane takes the slowest part of the noise along); None for a picture without a single usable block.
+
+    Examples
+    --------
+    >>> pixels = torch.randn((1, 1, 128, 128), generator=torch.Generator().manual_seed(0))
+    >>> picture = Picture(pixels, torch.ones_like(pixels, dtype=torch.bool), torch.ones(1))
+    >>> abs(neighbour_correlation(picture)) < 0.05
+    True
+    """
+    height, width = picture.pixels.shape[2:]
+    stride = max(BLOCK // 2, math.isqrt(height * width // MOST_BLOCKS))
+    products = []
+    for pixels, valid in zip(picture.pixels[0], picture.valid[0], strict=True):
+        blocks = cut_blocks(pixels, BLOCK, stride)[cut_blocks(valid, BLOCK, stride).all(dim=1)]
+        blocks = blocks - (blocks @ _plane(blocks)) @ _plane(blocks).T
+        variance = blocks.square().mean(dim=1)
+        structured = variance > SMALLEST_VARIANCE
+        if not structured.any():
+            continue
+        blocks, variance = blocks[structured], variance[structured]
+        flattest = variance <= variance.quantile(FLATTEST)
+        noise = (blocks[flattest] / variance[flattest, None].sqrt()).reshape(-1, BLOCK, BLOCK)
+        products += [(noise[:, 1:] * noise[:, :-1]).mean(), (noise[:, :, 1:] * noise[:, :, :-1]).mean()]
+    return float(torch.stack(products).mean()) if products else None
+
+
+def _plane(like: Tensor) -> Tensor:
+    """Orthonormal basis of the planes over a block, (BLOCK * BLOCK, 3)."""
+    axis = torch.linspace(-1, 1, BLOCK, dtype=like.dtype, device=like.device)
+    planes = torch.stack(
+        [torch.ones(BLOCK, BLOCK, dtype=like.dtype, device=like.device), *torch.meshgrid(axis, axis, indexing="ij")]
+    )
+    return F.normalize(planes.flatten(1)).T

@@ -1,0 +1,102 @@
+"""Mean and spread over random masks (Eq. 11); large pictures by tiles."""
+
+from collections.abc import Generator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mashpix.method.masking import draw_hidden, hide
+from mashpix.method.network import UNet, repeatable
+from mashpix.picture import Picture
+from mashpix.report import Step
+from mashpix.settings import Settings
+from mashpix.tiling import Tile, tile_count, tiles
+
+
+class Prediction(NamedTuple):
+    """Mean over the masks and standard deviation over them, (1, C, H, W) each, and the error at hidden pixels.
+
+    `held_out` (C,) is the mean square of prediction minus picture where a mask hid a valid pixel.
+    """
+
+    mean: Tensor
+    spread: Tensor
+    held_out: Tensor
+
+
+def predict(
+    network: UNet,
+    picture: Picture,
+    masking_ratio: float,
+    *,
+    settings: Settings,
+    generator: torch.Generator,
+    masks: int | None = None,
+    stage: str = "predict",
+) -> Generator[Step, None, Prediction]:
+    """Predict a picture from random masks, `settings.masks` unless told otherwise, and average (Eq. 11).
+
+    Tiles read as much context as the network can see, so the result does not depend on `settings.tile_size`.
+
+    Yields
+    ------
+    Step
+        One per tile and mask.
+    """
+    masks = settings.masks if masks is None else masks
+    height, width = picture.pixels.shape[2:]
+    tile_size = -(-settings.tile_size // network.multiple) * network.multiple
+    count = masks * tile_count(height, width, tile_size=tile_size)
+    mean, squares = torch.zeros_like(picture.pixels), torch.zeros_like(picture.pixels)
+    errors = picture.pixels.new_zeros((2, picture.pixels.shape[1]))  # sum of squares, count
+    index = 0
+    for mask in range(masks):
+        hidden = draw_hidden(
+            picture.pixels.shape,
+            masking_ratio,
+            mask_channels=settings.mask_channels,
+            generator=generator,
+        )
+        for tile in tiles(height, width, tile_size=tile_size, context=network.context):
+            _predict_tile(network, picture, hidden, tile, mask, mean, squares, errors)
+            index += 1
+            yield Step(stage, index, count)
+    return Prediction(mean, (squares / masks).sqrt(), errors[0] / errors[1].clamp(min=1))
+
+
+def pool(predictions: Sequence[Prediction]) -> Prediction:
+    """Several predictions from as many masks each as one: the mean over all masks, and the deviation over them."""
+    if len(predictions) == 1:
+        return predictions[0]
+    means, spreads, errors = (torch.stack(values) for values in zip(*predictions, strict=True))
+    mean = means.mean(dim=0)
+    return Prediction(mean, (spreads.square() + (means - mean).square()).mean(dim=0).sqrt(), errors.mean(dim=0))
+
+
+@torch.no_grad()
+def _predict_tile(
+    network: UNet,
+    picture: Picture,
+    hidden: Tensor,
+    tile: Tile,
+    mask: int,
+    mean: Tensor,
+    squares: Tensor,
+    errors: Tensor,
+) -> None:
+    """Add one tile's prediction to the running mean and sum of squared deviations (Welford), and its errors."""
+    top, bottom, left, right = tile.read
+    region = slice(top, bottom), slice(left, right)
+    unseen = hidden[:, :, *region] | ~picture.valid[:, :, *region]
+    with repeatable():
+        predicted = network(hide(picture.pixels[:, :, *region], unseen))
+    keep_top, keep_bottom, keep_left, keep_right = tile.keep
+    predicted = predicted[:, :, keep_top - top : keep_bottom - top, keep_left - left : keep_right - left]
+    kept = (slice(None), slice(None), slice(keep_top, keep_bottom), slice(keep_left, keep_right))
+    deviation = predicted - mean[kept]
+    mean[kept] += deviation / (mask + 1)
+    squares[kept] += deviation * (predicted - mean[kept])
+    counted = hidden[kept] & picture.valid[kept]
+    missed = ((predicted - picture.pixels[kept]) * counted).square()
+    errors += torch.stack([missed.sum(dim=(0, 2, 3)), counted.sum(dim=(0, 2, 3)).to(missed)])

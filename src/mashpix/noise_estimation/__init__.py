@@ -1,0 +1,1 @@
+"""Blind noise estimation: level, correlation and noise level function from the noisy image alone."""

@@ -1,0 +1,101 @@
+"""The autocovariance of noise, from the mean squares of the cosine coefficients of calm blocks.
+
+Even calm blocks hold some texture, most of it in slow coefficients. So what was measured is taken apart into an
+autocovariance of up to REACH pixels, which is held to be short, and a share of the texture that all blocks hold.
+Coefficients that stand out above both count less: texture only adds.
+"""
+
+from functools import cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mashpix.refine.dct import cosine_matrix
+
+SIDE = 16
+"""Side of the blocks in pixels."""
+SLOW = 3.0
+"""Coefficients slower than this, in half periods a block, hold too much of the picture to measure noise by."""
+REACH = 7
+"""Largest lag of the fitted autocovariance, pixels."""
+SHORT = 2.5
+"""Lag in pixels up to which the autocovariance is hardly held to 0."""
+HOLD = 3.0
+"""How strongly lags are held to 0: weight of (lag / SHORT) ** 4, in units of one coefficient."""
+FITS = 4
+"""How often the autocovariance is fitted, with the weights that follow from the fit before."""
+STANDS_OUT = 2.0
+"""Coefficients above the fit count less from so many times the scatter of those below it."""
+LEAST_POWER = 0.02
+"""Least variance of a coefficient, against the variance of the noise."""
+
+Array = NDArray[np.float64]
+_PLACE = np.arange(SIDE)
+FREQUENCY = torch.from_numpy(np.hypot(_PLACE[:, None], _PLACE[None, :]).ravel())
+"""Of each coefficient, half periods a block."""
+EVEN = torch.from_numpy((_PLACE[:, None] + _PLACE[None, :]).ravel() % 2 == 0)
+"""One half of the coefficients, a chequerboard: for stationary noise independent of those beside."""
+
+
+def fit_each(spectrum: Tensor, everywhere: Tensor) -> tuple[list[Array], Tensor]:
+    """For each channel the autocovariance of the noise, one quadrant; and the spectra (C, K) that follow.
+
+    Parameters
+    ----------
+    spectrum, everywhere : Tensor
+        (C, K), mean squares of the coefficients in calm blocks, and in all.
+    """
+    pairs = zip(spectrum.double().numpy(), everywhere.double().numpy(), strict=True)
+    fits = [_fit(calm, mean) for calm, mean in pairs]
+    return [covariance for covariance, _ in fits], torch.from_numpy(np.stack([fitted for _, fitted in fits])).float()
+
+
+def _fit(spectrum: Array, everywhere: Array) -> tuple[Array, Array]:
+    """Autocovariance, the same in all four quadrants, whose spectrum with some texture is nearest to a measured one."""
+    basis, hold = _model()
+    fast = FREQUENCY.numpy() >= SLOW
+    unit = max(spectrum[fast].mean(), 1e-30)
+    wanted, texture = spectrum / unit, np.maximum(everywhere - spectrum, 0) / unit
+    total, trust, variance = np.ones_like(wanted), np.ones_like(wanted), 1.0
+    for _ in range(FITS):  # weighted by the fit and not by what was measured, which would pull it down
+        weight = np.where(fast, trust / total, 0.0)
+        covariance, share = _solve(np.column_stack([basis, texture]), wanted, weight, hold / variance)
+        variance = max(covariance[0], 0.1)
+        fitted = np.maximum(basis @ covariance, LEAST_POWER * variance)
+        total = fitted + share * texture
+        excess = wanted / total - 1
+        below = excess[fast & (excess < 0)]
+        scatter = np.sqrt(np.square(below).mean()) if below.size else 1.0
+        trust = np.minimum(1.0, STANDS_OUT * scatter / np.maximum(excess, 1e-9))
+    return unit * covariance.reshape(REACH + 1, REACH + 1), unit * fitted
+
+
+def _solve(design: Array, wanted: Array, weight: Array, hold: Array) -> tuple[Array, float]:
+    """Autocovariance and share of the texture, at least 0, by least squares."""
+    lags = len(hold)
+    wanted = np.concatenate([wanted * weight, np.zeros(lags)])
+    held = np.column_stack([np.diag(hold), np.zeros(lags)])
+    equations = np.vstack([design * weight[:, None], held])
+    solution = np.linalg.lstsq(equations, wanted)[0]
+    if solution[-1] >= 0:
+        return solution[:-1], float(solution[-1])
+    return np.linalg.lstsq(equations[:, :-1], wanted)[0], 0.0
+
+
+@cache
+def _model() -> tuple[Array, Array]:
+    """Variance of the coefficients (K, lags) for an autocovariance of 1 at one lag, and how each lag is held to 0."""
+    cosine = cosine_matrix(SIDE).double().numpy()
+    one_way = [(cosine[:, lag:] * cosine[:, : SIDE - lag]).sum(axis=1) * (2 if lag else 1) for lag in range(REACH + 1)]
+    basis = np.stack(one_way, axis=1)
+    lags = np.arange(REACH + 1)
+    square_lag = (lags[:, None] ** 2 + lags[None, :] ** 2).ravel()
+    return np.kron(basis, basis), HOLD * (square_lag / SHORT**2) ** 2
+
+
+def mirror(quadrant: Array) -> Array:
+    """All lags from those of one quadrant."""
+    half = np.concatenate([quadrant[:0:-1], quadrant])
+    return np.concatenate([half[:, :0:-1], half], axis=1)

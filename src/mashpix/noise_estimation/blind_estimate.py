@@ -1,0 +1,179 @@
+"""Measure the noise of a picture that nothing else is known of: its level, correlation, and how it follows intensity.
+
+The cosine coefficients of 16 x 16 blocks are looked at, each in the blocks that are calmest around its own frequency:
+a block that holds a slanting edge is calm in all other directions. A block that is chosen for being calm understates
+the noise, so it is chosen by the coefficients of the other half of a chequerboard: for stationary noise the two halves
+are independent. What holds texture in every block, above all slow coefficients, is bridged by `noise_covariance`; how
+the noise follows the intensity is `noise_law`.
+
+Block-wise blind estimates in the cosine domain go back to Ponomarenko et al., "An automatic approach to lossy
+compression of AVIRIS images", IGARSS 2007; the two halves, the choice by frequency and the fitted autocovariance are
+ours.
+"""
+
+import math
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mashpix.noise_estimation.autocovariance import EVEN, FREQUENCY, SIDE, SLOW, fit_each, mirror
+from mashpix.noise_estimation.noise_level_function import follow_intensity
+from mashpix.refine.dct import block_transform
+from mashpix.tiling import cut_blocks
+
+STEP = 4
+"""Distance in pixels of two blocks in a small picture."""
+MOST_BLOCKS = 8_192
+"""About how many blocks are looked at."""
+CALMEST = 0.01
+"""Fraction of the blocks, the calmest around its frequency, that a coefficient is measured in."""
+FEWEST = 40
+"""Blocks that anything is measured in at least."""
+AROUND = 3.0
+"""Standard deviation in half periods a block of the weights of the coefficients around one."""
+CALM = 0.01
+"""Fraction of the blocks, the calmest in all, that channels are compared in."""
+CALMER = 0.05
+"""Fraction of the blocks, as CALMEST, in which lines and peaks of the spectrum are looked for."""
+ROUNDS = 3
+"""How often blocks are chosen by the noise that was measured before."""
+OUTLIER = 9.0
+"""Squares beyond so many variances of the noise count as this many when blocks are compared."""
+LEAST_VARIANCE = 1e-10
+"""Variance, on the network's scale, below which a block holds no noise at all: black borders, clipping."""
+
+Array = NDArray[np.float64]
+
+
+class NoiseLevel(NamedTuple):
+    """The noise of a picture of C channels, on the scale of its pixels.
+
+    sigma : (C,) standard deviation over the whole picture
+    correlation : (C, 2 * REACH + 1, 2 * REACH + 1) autocorrelation, lag (0, 0) at the centre
+    between : (C, C) correlation of the channels at one pixel
+    levels : for each channel, (n, 2): intensity and standard deviation there
+    dependence : (C,) largest over least variance by the law, between the 5 % and 95 % levels of intensity
+    spectrum : (C, SIDE, SIDE) mean square of each cosine coefficient in the blocks calm around it, against its mean
+    blocks : how many blocks could be looked at
+    """
+
+    sigma: Array
+    correlation: Array
+    between: Array
+    levels: tuple[Array, ...]
+    dependence: Array
+    spectrum: Array
+    blocks: int
+
+
+def measure_noise_level(pixels: Tensor, valid: Tensor, clipped: Tensor) -> NoiseLevel | None:
+    """Measure the noise of a picture in its own calmest blocks; None without a block to measure it in.
+
+    Parameters
+    ----------
+    pixels : Tensor
+        (C, H, W), channels on about 0..1.
+    valid, clipped : Tensor
+        Bool (C, H, W). Blocks with an invalid pixel are left out, and those with clipped ones if there are others.
+
+    Examples
+    --------
+    >>> pixels = torch.randn((1, 128, 128), generator=torch.Generator().manual_seed(0))
+    >>> noise = measure_noise_level(pixels, torch.ones_like(pixels) == 1, torch.zeros_like(pixels) == 1)
+    >>> round(float(noise.sigma[0]), 1)
+    1.0
+    """
+    blocks = _usable_blocks(pixels, valid, clipped)
+    if blocks is None:
+        return None
+    coefficients = blocks @ block_transform(SIDE, blocks).T
+    squares, intensity = coefficients.square(), coefficients[..., 0] / SIDE
+    calm = squares[..., FREQUENCY >= SIDE / 3].sum(dim=(0, 2)).argsort()[: _count(squares, CALM)]
+    spectrum, scaled = squares[:, calm].mean(dim=1), squares
+    ratio = torch.ones_like(intensity)
+    for _ in range(ROUNDS):
+        _, fitted = fit_each(spectrum, scaled.mean(dim=1))
+        relative = (scaled / fitted[:, None]).clamp(max=OUTLIER)
+        share = (fitted / scaled.mean(dim=1).clamp(min=1e-30)).clamp(max=1)
+        laws = [follow_intensity(*channel) for channel in zip(intensity, ratio, relative, share, strict=True)]
+        ratio = torch.stack([law(values) for law, values in zip(laws, intensity, strict=True)])
+        calm = relative[..., FREQUENCY > 1].sum(dim=(0, 2)).argsort()[: _count(squares, CALM)]
+        usual = ratio[:, calm].mean(dim=1, keepdim=True)
+        ratio = ratio / usual  # the law tells the shape: how much noise there is, the calmest blocks tell
+        scaled = squares / ratio[..., None]
+        spectrum = _measure_spectrum(scaled, relative, CALMEST)
+    covariance, fitted = fit_each(spectrum, scaled.mean(dim=1))
+    relative = (scaled / fitted[:, None]).clamp(max=OUTLIER)
+    variance = np.array([table[0, 0] for table in covariance]).clip(min=0)
+    sigma = np.sqrt(variance * ratio.double().mean(dim=1).numpy())
+    shares = variance / usual[:, 0].double().numpy()
+    levels = tuple(
+        np.stack([law.places, np.sqrt(share * np.array(law.values))], axis=1)
+        for law, share in zip(laws, shares, strict=True)
+    )
+    shape = len(spectrum), SIDE, SIDE
+    calmer = _measure_spectrum(scaled, relative, CALMER)
+    calmer = calmer / calmer.mean(dim=1, keepdim=True)
+    return NoiseLevel(
+        sigma=sigma,
+        correlation=np.stack([mirror(table / max(table[0, 0], 1e-30)).clip(-1, 1) for table in covariance]),
+        between=_between(relative.sqrt() * coefficients.sign(), relative),
+        levels=levels,
+        dependence=np.array([_dependence(values) for values in ratio]),
+        spectrum=calmer.double().numpy().reshape(shape),
+        blocks=squares.shape[1],
+    )
+
+
+def _dependence(ratio: Tensor) -> float:
+    """How far the variances (N,) of the blocks lie apart, a few of them left out."""
+    low, high = ratio.double().quantile(0.05), ratio.double().quantile(0.95)
+    return float(high / low)
+
+
+def _usable_blocks(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Tensor | None:
+    """Blocks (C, N, SIDE * SIDE) without a hole, with noise in every channel, and if possible without clipping."""
+    stride = max(STEP, math.isqrt(pixels[0].numel() // MOST_BLOCKS))
+    blocks = torch.stack([cut_blocks(plane, SIDE, stride) for plane in pixels])
+    if blocks.shape[1] == 0:
+        return None
+    usable = cut_blocks(valid.all(dim=0), SIDE, stride).all(dim=1) & (blocks.var(dim=2) > LEAST_VARIANCE).all(dim=0)
+    whole = usable & ~cut_blocks(clipped.any(dim=0), SIDE, stride).any(dim=1)
+    chosen = whole if whole.sum() >= FEWEST else usable
+    return blocks[:, chosen] if chosen.any() else None
+
+
+def _count(squares: Tensor, fraction: float) -> int:
+    """How many blocks of (C, N, K) a fraction is."""
+    return max(int(fraction * squares.shape[1]), min(FEWEST, squares.shape[1]))
+
+
+def _measure_spectrum(squares: Tensor, relative: Tensor, fraction: float) -> Tensor:
+    """Mean squares (C, K), each coefficient in the blocks that hold least around it, in the other half of them."""
+    energy = relative.sum(dim=0) @ _around()
+    calm = energy.T.contiguous().topk(_count(squares, fraction), dim=1, largest=False).indices.T
+    return torch.stack([channel.gather(0, calm).mean(dim=0) for channel in squares])
+
+
+@cache
+def _around() -> Tensor:
+    """Weights (K, K) of the coefficients that choose the blocks for one, in columns."""
+    place = torch.cartesian_prod(torch.arange(SIDE), torch.arange(SIDE)).double()
+    near = torch.exp(-torch.cdist(place, place).square() / (2 * AROUND**2))
+    return (near * (EVEN[:, None] != EVEN[None, :]) * (FREQUENCY > 1)[:, None]).float()
+
+
+def _between(coefficients: Tensor, relative: Tensor) -> Array:
+    """Correlation (C, C) of the channels' coefficients, each of variance 1 and capped, in the calmest blocks."""
+    products = torch.zeros(len(coefficients), len(coefficients), dtype=coefficients.dtype)
+    energy = relative.sum(dim=0)
+    for chosen in (EVEN, ~EVEN):
+        calm = energy[:, ~chosen & (FREQUENCY > 1)].sum(dim=1).argsort()[: _count(relative, CALM)]
+        noise = coefficients[:, calm][..., chosen & (FREQUENCY >= SLOW)].flatten(1)
+        products += noise @ noise.T
+    deviation = products.diagonal().clamp(min=1e-30).sqrt()
+    return np.asarray((products / (deviation[:, None] * deviation[None, :])).double().numpy())

@@ -1,0 +1,96 @@
+"""How noise follows the intensity: var = a + b x, the law of a sensor, along the lower edge of measured levels."""
+
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mashpix.noise_estimation.autocovariance import EVEN, FREQUENCY, SLOW
+
+LEVELS = 8
+"""Levels of intensity at which the noise is compared."""
+CALMEST_IN_LEVEL = 0.05
+"""Fraction of the blocks of one level, the calmest, that stand for its noise."""
+FEWEST_IN_LEVEL = 12
+"""Blocks that stand for the noise of a level at least."""
+BELOW = 0.8
+"""Weight of a level that holds less noise than the law says, against 1 - BELOW of one that holds more."""
+SLOPED = 0.5
+"""A sloped law counts where its loss is less than this fraction of that of a constant one."""
+MOST_LOSS = 0.1
+"""And less than this: levels that scatter about it hold texture."""
+LEAST_RATIO = 0.05
+"""Least variance of a level, against that of the calmest blocks."""
+
+Array = NDArray[np.float64]
+
+
+class Law(NamedTuple):
+    """Variance against intensity: the measured levels, and the line through them, the law of a sensor."""
+
+    places: list[float]
+    values: list[float]
+    offset: float
+    slope: float
+
+    def __call__(self, intensity: Tensor) -> Tensor:
+        """Variance at an intensity, 1 that of the fitted spectrum; beyond the levels as at the last."""
+        low, high = (min(self.places), max(self.places)) if self.places else (0.0, 0.0)
+        return (self.offset + self.slope * intensity.clamp(low, high)).clamp(min=LEAST_RATIO)
+
+
+def follow_intensity(intensity: Tensor, ratio: Tensor, relative: Tensor, share: Tensor) -> Law:
+    """Law of one channel.
+
+    Parameters
+    ----------
+    intensity, ratio : Tensor
+        (N,) of the blocks: mean, and variance by the present law.
+    relative : Tensor
+        (N, K), squares of the coefficients against the present law, outliers capped.
+    share : Tensor
+        (K,), how much of the power of each coefficient is noise: it counts by the square of that.
+    """
+    weight = share.square() * (FREQUENCY > SLOW)
+    low, high = intensity.quantile(0.01), intensity.quantile(0.99)
+    index = ((intensity - low) / (high - low).clamp(min=1e-6) * LEVELS).long().clamp(0, LEVELS - 1)
+    halves = [(relative @ (weight * half)) / (weight * half).sum().clamp(min=1e-12) for half in (EVEN, ~EVEN)]
+    places, values = [], []
+    for level in range(LEVELS):
+        here = (index == level).nonzero()[:, 0]
+        if len(here) < FEWEST_IN_LEVEL:
+            continue
+        count = max(int(CALMEST_IN_LEVEL * len(here)), FEWEST_IN_LEVEL)
+        place = value = 0.0
+        for ranked, measured in (halves, halves[::-1]):
+            calm = here[ranked[here].argsort()[:count]]
+            value += float((measured[calm] * ratio[calm]).mean()) / 2
+            place += float(intensity[calm].mean()) / 2
+        places.append(place)
+        values.append(max(value, 1e-6))
+    return Law(places, values, *_envelope(np.array(places), np.array(values)))
+
+
+def _envelope(places: Array, values: Array) -> tuple[float, float]:
+    """Offset and slope of the line along the lower edge of values: texture adds to the noise of a level.
+
+    Of the lines through two of the points the one with the least loss, where what lies below counts more; a level
+    line unless that loss is far smaller.
+    """
+
+    def loss(line: Array) -> float:
+        excess = np.log(values / np.maximum(line, 1e-12))
+        return float(np.where(excess < 0, -BELOW * excess, (1 - BELOW) * excess).mean())
+
+    level = min(values, key=lambda value: loss(np.full_like(values, value)), default=1.0)
+    best = float(level), 0.0
+    least = min(SLOPED * loss(np.full_like(values, level)), MOST_LOSS) if len(values) else 0.0
+    for first, second in combinations(range(len(places)), 2):
+        slope = (values[second] - values[first]) / (places[second] - places[first])
+        offset = values[first] - slope * places[first]
+        line = offset + slope * places
+        if line.min() > 0 and loss(line) < least:
+            best, least = (float(offset), float(slope)), loss(line)
+    return best

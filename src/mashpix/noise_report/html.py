@@ -1,0 +1,123 @@
+"""A noise report as one HTML page that needs nothing beside itself."""
+
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mashpix.noise_report.report import NoiseReport
+from mashpix.noise_report.svg import find_limits, picture, plot_lines, plot_map
+from mashpix.notebook import as_table
+from mashpix.trust.verdict import Verdict
+
+Array = NDArray[Any]
+
+CROP = 96
+"""Side in pixels of the piece that is shown enlarged."""
+ENLARGED = 4
+"""How much it is enlarged."""
+RESIDUAL_SPAN = 4.0
+"""The residual is shown so many of its standard deviations either way."""
+NAMES = ("red", "green", "blue", "violet")
+"""Of the colours of lines."""
+STYLE = """:root{color-scheme:light dark}
+body{font:15px/1.45 sans-serif;max-width:1100px;margin:2em auto;padding:0 1em}
+table{border-collapse:collapse;max-width:100%}th,td{text-align:left;padding:.15em 1em .15em 0;vertical-align:top;
+border-bottom:1px solid #8884;overflow-wrap:anywhere}th{font-weight:600;min-width:11em}
+figure{display:inline-table;margin:1em 1.5em 1em 0;vertical-align:top;max-width:100%}
+figcaption{display:table-caption;caption-side:bottom;opacity:.75;font-size:.9em}img{image-rendering:pixelated;max-width:100%}svg{max-width:100%}
+h1{font-size:1.4em;overflow-wrap:anywhere}h2{font-size:1.1em}"""
+
+
+def make_page(
+    report: NoiseReport, pixels: Array, *, name: str, denoised: Array | None = None, verdict: Verdict | None = None
+) -> str:
+    """The page of one picture.
+
+    Parameters
+    ----------
+    report : NoiseReport
+        What was found.
+    pixels : ndarray
+        (H, W) or (H, W, C), the noisy picture.
+    name : str
+        What the picture is called; any text.
+    denoised : ndarray or None
+        Shape of `pixels`.
+    verdict : Verdict or None
+        What was found of `denoised`: `verdict`, `reason` and `measures`.
+    """
+    title = escape(f"Noise of {name}")
+    parts = [
+        f"<h1>{title}</h1>",
+        as_table(report.rows()),
+        *_noise_figures(report),
+        _figure(picture(pixels), "The picture, between its 0.5 and 99.5 percentiles."),
+    ]
+    if denoised is not None:
+        parts += _comparison(pixels, denoised, verdict)
+    head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{"".join(parts)}</body></html>\n'
+
+
+def _noise_figures(report: NoiseReport) -> list[str]:
+    """What is known of the noise, drawn."""
+    figures = []
+    if report.autocorrelation is not None:
+        middle = len(report.autocorrelation) // 2
+        vertical = [(float(lag), report.autocorrelation[middle + lag][middle]) for lag in range(middle + 1)]
+        horizontal = [(float(lag), report.autocorrelation[middle][middle + lag]) for lag in range(middle + 1)]
+        figures += [
+            _figure(plot_map(report.autocorrelation), f"Autocorrelation up to lag {middle}; lag 0 is central."),
+            _figure(
+                plot_lines([vertical, horizontal], x_label="lag, pixels", y_label="correlation"),
+                "Autocorrelation along columns (red) and along rows (green).",
+            ),
+        ]
+    if any(report.noise_by_intensity):
+        lines = [line for line in report.noise_by_intensity if line]
+        colours = f" Channels in order: {', '.join(NAMES[: len(lines)])}{' ...' * (len(lines) > len(NAMES))}."
+        figures.append(
+            _figure(
+                plot_lines(lines, x_label="intensity", y_label="noise level"),
+                f"Noise level against intensity, both in the units of the picture.{colours if len(lines) > 1 else ''}",
+            )
+        )
+    if not figures:
+        return []
+    return ["<h2>Noise</h2>", *figures, "<h2>Picture</h2>"]
+
+
+def _comparison(pixels: Array, denoised: Array, verdict: Verdict | None) -> list[str]:
+    """Before, after and what was taken away: all of it, and a piece enlarged."""
+    limits = find_limits(pixels)
+    residual = pixels.astype(np.float64) - denoised.astype(np.float64)
+    finite = residual[np.isfinite(residual)]
+    deviation = float(finite.std()) if finite.size else 0.0
+    span = RESIDUAL_SPAN * deviation or 1.0
+    top, left = (max((side - CROP) // 2, 0) for side in pixels.shape[:2])
+    piece = slice(top, top + CROP), slice(left, left + CROP)
+    parts = [
+        "<h2>Denoised</h2>",
+        _verdict(verdict),
+        as_table([("taken away (standard deviation)", f"{deviation:.4g}")]),
+    ]
+    shown = [(pixels, limits, "Noisy"), (denoised, limits, "Denoised"), (residual, (-span, span), "Noisy - denoised")]
+    parts += [_figure(picture(values, limits=between), label) for values, between, label in shown]
+    parts += [
+        _figure(picture(values[piece], limits=between, enlarge=ENLARGED), f"{label}, centre, {ENLARGED} times larger")
+        for values, between, label in shown
+    ]
+    return parts
+
+
+def _verdict(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return ""
+    measures = as_table([(name.replace("_", " "), f"{value:.4g}") for name, value in verdict.measures.items()])
+    return f"<p><strong>{escape(verdict.verdict)}</strong>: {escape(verdict.reason)}</p>{measures}"
+
+
+def _figure(content: str, caption: str) -> str:
+    return f"<figure>{content}<figcaption>{escape(caption)}</figcaption></figure>"

@@ -1,0 +1,27 @@
+"""A noisy image as the method sees it: one tensor, its holes, its units, and whether its channels are colour."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A noisy image as the method sees it.
+
+    pixels : Tensor
+        Float32 (1, C, H, W) on about 0..1, 0 where not valid; H and W padded to the network's multiple.
+    valid : Tensor
+        Bool (1, C, H, W): False in the padding and where the array held NaN or infinity. Such pixels are
+        never shown to the network, never counted in a loss, and take no part in a statistic.
+    unit : Tensor
+        Float32 (C,): the step in the units of the array that 1 stands for.
+    is_rgb : bool
+        Whether the three channels are the colours of one scene, in one unit. Known at the door, never guessed from
+        their number.
+    """
+
+    pixels: Tensor
+    valid: Tensor
+    unit: Tensor
+    is_rgb: bool = False

@@ -1,0 +1,1 @@
+"""Whether a result can be trusted, and what finishes it: verdict, comparison, detail, strength."""

@@ -1,0 +1,86 @@
+"""How far a residual is like the picture: the error that a shift leaves, the detail that a blur took."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import binary_erosion, gaussian_filter
+
+from mashpix.refine.dct import main_channel
+from mashpix.refine.residual_noise import Noise
+from mashpix.trust.whitened_residual import SIDE, Pair
+
+FINE, COARSE = 1.0, 2.0
+"""Deviations in pixels of the Gaussians whose difference is the detail that a blurred picture lacks."""
+DERIVATIVE = 1.0
+"""Deviation in pixels of the Gaussian whose derivatives a shift is measured with."""
+RICHEST = 0.05
+"""Fraction of the windows, those that hold most, that missing detail and what a shift changes are measured in."""
+MARGIN = 6
+"""Distance in pixels from a hole up to which the picture is compared with nothing."""
+SMALLEST = 1e-6
+"""Least standard error of a mean, in noise levels: keeps ratios finite."""
+
+
+def measure_likeness(residual: torch.Tensor, both: Pair, noise: Noise) -> dict[str, float]:
+    """How far the residual is a shifted copy's error or the detail that a blur took, from the picture itself."""
+    picture, missed = (main_channel(planes, is_rgb=both.is_rgb).numpy() for planes in (both.denoised, residual))
+    weight = (1 / noise.law.ratio(main_channel(both.denoised, is_rgb=both.is_rgb))).numpy()
+    weight = weight * (binary_erosion(both.usable.numpy(), iterations=MARGIN, border_value=1))
+    power = float(noise.spectrum[: 1 if both.is_rgb else None, 1:].mean())
+    sigma = max(power**0.5, np.finfo(float).tiny)
+    smooth = gaussian_filter(picture, DERIVATIVE)
+    slopes = np.gradient(smooth)
+    sharpness = -sum(np.gradient(slope, axis=axis) for axis, slope in enumerate(slopes))
+    features = (*slopes, sharpness)
+    products = np.array([[np.vdot(weight * a, b) for b in features] for a in features], dtype=np.float64)
+    answers = np.array([np.vdot(weight * a, missed) for a in features], dtype=np.float64)
+    shift = np.linalg.lstsq(products, answers, rcond=None)[0][:2]
+    moved = sum(step * slope for step, slope in zip(shift, slopes, strict=True))
+    energy = window_sums(weight * moved * moved)
+    detail = gaussian_filter(picture, FINE) - gaussian_filter(picture, COARSE)
+    return {
+        "displacement": float(np.hypot(*shift)),
+        "displacement_error": max(_in_errors(slope, missed, weight) for slope in slopes),
+        "displacement_level": float(np.sqrt(energy[_richest(energy)].mean()) / (SIDE * sigma)),
+        **_measure_detail(detail, gaussian_filter(missed, FINE), weight, sigma),
+    }
+
+
+def _in_errors(feature: NDArray[Any], missed: NDArray[Any], weight: NDArray[Any]) -> float:
+    """Slope of a regression in its standard errors; windows are the independent samples."""
+    above, below = window_sums(weight * feature * missed), window_sums(weight * feature * feature)
+    if not below.sum() > 0:
+        return 0.0
+    rest = above - above.sum() / below.sum() * below
+    error = max(float(np.sqrt(np.square(rest).sum())), SMALLEST * float(np.abs(above).sum()), np.finfo(float).tiny)
+    return float(abs(above.sum()) / error)
+
+
+def _measure_detail(detail: NDArray[Any], missed: NDArray[Any], weight: NDArray[Any], sigma: float) -> dict[str, float]:
+    """Regression of the residual on the detail of the picture, in the windows that hold most of it."""
+    products = detail * missed, detail * detail, missed * missed
+    shared, own, other = (window_sums(weight * product) for product in products)
+    richest = _richest(own)
+    common, left, right = (float(values[richest].sum()) for values in (shared, own, other))
+    if not (left > 0 and right > 0):
+        return dict.fromkeys(("missing_detail", "missing_detail_level", "signal_correlation"), 0.0)
+    level = common / (np.sqrt(left * len(richest)) * SIDE * sigma)
+    return {
+        "missing_detail": common / left,
+        "missing_detail_level": float(level),
+        "signal_correlation": float(common / np.sqrt(left * right)),
+    }
+
+
+def _richest(energy: NDArray[Any]) -> NDArray[np.intp]:
+    """Which windows hold most."""
+    return energy.argsort()[-max(4, int(RICHEST * energy.size)) :]
+
+
+def window_sums(plane: NDArray[Any], side: int = SIDE) -> NDArray[np.float64]:
+    """Sums over windows side by side, (N,); what is left over at the right and the bottom is left out."""
+    rows, columns = plane.shape[0] // side, plane.shape[1] // side
+    parts = plane[: rows * side, : columns * side].reshape(rows, side, columns, side)
+    return np.asarray(parts.sum(axis=(1, 3), dtype=np.float64).ravel())

@@ -1,0 +1,212 @@
+"""Did it eat my signal? What the residual of a finished result tells, without a clean picture.
+
+If a denoised picture has lost nothing, its residual (noisy minus denoised) is noise alone: as large in one place as
+in another of the same brightness, with the same spectrum, of mean zero, and without a likeness to the picture. The
+noise that is expected is measured in flat blocks of that very residual (spectrum.measure_noise).
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mashpix.refine.residual_noise import Noise
+from mashpix.trust.signal_in_residual import SMALLEST, measure_likeness, window_sums
+from mashpix.trust.whitened_residual import SIDE, Blocks, Pair, measure_residual, pair, whiten
+
+GOOD, LOOK, LOST = "good", "look closer", "signal lost"
+"""The verdicts, from best to worst."""
+WINDOW = 32
+"""Side in pixels of the windows whose means tell how sure the mean of the residual is."""
+LEVELS = 6
+"""Levels of brightness within which blocks are compared."""
+LEAST_USUAL = 0.7
+"""Least value that the usual structure of a level of brightness is taken to have."""
+EXTREME = 0.2
+"""Fraction of the blocks that count as rough, and as flat."""
+LEAST_SIGMA = 0.2
+"""Noise level that a channel is taken to have at least, as a fraction of the largest: colours of a grey picture."""
+MOST = 1e9
+"""Largest measure: where there is next to no noise, ratios to it have no end, and JSON has no infinity."""
+
+
+class Rule(NamedTuple):
+    """Limits of one measure, and the least values of others, without which it is an accident or does not matter."""
+
+    measure: str
+    words: str
+    look: float
+    lost: float
+    least: tuple[tuple[str, float], ...] = ()
+
+
+RULES = (
+    Rule("offset", "brightness changed by {:.2f} noise levels", 0.12, 0.25, (("offset_error", 5.0),)),
+    Rule(
+        "displacement",
+        "picture shifted by {:.2f} pixels",
+        0.6,
+        1.0,
+        (("displacement_error", 5.0), ("displacement_level", 0.2)),
+    ),
+    Rule(
+        "missing_detail", "detail missing, {:.2f} times what is left of it", 0.8, 1.2, (("missing_detail_level", 0.4),)
+    ),
+    Rule("structure", "a structure in the residual, {:.1f} times the noise", 9.0, 15.0),
+)
+"""What decides. Limits are chosen on one half of the pictures of benchmarks/verdicts.csv, see docs/trust.md."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a denoised picture can be trusted to hold the signal, as far as its residual tells.
+
+    verdict : "good", "look closer" or "signal lost"
+    reason : one line that names the measure that decided, and its value
+    measures : what was measured, by name; empty where nothing could be:
+        residual_level : standard deviation of the residual, units of the picture
+        mean_change : mean of denoised minus noisy, units of the picture
+        offset : largest mean of the residual over the channels, noise levels
+        offset_error : the same in standard errors of that mean
+        local_offset : largest mean of the residual of a block, in deviations that the noise lets expect; about 4
+            for noise alone
+        whiteness : slow over fast energy of the whitened residual where the picture is rough; 1 for noise alone
+        edges : energy of the residual where the picture is rough, over that where it is flat
+        displacement : shift that the residual shows, pixels
+        displacement_error : the same in standard errors
+        displacement_level : RMS of what that shift has changed where it has most, noise levels
+        missing_detail : detail that the residual holds over what the denoised picture still has, at 1 to 2 pixels
+        missing_detail_level : RMS of that detail, noise levels
+        signal_correlation : correlation of the residual with the detail of the denoised picture where it has most
+        structure : largest slow energy of a block of the residual, over its fast energy and over what is usual at
+            its brightness; up to about 3 for noise alone
+    """
+
+    verdict: str
+    reason: str
+    measures: dict[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return asdict(self)
+
+
+def check(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None = None) -> Verdict:
+    """Tell from the residual whether a denoised picture has lost signal; nothing is trained, no truth is needed.
+
+    Parameters
+    ----------
+    noisy, denoised : ndarray
+        Pictures of one shape, grey (H, W) or with channels along `channel_axis`, in one unit. NaN and infinite
+        pixels are left out.
+    channel_axis : int or None
+        Axis of the channels; None for a grey picture.
+
+    Returns
+    -------
+    Verdict
+        "look closer" too where there is no block of 16 x 16 pixels to measure the noise in.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ, or the picture is none.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> clean = np.repeat(np.arange(0, 256, 16.0), 16) * np.ones((256, 1))
+    >>> noisy = clean + rng.normal(0, 10, clean.shape)
+    >>> check(noisy, clean).verdict
+    'good'
+    >>> check(noisy, clean + 5).reason
+    'brightness changed by 0.50 noise levels'
+    """
+    both = pair(noisy, denoised, channel_axis=channel_axis)
+    if torch.equal(both.noisy, both.denoised):
+        return Verdict(GOOD, "nothing was changed")
+    noise = measure_residual(both)
+    if noise is None:
+        return Verdict(LOOK, f"no block of {SIDE} x {SIDE} pixels to measure the noise in")
+    residual = both.noisy - both.denoised
+    finite = np.isfinite(noisy) & np.isfinite(denoised)
+    change = denoised[finite].astype(np.float64) - noisy[finite]
+    measures = {"residual_level": float(change.std()), "mean_change": float(change.mean())}
+    measures |= _measure_offset(residual, both, noise)
+    measures |= _measure_blocks(whiten(residual, both.denoised, both.usable, noise))
+    measures |= measure_likeness(residual, both, noise)
+    return _judge({name: float(np.clip(value, -MOST, MOST)) for name, value in measures.items()})
+
+
+def counted_rules(measures: Mapping[str, float]) -> list[Rule]:
+    """The rules that count for what was measured."""
+    proven = (all(measures.get(name, 0.0) >= least for name, least in rule.least) for rule in RULES)
+    return [rule for rule, counts in zip(RULES, proven, strict=True) if counts and rule.measure in measures]
+
+
+def _judge(measures: dict[str, float]) -> Verdict:
+    """The verdict of the first rule that is broken badly, else of the first that is broken at all.
+
+    RULES go from causes to what any loss leaves behind. If none is broken, the one nearest to its limit is named.
+    """
+    counted = counted_rules(measures)
+    for verdict, limit in ((LOST, "lost"), (LOOK, "look")):
+        for rule in counted:
+            if measures[rule.measure] >= getattr(rule, limit):
+                return Verdict(verdict, rule.words.format(measures[rule.measure]), measures)
+    nearest = max(counted, key=lambda rule: measures[rule.measure] / rule.look)
+    name, value = nearest.measure.replace("_", " "), measures[nearest.measure]
+    return Verdict(GOOD, f"{name} {value:.2g}, below {nearest.look:g}", measures)
+
+
+def _measure_offset(residual: torch.Tensor, both: Pair, noise: Noise) -> dict[str, float]:
+    """Mean of the residual of each channel, against the noise and against its own standard error."""
+    sigma = noise.spectrum[:, 1:].mean(dim=1).sqrt().numpy()
+    sigma = np.maximum(sigma, LEAST_SIGMA * sigma.max())
+    values = residual[:, both.usable].double().numpy()
+    mean = values.mean(axis=1)
+    counts = window_sums(both.usable.numpy().astype(np.float32), WINDOW)
+    enough = counts > WINDOW**2 / 2
+    if enough.sum() > 1:
+        means = np.stack([window_sums(plane, WINDOW)[enough] / counts[enough] for plane in residual.numpy()])
+        error = means.std(axis=1, ddof=1) / np.sqrt(enough.sum())
+    else:
+        error = values.std(axis=1) / np.sqrt(values.shape[1])
+    offset = np.abs(mean) / sigma
+    worst = int(offset.argmax())
+    return {
+        "offset": float(offset[worst]),
+        "offset_error": float(offset[worst] / max(error[worst] / sigma[worst], SMALLEST)),
+    }
+
+
+def _measure_blocks(blocks: Blocks) -> dict[str, float]:
+    """Where the residual holds more than noise: compact structures, edges, rough places."""
+    usable = blocks.usable
+    mean, slow, fast = blocks.mean[:, usable], blocks.slow[usable], blocks.fast[usable]
+    order = blocks.variation[usable].argsort()
+    few = max(1, int(EXTREME * len(order)))
+    flat, rough = order[:few], order[-few:]
+    ratio = slow / fast.clamp(min=1)
+    brightness = blocks.brightness[usable].contiguous()
+    level = torch.bucketize(brightness, _quantiles(brightness))
+    usual = torch.ones(LEVELS)
+    for index in range(LEVELS):
+        if (level == index).any():
+            usual[index] = ratio[level == index].median()
+    tiny = torch.finfo(fast.dtype).tiny
+    return {
+        "local_offset": float(mean.abs().max()),
+        "whiteness": float(slow[rough].mean() / fast[rough].mean().clamp(min=tiny)),
+        "edges": float(fast[rough].mean() / fast[flat].mean().clamp(min=tiny)),
+        "structure": float((ratio / usual.clamp(min=LEAST_USUAL)[level]).max()),
+    }
+
+
+def _quantiles(values: torch.Tensor) -> torch.Tensor:
+    """Limits between levels that hold as many values each."""
+    places = torch.arange(1, LEVELS) * len(values) // LEVELS
+    return values.sort().values[places]

@@ -1,0 +1,107 @@
+"""The residual of a denoised picture, block by block, against the noise that was measured in it."""
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mashpix.arrays.normalization import open_door, to_picture
+from mashpix.errors import InputError
+from mashpix.refine.dct import block_transform, main_channel, opponent_colours
+from mashpix.refine.residual_noise import Noise, measure_noise
+
+SIDE = 16
+"""Side in pixels of the blocks."""
+STRIDE = 8
+"""Distance in pixels of two blocks."""
+SLOWEST = 4
+"""Coefficients whose two frequencies add up to so much are slow: waves of 8 pixels and more."""
+
+LEAST_NOISE = 1e-6
+"""Least variance of the noise, as a fraction of the mean square of the residual: flat blocks may be unchanged."""
+
+
+class Pair(NamedTuple):
+    """A picture before and after on one scale, in channels of independent noise.
+
+    noisy, denoised : (C, H, W), 0 where not usable
+    usable : (H, W): False where a channel of either is NaN or infinite
+    is_rgb : whether the channels are brightness and the two opponent colours
+    """
+
+    noisy: Tensor
+    denoised: Tensor
+    usable: Tensor
+    is_rgb: bool
+
+
+class Blocks(NamedTuple):
+    """Residual of each block of a grid, in units of the noise expected there.
+
+    mean : (C, rows, columns): mean of the residual, in standard deviations of such means
+    slow, fast : (rows, columns): mean square of the whitened slow and of the other coefficients; 1 for noise alone.
+        Of RGB the brightness counts: its colours hold the coarse blocks of JPEG
+    brightness : (rows, columns): of the denoised picture
+    variation : (rows, columns): variance of the denoised picture inside the block, over all channels
+    usable : (rows, columns): whether all pixels of the block are
+    """
+
+    mean: Tensor
+    slow: Tensor
+    fast: Tensor
+    brightness: Tensor
+    variation: Tensor
+    usable: Tensor
+
+
+def pair(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None) -> Pair:
+    """Both arrays on the scale of the noisy one; different shapes or a picture that is none raise `InputError`."""
+    noisy, denoised = np.asarray(noisy), np.asarray(denoised)
+    if noisy.shape != denoised.shape:
+        raise InputError(f"a picture and its denoised version of different shapes ({noisy.shape} and {denoised.shape})")
+    if denoised.dtype.kind not in "iuf":
+        raise InputError(f"a denoised picture of another kind of value ({denoised.dtype}; numbers needed)")
+    door = open_door(noisy, channel_axis=channel_axis, data_range=None, scale="percentiles")
+    after = denoised[None] if channel_axis is None else np.moveaxis(denoised, channel_axis, 0)
+    cpu = torch.device("cpu")
+    before, result = (to_picture(item, multiple=1, device=cpu) for item in (door, replace(door, array=after)))
+    usable = (before.valid & result.valid)[0].all(dim=0)
+    to_channels = opponent_colours(before.unit, is_rgb=before.is_rgb)
+    noisier, cleaner = (torch.tensordot(to_channels, item.pixels[0], dims=1) * usable for item in (before, result))
+    return Pair(noisier, cleaner, usable, before.is_rgb)
+
+
+def measure_residual(both: Pair) -> Noise | None:
+    """The noise in flat blocks of the residual, never quite zero; None without a block to measure it in."""
+    noise = measure_noise(both.noisy, both.denoised, both.usable, side=SIDE, is_rgb=both.is_rgb)
+    if noise is None:
+        return None
+    least = LEAST_NOISE * (both.noisy - both.denoised).square().mean()
+    return noise._replace(spectrum=noise.spectrum.clamp(min=float(least)))
+
+
+def whiten(residual: Tensor, denoised: Tensor, usable: Tensor, noise: Noise) -> Blocks:
+    """Compare the residual (C, H, W) of a denoised picture with the noise measured in it, row of blocks by row."""
+    parts = []
+    for top in range(0, residual.shape[1] - SIDE + 1, STRIDE):
+        here = slice(top, top + SIDE)
+        parts.append(_whiten_row(residual[:, here], denoised[:, here], usable[here], noise))
+    mean, *others = zip(*parts, strict=True)
+    return Blocks(torch.stack(mean, dim=1), *(torch.stack(values) for values in others))
+
+
+def _whiten_row(residual: Tensor, denoised: Tensor, usable: Tensor, noise: Noise) -> tuple[Tensor, ...]:
+    """Fields of `Blocks` for one row of them: arguments are SIDE pixels high."""
+    cut = (plane.unfold(-1, SIDE, STRIDE).movedim(-2, -3).flatten(-2) for plane in (residual, denoised, usable))
+    missed, seen, whole = cut  # (C, N, SIDE * SIDE) twice, (N, SIDE * SIDE)
+    brightness = main_channel(seen.mean(dim=2), is_rgb=noise.is_rgb)
+    variance = noise.variance(brightness).transpose(1, 2).clamp(min=torch.finfo(seen.dtype).tiny)
+    white = missed @ block_transform(SIDE, missed).T / variance.sqrt()
+    index = torch.arange(SIDE)
+    slow = ((index[:, None] + index) <= SLOWEST).flatten()
+    main = white[:1] if noise.is_rgb else white
+    energy = (main[:, :, part].square().mean(dim=(0, 2)) for part in (slow, ~slow))
+    return white[:, :, 0], *energy, brightness, seen.var(dim=2).sum(dim=0), whole.all(dim=1)
