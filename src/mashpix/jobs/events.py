@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from mashpix.jobs.recipe import Recipe
 from mashpix.report import Report, Step
-from mashpix.trust.verdict import Verdict
+
+if TYPE_CHECKING:
+    from mashpix.trust.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Outcome:
     axes: str
     shape: tuple[int, ...]
     report: Report
-    verdict: Verdict
+    verdict: "Verdict"
     recipe: Recipe
     written: dict[str, Path]
     compared: str = ""
