@@ -16,7 +16,7 @@ from mashpix.jobs.batch import Batch, Item, find_sources, plan_items
 from mashpix.jobs.model_reference import check_kind, kind_of
 
 if TYPE_CHECKING:
-    from mashpix.jobs.estimate import Estimate, Estimator
+    from mashpix.arrays.costs import Estimate, Estimator
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def print_plan(batch: Batch, run: Run, *, threads: int | None, with_run: Callabl
         raise UsageError("--dry-run and --watch: nobody knows what will come (give one of them)")
     import torch
 
-    from mashpix.jobs.estimate import make_estimator
+    from mashpix.arrays.costs import make_estimator
 
     if threads is not None:
         torch.set_num_threads(threads)
