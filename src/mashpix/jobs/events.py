@@ -8,6 +8,7 @@ from mashpix.jobs.recipe import Recipe
 from mashpix.report import Report, Step
 
 if TYPE_CHECKING:
+    from mashpix.noise_report.report import NoiseReport
     from mashpix.trust.verdict import Verdict
 
 
@@ -26,7 +27,8 @@ class Note:
 class Written:
     """A file that now exists, complete.
 
-    kind : "denoised", "recipe", "spread", "residual", "report", "compare" or "model"
+    kind : "denoised", "recipe", "spread", "residual", "report" or "compare"; of other jobs "model", "blended", "html"
+        or "json"
     """
 
     path: Path
@@ -39,7 +41,7 @@ Event = Step | Note | Written
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job on one file ended.
+    """How denoising one file ended.
 
     target : the denoised file
     axes, shape : of the stack; of a single image "YX" or "YXS"
@@ -59,3 +61,51 @@ class Outcome:
     written: dict[str, Path]
     compared: str = ""
     seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class FitOutcome:
+    """How fitting a model ended.
+
+    target, sha256 : the file of the model
+    fitted, planes : how many images the network was fitted to, and how many there were
+    kinds : what the files that were looked at are: axes, channels and dtype, in words
+    masking_ratio : as measured
+    seconds : of the whole job
+    """
+
+    target: Path
+    sha256: str
+    fitted: int
+    planes: int
+    kinds: tuple[str, ...]
+    masking_ratio: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class InspectOutcome:
+    """How an inspection ended.
+
+    report : the noise, and what denoising would take
+    verdict : on the denoised version, if that was given
+    written : the reports that were written, "html" and "json"
+    """
+
+    report: "NoiseReport"
+    verdict: "Verdict | None"
+    written: dict[str, Path]
+
+
+@dataclass(frozen=True)
+class BlendOutcome:
+    """How blending ended.
+
+    target : the result
+    verdict : on the denoised version that went into it
+    written : all files that were written, "blended" and "compare"
+    """
+
+    target: Path
+    verdict: "Verdict"
+    written: dict[str, Path]

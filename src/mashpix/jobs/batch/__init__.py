@@ -1,11 +1,11 @@
 """Many files: which to take, what was done already, who runs the jobs, and a durable line for each file."""
 
 from mashpix.jobs.batch.batch import NOWHERE, Batch, plan_items
-from mashpix.jobs.batch.events import BatchEvent, BatchProgress, Counts, FileDone, FileFailed, FileNote
+from mashpix.jobs.batch.events import BatchEvent, BatchProgress, Counts, FileDone, FileFailed, FileNote, NetworkFitted
 from mashpix.jobs.batch.executor import Executor, WorkerMessage, run_in_process
 from mashpix.jobs.batch.inputs import find_sources, is_folder, is_pattern
 from mashpix.jobs.batch.items import Item, check_targets, output_name
-from mashpix.jobs.batch.manifest import Provenance, hash_settings, provenance_of
+from mashpix.jobs.batch.manifest import Provenance, provenance_of
 from mashpix.jobs.batch.running import run_batch
 from mashpix.jobs.batch.workers import ProcessExecutor
 
@@ -20,12 +20,12 @@ __all__ = [
     "FileFailed",
     "FileNote",
     "Item",
+    "NetworkFitted",
     "ProcessExecutor",
     "Provenance",
     "WorkerMessage",
     "check_targets",
     "find_sources",
-    "hash_settings",
     "is_folder",
     "is_pattern",
     "output_name",

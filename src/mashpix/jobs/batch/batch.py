@@ -9,6 +9,7 @@ from mashpix.jobs.batch.inputs import Discovered
 from mashpix.jobs.batch.items import Item, check_targets, make_item
 from mashpix.jobs.batch.manifest import provenance_of
 from mashpix.jobs.batch.resuming import EarlierRuns, is_done, name_of, read_earlier_runs
+from mashpix.jobs.model_reference import ModelReference
 from mashpix.jobs.request import DenoiseRequest
 
 NOWHERE = Path()
@@ -34,9 +35,15 @@ class Batch:
     resume: bool = False
     watch_every: float | None = None
 
+    def with_model(self, model: ModelReference) -> "Batch":
+        """The batch that applies a model to all files."""
+        return replace(self, request=replace(self.request, model=model))
+
 
 def plan_items(batch: Batch, found: Discovered) -> tuple[list[Item], int]:
     """The items that are to be done, and how many an earlier run has done already.
+
+    Where a network is to be shared, that is known only when there is its model: without it all items are to be done.
 
     Raises
     ------
@@ -57,7 +64,8 @@ def plan_items(batch: Batch, found: Discovered) -> tuple[list[Item], int]:
             "`overwrite` replaces them)"
         )
     provenance = provenance_of(batch.request)
-    todo = [item for item in items if not (batch.resume and is_done(item, earlier, provenance, batch.out))]
+    may_skip = batch.resume and not (batch.share_network and batch.request.model is None)
+    todo = [item for item in items if not (may_skip and is_done(item, earlier, provenance, batch.out))]
     return [allow_own(item, batch, earlier) for item in todo], len(items) - len(todo)
 
 

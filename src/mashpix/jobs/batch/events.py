@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mashpix.jobs.batch.items import Item
 from mashpix.jobs.batch.manifest import Entry
-from mashpix.jobs.events import Note, Outcome
+from mashpix.jobs.events import FitOutcome, Note, Outcome
 
 
 @dataclass
@@ -33,10 +33,17 @@ class Counts:
 
 @dataclass(frozen=True)
 class BatchProgress:
-    """How far the batch is: the share that is done, by the sizes of the files, and the counts of files by now."""
+    """How far the batch is: the share that is done, by the sizes of the files, and the numbers of files by now."""
 
     fraction: float
     counts: Counts
+
+
+@dataclass(frozen=True)
+class NetworkFitted:
+    """The network that all files share is fitted, and its model written."""
+
+    outcome: FitOutcome
 
 
 @dataclass(frozen=True)
@@ -65,5 +72,5 @@ class FileFailed:
     entry: Entry | None = None
 
 
-BatchEvent = BatchProgress | FileNote | FileDone | FileFailed
+BatchEvent = BatchProgress | NetworkFitted | FileNote | FileDone | FileFailed
 """What happens during a batch."""

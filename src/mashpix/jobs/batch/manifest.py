@@ -1,6 +1,5 @@
 """The manifest of a batch: a durable JSON line for each file that was finished or has failed."""
 
-import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field, fields
@@ -10,15 +9,13 @@ from typing import Any
 from mashpix import __version__
 from mashpix.errors import FileError
 from mashpix.files.atomic import sync_folder
+from mashpix.jobs.recipe import hash_settings
 from mashpix.jobs.request import DenoiseRequest
-from mashpix.settings import Settings
 
 MANIFEST = "mashpix.jsonl"
 """Its name in the output folder."""
 KEYS = {"sidecars": "beside"}
 """Fields of `Entry` whose key in the file is another: that of version 0.1."""
-RECORDED_NETWORKS = {"shared": "once", "each": "each"}
-"""How the hash of the options has recorded `networks` since version 0.1, so that earlier runs are recognised."""
 
 
 @dataclass(frozen=True)
@@ -78,16 +75,7 @@ class Entry:
 
 def provenance_of(request: DenoiseRequest) -> Provenance:
     """What the outputs of a request depend on besides the input."""
-    options = {name: getattr(request, name) for name in ("strength", "detail", "data_range", "axes", "joint")}
-    options["fit"] = RECORDED_NETWORKS[request.networks]
-    if request.model is not None:
-        options["model"] = request.model.sha256
-    return Provenance(hash_settings(request.settings, **options), request.seed, __version__)
-
-
-def hash_settings(settings: Settings, **others: Any) -> str:
-    """One hash of the settings and of all other options that change the bytes of an output."""
-    return hashlib.sha256(json.dumps([settings.to_dict(), others], sort_keys=True).encode()).hexdigest()
+    return Provenance(hash_settings(request.settings, **request.options), request.seed, __version__)
 
 
 def read_manifest(path: Path) -> list[Entry]:

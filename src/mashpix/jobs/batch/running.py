@@ -19,6 +19,7 @@ from mashpix.jobs.batch.one_file import FileResult, Job, remove_leftovers, run_i
 from mashpix.jobs.batch.resuming import is_done, name_of, read_earlier_runs
 from mashpix.jobs.batch.watching import watch
 from mashpix.jobs.events import Event, Note
+from mashpix.jobs.series import share_network
 from mashpix.report import Step
 
 
@@ -62,6 +63,10 @@ def run_batch(batch: Batch, *, execute: Executor, job: Job) -> Generator[BatchEv
         yield BatchProgress(0.0, replace(counts))
         for path, reason in found.unreadable:
             yield FileFailed(path, reason)
+        if batch.share_network:
+            batch = batch.with_model((yield from share_network(batch, items, execute=execute)))
+            items, skipped = plan_items(batch, found)
+            counts = _count(found, items, skipped)
         yield from _run(batch, items, execute=execute, job=job, lock=lock, counts=counts)
     return counts
 
@@ -69,6 +74,11 @@ def run_batch(batch: Batch, *, execute: Executor, job: Job) -> Generator[BatchEv
 def _discover(batch: Batch) -> Discovered:
     """The files that are there; what is impossible is refused before an output folder is made for it."""
     if batch.watch_every is not None:
+        if batch.share_network:
+            raise UsageError(
+                "`watch` cannot be combined with shared `networks`: the files are not known in advance "
+                "(fit a model to a few and apply it)"
+            )
         if named := [path for path in batch.inputs if not (is_folder(path) or is_pattern(path))]:
             raise UsageError(f"`watch` looks into folders ({str(named[0])!r}; a folder or a pattern needed)")
         return Discovered()
