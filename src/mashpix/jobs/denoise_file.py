@@ -83,7 +83,7 @@ def denoise_file(request: DenoiseRequest) -> Generator[Event, None, Outcome]:
             verdict=judged.sum_up(),
             recipe=recipe,
             written=written,
-            compared=judged.worst.name if opened.is_stack and judged.worst else "",
+            compared=judged.worst.name if opened.is_stack and request.compare and judged.worst else "",
             seconds=time.perf_counter() - started,
         )
 

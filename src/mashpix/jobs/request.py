@@ -11,8 +11,23 @@ from mashpix.settings import PRESETS, Settings
 
 Networks = Literal["shared", "each"]
 """One network for all planes of a kind, or one for each plane."""
+FITS: dict[str, Networks] = {"once": "shared", "each": "each"}
+"""How recipes, and version 0.1 everywhere, name the choices of `Networks`."""
 Map = Literal["spread", "residual", "report"]
 """What can be saved beside an output, besides its recipe."""
+
+
+def networks_of(fit: str) -> Networks:
+    """The choice that recipes and the former option `fit` name "once" or "each".
+
+    Raises
+    ------
+    UsageError
+        For any other name.
+    """
+    if fit not in FITS:
+        raise UsageError(f"`fit`: unknown choice ({fit!r}; one of {', '.join(FITS)})")
+    return FITS[fit]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +81,8 @@ class DenoiseRequest:
 
     @property
     def fit(self) -> str:
-        """What recipes and manifests call `networks`: "once" for shared, else "each"."""
-        return "once" if self.networks == "shared" else "each"
+        """How recipes name `networks`."""
+        return next(fit for fit, networks in FITS.items() if networks == self.networks)
 
     @property
     def options(self) -> dict[str, Any]:
