@@ -51,6 +51,7 @@ class Plan:
     """What a batch will do.
 
     files : each with its cost
+    is_series : whether one network is to serve all files
     network : what is fitted first; None where nothing is
     unreadable : files, and folders, that cannot be denoised, and why
     unlike : files that are not like the series that one network is to serve, and why
@@ -60,6 +61,7 @@ class Plan:
     """
 
     files: "list[tuple[PlannedFile, Estimate]]"
+    is_series: bool
     network: SharedNetwork | None
     unreadable: list[tuple[Path, str]]
     unlike: list[tuple[Path, str]]
@@ -102,6 +104,7 @@ def plan_batch(batch: Batch, *, jobs: int) -> Plan:
     costs = [cost for _, cost in planned]
     return Plan(
         files=planned,
+        is_series=batch.share_network,
         network=network,
         unreadable=[*found.unreadable, *unreadable],
         unlike=unlike,

@@ -18,12 +18,13 @@ from mashpix.jobs.batch.manifest import MANIFEST, Entry, append_entry, append_li
 from mashpix.jobs.batch.one_file import FileResult, Job, remove_leftovers, run_item
 from mashpix.jobs.batch.resuming import is_done, name_of, read_earlier_runs
 from mashpix.jobs.batch.watching import watch
+from mashpix.jobs.denoise_file import denoise_file
 from mashpix.jobs.events import Event, Note
 from mashpix.jobs.series import share_network
 from mashpix.report import Step
 
 
-def run_batch(batch: Batch, *, execute: Executor, job: Job) -> Generator[BatchEvent, None, Counts]:
+def run_batch(batch: Batch, *, execute: Executor, job: Job = denoise_file) -> Generator[BatchEvent, None, Counts]:
     """Denoise many files; one that fails is counted and does not end the others.
 
     Closing the generator ends all work at once; nothing is half-written, and `resume` goes on from there.

@@ -37,10 +37,11 @@ class ProcessExecutor:
     ) -> Generator[WorkerMessage[Task, Result] | None, None, None]:
         """Run all tasks; closing the generator kills the processes."""
         jobs = min(self.jobs, at_once or self.jobs)
-        threads = self.threads
-        if jobs > 1:
-            threads = max((threads or os.cpu_count() or 1) // jobs, 1)
-        yield from _run_workers(run, tasks, jobs=jobs, threads=threads)
+        return _run_workers(run, tasks, jobs=jobs, threads=self.threads_each(jobs))
+
+    def threads_each(self, jobs: int) -> int | None:
+        """Threads of each process where so many work at the same time; None for what torch takes."""
+        return self.threads if jobs == 1 else max((self.threads or os.cpu_count() or 1) // jobs, 1)
 
 
 @dataclass(frozen=True)
