@@ -20,7 +20,6 @@ from mashpix.jobs.batch import (
     FileDone,
     FileFailed,
     FileNote,
-    Provenance,
     provenance_of,
     run_batch,
     run_in_process,
@@ -310,7 +309,9 @@ def test_watching_goes_on_until_it_is_left(tmp_path):
     seen = []
     with closing(start(batch_of(tmp_path, watch_every=0.1))) as events:
         for event in events:
-            counts = event.counts if isinstance(event, BatchProgress) else counts
+            if isinstance(event, BatchProgress):
+                counts = event.counts
+                continue
             seen += [event.entry.input] if isinstance(event, FileDone | FileFailed) else []
             if seen == ["a.png"] and not (tmp_path / "in" / "b.png").exists():
                 fill(tmp_path / "in", b=b"two", c=b"bad")
