@@ -4,7 +4,6 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -12,8 +11,8 @@ from mashpix.cli.console import complain, progress
 from mashpix.errors import UsageError
 from mashpix.jobs.batch import Batch, Tally, is_folder, is_pattern, run_batch
 from mashpix.report import Step
+from mashpix.settings import number
 
-PANEL = "Folders and many files"
 LEAST_FRACTION = 0.05
 """Share of a batch that must be done before the time left is told: starting the workers takes a while."""
 MOST_REASONS = 20
@@ -24,20 +23,11 @@ MOST_REASONS = 20
 class FolderOptions:
     """The options for many files."""
 
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Skip what an earlier run has done.", rich_help_panel=PANEL)
-    ] = False
-    jobs: Annotated[int, typer.Option(metavar="N", min=1, help="Pictures at a time.", rich_help_panel=PANEL)] = 1
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="List the files with time and memory, write nothing.", rich_help_panel=PANEL),
-    ] = False
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Go on with files that come in, until Ctrl-C.", rich_help_panel=PANEL)
-    ] = False
-    interval: Annotated[
-        float, typer.Option(metavar="S", min=0.1, help="Seconds between two looks of --watch.", rich_help_panel=PANEL)
-    ] = 5.0
+    resume: bool = number(False, "skip what an earlier run has done")
+    jobs: int = number(1, "images at a time", low=1)
+    dry_run: bool = number(False, "list the files with time and memory, write nothing")
+    watch: bool = number(False, "go on with files that come in, until Ctrl-C")
+    interval: float = number(5.0, "seconds between two looks of --watch", low=0.1)
 
 
 def is_batch(inputs: list[Path], output: str | None, options: FolderOptions, *, in_place: bool) -> bool:
