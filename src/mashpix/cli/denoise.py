@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from mashpix.cli.console import complain, use_threads
-from mashpix.cli.folders import FolderOptions, denoise_many, is_batch
+from mashpix.cli.folders import FolderOptions, denoise_folder, is_batch
 from mashpix.cli.from_recipe import merge, read_known
 from mashpix.cli.options import (
     Axes,
@@ -120,8 +120,8 @@ def denoise(
     if compare is not None and (is_folder or len(inputs) > 1):
         raise UsageError("--compare draws one image (give one input)")
     if is_folder:
-        share = networks == "shared"
-        raise typer.Exit(denoise_many(inputs, output, request, folders, threads=threads, share_network=share))
+        share_network = networks == "shared"
+        raise typer.Exit(denoise_folder(inputs, output, request, folders, threads=threads, share_network=share_network))
     targets = find_targets(inputs, output, in_place=in_place)
     use_threads(threads)
     pairs = zip(inputs, targets, strict=True)

@@ -1,4 +1,4 @@
-"""The synthetic noise of studies and demonstrations: one dataclass, whose fields are flags of `add-noise` and `bench`."""
+"""The synthetic noise of studies and demonstrations: one dataclass, whose fields are flags of two commands."""
 
 from dataclasses import dataclass
 from typing import Any, Literal

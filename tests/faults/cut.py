@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from fault_parts.attempts import Attempt
-from fault_parts.door import read_all
-from fault_parts.many import try_many
+from faults.attempts import Attempt
+from faults.door import read_all
+from faults.many import try_many
 from mashpix.errors import FileError
 from mashpix.files import ImageFile, write_image
 

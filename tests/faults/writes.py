@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from fault_parts.attempts import QUICK, Attempt, Ended, command_line, fork_workers, run_limited
-from fault_parts.door import read_all
-from fault_parts.zoo import snapshot, warm_up
+from faults.attempts import QUICK, Attempt, Ended, command_line, fork_workers, run_limited
+from faults.door import read_all
+from faults.zoo import snapshot, warm_up
 from mashpix.errors import MashpixError
 from mashpix.files import ImageFile, write_image
 from mashpix.files.atomic import MARK

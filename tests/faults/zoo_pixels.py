@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from bad_files import saved
-from fault_parts.zoo import Case
+from faults.zoo import Case
 
 RNG = np.random.default_rng(0)
 NOISY = (100 + 10 * RNG.normal(size=(24, 40))).astype(np.float32)

@@ -3,7 +3,6 @@
 import io
 import os
 import struct
-import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +11,8 @@ from typing import Any
 import numpy as np
 import tifffile
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))  # what the tests make, the zoo has too
-
 from bad_files import BAD, RGB, png_chunks, saved
-from fault_parts.zoo import Case
+from faults.zoo import Case
 from fidelity import KINDS
 from file_kinds import Extras, header
 

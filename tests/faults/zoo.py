@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fault_parts.attempts import COMMAND, MEMORY, QUICK, SECONDS, Attempt, Ended, command_line, limit, run_limited
+from faults.attempts import COMMAND, MEMORY, QUICK, SECONDS, Attempt, Ended, command_line, limit, run_limited
 from mashpix.axes import plane_groups
 from mashpix.files import open_stack, read_image
 from mashpix.files.atomic import MARK
@@ -82,9 +82,9 @@ class Case:
 
 def list_cases() -> list[Case]:
     """All cases in the order of docs/faults.md."""
-    from fault_parts.zoo_files import FILES
-    from fault_parts.zoo_paths import PATHS
-    from fault_parts.zoo_pixels import PIXELS
+    from faults.zoo_files import FILES
+    from faults.zoo_paths import PATHS
+    from faults.zoo_pixels import PIXELS
 
     return [*FILES, *PIXELS, *PATHS]
 

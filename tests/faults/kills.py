@@ -24,8 +24,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fault_parts.attempts import COMMAND, QUICK, SECONDS, Attempt, command_line, fork_workers, wait_until
-from fault_parts.zoo import warm_up
+from faults.attempts import COMMAND, QUICK, SECONDS, Attempt, command_line, fork_workers, wait_until
+from faults.zoo import warm_up
 from mashpix.errors import MashpixError
 from mashpix.files import ImageFile, read_image, write_image
 
