@@ -5,15 +5,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from mashpix.cli.console import complain, progress, spell_flag, use_threads
-from mashpix.cli.outcomes import describe_outcome, print_lines
+from mashpix.cli.outcomes import describe_fit, describe_outcome, print_lines
 from mashpix.durations import say_duration
 from mashpix.errors import UsageError, spelled
-from mashpix.jobs import DenoiseRequest, FitOutcome
+from mashpix.jobs import DenoiseRequest
 from mashpix.jobs.batch import (
     Batch,
     BatchEvent,
@@ -30,11 +30,11 @@ from mashpix.jobs.batch import (
 )
 from mashpix.jobs.plan import Plan, plan_batch
 from mashpix.report import Step
+from mashpix.settings import number
 
 if TYPE_CHECKING:
     from mashpix.arrays.costs import Estimate
 
-PANEL = "Folders and many files"
 MIN_FRACTION = 0.05
 """Share of a batch that must be done before the time left is shown: starting the workers takes a while."""
 MAX_REASONS = 20
@@ -45,20 +45,11 @@ MAX_REASONS = 20
 class FolderOptions:
     """The options for many files."""
 
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Skip what an earlier run has done.", rich_help_panel=PANEL)
-    ] = False
-    jobs: Annotated[int, typer.Option(metavar="N", min=1, help="Images at a time.", rich_help_panel=PANEL)] = 1
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="List the files with time and memory, write nothing.", rich_help_panel=PANEL),
-    ] = False
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Denoise files as they come in, until Ctrl-C.", rich_help_panel=PANEL)
-    ] = False
-    interval: Annotated[
-        float, typer.Option(metavar="S", min=0.1, help="Seconds between two looks of --watch.", rich_help_panel=PANEL)
-    ] = 5.0
+    resume: bool = number(False, "skip what an earlier run has done")
+    jobs: int = number(1, "images at a time", low=1)
+    dry_run: bool = number(False, "list the files with time and memory, write nothing")
+    watch: bool = number(False, "denoise files as they come in, until Ctrl-C")
+    interval: float = number(5.0, "seconds between two looks of --watch", low=0.1)
 
 
 def is_batch(inputs: list[Path], output: str | None, options: FolderOptions, *, in_place: bool) -> bool:
@@ -152,14 +143,6 @@ def _print_event(event: BatchEvent) -> None:
         print_lines(describe_outcome(event.outcome))
     elif isinstance(event, NetworkFitted):
         typer.echo(f"{describe_fit(event.outcome)}; for {event.outcome.kinds[0]}")
-
-
-def describe_fit(outcome: FitOutcome) -> str:
-    """What is printed of a model that was fitted."""
-    return (
-        f"{str(outcome.target)!r}: fitted to {outcome.fitted} of {outcome.planes} planes, masking ratio "
-        f"{outcome.masking_ratio:g}, {outcome.seconds:.0f} s"
-    )
 
 
 def summarise(counts: Counts, failures: list[tuple[Path, str]], *, seconds: float) -> str:

@@ -6,7 +6,7 @@ import typer
 
 from mashpix.cli.console import complain, follow
 from mashpix.errors import DeviceError, MashpixError, UsageError
-from mashpix.jobs import DenoiseRequest, Outcome, denoise_file
+from mashpix.jobs import DenoiseRequest, FitOutcome, Outcome, denoise_file
 from mashpix.report import Report
 
 
@@ -58,3 +58,11 @@ def _summarise(report: Report) -> str:
     if report.shuffled_fraction:
         found += f", {report.shuffled_fraction:.0%} shuffled"
     return found
+
+
+def describe_fit(outcome: FitOutcome) -> str:
+    """What is printed of a model that was fitted."""
+    return (
+        f"{str(outcome.target)!r}: fitted to {outcome.fitted} of {outcome.planes} planes, masking ratio "
+        f"{outcome.masking_ratio:g}, {outcome.seconds:.0f} s"
+    )

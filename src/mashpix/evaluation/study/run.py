@@ -1,7 +1,7 @@
 """From a plan to a folder: measure what is not there yet, then draw and tell."""
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
@@ -12,11 +12,12 @@ import typer
 
 from mashpix import __version__, files
 from mashpix.arrays import costs
-from mashpix.cli.console import in_background, progress
+from mashpix.cli.console import progress
 from mashpix.errors import FileError, UsageError
 from mashpix.evaluation.plots import encode
 from mashpix.evaluation.study.plan import Plan, Study
 from mashpix.evaluation.table import append_rows, read_rows
+from mashpix.jobs import in_background
 from mashpix.jobs.recipe import sha256, to_json
 from mashpix.report import Step
 
@@ -96,7 +97,7 @@ def run(plan: Plan, study: Study, output: Path, *, quick: bool) -> None:
     finish(plan, study, output, [row for row in rows if row.key in keys])
 
 
-def _collect(steps: Generator[Step, None, list[Any]], found: list[Any]) -> Iterator[Step]:
+def _collect(steps: Generator[Step, None, list[Any]], found: list[Any]) -> Generator[Step, None, None]:
     """Pass steps on, and keep what the generator returns."""
     found.extend((yield from steps))
 
