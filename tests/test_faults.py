@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from mashpix.jobs.memory import one_line_for_memory
 from typer.testing import CliRunner
 
 from bad_files import BAD, GREY, PLAIN, saved, tiff_directory
@@ -23,6 +22,7 @@ from mashpix.cli.folders import FolderOptions, is_batch
 from mashpix.cli.targets import find_targets
 from mashpix.files import ImageFile, formats, open_stack, read_image, write_image
 from mashpix.jobs.batch.lock import LOCK
+from mashpix.jobs.memory import one_line_for_memory
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 QUICK = ("--masking-ratio", "0.5", "--steps", "2", "--channels", "4", "--depth", "2", "--masks", "1", "--threads", "1")
