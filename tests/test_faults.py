@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from bad_files import BAD, GREY, PLAIN, saved, tiff_directory
 from faults import page, zoo
-from faults.attempts import GOOD, OUTCOMES, Ended
+from faults.attempts import GOOD, OUTCOMES, Ended, snapshot
+from faults.case import Case
 from mashpix import FileError, InputError, denoise, devices
 from mashpix.cli import app
 from mashpix.cli.folders import FolderOptions, is_batch
@@ -78,9 +79,9 @@ def test_the_page_says_what_every_input_gets_and_that_nothing_was_lost():
 )
 def test_every_way_to_go_wrong_is_seen(change, ended, outcome, tmp_path):
     (tmp_path / "a.png").write_bytes(b"")
-    before = zoo.snapshot(tmp_path)
+    before = snapshot(tmp_path)
     change(tmp_path)
-    case = zoo.Case(row="", name="", build=b"", message="an empty file")
+    case = Case(row="", name="", build=b"", message="an empty file")
     assert zoo.judge(case, tmp_path, ended, before)[0] == outcome
 
 

@@ -6,7 +6,8 @@ from itertools import groupby
 from pathlib import Path
 
 from faults.attempts import OUTCOMES
-from faults.zoo import Case, list_cases
+from faults.case import Case
+from faults.zoo import list_cases
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 COUNTS, INPUTS = "counts", "inputs"
