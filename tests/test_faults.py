@@ -24,8 +24,10 @@ from mashpix.cli.one_file import one_line_for_memory
 from mashpix.cli.targets import find_targets
 from mashpix.files import ImageFile, formats, open_stack, read_image, write_image
 from mashpix.jobs.batch.lock import LOCK
+from measured_page import read_part
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+COMMAND = Path(__file__).parents[1] / "benchmarks" / "faults.py"
+CSV = COMMAND.with_suffix(".csv")
 QUICK = ("--masking-ratio", "0.5", "--steps", "2", "--channels", "4", "--depth", "2", "--masks", "1", "--threads", "1")
 PARTS = ("zoo", "cut", "mutations", "writes", "disk", "two", "torn", "kills")
 
@@ -36,7 +38,7 @@ def counts(tmp_path_factory):
     if sys.platform != "linux":
         pytest.skip("limited children are made on Linux only")
     table = tmp_path_factory.mktemp("faults") / "counts.csv"
-    command = [sys.executable, BENCHMARKS / "faults.py", "--quick", "--csv", table]
+    command = [sys.executable, COMMAND, "--quick", "--csv", table]
     done = subprocess.run(command, capture_output=True, text=True)
     with table.open(newline="") as file:
         return {row["part"]: row for row in csv.DictReader(file)}, done.stdout + done.stderr
@@ -50,10 +52,9 @@ def test_a_share_of_all_faults_is_survived_or_refused(part, counts):
 
 
 def test_the_page_says_what_every_input_gets_and_that_nothing_was_lost():
-    text = page.PAGE.read_text(encoding="utf-8")
-    assert page.input_table() in text, "run benchmarks/faults.py --page"
-    assert page.count_table(BENCHMARKS / "faults.csv") in text, "run benchmarks/faults.py --page"
-    with (BENCHMARKS / "faults.csv").open(newline="") as file:
+    assert read_part("inputs", page.PAGE) == page.input_table(), "run benchmarks/faults.py --page"
+    assert read_part("counts", page.PAGE) == page.count_table(CSV), "run benchmarks/faults.py --page"
+    with CSV.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["part"] for row in rows] == list(PARTS)
     assert all(row[name] == "0" for row in rows for name in OUTCOMES if name not in GOOD)
