@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -131,25 +132,22 @@ def test_it_goes_on_where_it_stopped(study, tmp_path, small_network, monkeypatch
             raise MashpixError("no luck")
         return (yield from works(chosen, row))
 
-    object.__setattr__(ratio.STUDY, "measure", measure)
-    try:
-        code, _, err = study("ratio", *TINY, "--quick")
-        assert (code, err) == (1, "mashpix: no luck\n")
-        table = tmp_path / "study_ratio" / "ratio.csv"
-        before = table.read_text()
-        assert before.count("\n") == 5
-        code, out, _ = study("ratio", *TINY, "--quick")
-        assert code == 0
-        assert "11 measurements to make" in out
-        assert "4 are there already" in out
-        assert table.read_text().startswith(before)
-        assert len(made) == 5 + 11
-        figure = (tmp_path / "study_ratio" / "ratio.svg").read_bytes()
-        assert study("ratio", *TINY, "--quick")[0] == 0
-        assert len(made) == 5 + 11
-        assert (tmp_path / "study_ratio" / "ratio.svg").read_bytes() == figure
-    finally:
-        object.__setattr__(ratio.STUDY, "measure", works)
+    monkeypatch.setattr(ratio, "STUDY", replace(ratio.STUDY, measure=measure))
+    code, _, err = study("ratio", *TINY, "--quick")
+    assert (code, err) == (1, "mashpix: no luck\n")
+    table = tmp_path / "study_ratio" / "ratio.csv"
+    before = table.read_text()
+    assert before.count("\n") == 5
+    code, out, _ = study("ratio", *TINY, "--quick")
+    assert code == 0
+    assert "11 measurements to make" in out
+    assert "4 are there already" in out
+    assert table.read_text().startswith(before)
+    assert len(made) == 5 + 11
+    figure = (tmp_path / "study_ratio" / "ratio.svg").read_bytes()
+    assert study("ratio", *TINY, "--quick")[0] == 0
+    assert len(made) == 5 + 11
+    assert (tmp_path / "study_ratio" / "ratio.svg").read_bytes() == figure
 
 
 def test_a_folder_with_other_settings_is_left_alone(study, pairs, tmp_path, small_network):

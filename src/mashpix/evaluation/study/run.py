@@ -26,7 +26,7 @@ SUFFIXES = (".png", ".svg")
 
 def find_study(name: str) -> Study:
     """The study of a name."""
-    study: Study = import_module(f"mashpix.cli.study.{name}").STUDY
+    study: Study = import_module(f"mashpix.evaluation.study.{name}").STUDY
     return study
 
 

@@ -50,7 +50,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     need("rawpy", what="camera raw", extra="raw")
     if DNG_VERSION in first:
         _check_places(data, first)
-    with Child("mashpix.files.raw.image.decoder", what="camera raw") as child:
+    with Child("mashpix.files.raw.decoder", what="camera raw") as child:
         found, array = child.ask({"max_pixels": max_pixels}, data)
     pixels = array[..., 0] if array.shape[2] == 1 else array
     notes = ["camera raw: developed to 16 bits of sRGB"]
