@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,6 @@ from scipy.ndimage import uniform_filter
 
 import mashpix
 from mashpix import extras
-from mashpix.cli import bench as command
 from mashpix.cli import main
 from mashpix.errors import ExtraError, MashpixError
 from mashpix.evaluation import baselines
@@ -26,6 +26,7 @@ from mashpix.evaluation.bench.results import COLUMNS
 from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.evaluation.timed_process import Job, Measurement, measure
 
+command = import_module("mashpix.cli.bench")  # as an attribute of its package it is the function
 NAMES = ["a.png", "b.png", "c.png", "d.png"]
 WHITE = ("--model", "gaussian", "--sigma", "25")
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -14,7 +15,6 @@ from PIL import Image
 import mashpix
 from mashpix import extras
 from mashpix.cli import main
-from mashpix.cli import study as command
 from mashpix.errors import ExtraError, MashpixError
 from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.evaluation.study import ablation, gap, noise, plan, ratio, run, shuffle
@@ -23,6 +23,7 @@ from mashpix.steps import drain
 
 pytest.importorskip("matplotlib", reason="the extra bench is not installed")
 
+command = import_module("mashpix.cli.study")  # as an attribute of its package it is the function
 TINY = ("--crop", "32", "--steps", "3", "--threads", "1", "--device", "cpu")
 COMMON = ["preset", "settings", "set", "name", "crop", "seed", "threads", "device", "version"]
 SYNTHETIC = ("noise", "ratio", "shuffle", "gap")
