@@ -59,7 +59,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     elif not found["has_balance"]:
         notes.append("no white balance of the camera in it: that of daylight is taken")
     container = _describe(data, first, pixels, ORIENTATIONS.get(found["flip"], 1))
-    return ImageFile(pixels, "tiff", container=container, notes=tuple(notes))
+    return ImageFile(pixels, "tiff", container=container, notes=tuple(notes), is_rgb=pixels.ndim == 3)
 
 
 def _describe(data: bytes, first: Directory, pixels: NDArray[Any], orientation: int) -> Container:
