@@ -14,8 +14,9 @@ import tifffile
 from typer.testing import CliRunner
 
 from bad_files import BAD, GREY, PLAIN, saved, tiff_directory
+from commands import start_cli
 from faults import page, zoo
-from faults.attempts import GOOD, OUTCOMES, Ended, snapshot
+from faults.attempts import GOOD, OUTCOMES, QUICK, Ended, snapshot, wait_until
 from faults.case import Case
 from mashpix import FileError, InputError, denoise, devices
 from mashpix.cli import app
@@ -28,7 +29,6 @@ from measured_page import read_part
 
 COMMAND = Path(__file__).parents[1] / "benchmarks" / "faults.py"
 CSV = COMMAND.with_suffix(".csv")
-QUICK = ("--masking-ratio", "0.5", "--steps", "2", "--channels", "4", "--depth", "2", "--masks", "1", "--threads", "1")
 PARTS = ("zoo", "cut", "mutations", "writes", "disk", "two", "torn", "kills")
 
 
@@ -224,16 +224,10 @@ def test_a_watched_folder_is_denoised_as_its_files_are_complete(tmp_path, rng):
     (folder / "sub").mkdir(parents=True)
     write_image(tmp_path / "whole.png", ImageFile(rng.integers(0, 256, (24, 32)).astype(np.uint8), "png"))
     data = (tmp_path / "whole.png").read_bytes()
-    command = [sys.executable, "-c", "from mashpix.cli import main; main()", "denoise", folder, "-o", out, "--watch"]
-    with subprocess.Popen(
-        [*command, "--interval", "0.4", *QUICK],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as child:
+    command = ("denoise", folder, "-o", out, "--watch", "--interval", "0.4", *QUICK)
+    with start_cli(*command, cwd=tmp_path, stdout=subprocess.PIPE) as child:
         try:
-            wait_for(out / LOCK)
+            assert wait_until((out / LOCK).exists, seconds=60)
             (folder / "a.png").write_bytes(data)
             (folder / "bad.png").write_bytes(b"no picture")
             with (folder / "sub" / "slow.png").open("wb") as file:
@@ -243,7 +237,7 @@ def test_a_watched_folder_is_denoised_as_its_files_are_complete(tmp_path, rng):
                     assert not (out / "sub" / "slow_denoised.png").exists()
                     time.sleep(0.3)
             for name in ("a_denoised.png.json", "sub/slow_denoised.png.json"):
-                wait_for(out / name)
+                assert wait_until((out / name).exists, seconds=60)
             time.sleep(0.5)
             child.send_signal(signal.SIGINT)
             stdout, stderr = child.communicate(timeout=30)
@@ -257,11 +251,3 @@ def test_a_watched_folder_is_denoised_as_its_files_are_complete(tmp_path, rng):
     statuses = [line.split('"status": "')[1][:4] for line in (out / "mashpix.jsonl").read_text().splitlines()]
     assert sorted(statuses) == ["done", "done", "fail"]
     assert not list(out.rglob(".*mashpix-tmp"))
-
-
-def wait_for(path, seconds=60):
-    """Wait until a file is there."""
-    end = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < end, f"{path.name} does not come"
-        time.sleep(0.05)

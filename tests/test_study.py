@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import mashpix
+from commands import start_cli
 from mashpix import extras
 from mashpix.cli import main
 from mashpix.errors import ExtraError, MashpixError
@@ -164,13 +165,7 @@ def test_a_folder_with_other_settings_is_left_alone(study, pairs, tmp_path, smal
 
 def test_ctrl_c_ends_it_and_keeps_whole_rows(tmp_path):
     options = ("--crop", "32", "--steps", "6", "--threads", "1", "--device", "cpu")
-    with subprocess.Popen(
-        [sys.executable, "-c", "from mashpix.cli import main; main()", "study", "ratio", *options],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:
+    with start_cli("study", "ratio", *options, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
         table = tmp_path / "study_ratio" / "ratio.csv"
         while not (table.exists() or process.poll() is not None):
             time.sleep(0.02)
