@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from mashpix.jobs.memory import one_line_for_memory
 from typer.testing import CliRunner
 
 from bad_files import BAD, GREY, PLAIN, saved, tiff_directory
@@ -21,7 +22,6 @@ from faults.case import Case
 from mashpix import FileError, InputError, denoise, devices
 from mashpix.cli import app
 from mashpix.cli.folders import FolderOptions, is_batch
-from mashpix.cli.one_file import one_line_for_memory
 from mashpix.cli.targets import find_targets
 from mashpix.files import ImageFile, formats, open_stack, read_image, write_image
 from mashpix.jobs.batch.lock import LOCK
