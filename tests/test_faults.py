@@ -1,6 +1,7 @@
 """Laws of benchmarks/faults.py, a share of it, and of what it has found: nothing is lost, whatever goes wrong."""
 
 import csv
+import os
 import signal
 import subprocess
 import sys
@@ -11,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from mashpix.jobs.memory import one_line_for_memory
 from typer.testing import CliRunner
 
 from bad_files import BAD, GREY, PLAIN, saved, tiff_directory
@@ -25,6 +25,7 @@ from mashpix.cli.folders import FolderOptions, is_batch
 from mashpix.cli.targets import find_targets
 from mashpix.files import ImageFile, formats, open_stack, read_image, write_image
 from mashpix.jobs.batch.lock import LOCK
+from mashpix.jobs.memory import one_line_for_memory
 from measured_page import read_part
 
 COMMAND = Path(__file__).parents[1] / "benchmarks" / "faults.py"
@@ -117,9 +118,9 @@ def work(number):
     return "survived", ""
 print([answer[:2] for answer in try_many(range(6), work, seconds=1)])
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=60
-    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     outcomes = ["survived", "crashed", "survived", "hung", "crashed", "survived"]
     assert done.stdout == f"{list(enumerate(outcomes))}\n", done.stderr
 
