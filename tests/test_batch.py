@@ -34,7 +34,7 @@ def reverse(source, target, *, replace_outputs, show):
     """Stands in for denoising, without torch: the content of a file says what becomes of it."""
     data = source.read_bytes()
     if data == b"bad":
-        raise FileError("no known picture format")
+        raise FileError("no known image format")
     if data == b"bug":
         raise ZeroDivisionError("division by zero")
     if data == b"poison":
@@ -92,7 +92,7 @@ def test_bad_files_and_dead_workers_cost_themselves_only_and_the_tree_is_mirrore
     assert names(tmp_path / "out") == sorted([*outputs, MANIFEST])
     assert (tmp_path / "out" / "f_denoised.png").read_bytes() == b"deruc"  # a worker that dies once is replaced
     reasons = {path.stem: error for path, error in tally.errors}
-    assert reasons["b"] == "no known picture format"
+    assert reasons["b"] == "no known image format"
     assert reasons["c"] == "its process died (exit code 9; tried 2 times)"
     assert reasons["d"] == "ZeroDivisionError: division by zero"
     assert sorted(event.said for event in events if event.said) == ["did a.png\n", "did e.png\n", "did f.png\n"]
@@ -344,7 +344,7 @@ def test_the_command_line_plans_denoises_and_sums_up_a_folder(folder):
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     done = run_cli("denoise", "in", "-o", "out", *QUICK, "--jobs", 2, cwd=folder)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert done.stderr.startswith("mashpix: 'in/bad.png': no known picture format (10 bytes")
+    assert done.stderr.startswith("mashpix: 'in/bad.png': no known image format (10 bytes")
     assert "'out/a_denoised.png': masking ratio 0.5" in done.stdout
     assert "done              2\nfailed            1\nfailed: 'in/bad.png': no known" in done.stdout
     assert run_cli("denoise", "in/a.png", "-o", "alone.png", *QUICK, cwd=folder).returncode == 0

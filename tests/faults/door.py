@@ -39,7 +39,7 @@ def pass_through(source: Path, target: Path) -> tuple[str, str]:
             image = read_image(source, max_pixels=MOST_PIXELS)
             mirrored = np.ascontiguousarray(image.pixels[::-1])
             write_image(target, replace(image, pixels=mirrored), overwrite=True)
-            is_lossy = image.format == "jpeg" or (image.format == "webp" and not image.container.is_lossless)
+            is_lossy = image.format == "jpeg" or (image.format == "webp" and not image.template.is_lossless)
         else:
             mirrored, is_lossy = _mirror(stack, target), False
     except (FileError, UsageError) as error:

@@ -115,9 +115,9 @@ def _channels_last(plane: Any, axes: str) -> Any:
 
 def _check_like(after: Any, pixels: Any, denoised: Path | None) -> None:
     """Refuse what cannot be the denoised picture."""
-    from mashpix.files.image_file import changed
+    from mashpix.files.image_file import mismatch
 
-    if after is not None and (reason := changed(after, pixels.shape, pixels.dtype)):
+    if after is not None and (reason := mismatch(after, pixels.shape, pixels.dtype)):
         raise FileError(f"--denoised {str(denoised)!r}: {reason}")
 
 
