@@ -25,7 +25,7 @@ from mashpix.jobs.series import MAX_SAMPLED, MODEL, find_model, fit_request_of, 
 
 SHARED = ("in", "-o", "out", "--networks", "shared", *QUICK)
 REFUSED = [
-    "mashpix: 'in/bad.png': no known picture format",
+    "mashpix: 'in/bad.png': no known image format",
     "mashpix: 'in/other.npy': not like the series (YX, float64; YX, uint16 needed; denoise it by itself)",
     "mashpix: 'in/rgb.tif': not like the series (YXS, S 3, uint16; YX, uint16 needed; denoise it by itself)",
     "mashpix: 'in/stack.tif': not like the series (ZYX, uint16; YX, uint16 needed; denoise it by itself)",
@@ -207,7 +207,7 @@ def test_a_series_without_a_file_that_can_be_read_is_refused_and_leaves_nothing(
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "bad.png").write_bytes(b"not an image")
     batch = replace(batch_of(tmp_path / "out"), inputs=[tmp_path / "in"])
-    with pytest.raises(FileError, match=r"no network for all files can be fitted \(no known picture format"):
+    with pytest.raises(FileError, match=r"no network for all files can be fitted \(no known image format"):
         list(run_batch(batch, execute=ProcessExecutor()))
     assert not any(name.endswith("safetensors") for name in names(tmp_path))
 
