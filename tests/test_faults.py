@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -141,7 +142,7 @@ def test_too_little_memory_for_a_file_is_not_called_damage(tmp_path, monkeypatch
     def run_out(*_, **__):
         raise MemoryError("Unable to allocate 381. MiB")
 
-    monkeypatch.setattr(formats.MODULES["png"], "read", run_out)
+    monkeypatch.setitem(formats.WRITABLE, "png", replace(formats.PNG, read=run_out))
     with pytest.raises(FileError, match="too large for the memory of this computer"):
         read_image(tmp_path / "a.png")
 
@@ -166,7 +167,7 @@ def test_a_tiff_without_the_tag_of_its_compression_is_uncompressed(tmp_path):
     strips = [(277, 3, 1, 1), (278, 4, 1, 8), (279, 4, 1, 64)]
     (tmp_path / "a.tif").write_bytes(tiff_directory(*PLAIN[:5], *strips) + bytes(range(150)))
     image = read_image(tmp_path / "a.tif")
-    assert write_image(tmp_path / "b.tif", ImageFile(image.pixels[::-1], "tiff", container=image.container)) == []
+    assert write_image(tmp_path / "b.tif", ImageFile(image.pixels[::-1], "tiff", template=image.template)) == []
     np.testing.assert_array_equal(read_image(tmp_path / "b.tif").pixels, image.pixels[::-1])
 
 
@@ -246,7 +247,7 @@ def test_a_watched_folder_is_denoised_as_its_files_are_complete(tmp_path, rng):
             child.kill()
     assert child.returncode == 130
     assert stderr.startswith("mashpix: watching, a look every 0.4 s; Ctrl-C ends it\n")
-    assert stderr.count("no known picture format") == stderr.count("bad.png") == 1
+    assert stderr.count("no known image format") == stderr.count("bad.png") == 1
     assert "done              2\nfailed            1\n" in stdout
     assert (out / "a_denoised.png").read_bytes() == (out / "sub" / "slow_denoised.png").read_bytes()
     statuses = [line.split('"status": "')[1][:4] for line in (out / "mashpix.jsonl").read_text().splitlines()]
