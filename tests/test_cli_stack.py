@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 import tifffile
-from mashpix.cli.console import spell_flag
-from mashpix.errors import spelled
 from typer.testing import CliRunner
 
 from mashpix import add_detail
 from mashpix.cli import app
+from mashpix.cli.console import spell_flag
+from mashpix.errors import spelled
 from mashpix.trust.stack_verdict import PlaneVerdicts
 from mashpix.trust.verdict import Verdict
 
