@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,8 @@ from PIL import Image
 from scipy.ndimage import uniform_filter
 
 import mashpix
+from commands import start_cli
 from mashpix import extras
-from mashpix.cli import bench as command
 from mashpix.cli import main
 from mashpix.errors import ExtraError, MashpixError
 from mashpix.evaluation import baselines
@@ -26,6 +27,7 @@ from mashpix.evaluation.bench.results import COLUMNS
 from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.evaluation.timed_process import Job, Measurement, measure
 
+command = import_module("mashpix.cli.bench")  # as an attribute of its package it is the function
 NAMES = ["a.png", "b.png", "c.png", "d.png"]
 WHITE = ("--model", "gaussian", "--sigma", "25")
 
@@ -355,14 +357,8 @@ def alive(process):
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for child processes in /proc")
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_it_ends_at_once_with_its_child_and_keeps_its_rows(end, folder, tmp_path):
-    command = [sys.executable, "-c", "from mashpix.cli import main; main()", "bench", folder, "--preset", "scripts"]
-    with subprocess.Popen(
-        [*command, "--csv", tmp_path / "t.csv", "--threads", "1"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:
+    options = ("--preset", "scripts", "--csv", tmp_path / "t.csv", "--threads", "1")
+    with start_cli("bench", folder, *options, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
         try:
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
             while not (process.poll() or children.read_text()):

@@ -31,10 +31,12 @@ def folder(tmp_path, rng):
 def test_it_starts_in_half_a_second(arguments, tmp_path):
     seconds = []
     for _ in range(3):
-        started = time.perf_counter()
+        before = os.times()
         assert run_cli(*arguments, cwd=tmp_path).returncode == 0
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < (2.0 if os.environ.get("CI") else 1.0)  # idle machines need 0.3 s, test machines are shared
+        after = os.times()
+        spent = (after.children_user - before.children_user, after.children_system - before.children_system)
+        seconds.append(sum(spent))
+    assert min(seconds) < 1.0  # of a processor: an idle machine needs 0.3 s, busy neighbours slow it down
 
 
 def test_every_setting_is_a_flag(tmp_path):

@@ -1,6 +1,7 @@
 """Laws of benchmarks/faults.py, a share of it, and of what it has found: nothing is lost, whatever goes wrong."""
 
 import csv
+import os
 import signal
 import subprocess
 import sys
@@ -15,21 +16,21 @@ import tifffile
 from typer.testing import CliRunner
 
 from bad_files import BAD, GREY, PLAIN, saved, tiff_directory
+from commands import start_cli
 from faults import page, zoo
-from faults.attempts import GOOD, OUTCOMES, Ended, snapshot
+from faults.attempts import GOOD, OUTCOMES, QUICK, Ended, snapshot, wait_until
 from faults.case import Case
 from mashpix import FileError, InputError, denoise, devices
 from mashpix.cli import app
 from mashpix.cli.folders import FolderOptions, is_batch
-from mashpix.cli.one_file import one_line_for_memory
 from mashpix.cli.targets import find_targets
-from mashpix.files import ImageFile, formats, open_stack, read_image, write_image
+from mashpix.files import ImageFile, formats, open_file, read_image, write_image
 from mashpix.jobs.batch.lock import LOCK
+from mashpix.jobs.memory import one_line_for_memory
 from measured_page import read_part
 
 COMMAND = Path(__file__).parents[1] / "benchmarks" / "faults.py"
 CSV = COMMAND.with_suffix(".csv")
-QUICK = ("--masking-ratio", "0.5", "--steps", "2", "--channels", "4", "--depth", "2", "--masks", "1", "--threads", "1")
 PARTS = ("zoo", "cut", "mutations", "writes", "disk", "two", "torn", "kills")
 
 
@@ -118,21 +119,18 @@ def work(number):
     return "survived", ""
 print([answer[:2] for answer in try_many(range(6), work, seconds=1)])
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=60
-    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     outcomes = ["survived", "crashed", "survived", "hung", "crashed", "survived"]
     assert done.stdout == f"{list(enumerate(outcomes))}\n", done.stderr
 
 
-def test_no_bad_file_is_more_than_an_error_when_it_is_opened_as_a_stack(tmp_path):
+def test_no_bad_file_is_more_than_an_error_when_it_is_opened(tmp_path):
     for name, (data, _) in BAD.items():
         (tmp_path / "a").write_bytes(data)
-        with suppress(FileError):
-            stack = open_stack(tmp_path / "a")
-            if stack is not None:
-                assert min(stack.shape) > 0, name
-                stack.close()
+        with suppress(FileError), open_file(tmp_path / "a") as opened:
+            assert min(opened.shape) > 0, name
 
 
 def test_too_little_memory_for_a_file_is_not_called_damage(tmp_path, monkeypatch):
@@ -177,7 +175,7 @@ def test_planes_of_different_sizes_are_no_stack(tmp_path):
         data[file.pages[0].tags["ImageLength"].valueoffset] = 5
     (tmp_path / "a.tif").write_bytes(data)
     with pytest.raises(FileError, match="its planes differ in size or dtype"):
-        open_stack(tmp_path / "a.tif")
+        open_file(tmp_path / "a.tif")
 
 
 def test_a_tag_whose_value_is_cut_off_is_a_truncated_file(tmp_path):
@@ -225,16 +223,10 @@ def test_a_watched_folder_is_denoised_as_its_files_are_complete(tmp_path, rng):
     (folder / "sub").mkdir(parents=True)
     write_image(tmp_path / "whole.png", ImageFile(rng.integers(0, 256, (24, 32)).astype(np.uint8), "png"))
     data = (tmp_path / "whole.png").read_bytes()
-    command = [sys.executable, "-c", "from mashpix.cli import main; main()", "denoise", folder, "-o", out, "--watch"]
-    with subprocess.Popen(
-        [*command, "--interval", "0.4", *QUICK],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as child:
+    command = ("denoise", folder, "-o", out, "--watch", "--interval", "0.4", *QUICK)
+    with start_cli(*command, cwd=tmp_path, stdout=subprocess.PIPE) as child:
         try:
-            wait_for(out / LOCK)
+            assert wait_until((out / LOCK).exists, seconds=60)
             (folder / "a.png").write_bytes(data)
             (folder / "bad.png").write_bytes(b"no picture")
             with (folder / "sub" / "slow.png").open("wb") as file:
@@ -244,7 +236,7 @@ def test_a_watched_folder_is_denoised_as_its_files_are_complete(tmp_path, rng):
                     assert not (out / "sub" / "slow_denoised.png").exists()
                     time.sleep(0.3)
             for name in ("a_denoised.png.json", "sub/slow_denoised.png.json"):
-                wait_for(out / name)
+                assert wait_until((out / name).exists, seconds=60)
             time.sleep(0.5)
             child.send_signal(signal.SIGINT)
             stdout, stderr = child.communicate(timeout=30)
@@ -258,11 +250,3 @@ def test_a_watched_folder_is_denoised_as_its_files_are_complete(tmp_path, rng):
     statuses = [line.split('"status": "')[1][:4] for line in (out / "mashpix.jsonl").read_text().splitlines()]
     assert sorted(statuses) == ["done", "done", "fail"]
     assert not list(out.rglob(".*mashpix-tmp"))
-
-
-def wait_for(path, seconds=60):
-    """Wait until a file is there."""
-    end = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < end, f"{path.name} does not come"
-        time.sleep(0.05)

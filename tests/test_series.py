@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from mashpix.cli.one_file import Run, list_beside
+from mashpix.cli.series import MODEL, MOST_LOOKED_AT, choose_like, find_model, spread
 from typer.testing import CliRunner
 
 from commands import QUICK, names, run_cli
 from mashpix import FileError, Settings, UsageError
 from mashpix.cli import app
 from mashpix.cli.model import Fit, origin_of
-from mashpix.cli.one_file import Run, list_beside
-from mashpix.cli.series import MODEL, MOST_LOOKED_AT, choose_like, find_model, spread
 from mashpix.files.safetensors import encode_tensors
 from mashpix.jobs.batch import Batch, Origin
 from mashpix.jobs.batch.items import make_item

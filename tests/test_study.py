@@ -5,15 +5,17 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import mashpix
+from commands import start_cli
 from mashpix import extras
 from mashpix.cli import main
-from mashpix.cli import study as command
 from mashpix.errors import ExtraError, MashpixError
 from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.evaluation.study import ablation, gap, noise, plan, ratio, run, shuffle
@@ -22,6 +24,7 @@ from mashpix.steps import drain
 
 pytest.importorskip("matplotlib", reason="the extra bench is not installed")
 
+command = import_module("mashpix.cli.study")  # as an attribute of its package it is the function
 TINY = ("--crop", "32", "--steps", "3", "--threads", "1", "--device", "cpu")
 COMMON = ["preset", "settings", "set", "name", "crop", "seed", "threads", "device", "version"]
 SYNTHETIC = ("noise", "ratio", "shuffle", "gap")
@@ -131,25 +134,22 @@ def test_it_goes_on_where_it_stopped(study, tmp_path, small_network, monkeypatch
             raise MashpixError("no luck")
         return (yield from works(chosen, row))
 
-    object.__setattr__(ratio.STUDY, "measure", measure)
-    try:
-        code, _, err = study("ratio", *TINY, "--quick")
-        assert (code, err) == (1, "mashpix: no luck\n")
-        table = tmp_path / "study_ratio" / "ratio.csv"
-        before = table.read_text()
-        assert before.count("\n") == 5
-        code, out, _ = study("ratio", *TINY, "--quick")
-        assert code == 0
-        assert "11 measurements to make" in out
-        assert "4 are there already" in out
-        assert table.read_text().startswith(before)
-        assert len(made) == 5 + 11
-        figure = (tmp_path / "study_ratio" / "ratio.svg").read_bytes()
-        assert study("ratio", *TINY, "--quick")[0] == 0
-        assert len(made) == 5 + 11
-        assert (tmp_path / "study_ratio" / "ratio.svg").read_bytes() == figure
-    finally:
-        object.__setattr__(ratio.STUDY, "measure", works)
+    monkeypatch.setattr(ratio, "STUDY", replace(ratio.STUDY, measure=measure))
+    code, _, err = study("ratio", *TINY, "--quick")
+    assert (code, err) == (1, "mashpix: no luck\n")
+    table = tmp_path / "study_ratio" / "ratio.csv"
+    before = table.read_text()
+    assert before.count("\n") == 5
+    code, out, _ = study("ratio", *TINY, "--quick")
+    assert code == 0
+    assert "11 measurements to make" in out
+    assert "4 are there already" in out
+    assert table.read_text().startswith(before)
+    assert len(made) == 5 + 11
+    figure = (tmp_path / "study_ratio" / "ratio.svg").read_bytes()
+    assert study("ratio", *TINY, "--quick")[0] == 0
+    assert len(made) == 5 + 11
+    assert (tmp_path / "study_ratio" / "ratio.svg").read_bytes() == figure
 
 
 def test_a_folder_with_other_settings_is_left_alone(study, pairs, tmp_path, small_network):
@@ -165,13 +165,7 @@ def test_a_folder_with_other_settings_is_left_alone(study, pairs, tmp_path, smal
 
 def test_ctrl_c_ends_it_and_keeps_whole_rows(tmp_path):
     options = ("--crop", "32", "--steps", "6", "--threads", "1", "--device", "cpu")
-    with subprocess.Popen(
-        [sys.executable, "-c", "from mashpix.cli import main; main()", "study", "ratio", *options],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:
+    with start_cli("study", "ratio", *options, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
         table = tmp_path / "study_ratio" / "ratio.csv"
         while not (table.exists() or process.poll() is not None):
             time.sleep(0.02)

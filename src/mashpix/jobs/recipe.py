@@ -76,6 +76,11 @@ def recipe_path(target: Path) -> Path:
     return target.with_name(target.name + ".json")
 
 
+def hash_settings(settings: Settings, **others: Any) -> str:
+    """One hash of the settings and of all other options that change the bytes of an output."""
+    return sha256(json.dumps([settings.to_dict(), others], sort_keys=True).encode())
+
+
 def to_json(data: dict[str, Any]) -> bytes:
     """Plain data as a JSON file."""
     return (json.dumps(data, indent=2, allow_nan=False) + "\n").encode()
