@@ -97,7 +97,7 @@ def test_outputs_that_cannot_be_are_refused_before_any_work(stack, tmp_path):
         tmp_path / "link.zarr": "the input itself",
         tmp_path / "pictures": "there and no Zarr",
         tmp_path / "file": "there and no Zarr",
-        source / "b.zarr": "lie in each other",
+        source / "b.zarr": "lies inside the other",
         tmp_path / "nowhere" / "b.zarr": "No such file",
     }.items():
         with pytest.raises(FileError, match=message):

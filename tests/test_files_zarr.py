@@ -163,9 +163,9 @@ def test_axes_come_from_the_metadata_or_are_a_guess_that_is_announced(stack, tmp
     entry = {"multiscales": [{"axes": [{"name": "angle"}, {"name": "ch", "type": "channel"}, "z", "y", "x"],
                               "datasets": [{"path": "0"}]}]}  # fmt: skip
     opened = open_file(write_ome(tmp_path / "a.zarr", [stack], more=entry))
-    assert (opened.axes, opened.notes) == ("QCZYX", ("axis 'angle' is called Q",))
+    assert (opened.axes, opened.notes) == ("QCZYX", ("axis 'angle' gets the letter Q",))
     write_array(tmp_path / "b.zarr", stack[0, 0], zarr_format=3, chunks=(1, 24, 40))
-    assert "taken for ZYX, 3 planes" in open_file(tmp_path / "b.zarr").notes[0]
+    assert "read as ZYX, 3 planes" in open_file(tmp_path / "b.zarr").notes[0]
     assert open_file(tmp_path / "b.zarr", axes="cyx").axes == "CYX"
     change_json(tmp_path / "b.zarr" / "zarr.json", dimension_names=["t", "y", "x"])
     assert (open_file(tmp_path / "b.zarr").axes, open_file(tmp_path / "b.zarr").notes) == ("TYX", ())
@@ -181,7 +181,7 @@ def test_a_missing_chunk_is_refused_by_name_unless_that_is_allowed(zarr_format, 
     options = {"axes": "zyx", "chunks": (1, 16, 16), "zarr_format": zarr_format, "skip": [(0, 0, 0)]}
     source = write_ome(tmp_path / "a.zarr", [full, small], **options)
     missing = "0/c/0/0/0" if zarr_format == 3 else "0/0/0/0"
-    with pytest.raises(FileError, match=rf"a chunk is missing \('{missing}'; `sparse` takes .* fill value 0\)"):
+    with pytest.raises(FileError, match=rf"a chunk is missing \('{missing}'; `sparse` reads .* fill value 0\)"):
         open_file(source)
     invert(source, tmp_path / "b.zarr", sparse=True)
     expected = negative(full)
