@@ -6,6 +6,7 @@ import os
 import time
 from contextlib import closing
 from dataclasses import fields, replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,19 @@ def test_leaving_a_batch_closes_the_job_that_runs_in_this_process(tmp_path):
             pass
     assert closed == ["a.png"]
     assert names(tmp_path / "out") == [LOCK]
+
+
+def test_a_batch_that_is_left_at_any_event_leaves_nothing_half_written_and_is_resumed(tmp_path):
+    fill(tmp_path / "in", a=b"one", b=b"two", c=b"bad")
+    whole = numbers(run(batch_of(tmp_path, out=tmp_path / "whole"))[0])
+    for stop in range(1, 12):
+        batch = batch_of(tmp_path, out=tmp_path / f"out{stop}", resume=True)
+        with closing(start(batch)) as events:
+            list(islice(events, stop))
+        assert not list(batch.out.glob(f".*{MARK}"))
+        done, skipped, failed = numbers(run(batch)[0])
+        assert (done + skipped, failed) == (whole[0], whole[2])
+        assert len(list(batch.out.glob("*_denoised.png"))) == 2
 
 
 @pytest.fixture
