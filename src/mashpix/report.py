@@ -1,7 +1,7 @@
 """What a run tells: a `Step` for every update, and a `Report` of what was measured and decided."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from numpy.typing import NDArray
 
@@ -15,6 +15,8 @@ class Report:
     shape, dtype : of the picture
     device, threads : where it ran; `threads` counts those that torch may use on a CPU
     hole_fraction : fraction of NaN and infinite values, left as they were
+    channels : how several channels were denoised, "rgb" (the colours of one scene), "independent" or "joint"; None
+        for a single one
     constant : True if there was nothing to denoise and the picture was returned unchanged
     low_noise_level, high_noise_level : noise level seen by the probes (Eq. 8); None without probes
     noise_level_gap : correlation gap (Eq. 9), grey levels; None without probes
@@ -33,6 +35,7 @@ class Report:
     device: str
     threads: int
     hole_fraction: float = 0.0
+    channels: Literal["rgb", "independent", "joint"] | None = None
     constant: bool = False
     low_noise_level: float | None = None
     high_noise_level: float | None = None
@@ -75,8 +78,8 @@ class Step:
     index: int
     total: int
     fraction: float = 0.0
-    loss: Any = None
-    denoised: Any = None
+    loss: "Tensor | None" = None
+    denoised: NDArray[Any] | None = None
     spread: NDArray[Any] | None = None
     report: Report | None = None
     plane: tuple[int | slice, ...] | None = None
