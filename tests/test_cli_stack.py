@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 import tifffile
+from mashpix.cli.stack import Look
 from typer.testing import CliRunner
 
 from mashpix import add_detail
 from mashpix.cli import app
-from mashpix.cli.stack import Look
 from mashpix.trust.stack_verdict import list_planes, sum_up
 from mashpix.trust.verdict import Verdict
 

@@ -10,24 +10,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mashpix.arrays.costs import check_memory, expected_costs
 from mashpix.arrays.normalization import Door, is_constant, open_door, spread_to_array, to_array, to_picture
-from mashpix.devices import available_memory, choose_device
-from mashpix.errors import InputError
+from mashpix.devices import choose_device
 from mashpix.method.mash import Result, mash, side_multiple
 from mashpix.report import Report, Step
 from mashpix.settings import Settings, preset
-from mashpix.steps import numbered
 
 Returned = TypeVar("Returned")
 
 PREVIEW_EVERY = 50
 """Updates between two pictures in the steps of `denoise_steps`, unless told otherwise."""
-BYTES_PER_VALUE = 64
-"""Memory for each value of a picture, about: see benchmarks/scale.csv."""
-BYTES_FOR_TILES = 5 * 2**28
-"""Memory for one tile or window in the network, about, and for torch itself."""
-REFINING_COST = {"shrink": 7.0, "shrink again": 7.0, "shrink slow": 2.0, "group": 20.0, "restore": 3.0}
-"""About how many predictions of a picture cost as much as each stage of refining it."""
 
 
 def denoise(
@@ -153,7 +146,7 @@ def _run(
     generator = torch.Generator(device).manual_seed(seed)
     seconds: dict[str, float] = {}
     working = mash(picture, settings=settings, generator=generator, preview_every=preview_every)
-    plan = expected_cost(picture.pixels[0, 0].numel(), settings)
+    plan = expected_costs(picture.pixels[0, 0].numel(), settings)
     result = yield from present(working, door, plan=plan, seconds=seconds)
     report = describe(door, result, device=device, seconds=seconds)
     spread = spread_to_array(result.spread, door)
@@ -186,35 +179,6 @@ def describe(
         held_out_error=float(np.sqrt(np.mean(result.held_out.cpu().numpy() * np.square(door.unit)))),
         seconds=seconds or {},
     )
-
-
-def expected_memory(values: int) -> int:
-    """Bytes of memory that a picture of so many values (height x width x channels) needs, about."""
-    return values * BYTES_PER_VALUE + BYTES_FOR_TILES
-
-
-def check_memory(values: int) -> None:
-    """Refuse a picture of so many values that it would not fit into memory, before any work is done."""
-    needed, free = expected_memory(values), available_memory()
-    if free is not None and needed > free:
-        raise InputError(
-            f"not enough memory (about {needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free; "
-            "denoise it in parts)"
-        )
-
-
-def expected_cost(pixels: int, settings: Settings) -> dict[str, float]:
-    """Expected cost of each stage for so many pixels (height x width), in network updates on one window."""
-    prediction = max(pixels / settings.window_size**2, 1) / 3  # without the way back
-    plan: dict[str, float] = {}
-    for index in range(settings.fits):
-        plan |= {numbered("fit", index): float(settings.steps), numbered("predict", index): settings.masks * prediction}
-        if settings.refine:
-            plan |= {numbered(stage, index): cost * prediction for stage, cost in REFINING_COST.items()}
-    if settings.masking_ratio is None and settings.choose_by == "gap":
-        probes = {f"probe {settings.low_probe_ratio:g}", f"probe {settings.high_probe_ratio:g}"}
-        plan = dict.fromkeys(sorted(probes), float(settings.probe_steps)) | plan
-    return plan
 
 
 def present(

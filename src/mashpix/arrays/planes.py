@@ -8,13 +8,14 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import torch
 
-from mashpix.arrays.denoising import check_memory, denoise_steps, describe, expected_cost, present
+from mashpix.arrays.costs import check_memory, model_costs
+from mashpix.arrays.denoising import denoise_steps, describe, present
 from mashpix.arrays.model import MOST_FITTED, MOST_PICTURES, Model, apply_model, fit_model, make_doors, open_like
 from mashpix.arrays.normalization import MOST_HOLES, Array, spread_to_array, to_array
 from mashpix.axes import Index, samples_axis
 from mashpix.report import Report, Step
 from mashpix.settings import Settings
-from mashpix.steps import numbered, scaled
+from mashpix.steps import scaled
 
 Returned = TypeVar("Returned")
 Planes = tuple[Index, ...]
@@ -91,7 +92,7 @@ def fit_each(work: Work, group: list[Planes]) -> Generator[Step, None, None]:
 def fit_once(work: Work, group: list[Planes]) -> Generator[Step, None, None]:
     """All pictures with one network, fitted to some of them."""
     lengths = dict(zip(work.axes, work.stack.shape, strict=True))
-    plans = plan_model(lengths["Y"] * lengths["X"], min(len(group), MOST_PICTURES), work.settings, share_noise=True)
+    plans = model_costs(lengths["Y"] * lengths["X"], min(len(group), MOST_PICTURES), work.settings, share_noise=True)
     seconds: dict[str, float] = {}
     share = sum(plans[0].values()) / (sum(plans[0].values()) + len(group) * sum(plans[1].values()))
     generator = torch.Generator(work.device).manual_seed(work.seed)
@@ -133,7 +134,7 @@ def apply_to_all(
 def choose_pictures(read: Callable[[int], Array], count: int) -> list[Array]:
     """Pictures (C, H, W) spread over so many, blank ones left out, to fit a network to."""
     middle = read(count // 2)
-    most = min(max(MOST_FITTED // middle[0].size, 1), MOST_PICTURES)
+    most = count_fitted(middle[0].size)
     spread = [int((index + 0.5) * count / most) for index in range(most)]
     chosen: list[Array] = []
     for index in dict.fromkeys([*spread, *range(count)]):
@@ -146,18 +147,9 @@ def choose_pictures(read: Callable[[int], Array], count: int) -> list[Array]:
     return chosen
 
 
-def plan_model(
-    pixels: int, fitted: int, settings: Settings, *, share_noise: bool
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Expected cost of each stage of fitting a model to so many pictures, and of applying it to one of them."""
-    plan = expected_cost(pixels, settings)
-    fitting = {stage: cost for stage, cost in plan.items() if stage.startswith(("probe", "fit"))}
-    applying = {stage: cost for stage, cost in plan.items() if stage not in fitting}
-    if settings.refine and share_noise:  # the noise is measured once, in the pictures that are fitted
-        indices = range(settings.fits)
-        fitting |= {numbered("predict", index): plan[numbered("predict", index)] * fitted for index in indices}
-        fitting |= {numbered("shrink", index): applying.pop(numbered("shrink", index)) * fitted for index in indices}
-    return fitting, applying
+def count_fitted(pixels: int) -> int:
+    """How many pictures of so many pixels (height x width) a network is fitted to, at most."""
+    return min(max(MOST_FITTED // pixels, 1), MOST_PICTURES)
 
 
 def _finish(work: Work, planes: Planes, picture: Array, end: Step) -> Generator[Step, None, None]:

@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mashpix.arrays.costs import model_costs
 from mashpix.arrays.denoising import present
 from mashpix.arrays.model import Model, fit_model, make_doors, on_device, open_like
 from mashpix.arrays.normalization import Array
-from mashpix.arrays.planes import Indexable, Work, apply_to_all, fit_each, fit_once, plan_model, read_picture, run
+from mashpix.arrays.planes import Indexable, Work, apply_to_all, fit_each, fit_once, read_picture, run
 from mashpix.axes import FITS, check_axes, plane_groups
 from mashpix.devices import choose_device
 from mashpix.errors import UsageError
@@ -126,7 +127,7 @@ def fit_model_steps(
     chosen, _ = choose_device(device)
     doors = make_doors(pictures, data_range=data_range, settings=settings)
     generator = torch.Generator(chosen).manual_seed(seed)
-    plan = plan_model(pictures[0][0].size, len(pictures), settings, share_noise=False)[0]
+    plan = model_costs(pictures[0][0].size, len(pictures), settings, share_noise=False)[0]
     fitting = fit_model(doors, share_noise=False, settings=settings, generator=generator)
     model = yield from present(fitting, doors[0], plan=plan, seconds={})
     return model
@@ -149,5 +150,5 @@ def apply_model_steps(
     first = read_picture(stack, axes, groups[0][0])
     open_like(first, model)
     share_noise = any(noises is not None for noises in model.noises)
-    model, plan = on_device(model, chosen), plan_model(first[0].size, 1, model.settings, share_noise=share_noise)[1]
+    model, plan = on_device(model, chosen), model_costs(first[0].size, 1, model.settings, share_noise=share_noise)[1]
     return run(work, groups, lambda group: apply_to_all(work, group, model, plan=plan, start=0.0, seconds={}))

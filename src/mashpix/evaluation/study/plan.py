@@ -178,12 +178,6 @@ def shortened(settings: Settings, steps: int | None) -> Settings:
     )
 
 
-def fit_updates(settings: Settings) -> int:
-    """Network updates of one denoising."""
-    probes = settings.masking_ratio is None and settings.choose_by == "gap"
-    return settings.steps * settings.fits + 2 * settings.probe_steps * probes
-
-
 def run_denoising(plan: Plan, pair: Pair, settings: Settings) -> Generator[Step, None, dict[str, float]]:
     """Denoise a picture and score it: psnr (dB), ssim, seconds, and what was decided."""
     from mashpix.arrays.denoising import denoise_steps
