@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mashpix.arrays.colour import Kind
+from mashpix.deprecation import third_by_name
 from mashpix.errors import InputError, UsageError
 from mashpix.picture import Picture
 
@@ -111,6 +112,15 @@ def open_door(
     return door
 
 
+def split_channels(door: Door, *, data_range: float | None, scale: Scale) -> list[Door]:
+    """A door for each channel by itself, (1, H, W), with the scale that it has alone; options as in `open_door`."""
+    singles = []
+    for channel in range(len(door.array)):
+        array = door.array[channel : channel + 1]
+        singles.append(Door(array, 0, *find_scale(array, data_range=data_range, scale=scale)))
+    return singles
+
+
 def find_scale(array: Array, *, data_range: float | None, scale: Scale) -> tuple[Array, Array]:
     """The values of each channel of (C, ...) that become 0 and 1, float64 (C,) each; options as in `open_door`."""
     limits = [_limits(plane, data_range=data_range, scale=scale) for plane in array]
@@ -151,7 +161,9 @@ def _limits(plane: Array, *, data_range: float | None, scale: Scale) -> tuple[fl
 
 
 def is_constant(door: Door) -> bool:
-    """Whether all finite values of each channel are the same: there is nothing to denoise."""
+    """Whether there is nothing to denoise: all finite values of each channel are the same, or there are hardly any."""
+    if np.isfinite(door.array).mean() < 1 - MOST_HOLES:
+        return True
     for plane in door.array:
         values = plane[np.isfinite(plane)]
         if values.size and values.min() != values.max():
@@ -218,7 +230,8 @@ def restore_axes(array: Array, door: Door) -> Array:
     return np.ascontiguousarray(np.moveaxis(array, 0, door.channel_axis))
 
 
-def blend(noisy: Array, denoised: Array, strength: float) -> Array:
+@third_by_name("strength")
+def blend(noisy: Array, denoised: Array, *, strength: float) -> Array:
     """Mix a noisy picture and its denoised version, in the dtype of the noisy one.
 
     Parameters
@@ -242,7 +255,7 @@ def blend(noisy: Array, denoised: Array, strength: float) -> Array:
 
     Examples
     --------
-    >>> blend(np.array([0, 100], dtype=np.uint8), np.array([50, 100], dtype=np.uint8), 0.5)
+    >>> blend(np.array([0, 100], dtype=np.uint8), np.array([50, 100], dtype=np.uint8), strength=0.5)
     array([ 25, 100], dtype=uint8)
     """
     if noisy.shape != denoised.shape:
