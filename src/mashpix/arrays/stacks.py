@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mashpix.arrays.costs import model_costs
 from mashpix.arrays.colour import Channels, Kind, decide_channels
+from mashpix.arrays.costs import model_costs
 from mashpix.arrays.denoising import present
 from mashpix.arrays.model import Model, fit_model, make_doors, on_device, open_like
 from mashpix.arrays.normalization import Array

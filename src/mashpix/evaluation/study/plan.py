@@ -189,7 +189,8 @@ def run_denoising(plan: Plan, pair: Pair, settings: Settings) -> Generator[Step,
         pair.noisy, channel_axis=channel_axis, data_range=pair.data_range, settings=settings, **options
     ):
         yield step
-    assert step.report is not None and step.denoised is not None
+    assert step.report is not None
+    assert step.denoised is not None
     psnr, ssim = score(pair, np.clip(step.denoised, *pair.limits))
     return {"psnr": psnr, "ssim": ssim, "seconds": round(sum(step.report.seconds.values()), 2)}
 
