@@ -5,16 +5,16 @@ import json
 import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
 from contextlib import closing
 from dataclasses import replace
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
+from commands import QUICK, names, run_cli, start_cli
 from mashpix import Settings
 from mashpix.errors import FileError, UsageError
 from mashpix.files import ImageFile, atomic_write, write_image
@@ -75,10 +75,6 @@ def fill(folder, **files):
         path = folder / (name.replace("__", "/") + ".png")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-
-
-def names(folder):
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 def counts(tally):
@@ -219,24 +215,21 @@ def test_a_file_that_changes_or_vanishes_in_mid_batch_fails_and_leaves_nothing(t
     assert names(tmp_path / "out") == ["b_denoised.png", "b_denoised.png.json", MANIFEST]
 
 
-CHILD = """
-import sys
-from pathlib import Path
-from test_batch import batch_of, run
-run(batch_of(Path(sys.argv[1])))
-"""
+def run_child(tmp_path):
+    run(batch_of(tmp_path))
 
 
 def test_after_a_kill_resume_finishes_and_knows_its_half_done_outputs(tmp_path):
     fill(tmp_path / "in", a=b"one", b=b"slow", c=b"two")
     out = tmp_path / "out"
-    command = [sys.executable, "-c", CHILD, str(tmp_path)]
-    with subprocess.Popen(command, cwd=Path(__file__).parent) as child:
-        while child.poll() is None and not (out / "b_denoised.png").exists():
-            time.sleep(0.05)
-        with pytest.raises(FileError, match="another run is writing there"):
-            run(batch_of(tmp_path, resume=True))
-        child.send_signal(signal.SIGKILL)
+    child = multiprocessing.get_context("spawn").Process(target=run_child, args=(tmp_path,))
+    child.start()
+    while child.is_alive() and not (out / "b_denoised.png").exists():
+        time.sleep(0.05)
+    with pytest.raises(FileError, match="another run is writing there"):
+        run(batch_of(tmp_path, resume=True))
+    child.kill()
+    child.join()
     assert (out / LOCK).exists()
     with (out / MANIFEST).open("ab") as file:
         file.write(b'{"input": "to')  # a line that was torn
@@ -330,27 +323,6 @@ def test_no_items_no_processes():
     assert list(run_workers(iter([]), reverse, jobs=2)) == []
 
 
-QUICK = ("--masking-ratio", "0.5", "--steps", "3", "--channels", "6", "--depth", "2", "--masks", "2", "--threads", "1")
-
-
-def start(*arguments, cwd):
-    command = [sys.executable, "-c", "from mashpix.cli import main; main()", "denoise", *map(str, arguments)]
-    return subprocess.Popen(
-        command,
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-def mashpix(*arguments, cwd):
-    with start(*arguments, cwd=cwd) as child:
-        stdout, stderr = child.communicate(timeout=120)
-    return child.returncode, stdout, stderr
-
-
 @pytest.fixture
 def folder(tmp_path, rng):
     for name in ("in/a.png", "in/sub/b.tif"):
@@ -362,26 +334,26 @@ def folder(tmp_path, rng):
 
 
 def test_the_command_line_plans_denoises_and_sums_up_a_folder(folder):
-    code, stdout, stderr = mashpix("in", "-o", "out", *QUICK, "--dry-run", cwd=folder)
+    done = run_cli("denoise", "in", "-o", "out", *QUICK, "--dry-run", cwd=folder)
     assert not (folder / "out").exists()
-    first, second, last = stdout.splitlines()
+    first, second, last = done.stdout.splitlines()
     assert first.startswith("'in/a.png' -> 'out/a_denoised.png': 40 x 33, about")
     assert second.startswith("'in/sub/b.tif' -> 'out/sub/b_denoised.tif': 40 x 33, about")
     assert last.startswith("2 files, about")
     assert last.endswith("0 skipped, 1 cannot be read, 0 left out; nothing is written")
-    assert (code, stderr.count("\n")) == (1, 1)
-    code, stdout, stderr = mashpix("in", "-o", "out", *QUICK, "--jobs", 2, cwd=folder)
-    assert (code, stderr.count("\n")) == (1, 1)
-    assert stderr.startswith("mashpix: 'in/bad.png': no known picture format (10 bytes")
-    assert "'out/a_denoised.png': masking ratio 0.5" in stdout
-    assert "done              2\nfailed            1\nfailed: 'in/bad.png': no known" in stdout
-    assert mashpix("in/a.png", "-o", "alone.png", *QUICK, cwd=folder)[0] == 0
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    done = run_cli("denoise", "in", "-o", "out", *QUICK, "--jobs", 2, cwd=folder)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("mashpix: 'in/bad.png': no known picture format (10 bytes")
+    assert "'out/a_denoised.png': masking ratio 0.5" in done.stdout
+    assert "done              2\nfailed            1\nfailed: 'in/bad.png': no known" in done.stdout
+    assert run_cli("denoise", "in/a.png", "-o", "alone.png", *QUICK, cwd=folder).returncode == 0
     assert (folder / "alone.png").read_bytes() == (folder / "out" / "a_denoised.png").read_bytes()
 
 
 def test_ctrl_c_ends_a_batch_at_once_and_says_what_is_left(folder):
     long = (*QUICK[:2], "--steps", "100000", "--threads", "1")
-    with start("in", "-o", "out", *long, cwd=folder) as child:
+    with start_cli("denoise", "in", "-o", "out", *long, cwd=folder, stdout=PIPE, stderr=PIPE, text=True) as child:
         while child.poll() is None and not (folder / "out" / LOCK).is_file():
             time.sleep(0.05)
         child.send_signal(signal.SIGINT)
@@ -407,9 +379,9 @@ def test_ctrl_c_ends_a_batch_at_once_and_says_what_is_left(folder):
 )
 def test_what_cannot_be_done_is_refused_in_one_line(arguments, code, message, folder):
     before = names(folder)
-    ended, stdout, stderr = mashpix(*arguments, cwd=folder)
-    assert (ended, stdout, stderr.count("\n")) == (code, "", 1)
-    assert message in stderr
+    done = run_cli("denoise", *arguments, cwd=folder)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1)
+    assert message in done.stderr
     assert names(folder) == before
 
 

@@ -9,7 +9,8 @@ import zlib
 import numpy as np
 import pytest
 
-from bad_files import BAD, DEFLATED, GREY, RGB, png_chunks, saved
+from bad_files import BAD, DEFLATED, GREY, RGB, saved
+from file_kinds import png
 from mashpix import FileError
 from mashpix.files import read_image
 
@@ -31,7 +32,7 @@ def test_libraries_say_nothing_on_stderr(tmp_path):
     """In a process of its own: pytest listens to the loggers, and so hides what they print."""
     profile = zlib.compress(b"no profile")
     whole = saved(RGB, "png")
-    remark = png_chunks((b"iCCP", b"x\0\0" + profile))[8:]
+    remark = png((b"iCCP", b"x\0\0" + profile))[8:]
     inputs = [data for data, _ in BAD.values()] + [whole[:33] + remark + whole[33:]]
     for index, data in enumerate(inputs):
         (tmp_path / str(index)).write_bytes(data)

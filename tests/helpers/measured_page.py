@@ -5,7 +5,7 @@ from pathlib import Path
 
 from programs import PROGRAMS, versions
 
-PAGE = Path(__file__).parents[1] / "docs" / "formats.md"
+PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
 KINDS_MARK, FILES_MARK, PROGRAMS_MARK = "table of kinds", "table of files", "programs"
 """What the page calls these parts."""
 NOBODY = "–"
@@ -24,7 +24,7 @@ def write_part(mark: str, text: str) -> None:
 
 
 def _start(mark: str) -> str:
-    return f"<!-- {mark}: made by tests/fidelity.py -->"
+    return f"<!-- {mark}: made by tests/helpers/fidelity.py -->"
 
 
 def name_programs() -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from bad_files import saved
-from fault_parts.attempts import SECONDS, wait_until
-from fault_parts.zoo import Case
+from faults.attempts import SECONDS, wait_until
+from faults.case import Case
 
 NOISE = np.random.default_rng(0).integers(0, 256, (24, 40)).astype(np.uint8)
 PICTURE = saved(NOISE, "png")

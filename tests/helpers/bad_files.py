@@ -1,4 +1,4 @@
-"""Bad files and what is said of each, made as bytes: for the laws of reading and for benchmarks/faults.py."""
+"""Bad files and the message each of them gets, made as bytes: for the laws of reading and for the zoo of faults."""
 
 import io
 import struct
@@ -8,6 +8,8 @@ import zlib
 import numpy as np
 import tifffile
 from PIL import Image
+
+from file_kinds import header, png
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 16, 3)).astype(np.uint8)
 GREY = RGB[..., 0]
@@ -24,17 +26,6 @@ def saved(array, kind, **options):
     else:
         (array if isinstance(array, Image.Image) else Image.fromarray(array)).save(file, kind, **options)
     return file.getvalue()
-
-
-def png_chunks(*chunks):
-    data = b"\x89PNG\r\n\x1a\n"
-    for name, body in chunks:
-        data += struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-    return data
-
-
-def header(width, height, bits=8, colour_type=0):
-    return b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0)
 
 
 def tiff_directory(*entries, after=0):
@@ -109,11 +100,11 @@ BAD = {
     "GIF": (saved(GREY, "gif"), "no known picture format"),
     "PNG cut": (saved(RGB, "png")[:-20], "truncated PNG"),
     "PNG bit flipped": (saved(RGB, "png").replace(b"IDAT", b"IDAU"), "wrong checksum"),
-    "PNG bomb": (png_chunks(header(2**20, 2**20), (b"IDAT", b"x"), (b"IEND", b"")), "too large"),
-    "PNG too short": (png_chunks(header(8000, 8000), (b"IDAT", b"xx"), (b"IEND", b"")), "cannot be in 2 bytes"),
-    "PNG bad deflate": (png_chunks(header(8, 8), (b"IDAT", b"nonsense"), (b"IEND", b"")), "damaged PNG"),
-    "PNG without header": (png_chunks((b"IEND", b"")), "no header"),
-    "PNG of no pixels": (png_chunks(header(0, 5), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")), "PNG"),
+    "PNG bomb": (png(header(2**20, 2**20), (b"IDAT", b"x"), (b"IEND", b"")), "too large"),
+    "PNG too short": (png(header(8000, 8000), (b"IDAT", b"xx"), (b"IEND", b"")), "cannot be in 2 bytes"),
+    "PNG bad deflate": (png(header(8, 8), (b"IDAT", b"nonsense"), (b"IEND", b"")), "damaged PNG"),
+    "PNG without header": (png((b"IEND", b"")), "no header"),
+    "PNG of no pixels": (png(header(5, 0), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")), "PNG"),
     "PNG 1 bit": (saved(Image.fromarray(GREY > 99), "png"), "1 bit a pixel; convert"),
     "PNG animated": (
         saved(Image.fromarray(GREY), "png", save_all=True, append_images=[Image.fromarray(GREY[::-1])]),

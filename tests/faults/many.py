@@ -6,7 +6,7 @@ import signal
 import struct
 from collections.abc import Callable, Iterator, Sequence
 
-from fault_parts.attempts import MEMORY, OUTCOMES, limit
+from faults.attempts import MEMORY, OUTCOMES, limit
 
 Work = Callable[[int], tuple[str, str]]
 """Takes the number of an input; gives an outcome and what is to be said of it."""

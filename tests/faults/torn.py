@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fault_parts.attempts import Attempt
+from faults.attempts import Attempt
 from mashpix.files import ImageFile, atomic, atomic_write, read_image, write_image
 
 KILLS, QUICK_KILLS = 200, 3

@@ -18,9 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from fault_parts.attempts import QUICK, Attempt, Ended, command_line, fork_workers, run_limited
-from fault_parts.door import read_all
-from fault_parts.zoo import snapshot, warm_up
+from faults.attempts import QUICK, Attempt, Ended, command_line, fork_workers, run_limited, snapshot, warm_up
+from faults.door import read_all
 from mashpix.errors import MashpixError
 from mashpix.files import ImageFile, write_image
 from mashpix.files.atomic import MARK
@@ -36,7 +35,7 @@ RUNS = {
 QUICK_RUNS = ("picture",)
 MODES = (("once", errno.EIO), ("from then on", errno.ENOSPC))
 STEP = 8
-"""A quick run lets every so-manieth write fail."""
+"""A quick run lets every n-th write fail."""
 
 
 class Failing:

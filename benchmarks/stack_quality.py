@@ -1,16 +1,14 @@
-"""One network for a stack against one for each frame: processor time, PSNR, held-out error, flicker, memory; to CSVs.
+"""One network for a stack against one for each frame: processor time, PSNR, held-out error, and flicker; to stack.csv.
 
-    python benchmarks/stack.py motion ../shared/data/fmdd/clean/Confocal_FISH_1.png
-    python benchmarks/stack.py series ../shared/data/sidd               # each scene: names alike up to the last "_"
-    python benchmarks/stack.py series ../shared/data/sidd --together    # all of the folder as one series
-    python benchmarks/stack.py series ../shared/data/sidd 01_08 01_30   # those that are named
-    python benchmarks/stack.py frames ../shared/data/formats/tubhiswt4D_sub.zarr --side 256
-    python benchmarks/stack.py memory --frames 4 16 64                  # to benchmarks/stack_memory.csv
+    python benchmarks/stack_quality.py motion ../shared/data/fmdd/clean/Confocal_FISH_1.png
+    python benchmarks/stack_quality.py series ../shared/data/sidd             # alike up to the last "_": one series
+    python benchmarks/stack_quality.py series ../shared/data/sidd --together    # all of the folder as one series
+    python benchmarks/stack_quality.py series ../shared/data/sidd 01_08 01_30   # those that are named
+    python benchmarks/stack_quality.py frames ../shared/data/formats/tubhiswt4D_sub.zarr --side 256
 
 `motion`: a window that moves over one clean picture, a pixel a frame, with fresh Poisson-Gaussian noise in every frame.
 `series`: real noisy pictures of one kind, from noisy/ and clean/ of a folder. `frames`: a real time series, the first
-channel and depth of a Zarr array, without a clean version. `memory`: the most memory that `mashpix denoise` has in use
-for a stack of so many planes, all maps saved, in a process of its own.
+channel and depth of a Zarr array, without a clean version.
 
 Flicker is what is left of the noise in flat blocks, denoised minus clean: the standard deviation of single pixels
 (`flicker_pixel`), and of the means of 16 x 16 pixels (`flicker_block`), in the units of the picture. In a sequence it
@@ -19,10 +17,6 @@ where nothing stands still, over the flat blocks of each picture and over those 
 """
 
 import argparse
-import csv
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from itertools import groupby
@@ -33,6 +27,7 @@ import numpy as np
 import torch
 
 import mashpix
+from _common import Table, centre
 from mashpix.arrays.planes import choose_pictures
 from mashpix.arrays.stacks import apply_model_steps, fit_model_steps
 from mashpix.report import Step
@@ -42,30 +37,11 @@ from mashpix.steps import drain
 COLUMNS = ("stack", "frames", "side", "preset", "fit", "threads", "seed", "cpu_seconds", "noisy_db", "denoised_db",
            "worst_gain_db", "held_out_error", "flicker_pixel", "flicker_block", "noisy_flicker_pixel",
            "noisy_flicker_block")  # fmt: skip
-MEMORY_COLUMNS = ("format", "planes", "side", "fit", "refine", "threads", "stack_mib", "peak_mib", "anonymous_mib")
 GAIN, READ_NOISE = 3.0, 6.0
 """Of the added noise: units of the picture an electron, and standard deviation in units of the picture."""
 FLAT = 0.25
 """Fraction of the blocks that are taken for flat."""
 BLOCK = 16
-CHILD = """
-import re, sys, threading, time
-from pathlib import Path
-from mashpix.cli import app
-most = 0
-def watch():
-    global most
-    while True:
-        most = max(most, int(re.search(r"RssAnon:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]))
-        time.sleep(0.02)
-threading.Thread(target=watch, daemon=True).start()
-try:
-    app(sys.argv[1:])
-finally:
-    from mashpix.evaluation.timed_process import peak_mib
-    print("memory", peak_mib(), most / 1024)
-"""
-"""`mashpix denoise` in a process that says at its end what memory it had in use: all, and without mapped files."""
 
 
 def moving_window(path: Path, *, frames: int, side: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -81,15 +57,9 @@ def moving_window(path: Path, *, frames: int, side: int, seed: int) -> tuple[np.
 def series(folder: Path, names: list[str], *, side: int) -> tuple[np.ndarray, np.ndarray]:
     """Clean and noisy pictures, (T, Y, X) or (T, Y, X, S), the centre of each."""
     files = {kind: {path.stem: path for path in (folder / kind).iterdir()} for kind in ("clean", "noisy")}
-    clean, noisy = (np.stack([centre(imagecodecs.imread(files[kind][name]), side=side) for name in names])
+    clean, noisy = (np.stack([centre(imagecodecs.imread(files[kind][name]), side) for name in names])
                     for kind in ("clean", "noisy"))  # fmt: skip
     return clean, noisy
-
-
-def centre(picture: np.ndarray, *, side: int) -> np.ndarray:
-    """The middle of a picture (Y, X) or (Y, X, S)."""
-    top, left = (max(length // 2 - side // 2, 0) for length in picture.shape[:2])
-    return picture[top : top + side, left : left + side]
 
 
 def find_series(folder: Path) -> list[list[str]]:
@@ -153,41 +123,18 @@ def apply_fitted(noisy: np.ndarray, axes: str, *, preset: str, seed: int) -> Ite
     return apply_model_steps(model, noisy, axes=axes, seed=seed, device="cpu")
 
 
-def measure_memory(kind: str, *, planes: int, side: int, fit: str, refine: bool, threads: int) -> list[object]:
-    """Size of a stack of noise, and the most memory in use while it is denoised, MiB."""
-    import tifffile
-
-    rng = np.random.default_rng(0)
-    rows = 1000 + 300 * np.sin(np.arange(side) / 9)[:, None]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"a.{kind}"
-        make = np.lib.format.open_memmap if kind == "npy" else tifffile.memmap
-        stack = make(path, dtype=np.uint16, shape=(planes, side, side), **({"mode": "w+"} if kind == "npy" else {}))
-        for index in range(planes):
-            stack[index] = rng.normal(rows, 50, (side, side))
-        del stack
-        compare = str(Path(folder) / "c.png")
-        options = ["--axes", "ZYX", "--fit", fit, "--preset", "fast", "--steps", "10", "--threads", str(threads),
-                   "--save", "spread,residual", "--compare", compare, *([] if refine else ["--no-refine"])]  # fmt: skip
-        done = subprocess.run([sys.executable, "-c", CHILD, "denoise", str(path), *options], check=True,
-                              capture_output=True, text=True)  # fmt: skip
-        size = path.stat().st_size / 2**20
-    peak, anonymous = map(float, done.stdout.splitlines()[-1].split()[1:])
-    return [kind, planes, side, fit, refine, threads, round(size, 1), round(peak, 1), round(anonymous, 1)]
-
-
 def read_frames(path: Path, *, side: int) -> np.ndarray:
     """Frames (T, Y, X) of a Zarr array TCZYX."""
     import zarr
 
     stack = np.asarray(zarr.open(str(path), mode="r")["0"][:, 0, 0])
-    return np.stack([centre(frame, side=side) for frame in stack])
+    return np.stack([centre(frame, side) for frame in stack])
 
 
 def list_stacks(args: argparse.Namespace) -> list[tuple[str, np.ndarray | None, np.ndarray]]:
     """Name, clean and noisy frames of what is asked for."""
     if args.what == "motion":
-        return [(f"motion {args.path.stem}", *moving_window(args.path, frames=args.frames[0], side=args.side,
+        return [(f"motion {args.path.stem}", *moving_window(args.path, frames=args.frames, side=args.side,
                                                             seed=args.seed))]  # fmt: skip
     if args.what == "frames":
         return [(f"frames {args.path.stem}", None, read_frames(args.path, side=args.side))]
@@ -201,58 +148,25 @@ def list_stacks(args: argparse.Namespace) -> list[tuple[str, np.ndarray | None, 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("motion", "series", "frames", "memory"))
-    parser.add_argument("path", type=Path, nargs="?")
+    parser.add_argument("what", choices=("motion", "series", "frames"))
+    parser.add_argument("path", type=Path)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--together", action="store_true")
-    parser.add_argument("--frames", type=int, nargs="+", default=[8])
+    parser.add_argument("--frames", type=int, default=8)
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--preset", default="default")
     parser.add_argument("--fit", nargs="+", default=["once", "model", "each"],
                         help="model: as a series of files has it, each with its own noise")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--no-refine", action="store_true", help="of memory: quicker")
-    parser.add_argument("--csv", type=Path)
+    parser.add_argument("--csv", type=Path, default=Path(__file__).with_name("stack.csv"))
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    if args.what == "memory":
-        with open_table(args.csv or Path(__file__).with_name("stack_memory.csv"), MEMORY_COLUMNS) as write:
-            for kind in ("tif", "npy"):
-                for planes in args.frames:
-                    for fit in args.fit:
-                        row = measure_memory(kind, planes=planes, side=args.side, fit=fit, refine=not args.no_refine,
-                                             threads=args.threads)  # fmt: skip
-                        write(row)
-        return
-    with open_table(args.csv or Path(__file__).with_suffix(".csv"), COLUMNS) as write:
+    with Table(args.csv, COLUMNS, append=True) as table:
         for name, clean, noisy in list_stacks(args):
             for fit in args.fit:
                 row = measure(clean, noisy, fit=fit, preset=args.preset, seed=args.seed, moves=args.what != "series")
-                write([name, len(noisy), noisy.shape[1], args.preset, fit, args.threads, args.seed, *row])
-
-
-class open_table:
-    """A CSV that rows are added to, each shown and on the disk at once."""
-
-    def __init__(self, path: Path, columns: tuple[str, ...]) -> None:
-        new = not path.exists()
-        self.file = path.open("a", newline="")
-        self.writer = csv.writer(self.file)
-        if new:
-            self.writer.writerow(columns)
-
-    def __enter__(self):
-        return self.write
-
-    def write(self, row: list[object]) -> None:
-        """Add a row."""
-        self.writer.writerow(row)
-        self.file.flush()
-        print(*row, sep="\t", flush=True)
-
-    def __exit__(self, *error: object) -> None:
-        self.file.close()
+                table.add(name, len(noisy), noisy.shape[1], args.preset, fit, args.threads, args.seed, *row)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ import re
 from itertools import groupby
 from pathlib import Path
 
-from fault_parts.attempts import OUTCOMES
-from fault_parts.zoo import Case, list_cases
+from faults.attempts import OUTCOMES
+from faults.case import Case
+from faults.zoo import list_cases
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 COUNTS, INPUTS = "counts", "inputs"

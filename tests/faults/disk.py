@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fault_parts.attempts import COMMAND, QUICK, SECONDS, Attempt, Ended, command_line, run_limited
-from fault_parts.door import read_all
-from fault_parts.kills import find_wrong
-from fault_parts.zoo import snapshot, warm_up
+from faults.attempts import COMMAND, QUICK, SECONDS, Attempt, Ended, command_line, run_limited, snapshot, warm_up
+from faults.door import read_all
+from faults.kills import find_wrong
 from mashpix.files import ImageFile, write_image
 from mashpix.files.atomic import MARK
 

@@ -4,7 +4,6 @@ import io
 import random
 import re
 import struct
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +11,9 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
-
-from fault_parts.attempts import Attempt
-from fault_parts.door import pass_through
-from fault_parts.many import try_many
+from faults.attempts import Attempt
+from faults.door import pass_through
+from faults.many import try_many
 from fidelity import KINDS
 from file_kinds import Extras
 

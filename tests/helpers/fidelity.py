@@ -1,6 +1,6 @@
 """What comes back of a file, as other readers see it; run as a script it renews the tables in docs/formats.md.
 
-python tests/fidelity.py
+python tests/helpers/fidelity.py
 """
 
 import io

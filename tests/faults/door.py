@@ -16,13 +16,19 @@ MOST_PIXELS = 2**24
 """Largest picture that is read, as --max-pixels would say."""
 
 
-def read_all(path: Path) -> NDArray[Any]:
-    """All pixels of a file without alpha, planes one behind another."""
+def read_pixels(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """All pixels of a file, planes one behind another, and the alpha of a single image."""
     stack = open_stack(path, max_pixels=MOST_PIXELS)
     if stack is None:
-        return read_image(path, max_pixels=MOST_PIXELS).pixels
+        image = read_image(path, max_pixels=MOST_PIXELS)
+        return image.pixels, image.alpha
     with closing(stack):
-        return np.stack([stack[index] for index in _indices(stack)])
+        return np.stack([stack[index] for index in _indices(stack)]), None
+
+
+def read_all(path: Path) -> NDArray[Any]:
+    """All pixels of a file without alpha."""
+    return read_pixels(path)[0]
 
 
 def pass_through(source: Path, target: Path) -> tuple[str, str]:

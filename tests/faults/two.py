@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fault_parts.attempts import QUICK, SECONDS, Attempt, command_line, wait_for
-from fault_parts.door import read_all
-from fault_parts.kills import find_wrong, make_folder, pictures, start
-from fault_parts.zoo import warm_up
+from faults.attempts import QUICK, SECONDS, Attempt, command_line, wait_for, warm_up
+from faults.door import read_all
+from faults.kills import find_wrong, make_folder, pictures, start
 from mashpix.files import ImageFile, write_image
 from mashpix.files.atomic import MARK
 
