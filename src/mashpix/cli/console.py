@@ -6,11 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import typer
 
 from mashpix.errors import spelled
 from mashpix.report import Step
+
+Yielded = TypeVar("Yielded")
 
 LOG_EVERY = 60.0
 """Seconds between two lines of progress where there is no terminal."""
@@ -29,9 +32,9 @@ def spell_flag(option: str) -> str:
     return "--" + option.replace("_", "-")
 
 
-def in_background(steps: Iterator[Step]) -> Iterator[Step]:
+def in_background(steps: Iterator[Yielded]) -> Iterator[Yielded]:
     """Run a generator in a thread, so that Ctrl-C is heard at once and not after a network update."""
-    results: queue.Queue[Step | BaseException | None] = queue.Queue(maxsize=1)
+    results: queue.Queue[Yielded | BaseException | None] = queue.Queue(maxsize=1)
 
     def work() -> None:
         try:

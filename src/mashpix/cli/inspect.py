@@ -24,7 +24,7 @@ def inspect(
         Path | None, typer.Option(metavar="OUT", help="Show what denoising took away, too: IN denoised.")
     ] = None,
     preset_name: Annotated[
-        str, typer.Option("--preset", metavar="|".join(PRESETS), help="Whose masking ratio and cost to tell.")
+        str, typer.Option("--preset", metavar="|".join(PRESETS), help="Preset to report masking ratio and cost for.")
     ] = "default",
     probe: Annotated[
         bool,
@@ -41,11 +41,11 @@ def inspect(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     max_pixels: Annotated[int, typer.Option(metavar="N", min=1, help="Refuse larger pictures.")] = MAX_PIXELS,
 ) -> None:
-    """Tell the noise of a picture, and what denoising it would take, in seconds."""
+    """Estimate the noise of an image, and what denoising it would cost; takes seconds."""
     preset(preset_name)
     if html is not None and json is not None and html.resolve() == json.resolve():
         raise UsageError(f"--html and --json name one file ({str(html)!r}; give two)")
-    options = {"preset_name": preset_name, "probe": probe, "device": device, "seed": seed}
+    options = {"settings": preset_name, "probe": probe, "device": device, "seed": seed}
     try:
         with ExitStack() as opened:
             subject = _open(source, denoised, options, opened, axes=axes, max_pixels=max_pixels)

@@ -4,7 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import Field, fields, replace
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
@@ -30,7 +30,8 @@ def settings_flags(command: Callable[..., None]) -> Callable[..., None]:
 
 def noise_flags(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the flags of the noise models; it gets the one asked for as the keyword `noise_model`."""
-    return _with_fields(command, NoiseModel, keyword="noise_model")
+    flags = [_option(item) for item in fields(NoiseModel)]
+    return _with_flags(command, flags, keyword="noise_model", make=lambda values: NoiseModel(**values))
 
 
 def folder_flags(command: Callable[..., None]) -> Callable[..., None]:
@@ -82,6 +83,18 @@ def _flag(item: Field[Any]) -> inspect.Parameter:
     )
     option.default = None
     return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind | None)
+
+
+def _option(item: Field[Any]) -> inspect.Parameter:
+    """A flag with the default and the limits of a field."""
+    kind: Any = item.type
+    low, high = item.metadata["low"], item.metadata["high"]
+    names = [f"--{item.name}"] if kind is bool else []  # no --no-... beside it
+    metavar = {int: "N", float: "X" if high is None else f"{low:g}..{high:g}"}.get(kind)
+    option = typer.Option(*names, metavar=metavar, min=low, max=high, help=item.metadata["help"] + ".")
+    return inspect.Parameter(
+        item.name, inspect.Parameter.KEYWORD_ONLY, default=item.default, annotation=Annotated[kind, option]
+    )
 
 
 def build_settings(base: Settings, overrides: dict[str, Any]) -> Settings:
