@@ -16,6 +16,7 @@ from PIL import Image
 from scipy.ndimage import uniform_filter
 
 import mashpix
+from commands import start_cli
 from mashpix import extras
 from mashpix.cli import main
 from mashpix.errors import ExtraError, MashpixError
@@ -259,7 +260,7 @@ REFUSED = [
         1,
         "'unequal/noisy/a.png': not like its clean partner (uint8 (20, 30, 3); uint8 (34, 30, 3) needed)",
     ),
-    (("broken",), 1, "'broken/a.png': no known picture format"),
+    (("broken",), 1, "'broken/a.png': no known image format"),
     (("pairs", "--sigma", "5"), 2, "'pairs': its pictures are noisy already"),
     (("set", "--crop", "31"), 2, "'set/a.png': smaller than --crop (30 x 34; 31 asked for)"),
     (("set", "--preset", "magic"), 2, "unknown preset ('magic'"),
@@ -357,14 +358,8 @@ def alive(process):
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for child processes in /proc")
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_it_ends_at_once_with_its_child_and_keeps_its_rows(end, folder, tmp_path):
-    command = [sys.executable, "-c", "from mashpix.cli import main; main()", "bench", folder, "--preset", "scripts"]
-    with subprocess.Popen(
-        [*command, "--csv", tmp_path / "t.csv", "--threads", "1"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:
+    options = ("--preset", "scripts", "--csv", tmp_path / "t.csv", "--threads", "1")
+    with start_cli("bench", folder, *options, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
         try:
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
             while not (process.poll() or children.read_text()):

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import mashpix
+from commands import start_cli
 from mashpix import extras
 from mashpix.cli import main
 from mashpix.errors import ExtraError, MashpixError
@@ -20,10 +21,9 @@ from mashpix.evaluation.study import ablation, gap, noise, plan, ratio, run, shu
 from mashpix.simulation import correlation_reached
 from mashpix.steps import drain
 
-command = import_module("mashpix.cli.study")  # the name in the package is the function
-
 pytest.importorskip("matplotlib", reason="the extra bench is not installed")
 
+command = import_module("mashpix.cli.study")  # as an attribute of its package it is the function
 TINY = ("--crop", "32", "--steps", "3", "--threads", "1", "--device", "cpu")
 COMMON = ["preset", "settings", "set", "name", "crop", "seed", "threads", "device", "version"]
 SYNTHETIC = ("noise", "ratio", "shuffle", "gap")
@@ -164,13 +164,7 @@ def test_a_folder_with_other_settings_is_left_alone(study, pairs, tmp_path, smal
 
 def test_ctrl_c_ends_it_and_keeps_whole_rows(tmp_path):
     options = ("--crop", "32", "--steps", "6", "--threads", "1", "--device", "cpu")
-    with subprocess.Popen(
-        [sys.executable, "-c", "from mashpix.cli import main; main()", "study", "ratio", *options],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:
+    with start_cli("study", "ratio", *options, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
         table = tmp_path / "study_ratio" / "ratio.csv"
         while not (table.exists() or process.poll() is not None):
             time.sleep(0.02)

@@ -20,12 +20,14 @@ from pathlib import Path
 
 import numpy as np
 
+from commands import COMMAND as MASHPIX
+
 OUTCOMES = ("refused", "survived", "lost", "crashed", "hung", "wrong", "skipped")
 """refused: one clean line, nothing written. survived: the right result. lost: an input, an old output or a finished
 result is gone or torn. crashed: killed by a signal, or a traceback. hung: no end within its time. wrong: another
 message, exit code or result than the table says, or a file left behind. skipped: cannot be tried here."""
 GOOD = ("refused", "survived", "skipped")
-COMMAND = (sys.executable, "-P", "-c", "from mashpix.cli import main; main()", "denoise")
+COMMAND = (*MASHPIX, "denoise")
 QUICK = (
     *("--masking-ratio", "0.5", "--steps", "2", "--probe-steps", "1", "--masks", "1"),
     *("--channels", "4", "--depth", "2", "--threads", "1"),

@@ -8,7 +8,7 @@ import numpy as np
 
 from bad_files import GREY, RGB, saved
 from faults.attempts import Attempt
-from faults.door import read_all
+from faults.door import read_pixels
 from faults.many import try_many
 from mashpix.errors import FileError
 
@@ -36,10 +36,10 @@ def cut_files(*, quick: bool, seed: int) -> Iterator[Attempt]:
             path.write_bytes(data[:length])
             whole.write_bytes(data)
             try:
-                found = read_all(path)
+                found = read_pixels(path)[0]
             except FileError as error:
                 return "refused", str(error)
-            if found.tobytes() != read_all(whole).tobytes():
+            if found.tobytes() != read_pixels(whole)[0].tobytes():
                 return "lost", "other pixels, without a word"
             return "wrong", "read as if it were whole"
 

@@ -134,7 +134,7 @@ def apply_to_all(
 def choose_pictures(read: Callable[[int], Array], count: int) -> list[Array]:
     """Pictures (C, H, W) spread over so many, blank ones left out, to fit a network to."""
     middle = read(count // 2)
-    most = min(max(MOST_FITTED // middle[0].size, 1), MOST_PICTURES)
+    most = count_fitted(middle[0].size)
     spread = [int((index + 0.5) * count / most) for index in range(most)]
     chosen: list[Array] = []
     for index in dict.fromkeys([*spread, *range(count)]):
@@ -145,6 +145,11 @@ def choose_pictures(read: Callable[[int], Array], count: int) -> list[Array]:
             break
     check_memory(sum(picture.size for picture in chosen))
     return chosen
+
+
+def count_fitted(pixels: int) -> int:
+    """How many pictures of so many pixels (height x width) a network is fitted to, at most."""
+    return min(max(MOST_FITTED // pixels, 1), MOST_PICTURES)
 
 
 def _finish(work: Work, planes: Planes, picture: Array, end: Step) -> Generator[Step, None, None]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from mashpix.cli.console import in_background, progress
+from mashpix.cli.console import PATIENCE, progress
 from mashpix.cli.demo import PICTURE
 from mashpix.cli.options import DEVICES
 from mashpix.errors import UsageError
@@ -64,7 +64,7 @@ def study(
     from mashpix.devices import choose_device
     from mashpix.evaluation.study.plan import StudyPlan, shortened
     from mashpix.evaluation.study.run import check_folder, find_study, run
-    from mashpix.jobs.events import Note
+    from mashpix.jobs import Note, in_background
 
     where = choose_device(device)[0]
     what = find_study(name)
@@ -94,7 +94,7 @@ def study(
     check_folder(plan, output)
     torch.set_num_threads(plan.threads)
     with progress(plan.study) as show:
-        for event in in_background(run(plan, what, output, quick=quick)):
+        for event in in_background(run(plan, what, output, quick=quick), patience=PATIENCE):
             if isinstance(event, Note):
                 typer.echo(event.text)
             elif isinstance(event, Step):

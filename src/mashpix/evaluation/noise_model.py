@@ -1,10 +1,12 @@
 """The synthetic noise of a benchmark or a study: a model and its options."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mashpix.settings import number
 
 USED = {
     "correlated": ("sigma", "beta", "k", "distance", "shared"),
@@ -15,11 +17,6 @@ USED = {
 """The options that apply to each model."""
 
 
-def option(default: Any, help: str, *, low: float | None = None, high: float | None = None) -> Any:
-    """A field of `NoiseModel`: its default, what it means, and its limits; metadata as those of `Settings`."""
-    return field(default=default, metadata={"help": help, "low": low, "high": high})
-
-
 @dataclass(frozen=True, kw_only=True)
 class NoiseModel:
     """The noise that is added to a clean image; `str` gives the model and the options that apply to it.
@@ -27,14 +24,14 @@ class NoiseModel:
     Each field is a flag of `mashpix add-noise` and `mashpix bench`.
     """
 
-    model: Literal["correlated", "gaussian", "poisson-gaussian", "camera"] = option("correlated", "Kind of noise")
-    sigma: float = option(25.0, "Standard deviation, in the units of the image; not for camera", low=0)
-    beta: float = option(1.0, "correlated: strength of the correlation (Eq. 2)", low=0, high=1)
-    k: int = option(3, "correlated: reach of the correlation, pixels", low=1)
-    distance: Literal["euclidean", "chebyshev", "manhattan"] = option("euclidean", "correlated: the distance of Eq. 2")
-    shared: bool = option(False, "correlated: one draw for all channels")
-    gain: float = option(1.0, "poisson-gaussian: units of the image per photon", low=0)
-    electrons: float = option(500.0, "camera: electrons at white; fewer are noisier", low=1)
+    model: Literal["correlated", "gaussian", "poisson-gaussian", "camera"] = number("correlated", "kind of noise")
+    sigma: float = number(25.0, "standard deviation, in the image's own units; not for camera", low=0)
+    beta: float = number(1.0, "correlated: strength of the correlation (Eq. 2)", low=0, high=1)
+    k: int = number(3, "correlated: its reach, pixels", low=1)
+    distance: Literal["euclidean", "chebyshev", "manhattan"] = number("euclidean", "correlated: the distance of Eq. 2")
+    shared: bool = number(False, "correlated: one draw for all channels")
+    gain: float = number(1.0, "poisson-gaussian: units of the image per photon", low=0)
+    electrons: float = number(500.0, "camera: electrons at white; fewer are noisier", low=1)
 
     def __str__(self) -> str:
         """Such as `gaussian sigma=25`."""

@@ -53,9 +53,11 @@ def add_detail(
     """
     if not 0 <= detail <= 1:
         raise InputError(f"detail is out of its limits ({detail}; 0 to 1)")
+    if detail == 0 and noisy.shape == denoised.shape:
+        return denoised.astype(noisy.dtype, copy=True)
     both = pair(noisy, denoised, channel_axis=channel_axis)
     residual = both.noisy - both.denoised
-    noise = measure_residual(both) if detail else None
+    noise = measure_residual(both)
     if noise is None:
         return denoised.astype(noisy.dtype, copy=True)
     weight = detail * _weight(whiten(residual, both.denoised, both.usable, noise), residual)
