@@ -180,6 +180,24 @@ def test_unequal_units_of_three_channels_change_nothing_but_the_units(scene, rng
     assert (other.kind, other.signal_dependent) == (one.kind, one.signal_dependent)
 
 
+def test_independent_channels_cost_what_each_of_them_costs_alone(rng):
+    noisy = rng.normal(0, 1, (64, 64, 3))
+    options = {
+        "channel_axis": -1,
+        "device": "cpu",
+        "settings": Settings(masking_ratio=0.5, steps=20, channels=4, depth=2),
+    }
+    apart, together = (inspect(noisy, channels=kind, **options) for kind in ("independent", "joint"))
+    assert 1.2 < apart.seconds / together.seconds < 6
+    assert apart.memory_bytes < together.memory_bytes
+
+
+def test_masking_ratios_of_independent_channels_are_noted_where_they_differ(rng):
+    noise = [correlated_noise((128, 128), sigma=10, beta=beta, rng=rng) for beta in (0, 1)]
+    assert "masking ratio by channel: 0.2, 0.9" in look(np.stack(noise), channel_axis=0).notes
+    assert not look(np.stack(noise[:1] * 2), channel_axis=0).notes
+
+
 def test_the_time_is_in_words():
     report = NoiseReport((8, 8), "uint8", seconds=4200.0)
     assert dict(report.rows())["time to denoise"] == "about 1 h 10 min"

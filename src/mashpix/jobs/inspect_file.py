@@ -95,7 +95,8 @@ def _inspect(opened: "OpenFile", request: InspectRequest) -> "Generator[Step, No
     if opened.is_stack:
         return inspect_stack_steps(opened, axes=opened.axes, **how)
     pixels = opened[(slice(None),) * len(opened.axes)]
-    return inspect_steps(pixels, channel_axis=-1 if pixels.ndim == 3 else None, **how)
+    channels = {True: "rgb", False: "independent", None: "auto"}[opened.is_rgb if pixels.ndim == 3 else None]
+    return inspect_steps(pixels, channel_axis=-1 if pixels.ndim == 3 else None, channels=channels, **how)
 
 
 def _plane_like(other: "OpenFile", opened: "OpenFile", index: "Index", name: str) -> Any:

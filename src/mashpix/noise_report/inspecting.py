@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from mashpix.arrays.costs import expected_costs, time_update
+from mashpix.arrays.colour import Channels, Kind, decide_channels
+from mashpix.arrays.costs import expected_costs, expected_memory, time_update
 from mashpix.arrays.normalization import Array, is_constant, open_door, to_picture
 from mashpix.devices import choose_device
 from mashpix.method.mash import side_multiple
@@ -28,6 +29,7 @@ def inspect(
     image: Array,
     *,
     channel_axis: int | None = None,
+    channels: Channels = "auto",
     data_range: float | None = None,
     settings: Settings | str = "default",
     probe: bool = False,
@@ -40,7 +42,7 @@ def inspect(
 
     Parameters
     ----------
-    image, channel_axis, data_range, seed, device
+    image, channel_axis, channels, data_range, seed, device
         As for `denoise`.
     settings : Settings or str
         Settings, or the name of a preset, that masking ratio and cost are reported for.
@@ -77,6 +79,7 @@ def inspect(
     steps = inspect_steps(
         image,
         channel_axis=channel_axis,
+        channels=channels,
         data_range=data_range,
         settings=settings,
         probe=probe,
@@ -92,6 +95,7 @@ def inspect_steps(
     image: Array,
     *,
     channel_axis: int | None = None,
+    channels: Channels = "auto",
     data_range: float | None = None,
     settings: Settings | str = "default",
     probe: bool = False,
@@ -120,6 +124,7 @@ def inspect_steps(
         inspect_image(
             image,
             channel_axis=channel_axis,
+            channels=channels,
             inspection=make_inspection(
                 settings,
                 preset_name,
@@ -166,7 +171,7 @@ def with_report(inspecting: Generator[Step, None, NoiseReport]) -> Generator[Ste
 
 
 def inspect_image(
-    image: Array, *, channel_axis: int | None, inspection: Inspection
+    image: Array, *, channel_axis: int | None, channels: Channels, inspection: Inspection
 ) -> Generator[Step, None, NoiseReport]:
     """Inspect one image; the generator returns the report."""
     settings, device = inspection.settings, inspection.device
@@ -180,12 +185,39 @@ def inspect_image(
     if settings.scale != "percentiles" or device.type != "cpu":
         door = open_door(image, channel_axis=channel_axis, data_range=inspection.data_range, scale=settings.scale)
         picture = to_picture(door, multiple=multiple, device=device)
+    kind = decide_channels(door.array, channels)
     report = yield from _decide(report, picture, inspection)
+    if kind == "independent":
+        report = _with_decisions_by_channel(report, picture, inspection)
+    return replace(report, **_cost(picture, kind, inspection))
+
+
+def _cost(picture: Picture, kind: Kind | None, inspection: Inspection) -> dict[str, Any]:
+    """Seconds and memory of denoising, by the fields of a report; independent channels go one after another."""
+    count, (_, *size) = picture.pixels.shape[1], picture.pixels.shape[1:]
+    runs, together = (count, 1) if kind == "independent" else (1, count)
+    found: dict[str, Any] = {"memory_bytes": expected_memory(size[0] * size[1] * together)}
     if inspection.time_updates:
-        seconds = time_update(picture.pixels.shape[1:], settings, device=device)
-        costs = expected_costs(picture.pixels[0, 0].numel(), settings)
-        report = replace(report, seconds=seconds * sum(costs.values()))
-    return report
+        costs = expected_costs(size[0] * size[1], inspection.settings)
+        update = time_update((together, *size), inspection.settings, device=inspection.device)
+        found["seconds"] = runs * update * sum(costs.values())
+    return found
+
+
+def _with_decisions_by_channel(report: NoiseReport, picture: Picture, inspection: Inspection) -> NoiseReport:
+    """Note the masking ratios of channels that are denoised each by itself, where they differ."""
+    settings = inspection.settings
+    if report.masking_ratio is None or settings.choose_by == "gap":
+        return report
+    generator = torch.Generator(inspection.device).manual_seed(inspection.seed)
+    ratios = []
+    for index in range(picture.pixels.shape[1]):
+        pixels, valid = picture.pixels[:, index : index + 1], picture.valid[:, index : index + 1]
+        one = Picture(pixels, valid, picture.unit[index : index + 1])
+        ratios.append(drain(choose_masking(one, settings=settings, generator=generator)).masking_ratio)
+    if set(ratios) == {report.masking_ratio}:
+        return report
+    return replace(report, notes=(*report.notes, f"masking ratio by channel: {', '.join(f'{r:g}' for r in ratios)}"))
 
 
 def _decide(report: NoiseReport, picture: Picture, inspection: Inspection) -> Generator[Step, None, NoiseReport]:

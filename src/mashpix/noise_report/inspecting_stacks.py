@@ -7,6 +7,7 @@ from typing import Any
 from mashpix.arrays.costs import expected_costs, model_costs
 from mashpix.arrays.model import MOST_PICTURES
 from mashpix.arrays.planes import Indexable, Planes, is_blank, read_picture
+from mashpix.arrays.stacks import decide_stack_channels
 from mashpix.axes import check_axes, plane_groups
 from mashpix.noise_report.inspecting import Inspection, inspect_image, make_inspection, with_report
 from mashpix.noise_report.report import NoiseReport
@@ -105,14 +106,15 @@ def inspect_stack_steps(
 def _inspect_planes(stack: Indexable, axes: str, inspection: Inspection) -> Generator[Step, None, NoiseReport]:
     """Inspect the planes of `choose_planes`; the generator returns the report."""
     chosen, shape = choose_planes(stack, axes), tuple(stack.shape)
+    channels = decide_stack_channels(axes, shape, "auto")[0] or "auto"  # three samples of a plane are RGB
     picture = read_picture(stack, axes, chosen[0])
-    report = yield from inspect_image(picture, channel_axis=0, inspection=inspection)
+    report = yield from inspect_image(picture, channel_axis=0, channels=channels, inspection=inspection)
     found = [_summarise(report, axes, chosen[0])]
     quick = replace(inspection, probe=False, time_updates=False)
     for number, planes in enumerate(chosen[1:], 2):
         other = read_picture(stack, axes, planes)
         if not is_blank(other):
-            inspected = yield from inspect_image(other, channel_axis=0, inspection=quick)
+            inspected = yield from inspect_image(other, channel_axis=0, channels=channels, inspection=quick)
             found.append(_summarise(inspected, axes, planes))
         yield Step("plane", number, len(chosen), number / len(chosen))
     if report.seconds is not None:

@@ -208,6 +208,7 @@ def run_denoising(plan: StudyPlan, pair: Pair, settings: Settings) -> Generator[
     ):
         yield step
     assert step.report is not None
+    assert step.denoised is not None
     psnr, ssim = score(pair, np.clip(step.denoised, *pair.limits))
     return {"psnr": psnr, "ssim": ssim, "seconds": round(sum(step.report.seconds.values()), 2)}
 
