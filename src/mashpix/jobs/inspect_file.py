@@ -95,8 +95,9 @@ def _inspect(opened: "OpenFile", request: InspectRequest) -> "Generator[Step, No
     if opened.is_stack:
         return inspect_stack_steps(opened, axes=opened.axes, **how)
     pixels = opened[(slice(None),) * len(opened.axes)]
-    channels = {True: "rgb", False: "independent", None: "auto"}[opened.is_rgb if pixels.ndim == 3 else None]
-    return inspect_steps(pixels, channel_axis=-1 if pixels.ndim == 3 else None, channels=channels, **how)
+    if pixels.ndim == 3 and opened.is_rgb is not None:
+        how["channels"] = "rgb" if opened.is_rgb and pixels.shape[2] == 3 else "independent"
+    return inspect_steps(pixels, channel_axis=-1 if pixels.ndim == 3 else None, **how)
 
 
 def _plane_like(other: "OpenFile", opened: "OpenFile", index: "Index", name: str) -> Any:
