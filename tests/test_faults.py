@@ -24,7 +24,7 @@ from mashpix import FileError, InputError, denoise, devices
 from mashpix.cli import app
 from mashpix.cli.folders import FolderOptions, is_batch
 from mashpix.cli.targets import find_targets
-from mashpix.files import ImageFile, formats, open_stack, read_image, write_image
+from mashpix.files import ImageFile, formats, open_file, read_image, write_image
 from mashpix.jobs.batch.lock import LOCK
 from mashpix.jobs.memory import one_line_for_memory
 from measured_page import read_part
@@ -126,14 +126,11 @@ print([answer[:2] for answer in try_many(range(6), work, seconds=1)])
     assert done.stdout == f"{list(enumerate(outcomes))}\n", done.stderr
 
 
-def test_no_bad_file_is_more_than_an_error_when_it_is_opened_as_a_stack(tmp_path):
+def test_no_bad_file_is_more_than_an_error_when_it_is_opened(tmp_path):
     for name, (data, _) in BAD.items():
         (tmp_path / "a").write_bytes(data)
-        with suppress(FileError):
-            stack = open_stack(tmp_path / "a")
-            if stack is not None:
-                assert min(stack.shape) > 0, name
-                stack.close()
+        with suppress(FileError), open_file(tmp_path / "a") as opened:
+            assert min(opened.shape) > 0, name
 
 
 def test_too_little_memory_for_a_file_is_not_called_damage(tmp_path, monkeypatch):
@@ -178,7 +175,7 @@ def test_planes_of_different_sizes_are_no_stack(tmp_path):
         data[file.pages[0].tags["ImageLength"].valueoffset] = 5
     (tmp_path / "a.tif").write_bytes(data)
     with pytest.raises(FileError, match="its planes differ in size or dtype"):
-        open_stack(tmp_path / "a.tif")
+        open_file(tmp_path / "a.tif")
 
 
 def test_a_tag_whose_value_is_cut_off_is_a_truncated_file(tmp_path):

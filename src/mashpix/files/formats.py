@@ -60,7 +60,7 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
 def decode_image(name: str, data: bytes, *, max_pixels: int, suffix: str) -> ImageFile:
     """The image in the bytes of a file of a known format, whose name ends in `suffix`; errors as in `read_image`."""
     if name == "microscope":
-        raise FileError("a microscope's file (mashpix denoise reads it as a stack; for all else save it as OME-TIFF)")
+        raise FileError("a microscope file (a single image needed here; save it as OME-TIFF)")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # decoders warn of what is checked here

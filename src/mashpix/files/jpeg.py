@@ -61,8 +61,8 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     rest = len(data) - _find_end(data, segments)
     losses = {
         "holds further images: only the first is taken, the others are not kept": bool(further),
-        f"{rest} bytes behind the image are not kept": rest > 0 and not further,
-        "an unusual chroma subsampling becomes none (4:4:4)": is_unusual,
+        f"{rest} bytes after the image are not kept": rest > 0 and not further,
+        "unusual chroma subsampling becomes 4:4:4": is_unusual,
     }
     template = JpegTemplate(carried, encoding)
     return ImageFile(pixels, "jpeg", None, template, losses=active_remarks(losses), is_rgb=pixels.ndim == 3)
@@ -140,7 +140,7 @@ def cannot_hold(image: ImageFile, _: JpegTemplate | None) -> str | None:
     if image.pixels.dtype != np.uint8:
         return f"JPEG holds 8 bits ({image.pixels.dtype}; choose PNG, TIFF or NPY)"
     if max(image.pixels.shape[:2]) > LONGEST_SIDE:
-        return f"too large for JPEG ({max(image.pixels.shape[:2])} pixels a side; at most {LONGEST_SIDE})"
+        return f"too large for JPEG ({max(image.pixels.shape[:2])} pixels per side; at most {LONGEST_SIDE})"
     return None if image.colours in (1, 3) else f"JPEG holds grey or RGB ({image.colours} channels; choose TIFF or NPY)"
 
 

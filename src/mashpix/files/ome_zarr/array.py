@@ -70,7 +70,7 @@ class ZarrArray:
         name = self.layout.chunk_name(place)
         if not (found := (self.root / name).is_file()) and not self.sparse:
             fill = self.opened.fill_value
-            raise FileError(f"a chunk is missing ({name!r}; `sparse` takes missing chunks for the fill value {fill})")
+            raise FileError(f"a chunk is missing ({name!r}; `sparse` reads missing chunks as the fill value {fill})")
         return found
 
     def read(self, region: Region) -> NDArray[Any]:

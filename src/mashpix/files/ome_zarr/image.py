@@ -55,7 +55,7 @@ def find_image(root: Path, *, axes: str | None, max_pixels: int) -> Image:
     """
     node = read_node(root, "")
     if node is None:
-        raise FileError("no Zarr (neither zarr.json nor .zgroup nor .zarray is in it)")
+        raise FileError("not a Zarr (it holds no zarr.json, .zgroup or .zarray)")
     found = [([], [read_layout(root, "")])] if node.is_array else _list_images(root, node)
     if not found:
         raise FileError("no image in this Zarr (no 'multiscales'; the folder of an array in it can be named)")
@@ -113,7 +113,7 @@ def _name_axes(entries: list[Any], full: Layout) -> tuple[str, list[str], bool]:
         letter = KINDS.get(str(kind)) or str(name).upper()
         if not re.fullmatch("[A-Z]", letter):
             letter = next((spare for spare in SPARE if spare not in axes), "")
-            notes.append(f"axis {name!r} is called {letter}")
+            notes.append(f"axis {name!r} gets the letter {letter}")
         axes += letter
     if len(axes) != len(full.shape) or len(set(axes)) < len(axes) or not {"Y", "X"} <= set(axes):
         raise FileError(f"axes that do not fit ({names}, shape {full.shape}; `axes` names them, such as TCZYX)")

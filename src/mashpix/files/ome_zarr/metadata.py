@@ -124,9 +124,9 @@ def _read_json(root: Path, name: str) -> Data | None:
     except OSError as error:
         raise FileError(f"cannot be read ({name!r}; {error.strerror})") from None
     except (ValueError, RecursionError):
-        raise FileError(f"damaged Zarr ({name!r} is no JSON)") from None
+        raise FileError(f"damaged Zarr ({name!r} is not JSON)") from None
     if not isinstance(data, dict):
-        raise FileError(f"damaged Zarr ({name!r} is no JSON object)")
+        raise FileError(f"damaged Zarr ({name!r} is not a JSON object)")
     return data
 
 

@@ -39,7 +39,7 @@ def develop(request: dict[str, Any], data: bytes | bytearray) -> tuple[dict[str,
     except rawpy.LibRawError as error:
         said = error.args[0]
         reason = said.decode(errors="replace") if isinstance(said, bytes) else in_short(error)
-        raise FileError(f"damaged, or no camera raw that LibRaw reads ({reason})") from None
+        raise FileError(f"damaged, or not a camera raw that LibRaw can read ({reason})") from None
 
 
 def main() -> None:

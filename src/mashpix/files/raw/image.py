@@ -55,9 +55,9 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     pixels = array[..., 0] if array.shape[2] == 1 else array
     notes = ["camera raw: developed to 16 bits of sRGB"]
     if pixels.ndim == 2:
-        notes.append("a sensor without colours: grey with the tone curve of sRGB, without a profile")
+        notes.append("a monochrome sensor: grey with the tone curve of sRGB, without a profile")
     elif not found["has_balance"]:
-        notes.append("no white balance of the camera in it: that of daylight is taken")
+        notes.append("holds no white balance of its camera: daylight is used")
     template = _make_template(data, first, pixels, ORIENTATIONS.get(found["flip"], 1))
     return ImageFile(pixels, "tiff", template=template, notes=tuple(notes), is_rgb=pixels.ndim == 3)
 

@@ -68,7 +68,7 @@ def make_template(file: Any, page: Any, data: bytes, array: NDArray[Any], *, has
     bits = page.bitspersample if isinstance(page.bitspersample, int) and not has_palette else 8 * array.itemsize
     is_packed = bits != 8 * array.itemsize
     if is_packed:
-        lost.append(f"{bits} bits a value become {8 * array.itemsize}")
+        lost.append(f"{bits} bits per value become {8 * array.itemsize}")
     can_copy = compression_of(page) in LOSSLESS and not has_palette and page.fillorder == 1
     can_copy = can_copy and not (bits % 8 and page.is_tiled)
     return TiffTemplate(
