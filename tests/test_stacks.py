@@ -156,13 +156,17 @@ def test_a_model_refuses_pictures_of_another_kind(stack):
 
 
 def test_frames_flicker_less_with_one_network(rng):
-    """The flat half of a scene: its mean over time, and its pixels, vary no more than with a network each."""
+    """In the flat half of a scene, pixels vary less over time than with a network each, and means of frames much less.
+
+    0.87 and 0.28 times here, where the networks have learnt little; with 100 updates 0.97 and 0.47 times.
+    """
     rows, columns = np.mgrid[:64, :64]
     scene = 100 + 40 * np.sin(columns / 3) * (rows > 32)
     stack = (scene + rng.normal(0, 10, (4, 64, 64))).astype(np.float32)
     settings = replace(PRESETS["fast"], steps=30, channels=8, refine=False)
-    flicker = {}
+    pixels, means = {}, {}
     for fit in ("once", "each"):
         flat = denoise_stack(stack, axes="TYX", fit=fit, settings=settings)[:, 4:28]
-        flicker[fit] = flat.std(axis=0).mean()
-    assert flicker["once"] <= 1.05 * flicker["each"]
+        pixels[fit], means[fit] = flat.std(axis=0).mean(), flat.mean(axis=(1, 2)).std()
+    assert pixels["once"] < pixels["each"]
+    assert means["once"] < 0.6 * means["each"]
