@@ -4,7 +4,6 @@ import csv
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from importlib import import_module
@@ -18,7 +17,6 @@ from scipy.ndimage import uniform_filter
 import mashpix
 from commands import start_cli
 from mashpix import extras
-from mashpix.cli import main
 from mashpix.errors import ExtraError, MashpixError
 from mashpix.evaluation import baselines
 from mashpix.evaluation.bench import run
@@ -64,14 +62,12 @@ def pairs(tmp_path, smooth, rng):
 
 
 @pytest.fixture
-def bench(monkeypatch, capsys):
+def bench(run_here):
     """The command in this process: exit code, stdout and stderr."""
 
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["mashpix", "bench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return end.value.code, *capsys.readouterr()
+        done = run_here("bench", *arguments)
+        return done.returncode, done.stdout, done.stderr
 
     return call
 

@@ -3,7 +3,6 @@
 import csv
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import replace
 from importlib import import_module
@@ -15,7 +14,6 @@ from PIL import Image
 import mashpix
 from commands import start_cli
 from mashpix import extras
-from mashpix.cli import main
 from mashpix.errors import ExtraError, MashpixError
 from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.evaluation.study import ablation, gap, noise, plan, ratio, run, shuffle
@@ -43,14 +41,12 @@ def small_network(monkeypatch):
 
 
 @pytest.fixture
-def study(monkeypatch, capsys):
+def study(run_here):
     """The command in this process: exit code, stdout and stderr."""
 
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["mashpix", "study", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return end.value.code, *capsys.readouterr()
+        done = run_here("study", *arguments)
+        return done.returncode, done.stdout, done.stderr
 
     return call
 
