@@ -16,7 +16,7 @@ import zarr
 from _common import Table, measure_alone
 from mashpix.axes import plane_groups
 from mashpix.evaluation.timed_process import peak_mib
-from mashpix.files import open_stack
+from mashpix.files import open_file
 
 COLUMNS = ("planes", "stack_mib", "peak_before_mib", "grown_mib")
 SIDE, CHUNKS = 512, (8, 256, 256)
@@ -36,7 +36,7 @@ def make_stack(root: Path, planes: int) -> None:
 
 
 def replace_planes(source: Path, target: Path) -> None:
-    stack = open_stack(source)
+    stack = open_file(source)
     assert stack is not None
     with stack.copy_to(target, overwrite=False) as put:
         for (index,) in plane_groups(stack.axes, stack.shape, joint=False)[0]:

@@ -62,7 +62,7 @@ def test_a_worker_that_dies_once_is_replaced(ended):
 def test_each_failure_has_its_reason(ended):
     _, _, events = ended
     assert {event.path.stem: event.error for event in of_kind(events, FileFailed)} == {
-        "b": "no known picture format",
+        "b": "no known image format",
         "c": "its process died (exit code 9; tried 2 times)",
         "d": "ZeroDivisionError: division by zero",
     }
@@ -94,7 +94,7 @@ def test_the_line_of_a_file_that_is_done_says_what_was_made_of_what(ended):
 def test_the_line_of_a_file_that_failed_names_no_output(ended):
     out, _, _ = ended
     (failed,) = (entry for entry in read_manifest(out / MANIFEST) if entry.input == "b.png")
-    assert (failed.status, failed.output, failed.error) == ("failed", None, "no known picture format")
+    assert (failed.status, failed.output, failed.error) == ("failed", None, "no known image format")
 
 
 def test_progress_goes_to_one_and_no_process_stays(ended):
@@ -109,7 +109,7 @@ def test_any_executor_will_do(tmp_path):
     fill(tmp_path / "in", a=b"one", b=b"bad")
     events = list(run_batch(batch_of(tmp_path), execute=run_in_process, job=reverse))
     assert [event.outcome.target.name for event in of_kind(events, FileDone)] == ["a_denoised.png"]
-    assert [event.error for event in of_kind(events, FileFailed)] == ["no known picture format"]
+    assert [event.error for event in of_kind(events, FileFailed)] == ["no known image format"]
 
 
 def test_leaving_a_batch_closes_the_job_that_runs_in_this_process(tmp_path):

@@ -255,7 +255,7 @@ REFUSED = [
         1,
         "'unequal/noisy/a.png': not like its clean partner (uint8 (20, 30, 3); uint8 (34, 30, 3) needed)",
     ),
-    (("broken",), 1, "'broken/a.png': no known picture format"),
+    (("broken",), 1, "'broken/a.png': no known image format"),
     (("pairs", "--sigma", "5"), 2, "'pairs': its pictures are noisy already"),
     (("set", "--crop", "31"), 2, "'set/a.png': smaller than --crop (30 x 34; 31 asked for)"),
     (("set", "--preset", "magic"), 2, "unknown preset ('magic'"),

@@ -69,7 +69,7 @@ def test_a_bad_file_does_not_stop_the_others(folder):
     (folder / "out").mkdir()
     done = run_cli("denoise", "bad.png", "a.png", "b.tif", "-o", "out", *QUICK, cwd=folder)
     assert done.returncode == 1
-    assert done.stderr.startswith("mashpix: 'bad.png': no known picture format")
+    assert done.stderr.startswith("mashpix: 'bad.png': no known image format")
     assert done.stderr.count("\n") == 1
     outputs = ["a_denoised.png", "a_denoised.png.json", "b_denoised.tif", "b_denoised.tif.json"]
     assert names(folder / "out") == [*outputs, "mashpix.jsonl"]
@@ -112,7 +112,7 @@ REFUSED = [
     (("a.png", "-o", "none/"), 1, "no such folder ('none/'; make it first)"),
     (("a.png", "b.tif", "-o", "a.png"), 1, "the output is a file"),
     (("none.png",), 1, "cannot be read (No such file"),
-    (("bad.png",), 1, "no known picture format"),
+    (("bad.png",), 1, "no known image format"),
     (("b.tif", "-o", "x.jpg"), 1, "JPEG holds 8 bits"),
     (("a.png", "--max-pixels", "100"), 1, "too large (33 x 40; at most 100"),
     (

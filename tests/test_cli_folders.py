@@ -35,7 +35,7 @@ def test_a_dry_run_lists_files_and_writes_nothing(folder):
 def test_a_folder_is_denoised_and_summed_up(folder):
     done = run_cli("denoise", "in", "-o", "out", *QUICK, "--jobs", 2, cwd=folder)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert done.stderr.startswith("mashpix: 'in/bad.png': no known picture format (10 bytes")
+    assert done.stderr.startswith("mashpix: 'in/bad.png': no known image format (10 bytes")
     assert "'out/a_denoised.png': masking ratio 0.5" in done.stdout
     assert done.stdout.count("verdict: ") == 2
     assert "done              2\nfailed            1\nfailed: 'in/bad.png': no known" in done.stdout

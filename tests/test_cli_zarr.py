@@ -157,7 +157,7 @@ def test_a_zarr_that_is_named_as_the_output_is_no_folder_to_put_it_in(store, tmp
 def test_the_library_is_imported_for_zarr_only(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((3, 24, 32)))
     code = (
-        "import sys\nfrom pathlib import Path\nfrom mashpix.files import open_stack\n"
-        f"open_stack(Path({str(tmp_path / 'a.npy')!r}))\nprint('zarr' in sys.modules)"
+        "import sys\nfrom pathlib import Path\nfrom mashpix.files import open_file\n"
+        f"open_file(Path({str(tmp_path / 'a.npy')!r}))\nprint('zarr' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"

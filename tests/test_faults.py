@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from mashpix import FileError, InputError, denoise, devices
 from mashpix.cli import app
 from mashpix.cli.folders import FolderOptions, is_batch
 from mashpix.cli.targets import find_targets
-from mashpix.files import ImageFile, formats, open_stack, read_image, write_image
+from mashpix.files import ImageFile, formats, open_file, read_image, write_image
 from mashpix.jobs.batch.lock import LOCK
 from mashpix.jobs.memory import one_line_for_memory
 from measured_page import read_part
@@ -125,14 +126,11 @@ print([answer[:2] for answer in try_many(range(6), work, seconds=1)])
     assert done.stdout == f"{list(enumerate(outcomes))}\n", done.stderr
 
 
-def test_no_bad_file_is_more_than_an_error_when_it_is_opened_as_a_stack(tmp_path):
+def test_no_bad_file_is_more_than_an_error_when_it_is_opened(tmp_path):
     for name, (data, _) in BAD.items():
         (tmp_path / "a").write_bytes(data)
-        with suppress(FileError):
-            stack = open_stack(tmp_path / "a")
-            if stack is not None:
-                assert min(stack.shape) > 0, name
-                stack.close()
+        with suppress(FileError), open_file(tmp_path / "a") as opened:
+            assert min(opened.shape) > 0, name
 
 
 def test_too_little_memory_for_a_file_is_not_called_damage(tmp_path, monkeypatch):
@@ -141,7 +139,7 @@ def test_too_little_memory_for_a_file_is_not_called_damage(tmp_path, monkeypatch
     def run_out(*_, **__):
         raise MemoryError("Unable to allocate 381. MiB")
 
-    monkeypatch.setattr(formats.MODULES["png"], "read", run_out)
+    monkeypatch.setitem(formats.WRITABLE, "png", replace(formats.PNG, read=run_out))
     with pytest.raises(FileError, match="too large for the memory of this computer"):
         read_image(tmp_path / "a.png")
 
@@ -166,7 +164,7 @@ def test_a_tiff_without_the_tag_of_its_compression_is_uncompressed(tmp_path):
     strips = [(277, 3, 1, 1), (278, 4, 1, 8), (279, 4, 1, 64)]
     (tmp_path / "a.tif").write_bytes(tiff_directory(*PLAIN[:5], *strips) + bytes(range(150)))
     image = read_image(tmp_path / "a.tif")
-    assert write_image(tmp_path / "b.tif", ImageFile(image.pixels[::-1], "tiff", container=image.container)) == []
+    assert write_image(tmp_path / "b.tif", ImageFile(image.pixels[::-1], "tiff", template=image.template)) == []
     np.testing.assert_array_equal(read_image(tmp_path / "b.tif").pixels, image.pixels[::-1])
 
 
@@ -177,7 +175,7 @@ def test_planes_of_different_sizes_are_no_stack(tmp_path):
         data[file.pages[0].tags["ImageLength"].valueoffset] = 5
     (tmp_path / "a.tif").write_bytes(data)
     with pytest.raises(FileError, match="its planes differ in size or dtype"):
-        open_stack(tmp_path / "a.tif")
+        open_file(tmp_path / "a.tif")
 
 
 def test_a_tag_whose_value_is_cut_off_is_a_truncated_file(tmp_path):
@@ -246,7 +244,7 @@ def test_a_watched_folder_is_denoised_as_its_files_are_complete(tmp_path, rng):
             child.kill()
     assert child.returncode == 130
     assert stderr.startswith("mashpix: watching, a look every 0.4 s; Ctrl-C ends it\n")
-    assert stderr.count("no known picture format") == stderr.count("bad.png") == 1
+    assert stderr.count("no known image format") == stderr.count("bad.png") == 1
     assert "done              2\nfailed            1\n" in stdout
     assert (out / "a_denoised.png").read_bytes() == (out / "sub" / "slow_denoised.png").read_bytes()
     statuses = [line.split('"status": "')[1][:4] for line in (out / "mashpix.jsonl").read_text().splitlines()]

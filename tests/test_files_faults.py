@@ -73,7 +73,7 @@ def test_a_file_larger_than_memory_is_not_loaded(tmp_path, monkeypatch):
         read_image(path, max_pixels=2**60)
     with path.open("r+b") as file:
         file.write(b"nonsense")
-    with pytest.raises(FileError, match="no known picture format"):
+    with pytest.raises(FileError, match="no known image format"):
         read_image(path)
 
 
@@ -114,6 +114,6 @@ def test_flipped_bits_never_raise_anything_else(kind, tmp_path, rng):
 
 def test_a_limit_can_be_raised_and_lowered(tmp_path):
     (tmp_path / "a.png").write_bytes(saved(RGB, "png"))
-    with pytest.raises(FileError, match="at most 100 pixels, --max-pixels"):
+    with pytest.raises(FileError, match="at most 100 pixels, `max_pixels`"):
         read_image(tmp_path / "a.png", max_pixels=100)
     assert read_image(tmp_path / "a.png", max_pixels=12 * 16).pixels.shape == (12, 16, 3)

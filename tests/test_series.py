@@ -55,7 +55,7 @@ def test_one_network_serves_a_folder_and_goes_on_after_an_interruption(folder, m
     assert "'in/rgb.tif': not like the series (YXS, S 3, uint16; YX, uint16 needed; denoise it by itself)" in stderr
     assert "'in/other.npy': not like the series (YX, float64; YX, uint16 needed" in stderr
     assert "'in/stack.tif': not like the series (ZYX, uint16; YX, uint16 needed" in stderr
-    assert "'in/bad.png': no known picture format" in stderr
+    assert "'in/bad.png': no known image format" in stderr
     assert "fitted to 3 of 3 planes" in stdout
     out = folder / "out"
     made = [f"{name}_denoised.tif{end}" for name in "abc" for end in ("", ".json")]

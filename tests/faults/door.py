@@ -44,7 +44,7 @@ def pass_through(source: Path, target: Path) -> tuple[str, str]:
 
 def _is_lossy(path: Path) -> bool:
     image = read_image(path, max_pixels=MOST_PIXELS)
-    return image.format == "jpeg" or (image.format == "webp" and not image.container.is_lossless)
+    return image.format == "jpeg" or (image.format == "webp" and not image.template.is_lossless)
 
 
 def _indices(opened: OpenFile) -> list[Any]:

@@ -145,7 +145,7 @@ FILES = [
          message="not a regular file"),
     Case(row="no picture", name="folder", build=lambda folder: (folder / "a.png").mkdir(), message="no pictures there"),
     Case(row="no picture", name="nothing", build=lambda folder: None, message="No such file"),
-    Case(row="no picture", name="raw bytes", build=bytes(range(256)) * 16, message="no known picture format"),
+    Case(row="no picture", name="raw bytes", build=bytes(range(256)) * 16, message="no known image format"),
     Case(row="truncated", name="TIFF of two pages, second cut", build=tiff(metadata=None)[:-700], **TIF,
          message="truncated or damaged TIFF"),
     Case(row="truncated", name="NPY stack", build=saved(np.zeros((9, 24, 40)), "npy")[:-1], **NPY,

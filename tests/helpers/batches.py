@@ -19,7 +19,7 @@ def reverse(request):
     """A job: the output is the input backwards."""
     data = request.source.read_bytes()
     if data == b"bad":
-        raise FileError("no known picture format")
+        raise FileError("no known image format")
     if data == b"bug":
         raise ZeroDivisionError("division by zero")
     if data == b"poison":

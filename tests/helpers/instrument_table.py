@@ -2,7 +2,6 @@
 
 import re
 import tempfile
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from typer.testing import CliRunner
 
 from mashpix.axes import plane_groups
 from mashpix.cli import app
-from mashpix.files import open_stack, read_image
+from mashpix.files import open_file
 from measured_page import NOBODY, markdown
 from programs import PIXELS, same_tags, there
 
@@ -23,14 +22,11 @@ HEADS = ("file", "read as", "said", "pixels confirmed by", "tags confirmed by")
 
 def see(path: Path) -> tuple[str, Any]:
     """What mashpix takes a file for, and its pixels, planes one below another."""
-    stack = open_stack(path)
-    if stack is None:
-        pixels = read_image(path).pixels
-        return f"{' x '.join(map(str, pixels.shape))} {pixels.dtype}", pixels
-    with closing(stack):
-        [planes] = plane_groups(stack.axes, stack.shape, joint=False)
-        pixels = np.concatenate([stack[plane[0]] for plane in planes])
-        return f"{stack.axes} {' x '.join(map(str, stack.shape))} {stack.dtype}", pixels
+    with open_file(path) as opened:
+        [planes] = plane_groups(opened.axes, opened.shape, joint=False)
+        pixels = np.concatenate([opened[plane[0]] for plane in planes])
+        kind = f"{' x '.join(map(str, opened.shape))} {opened.dtype}"
+        return f"{opened.axes} {kind}" if opened.is_stack else kind, pixels
 
 
 def row(source: Path) -> list[str]:

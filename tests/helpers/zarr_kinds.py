@@ -15,7 +15,7 @@ import imagecodecs
 import numpy as np
 
 from mashpix.axes import plane_groups
-from mashpix.files import open_stack
+from mashpix.files import open_file
 
 CODECS = {
     None: (bytes, bytes),
@@ -178,7 +178,7 @@ def negative(array):
 
 def invert(source, target, *, overwrite=False, **options):
     """A copy of a stack with every plane turned into its negative."""
-    stack = open_stack(source, **options)
+    stack = open_file(source, **options)
     with closing(stack), stack.copy_to(target, overwrite=overwrite) as put:
         for index in planes_of(stack):
             put(index, negative(stack[index]))

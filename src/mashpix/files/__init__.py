@@ -1,4 +1,4 @@
-"""Files in and out: a reader and a writer a format, one atomic write for all."""
+"""Files in and out: one reader and one writer per format, one atomic write for all."""
 
 from mashpix.files.atomic import atomic_write, check_output
 from mashpix.files.atomic_folder import check_folder
@@ -7,8 +7,8 @@ from mashpix.files.formats import check_writable, encode_map, read_image, write_
 from mashpix.files.hashing import hash_file
 from mashpix.files.image_file import FORMATS, MAX_PIXELS, ImageFile
 from mashpix.files.map_stack import map_stack
-from mashpix.files.opening import Copy, OpenFile, open_file
-from mashpix.files.stack_file import Stack, check_same_format, open_stack
+from mashpix.files.opening import check_same_format, open_file
+from mashpix.files.protocols import Copy, OpenFile, Put
 
 __all__ = [
     "FORMATS",
@@ -16,7 +16,7 @@ __all__ = [
     "Copy",
     "ImageFile",
     "OpenFile",
-    "Stack",
+    "Put",
     "atomic_write",
     "check_folder",
     "check_output",
@@ -27,7 +27,6 @@ __all__ = [
     "is_zarr",
     "map_stack",
     "open_file",
-    "open_stack",
     "read_image",
     "write_image",
 ]

@@ -1,124 +1,33 @@
 """Any file, opened once: a stack of planes to read and to copy. A single image is a stack of one plane."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.axes import WITHIN, Index
-from mashpix.errors import FileError
-from mashpix.files.folder import is_zarr
-from mashpix.files.formats import check_writable, decode_image, format_of_file, read_bytes, write_image
+from mashpix.errors import FileError, UsageError
+from mashpix.files.folder import ENDING, is_zarr
+from mashpix.files.formats import (
+    check_kept,
+    check_writable,
+    decode_image,
+    format_of_file,
+    output_suffix,
+    read_bytes,
+    write_image,
+)
 from mashpix.files.hashing import hash_file, sha256
-from mashpix.files.image_file import MAX_PIXELS, ImageFile, changed
-from mashpix.files.stack_file import Put, Stack, check_axes_of_image, check_same_format, open_stack_of
-
-
-@dataclass
-class Copy:
-    """A copy of a file in the making: call it to replace a plane.
-
-    warnings : what could not be kept beyond `OpenFile.lost`, one line each; complete once the copy is written
-    """
-
-    put: Put
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    warnings: list[str] = field(default_factory=list)
-    is_closed: bool = False
-
-    def __call__(self, index: Index, plane: NDArray[Any]) -> None:
-        """Replace the plane at an index, by one of the same shape and dtype.
-
-        Raises
-        ------
-        FileError
-            If the plane does not fit or cannot be written, or the copy is closed already.
-        """
-        if self.is_closed:
-            raise FileError("the copy is closed")
-        if reason := changed(plane, self.shape, self.dtype):
-            raise FileError(reason)
-        self.put(index, plane)
-
-    @contextmanager
-    def closing(self) -> Iterator[Self]:
-        """The copy, which takes no more planes once the block has ended."""
-        try:
-            yield self
-        finally:
-            self.is_closed = True
-
-
-class OpenFile(Protocol):
-    """A file that is open: `opened[index]` reads one plane, with a number for each axis outside of it.
-
-    path : where it is
-    axes : one letter per axis as tifffile writes them: "TCYX", "YXS", "YX"
-    shape, dtype : of all planes, alpha left out; native byte order
-    is_rgb : True if the file says that its samples (axis S) are red, green and blue, False if it says that they are
-        not or has none, None if nothing says what they are
-    is_stack : False for a single image, axes "YX" or "YXS", which is in memory
-    notes : remarks for the user, one line each
-    lost : what no copy can keep, one line each; a copy's `warnings` add what turned out when it was written
-    """
-
-    @property
-    def path(self) -> Path: ...  # noqa: D102
-    @property
-    def axes(self) -> str: ...  # noqa: D102
-    @property
-    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
-    @property
-    def dtype(self) -> np.dtype[Any]: ...  # noqa: D102
-    @property
-    def is_rgb(self) -> bool | None: ...  # noqa: D102
-    @property
-    def is_stack(self) -> bool: ...  # noqa: D102
-    @property
-    def notes(self) -> tuple[str, ...]: ...  # noqa: D102
-    @property
-    def lost(self) -> tuple[str, ...]: ...  # noqa: D102
-
-    def __enter__(self) -> Self: ...
-    def __exit__(self, *_: object) -> None: ...
-
-    def __getitem__(self, index: Index) -> NDArray[Any]:
-        """One plane, read-only. The plane that was read last is kept: reading it again costs nothing."""
-        ...
-
-    def sha256(self) -> str:
-        """Hash of the file as it was read."""
-        ...
-
-    def check_target(self, target: Path, *, strict: bool) -> None:
-        """Refuse a target that cannot hold the file, before any work is done; if `strict`, not all of it.
-
-        Raises
-        ------
-        FileError
-            Saying why. Whether the target may be replaced is the business of `check_output`.
-        """
-        ...
-
-    def copy_to(self, target: Path, *, overwrite: bool, strict: bool = False) -> AbstractContextManager[Copy]:
-        """A copy of the file whose planes can be replaced; it appears, complete, when the block ends without error.
-
-        Raises
-        ------
-        FileError
-            If the copy cannot be written, or exists and `overwrite` is False; if `strict`, also if part of the file
-            cannot be kept.
-        """
-        ...
-
-    def close(self) -> None:
-        """Close the file."""
-        ...
+from mashpix.files.image_file import MAX_PIXELS, ImageFile
+from mashpix.files.microscopes.stack import open_microscope
+from mashpix.files.npy_stack import open_npy
+from mashpix.files.ome_zarr import open_zarr
+from mashpix.files.protocols import Copy, OpenFile, Stack
+from mashpix.files.tiff.stack import open_tiff
 
 
 def open_file(path: Path, *, axes: str | None = None, max_pixels: int = MAX_PIXELS, sparse: bool = False) -> OpenFile:
@@ -151,15 +60,46 @@ def open_file(path: Path, *, axes: str | None = None, max_pixels: int = MAX_PIXE
     ...         copy(planes[0], process(opened[planes[0]]))
     """
     kind = "zarr" if is_zarr(path) else format_of_file(path)
-    stack = open_stack_of(kind, path, axes=axes, max_pixels=max_pixels, sparse=sparse)
+    stack = _open_stack(kind, path, axes=axes, max_pixels=max_pixels, sparse=sparse)
     if stack is not None:
         return _OpenStack(path, stack)
-    check_axes_of_image(kind, axes)
+    _check_axes_of_image(kind, axes)
     data = read_bytes(path, max_pixels=max_pixels)
     image = decode_image(kind, data, max_pixels=max_pixels, suffix=path.suffix)
     if axes is not None and image.is_rgb is None:  # the caller says what the file does not
         image = replace(image, is_rgb=image.colours == 3)
     return _OpenImage(path, image, sha256(data))
+
+
+def _open_stack(kind: str, path: Path, *, axes: str | None, max_pixels: int, sparse: bool) -> Stack | None:
+    """Open a file of a known format, "zarr" for a folder, as a stack; None if it holds a single image."""
+    if kind == "zarr":
+        return open_zarr(path, axes=axes, max_pixels=max_pixels, sparse=sparse)
+    if kind == "tiff":
+        return open_tiff(path, axes=axes, max_pixels=max_pixels)
+    if kind == "npy":
+        return open_npy(path, axes=axes, max_pixels=max_pixels)
+    if kind == "microscope":
+        return open_microscope(path, axes=axes, max_pixels=max_pixels)
+    return None
+
+
+def _check_axes_of_image(kind: str, axes: str | None) -> None:
+    """Refuse axes that the caller names for a format of single images."""
+    if kind in ("tiff", "npy"):
+        return
+    if axes is not None and set(axes.upper()) not in ({"Y", "X"}, {"Y", "X", "S"}):
+        raise UsageError(f"`axes`: {kind.upper()} holds one image, YX or YXS ({axes!r}; leave it out)")
+
+
+def check_same_format(source: Path, target: Path) -> None:
+    """Refuse a target of another format: what a stack's file says of it would be lost."""
+    if is_zarr(source) and target.suffix.lower() == ENDING:
+        return
+    needed = Path(f"stack{output_suffix(source.suffix)}").suffix
+    endings = {ending.lower().replace(".tiff", ".tif") for ending in (needed, target.suffix)}
+    if target.suffix and len(endings) > 1:
+        raise FileError(f"a stack keeps its format ({target.suffix!r}; {needed!r} needed)")
 
 
 class _Opened:
@@ -271,8 +211,8 @@ class _OpenStack(_Opened):
 
     def check_target(self, target: Path, *, strict: bool) -> None:
         check_same_format(self.path, target)
-        if strict and self.lost:
-            raise FileError(f"not all of it can be kept ({'; '.join(self.lost)}; leave out `strict` to allow that)")
+        if strict:
+            check_kept(self.lost)
 
     @contextmanager
     def copy_to(self, target: Path, *, overwrite: bool, strict: bool = False) -> Iterator[Copy]:

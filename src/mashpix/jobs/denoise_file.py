@@ -22,8 +22,7 @@ from mashpix.report import Report, Step
 from mashpix.steps import relay
 
 if TYPE_CHECKING:
-    from mashpix.files import Copy, OpenFile
-    from mashpix.files.stack_file import Put
+    from mashpix.files import Copy, OpenFile, Put
     from mashpix.trust.stack_verdict import PlaneVerdicts
 
 

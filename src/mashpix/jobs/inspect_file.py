@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashpix import files
 from mashpix.errors import FileError, UsageError
-from mashpix.files.image_file import changed
+from mashpix.files.image_file import mismatch
 from mashpix.jobs.events import Event, InspectOutcome, Note, Written
 from mashpix.jobs.memory import one_line_for_memory
 from mashpix.jobs.recipe import to_json
@@ -104,7 +104,7 @@ def _plane_like(other: "OpenFile", opened: "OpenFile", index: "Index", name: str
         kinds = (f"{file.axes} {tuple(file.shape)}" for file in (other, opened))
         raise FileError("`denoised` {!r}: not a version of it ({}; {} needed)".format(name, *kinds))
     plane = other[index]
-    if reason := changed(plane, opened[index].shape, opened.dtype):
+    if reason := mismatch(plane, opened[index].shape, opened.dtype):
         raise FileError(f"`denoised` {name!r}: {reason}")
     return _channels_last(plane, opened.axes)
 

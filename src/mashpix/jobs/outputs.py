@@ -14,8 +14,7 @@ from mashpix.jobs.request import DenoiseRequest
 from mashpix.jobs.sidecars import sidecar_paths
 
 if TYPE_CHECKING:
-    from mashpix.files import OpenFile
-    from mashpix.files.stack_file import Put
+    from mashpix.files import OpenFile, Put
 
 MAPS = ("spread", "residual")
 """The sidecar files that are images."""
