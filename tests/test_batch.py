@@ -6,6 +6,7 @@ import os
 import time
 from contextlib import closing
 from dataclasses import fields, replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from mashpix.jobs.batch import (
     FileDone,
     FileFailed,
     FileNote,
+    find_sources,
+    plan_items,
     provenance_of,
     run_batch,
     run_in_process,
@@ -30,6 +33,9 @@ from mashpix.jobs.batch.manifest import MANIFEST, read_manifest
 from mashpix.jobs.model_reference import ModelReference
 from mashpix.jobs.recipe import sha256
 from mashpix.jobs.request import DenoiseRequest
+
+HASH = "d239321335c4e087ffc95fe3f3ea18216873df873db7abbd39665fcccad81778"
+"""Of the default settings and options, as version 0.1 wrote it."""
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +135,19 @@ def test_leaving_a_batch_closes_the_job_that_runs_in_this_process(tmp_path):
     assert names(tmp_path / "out") == [LOCK]
 
 
+def test_a_batch_that_is_left_at_any_event_leaves_nothing_half_written_and_is_resumed(tmp_path):
+    fill(tmp_path / "in", a=b"one", b=b"two", c=b"bad")
+    whole = numbers(run(batch_of(tmp_path, out=tmp_path / "whole"))[0])
+    for stop in range(1, 12):
+        batch = batch_of(tmp_path, out=tmp_path / f"out{stop}", resume=True)
+        with closing(start(batch)) as events:
+            list(islice(events, stop))
+        assert not list(batch.out.glob(f".*{MARK}"))
+        done, skipped, failed = numbers(run(batch)[0])
+        assert (done + skipped, failed) == (whole[0], whole[2])
+        assert len(list(batch.out.glob("*_denoised.png"))) == 2
+
+
 @pytest.fixture
 def done(tmp_path):
     """A batch that has run, and is to be resumed."""
@@ -165,12 +184,17 @@ def test_resume_does_all_again_that_was_made_in_another_way(done, monkeypatch):
     assert numbers(run(other(done, settings=Settings(steps=7)))[0]) == (4, 0, 1)
 
 
-def test_a_manifest_of_version_0_1_is_resumed(done):
-    keys = "input status settings seed version size mtime_ns input_sha256 output output_sha256 beside seconds error"
+def test_networks_of_their_own_are_not_what_a_shared_network_does(done):
+    shared = replace(done, share_network=True)
+    items, skipped = plan_items(shared, find_sources(shared.inputs, shared.out))
+    assert (len(items), skipped) == (5, 0)
+
+
+def test_a_line_of_the_manifest_is_that_of_version_0_1(done):
     line = json.loads((done.out / MANIFEST).read_text().splitlines()[0])
+    keys = "input status settings seed version size mtime_ns input_sha256 output output_sha256 beside seconds error"
     assert list(line) == [*keys.split(), "verdict"]
-    # the hash that version 0.1.0 wrote for the default settings and options
-    assert line["settings"] == "d239321335c4e087ffc95fe3f3ea18216873df873db7abbd39665fcccad81778"
+    assert line["settings"] == HASH
 
 
 UNCOUNTED = {"source", "target", "device", "save", "compare", "overwrite", "in_place"}

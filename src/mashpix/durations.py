@@ -16,5 +16,5 @@ def say_duration(seconds: float) -> str:
         value = seconds / unit
         rounded = round(value, 1) if value < 9.95 else round(value)
         if rounded < most:
-            break
-    return f"{rounded:g} {name}"
+            return f"{rounded:g} {name}"
+    return "for ever"
