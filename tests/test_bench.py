@@ -21,11 +21,12 @@ from mashpix.errors import ExtraError, MashpixError
 from mashpix.evaluation import baselines
 from mashpix.evaluation.bench import run
 from mashpix.evaluation.bench.pictures import find_sources, load_pair
-from mashpix.evaluation.bench.results import COLUMNS
+from mashpix.evaluation.bench.results import Row
 from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.evaluation.table import columns
 from mashpix.evaluation.timed_process import Job, Measurement, measure
 
-command = import_module("mashpix.cli.bench")  # as an attribute of its package it is the function
+command = import_module("mashpix.cli.bench")  # the name in the package is the function
 NAMES = ["a.png", "b.png", "c.png", "d.png"]
 WHITE = ("--model", "gaussian", "--sigma", "25")
 
@@ -200,8 +201,8 @@ def test_resume_measures_what_is_not_there_and_what_failed(folder, tmp_path, ben
     ("text", "message"),
     [
         ("a,b\n", "not a CSV of this version"),
-        (",".join(COLUMNS), "the last line is cut off"),
-        (",".join(COLUMNS) + "\nset,a.png\n", "damaged in line 2"),
+        (",".join(columns(Row)), "the last line is cut off"),
+        (",".join(columns(Row)) + "\nset,a.png\n", "damaged in line 2"),
     ],
 )
 def test_a_damaged_table_is_not_continued(folder, tmp_path, bench, text, message):

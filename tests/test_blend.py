@@ -30,7 +30,7 @@ def test_blend_mixes_a_finished_result_and_keeps_the_metadata_of_the_input(folde
     assert (done.returncode, done.stderr) == (0, "")
     assert "verdict: good (" in done.stdout
     noisy, clean, mixed = (pixels(folder / name) for name in ("noisy.png", "clean.png", "clean_blended.png"))
-    detailed = add_detail(noisy, clean, 0.5, channel_axis=-1)
+    detailed = add_detail(noisy, clean, detail=0.5, channel_axis=-1)
     np.testing.assert_allclose(mixed, (noisy.astype(float) + detailed) / 2, atol=0.51)
     with Image.open(folder / "clean_blended.png") as image, Image.open(folder / "c.png") as sheet:
         assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)

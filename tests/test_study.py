@@ -4,7 +4,6 @@ import csv
 import signal
 import subprocess
 import time
-from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
@@ -111,10 +110,10 @@ def test_a_row_is_what_denoise_gives_and_a_second_preset_stands_beside_it(study,
 
 def test_the_noise_has_the_correlation_that_can_be_reached():
     sources = command.find_sets([], pairs=False, limit=None)
-    chosen = plan.Plan("noise", sources, {}, {}, plan.Size(crop=256), seed=0, threads=1, device="cpu")
-    for job in noise.jobs(chosen, True):
+    chosen = plan.StudyPlan("noise", sources, {}, {}, plan.Size(crop=256), seed=0, threads=1, device="cpu")
+    for job in noise.STUDY.jobs(chosen, quick=True):
         beta = noise.MODELS[job.noise].beta if job.noise.startswith("beta") else 0
-        for row in drain(noise.measure(chosen, job)):
+        for row in drain(noise.STUDY.measure(chosen, job)):
             height, width = map(int, row.lag.split(","))
             reached = correlation_reached(beta=beta)[4 + height, 4 + width]
             assert row.measured == pytest.approx(reached, abs=0.04)
@@ -122,15 +121,15 @@ def test_the_noise_has_the_correlation_that_can_be_reached():
 
 
 def test_it_goes_on_where_it_stopped(study, tmp_path, small_network, monkeypatch):
-    works, made = ratio.STUDY.measure, []
+    works, made = ratio.RatioStudy.measure, []
 
-    def measure(chosen, row):
+    def measure(self, chosen, row):
         made.append(row.key)
         if len(made) == 5:
             raise MashpixError("no luck")
-        return (yield from works(chosen, row))
+        return (yield from works(self, chosen, row))
 
-    monkeypatch.setattr(ratio, "STUDY", replace(ratio.STUDY, measure=measure))
+    monkeypatch.setattr(ratio.RatioStudy, "measure", measure)
     code, _, err = study("ratio", *TINY, "--quick")
     assert (code, err) == (1, "mashpix: no luck\n")
     table = tmp_path / "study_ratio" / "ratio.csv"
@@ -155,7 +154,7 @@ def test_a_folder_with_other_settings_is_left_alone(study, pairs, tmp_path, smal
     for change, named in changes.items():
         code, _, err = study("table", *TINY, "--images", pairs, *change)
         assert code == 2
-        assert f"'study_table': it holds a study with other settings ({named}; choose another with -o)" in err
+        assert f"'study_table': holds a study with other settings ({named}; choose another with --output)" in err
     assert {path: path.read_bytes() for path in (tmp_path / "study_table").iterdir()} == before
 
 
@@ -180,7 +179,7 @@ REFUSED = [
     (("ratio", "--images", "sidd"), 2, "'sidd': not for this study (clean pictures are needed)"),
     (("ratio", "--images", "none"), 1, "'none': no such folder"),
     (("ratio", "--images", "clean", "--images", "clean"), 2, "a picture of this folder and name is there already"),
-    (("gap", "--images", "deep"), 1, "no 8-bit picture"),
+    (("gap", "--images", "deep"), 1, "not an 8-bit image"),
     (("gap", "--images", "clean", "--crop", "41"), 2, "smaller than --crop (40 x 40; 41 asked for)"),
     (("gap", "--preset", "magic"), 2, "unknown preset ('magic'"),
     (("noise", "--preset", "default"), 2, "--preset: the study 'noise' fits no network"),
@@ -232,7 +231,7 @@ def test_ratio_tells_what_came_out(best, peaks, verdicts):
         for beta, top, peak in zip(plan.BETAS, best, peaks, strict=True)
         for tau in (0.2, 0.5, 0.8)
     ]
-    for sentence, verdict in zip(ratio.tell(rows), verdicts, strict=True):
+    for sentence, verdict in zip(ratio.STUDY.summarise(rows), verdicts, strict=True):
         assert verdict in sentence
 
 
@@ -247,7 +246,7 @@ def test_gap_tells_what_came_out(gaps, verdict):
         for updates, size in ((1, 9), (2, size))
     ]
     assert gap.gaps_of(rows) == {"a.png": list(gaps)}
-    assert verdict in gap.tell(rows)[0]
+    assert verdict in gap.STUDY.summarise(rows)[0]
 
 
 @pytest.mark.parametrize(("gain", "verdict"), [(1, "as published"), (-1, "unlike the published result")])
@@ -257,7 +256,7 @@ def test_shuffle_tells_what_came_out(gain, verdict):
         shuffle.ShuffleRow(**BASE, masking_ratio=tau, block_size=size, psnr=30 + gain * (size > 0) + (size == 3))
         for tau, size in curves + [(0.8, size) for size in (2, 3, 5, 6)]
     ]
-    first, second = shuffle.tell(rows)
+    first, second = shuffle.STUDY.summarise(rows)
     assert verdict in first
     assert "best at 3" in second
 
@@ -273,6 +272,6 @@ def test_ablation_takes_its_variants_and_the_best_ratio_from_the_same_fits():
     assert ablation.variants(list(rows(0.8))) == {"neither": 31, "shuffling": 32, "chosen ratio": 33, "both": 34}
     assert ablation.variants(list(rows(0.2))) == {"neither": 31, "shuffling": 32, "chosen ratio": 30, "both": 30}
     assert ablation.is_best(list(rows(0.8)))
-    assert "both is the best, as published" in ablation.tell(list(rows(0.8)))[0]
+    assert "both is the best, as published" in ablation.STUDY.summarise(list(rows(0.8)))[0]
     assert not ablation.is_best(list(rows(0.2)))
-    assert "both is not the best" in ablation.tell(list(rows(0.2)))[0]
+    assert "both is not the best" in ablation.STUDY.summarise(list(rows(0.2)))[0]

@@ -195,7 +195,8 @@ def time_update(shape: Sequence[int], settings: Settings, *, device: torch.devic
         settings=settings,
         generator=generator,
     )
-    return _fastest((float(step.loss) for step in steps), cpu=device.type == "cpu")  # taking the loss waits for a GPU
+    losses = (float(step.loss) for step in steps if step.loss is not None)  # taking the loss waits for a GPU
+    return _fastest(losses, cpu=device.type == "cpu")
 
 
 def _fastest(updates: Iterable[float], *, cpu: bool) -> float:

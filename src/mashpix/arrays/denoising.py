@@ -2,20 +2,34 @@
 
 import time
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mashpix.arrays.colour import Channels, decide_channels
 from mashpix.arrays.costs import check_memory, expected_costs
-from mashpix.arrays.normalization import Door, is_constant, open_door, spread_to_array, to_array, to_picture
+from mashpix.arrays.normalization import (
+    Door,
+    is_constant,
+    open_door,
+    restore_axes,
+    split_channels,
+    spread_to_array,
+    to_array,
+    to_picture,
+)
+from mashpix.arrays.summary import summarise
 from mashpix.devices import choose_device
 from mashpix.method.mash import Result, mash, side_multiple
 from mashpix.report import Report, Step
 from mashpix.settings import Settings, preset
+from mashpix.steps import scaled
 
 Returned = TypeVar("Returned")
 
@@ -27,6 +41,7 @@ def denoise(
     image: NDArray[Any],
     *,
     channel_axis: int | None = None,
+    channels: Channels = "auto",
     data_range: float | None = None,
     settings: Settings | str = "default",
     seed: int = 0,
@@ -41,6 +56,11 @@ def denoise(
         any units. NaN and infinite pixels are left out and come back at their places.
     channel_axis : int or None
         Axis of the channels; None for a grey picture.
+    channels : {"auto", "rgb", "independent", "joint"}
+        "rgb": the three channels are the colours of one scene in one unit, as of a camera. "independent": each
+        channel is denoised by itself, as if it were alone. "joint": one network for all channels, which are not
+        treated as colour. "auto": "rgb" where the image shows that its three channels are one scene, else
+        "independent"; the report says which.
     data_range : float or None
         Distance from black to white in the units of `image`. The published presets measure in it; None takes
         what the dtype can hold if that is an unsigned integer, else the range of the values. `default` measures
@@ -63,7 +83,7 @@ def denoise(
     InputError
         For a picture that cannot be denoised.
     UsageError
-        For an unknown preset or device.
+        For an unknown preset, device or kind of channels, or a `data_range` that is not positive.
     DeviceError
         If the device asked for is not there.
 
@@ -78,6 +98,7 @@ def denoise(
     steps = denoise_steps(
         image,
         channel_axis=channel_axis,
+        channels=channels,
         data_range=data_range,
         settings=settings,
         seed=seed,
@@ -85,14 +106,15 @@ def denoise(
         preview_every=0,
     )
     (last,) = deque(steps, maxlen=1)
-    denoised: NDArray[Any] = last.denoised
-    return denoised
+    assert last.denoised is not None
+    return last.denoised
 
 
 def denoise_steps(
     image: NDArray[Any],
     *,
     channel_axis: int | None = None,
+    channels: Channels = "auto",
     data_range: float | None = None,
     settings: Settings | str = "default",
     seed: int = 0,
@@ -130,8 +152,36 @@ def denoise_steps(
     settings = preset(settings) if isinstance(settings, str) else settings
     chosen, _ = choose_device(device)
     door = open_door(image, channel_axis=channel_axis, data_range=data_range, scale=settings.scale)
+    kind = decide_channels(door.array, channels)
+    working = partial(_run, settings=settings, seed=seed, device=chosen, preview_every=preview_every)
+    if kind == "independent":
+        check_memory(door.array[0].size)
+        return _run_each(door, split_channels(door, data_range=data_range, scale=settings.scale), working)
     check_memory(door.array.size)
-    return _run(door, settings=settings, seed=seed, device=chosen, preview_every=preview_every)
+    return working(replace(door, is_rgb=kind == "rgb"))
+
+
+def _run_each(
+    door: Door, singles: list[Door], working: Callable[[Door], Generator[Step, None, None]]
+) -> Generator[Step, None, None]:
+    """Each channel by itself, then all of them together."""
+    shown, spread = door.array.copy(), np.zeros(door.array.shape, np.float32)
+    reports: list[Report] = []
+    for channel, single in enumerate(singles):
+        with closing(scaled(working(single), channel / len(singles), 1 / len(singles))) as steps:
+            for step in steps:
+                if step.denoised is not None:
+                    shown[channel] = step.denoised[0]
+                if step.report is not None and step.spread is not None:
+                    spread[channel] = step.spread[0]
+                    reports.append(step.report)
+                elif step.denoised is not None:
+                    yield replace(step, denoised=restore_axes(shown.copy(), door))
+                else:
+                    yield step
+    report = summarise(reports, shape=door.original.shape, channels="independent", parts="channels")
+    denoised, spread = (restore_axes(array, door) for array in (shown, spread))
+    yield Step("done", 1, 1, 1.0, denoised=denoised, spread=spread, report=report)
 
 
 def _run(
@@ -163,6 +213,7 @@ def describe(
         device=str(device),
         threads=torch.get_num_threads(),
         hole_fraction=float(1 - np.isfinite(door.array).mean()),
+        channels=door.channels,
     )
     if result is None:
         return replace(report, constant=True, notes=("constant picture: returned unchanged",))
@@ -195,5 +246,5 @@ def present(
             return result
         seconds[step.stage] = seconds.get(step.stage, 0.0) + time.perf_counter() - started
         done += plan.get(step.stage, 0.0) / step.total
-        denoised = None if step.denoised is None else to_array(step.denoised, door)
-        yield replace(step, fraction=min(done / whole, 1.0), denoised=denoised)
+        denoised = None if step.preview is None else to_array(step.preview, door)
+        yield replace(step, fraction=min(done / whole, 1.0), denoised=denoised, preview=None)

@@ -105,13 +105,30 @@ def _denoise(planes: KeptPlanes, opened: "OpenFile", request: DenoiseRequest) ->
 
     where: dict[str, Any] = {"seed": request.seed, "device": request.device}
     if request.model is not None:
-        return apply_model_steps(load_model(request.model), planes, axes=opened.axes, joint=request.joint, **where)
+        return apply_model_steps(
+            load_model(request.model), planes, axes=opened.axes, **where, **_joint(opened, request)
+        )
     how: dict[str, Any] = {"data_range": request.data_range, "settings": request.settings} | where
     if opened.is_stack:
-        return denoise_stack_steps(planes, axes=opened.axes, fit=request.fit, joint=request.joint, **how)
+        channels = _joint(opened, request) or _samples(opened)
+        return denoise_stack_steps(planes, axes=opened.axes, networks=request.networks, **channels, **how)
     only = middle_plane(opened.axes, opened.shape)
+    how |= _samples(opened)
     steps = denoise_steps(planes[only], channel_axis=samples_axis(opened.axes), preview_every=0, **how)
     return relay(steps, lambda step: step if step.denoised is None else replace(step, plane=only))
+
+
+def _joint(opened: "OpenFile", request: DenoiseRequest) -> dict[str, Any]:
+    """The option that denoises the channels along C together."""
+    return {"channels": "joint"} if request.joint and "C" in opened.axes else {}
+
+
+def _samples(opened: "OpenFile") -> dict[str, Any]:
+    """The option that says what the file knows of its samples; nothing where it knows nothing."""
+    if "S" not in opened.axes or opened.is_rgb is None:
+        return {}
+    samples = dict(zip(opened.axes, opened.shape, strict=True))["S"]
+    return {"channels": "rgb" if opened.is_rgb and samples == 3 else "independent"}
 
 
 @contextmanager
@@ -144,7 +161,7 @@ def _put_planes(
     judged = PlaneVerdicts(planes.axes, planes.shape)
     with closing(steps):
         for step in steps:
-            if step.plane is not None:
+            if step.plane is not None and step.denoised is not None:
                 noisy = planes.take(step.plane)
                 denoised, verdict = finish(
                     noisy,
@@ -152,6 +169,7 @@ def _put_planes(
                     strength=request.strength,
                     detail=request.detail,
                     channel_axis=samples_axis(planes.axes),
+                    channels=(step.report and step.report.channels) or "auto",
                 )
                 copy(step.plane, denoised)
                 if "spread" in maps:

@@ -87,7 +87,7 @@ def _inspect(opened: "OpenFile", request: InspectRequest) -> "Generator[Step, No
     from mashpix.noise_report.inspecting_stacks import inspect_stack_steps
 
     how: dict[str, Any] = {
-        "preset_name": request.preset_name,
+        "settings": request.preset_name,
         "probe": request.probe,
         "device": request.device,
         "seed": request.seed,
@@ -95,6 +95,8 @@ def _inspect(opened: "OpenFile", request: InspectRequest) -> "Generator[Step, No
     if opened.is_stack:
         return inspect_stack_steps(opened, axes=opened.axes, **how)
     pixels = opened[(slice(None),) * len(opened.axes)]
+    if pixels.ndim == 3 and opened.is_rgb is not None:
+        how["channels"] = "rgb" if opened.is_rgb and pixels.shape[2] == 3 else "independent"
     return inspect_steps(pixels, channel_axis=-1 if pixels.ndim == 3 else None, **how)
 
 

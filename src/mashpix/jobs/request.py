@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from mashpix.axes import Networks
 from mashpix.errors import UsageError
 from mashpix.files import MAX_PIXELS
 from mashpix.jobs.model_reference import ModelReference
 from mashpix.settings import PRESETS, Settings
 
-Networks = Literal["shared", "each"]
-"""One network for all planes of a kind, or one for each plane."""
 FITS: dict[str, Networks] = {"once": "shared", "each": "each"}
 """How recipes, and version 0.1 everywhere, name the choices of `Networks`."""
 Map = Literal["spread", "residual", "report"]
