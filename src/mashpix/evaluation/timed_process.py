@@ -22,7 +22,7 @@ from mashpix.settings import Settings
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """What the libraries read, when they are loaded, to know how many threads they may start."""
-CHILD = (sys.executable, "-P", "-W", "ignore", "-c", "from mashpix.measuring import answer; answer()")
+CHILD = (sys.executable, "-P", "-W", "ignore", "-c", "from mashpix.evaluation.timed_process import answer; answer()")
 
 
 @dataclass(frozen=True)

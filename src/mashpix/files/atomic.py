@@ -43,9 +43,9 @@ def check_output(source: Path | None, target: Path, *, overwrite: bool, in_place
         place = _find_place(target)
         if source is not None and target.exists() and target.samefile(source):
             if not in_place:
-                raise FileError(f"the output is the input itself ({str(target)!r}; --in-place allows that)")
+                raise FileError(f"the output is the input itself ({str(target)!r}; `in_place` allows that)")
         elif not overwrite and os.path.lexists(target):
-            raise FileError(f"the output exists ({str(target)!r}; --overwrite replaces it)")
+            raise FileError(f"the output exists ({str(target)!r}; `overwrite` replaces it)")
         handle, temporary = _create_temporary(place)
         os.close(handle)
         temporary.unlink()
@@ -94,7 +94,7 @@ def errors_in_one_line(path: Path) -> Iterator[None]:
     try:
         yield
     except FileExistsError:
-        raise FileError(f"the output exists ({str(path)!r}; --overwrite replaces it)") from None
+        raise FileError(f"the output exists ({str(path)!r}; `overwrite` replaces it)") from None
     except OSError as error:
         raise FileError(f"cannot be written ({str(path)!r}; {error.strerror})") from None
 
@@ -131,19 +131,23 @@ def _create_temporary(target: Path) -> tuple[int, Path]:
 
 def temporary_name(target: Path) -> Path:
     """A new name beside the target."""
-    ending = f".{token_hex(8)}.{MARK}"
-    start = os.fsencode(target.name)[: LONGEST_NAME - 1 - len(ending)]
-    return target.with_name(f".{os.fsdecode(start)}{ending}")
+    return target.with_name(_start_of(target) + f"{token_hex(8)}.{MARK}")
 
 
-def remove_stale(target: Path) -> None:
-    """Remove old temporary files and folders of this target, as far as the system and other runs let us."""
-    pattern = re.compile(rf"\.{re.escape(target.name[:200])}.*\.[0-9a-f]{{16}}\.{MARK}", re.DOTALL)
+def _start_of(target: Path) -> str:
+    """How the names of all temporary files of a target begin."""
+    longest = LONGEST_NAME - len(f"..{token_hex(8)}.{MARK}")
+    return f".{os.fsdecode(os.fsencode(target.name)[:longest])}."
+
+
+def remove_stale(target: Path, *, older_than: float = STALE_AFTER) -> None:
+    """Remove temporary files and folders of this target that are older than so many seconds, as far as possible."""
+    pattern = re.compile(rf"{re.escape(_start_of(target))}[0-9a-f]{{16}}\.{MARK}", re.DOTALL)
     with contextlib.suppress(OSError):
         for entry in os.scandir(target.parent):
             if pattern.fullmatch(entry.name):
                 with contextlib.suppress(OSError):
-                    if time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE_AFTER:
+                    if time.time() - entry.stat(follow_symlinks=False).st_mtime >= older_than:
                         remove(Path(entry.path))
 
 

@@ -112,7 +112,7 @@ def _read_centre(path: Path, crop: int | None) -> NDArray[Any]:
         return pixels
     height, width = pixels.shape[:2]
     if min(height, width) < crop:
-        raise UsageError(f"{str(path)!r}: smaller than --crop ({width} x {height}; {crop} asked for)")
+        raise UsageError(f"{str(path)!r}: smaller than `crop` ({width} x {height}; {crop} asked for)")
     top, left = (height - crop) // 2, (width - crop) // 2
     return pixels[top : top + crop, left : left + crop]
 

@@ -1,15 +1,12 @@
-"""What `mashpix bench` finds: a row a measurement, and the means of each method."""
+"""What `mashpix bench` finds: one row per measurement, and the means of each method."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import nan
 from statistics import fmean, median
-from typing import Any
-
-from mashpix.evaluation.table import columns
 
 NOISY = "noisy"
-"""What stands for a method in the rows of the noisy pictures themselves."""
+"""The method of the rows of the noisy images themselves."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class Row:
     error: str = ""
 
     @property
-    def key(self) -> tuple[Any, ...]:
+    def key(self) -> tuple[object, ...]:
         """What makes it the same measurement as another."""
         same = self.set, self.name, self.crop, self.method, self.seed, self.threads, self.device, self.noise
         return *same, self.version
@@ -52,9 +49,6 @@ class Row:
     def gain(self) -> float:
         """What the method gained over the noisy picture, dB."""
         return self.denoised_db - self.noisy_db
-
-
-COLUMNS = columns(Row)
 
 
 @dataclass(frozen=True)
