@@ -67,7 +67,7 @@ def test_planes_change_and_all_else_stays(store, seed, tmp_path_factory):
     source = write_ome(folder / "a.zarr", [array], **store)
     before = contents(source)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(planes_module, "MOST_KEPT", most_kept)
+        patch.setattr(planes_module, "MAX_KEPT", most_kept)
         opened = open_file(source)
         assert (opened.axes, opened.shape, opened.dtype) == (store["axes"].upper(), array.shape, dtype)
         for index in planes_of(opened):
