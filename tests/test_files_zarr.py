@@ -219,7 +219,7 @@ def test_without_the_library_the_error_names_the_extra(stack, tmp_path, monkeypa
 
 def test_a_folder_that_is_called_so_and_is_none(tmp_path):
     (tmp_path / "a.zarr").mkdir()
-    with pytest.raises(FileError, match="no Zarr"):
+    with pytest.raises(FileError, match="not a Zarr"):
         open_file(tmp_path / "a.zarr")
     write_json(tmp_path / "a.zarr" / ".zgroup", {"zarr_format": 2})
     with pytest.raises(FileError, match="no image in this Zarr"):
