@@ -65,10 +65,10 @@ def test_the_former_spelling_of_networks_is_understood(hyperstack, tmp_path):
 def test_axes_of_an_array_are_guessed_aloud_or_given(tmp_path, rng):
     np.save(tmp_path / "a.npy", rng.normal(size=(3, 24, 32)))
     done = run(tmp_path / "a.npy")
-    assert "shape (3, 24, 32) is taken for ZYX, 3 planes of one kind" in done.output
+    assert "shape (3, 24, 32) is read as ZYX, 3 planes of one kind" in done.output
     done = run(tmp_path / "a.npy", "--axes", "cyx", "--overwrite")
     assert done.exit_code == 0
-    assert "taken for" not in done.output
+    assert "read as" not in done.output
     assert "CYX 3 x 24 x 32" in done.output
     assert np.load(tmp_path / "a_denoised.npy").shape == (3, 24, 32)
 

@@ -84,7 +84,7 @@ def test_a_picture_is_replaced_in_place_and_over_an_old_one(store, tmp_path):
     ("arguments", "message"),
     [
         (("-o", "b.tif"), "a stack keeps its format"),
-        (("-o", "a.zarr/b.zarr"), "lie in each other"),
+        (("-o", "a.zarr/b.zarr"), "lies inside the other"),
         (("--axes", "ZYX"), "axes: 4 letters needed"),
     ],
 )

@@ -83,7 +83,7 @@ def test_what_follows_the_picture_is_announced(options, smooth, tmp_path):
     data = (tmp_path / "a.jpg").read_bytes()
     assert read_image(tmp_path / "a.jpg").losses == ()
     (tmp_path / "a.jpg").write_bytes(data + b"trailer")
-    assert read_image(tmp_path / "a.jpg").losses == ("7 bytes behind the image are not kept",)
+    assert read_image(tmp_path / "a.jpg").losses == ("7 bytes after the image are not kept",)
     write_image(tmp_path / "b.jpg", read_image(tmp_path / "a.jpg"))
     assert not (tmp_path / "b.jpg").read_bytes().endswith(b"trailer")
 

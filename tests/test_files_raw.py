@@ -120,7 +120,7 @@ def test_a_name_and_a_camera_make_a_raw_of_what_begins_as_any_tiff(save, tmp_pat
     tifffile.imwrite(tmp_path / "plain.NEF", grey)
     np.testing.assert_array_equal(read_image(tmp_path / "plain.NEF").pixels, grey)
     tifffile.imwrite(tmp_path / "scan.nef", np.zeros((64, 64, 3), np.uint8), extratags=[(271, 2, None, "Acme", True)])
-    with pytest.raises(FileError, match="no camera raw that LibRaw reads"):
+    with pytest.raises(FileError, match="not a camera raw that LibRaw can read"):
         read_image(tmp_path / "scan.nef")
     (tmp_path / "raw.tif").write_bytes(save().read_bytes())
     with pytest.raises(FileError, match=r"camera raw \(let its name end in \.dng"):

@@ -81,7 +81,7 @@ def test_pages_without_metadata_are_a_guess_that_is_announced(stack, tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", stack[0, 0], metadata=None)
     opened = open_file(tmp_path / "a.tif")
     assert opened.axes == "ZYX"
-    assert "taken for ZYX, 2 planes" in opened.notes[0]
+    assert "read as ZYX, 2 planes" in opened.notes[0]
     opened.close()
     opened = open_file(tmp_path / "a.tif", axes="cyx")
     assert (opened.axes, opened.notes) == ("CYX", ())
@@ -173,7 +173,7 @@ def test_npy_stacks_keep_their_header_and_order(order, stack, tmp_path):
     np.testing.assert_array_equal(np.load(new), 65535 - stack)
     assert new.read_bytes()[:128] == old.read_bytes()[:128]
     with closing(open_file(old)) as opened:
-        assert "taken for QTZYX" in opened.notes[0]
+        assert "read as QTZYX" in opened.notes[0]
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's list of mapped files")

@@ -81,7 +81,7 @@ def test_few_bits_in_tiles_are_read_and_become_whole_bytes_which_is_said(bits, r
     image, step = read_image(source), {4: 17}.get(bits, 1)
     np.testing.assert_array_equal(image.pixels, values * step)
     lost = write_image(tmp_path / "b.tif", image)
-    assert lost == [f"{bits} bits a value become {8 if bits == 4 else 16}"]
+    assert lost == [f"{bits} bits per value become {8 if bits == 4 else 16}"]
     new = pages_of(tmp_path / "b.tif").first
     assert (new.is_tiled, new.description) == (True, "cells")
     np.testing.assert_array_equal(new.asarray(), image.pixels)

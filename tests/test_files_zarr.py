@@ -67,7 +67,7 @@ def test_planes_change_and_all_else_stays(store, seed, tmp_path_factory):
     source = write_ome(folder / "a.zarr", [array], **store)
     before = contents(source)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(planes_module, "MOST_KEPT", most_kept)
+        patch.setattr(planes_module, "MAX_KEPT", most_kept)
         opened = open_file(source)
         assert (opened.axes, opened.shape, opened.dtype) == (store["axes"].upper(), array.shape, dtype)
         for index in planes_of(opened):
@@ -163,9 +163,9 @@ def test_axes_come_from_the_metadata_or_are_a_guess_that_is_announced(stack, tmp
     entry = {"multiscales": [{"axes": [{"name": "angle"}, {"name": "ch", "type": "channel"}, "z", "y", "x"],
                               "datasets": [{"path": "0"}]}]}  # fmt: skip
     opened = open_file(write_ome(tmp_path / "a.zarr", [stack], more=entry))
-    assert (opened.axes, opened.notes) == ("QCZYX", ("axis 'angle' is called Q",))
+    assert (opened.axes, opened.notes) == ("QCZYX", ("axis 'angle' gets the letter Q",))
     write_array(tmp_path / "b.zarr", stack[0, 0], zarr_format=3, chunks=(1, 24, 40))
-    assert "taken for ZYX, 3 planes" in open_file(tmp_path / "b.zarr").notes[0]
+    assert "read as ZYX, 3 planes" in open_file(tmp_path / "b.zarr").notes[0]
     assert open_file(tmp_path / "b.zarr", axes="cyx").axes == "CYX"
     change_json(tmp_path / "b.zarr" / "zarr.json", dimension_names=["t", "y", "x"])
     assert (open_file(tmp_path / "b.zarr").axes, open_file(tmp_path / "b.zarr").notes) == ("TYX", ())
@@ -181,7 +181,7 @@ def test_a_missing_chunk_is_refused_by_name_unless_that_is_allowed(zarr_format, 
     options = {"axes": "zyx", "chunks": (1, 16, 16), "zarr_format": zarr_format, "skip": [(0, 0, 0)]}
     source = write_ome(tmp_path / "a.zarr", [full, small], **options)
     missing = "0/c/0/0/0" if zarr_format == 3 else "0/0/0/0"
-    with pytest.raises(FileError, match=rf"a chunk is missing \('{missing}'; `sparse` takes .* fill value 0\)"):
+    with pytest.raises(FileError, match=rf"a chunk is missing \('{missing}'; `sparse` reads .* fill value 0\)"):
         open_file(source)
     invert(source, tmp_path / "b.zarr", sparse=True)
     expected = negative(full)
@@ -219,7 +219,7 @@ def test_without_the_library_the_error_names_the_extra(stack, tmp_path, monkeypa
 
 def test_a_folder_that_is_called_so_and_is_none(tmp_path):
     (tmp_path / "a.zarr").mkdir()
-    with pytest.raises(FileError, match="no Zarr"):
+    with pytest.raises(FileError, match="not a Zarr"):
         open_file(tmp_path / "a.zarr")
     write_json(tmp_path / "a.zarr" / ".zgroup", {"zarr_format": 2})
     with pytest.raises(FileError, match="no image in this Zarr"):

@@ -12,7 +12,7 @@ from mashpix.errors import UsageError
 WITHIN = "YXS"
 """Axes that lie within one plane."""
 MAX_COLOURS = 4
-"""A last axis up to this long is taken for colours where nothing says what it is."""
+"""A last axis up to this long is read as colours where nothing says what it is."""
 
 Networks = Literal["shared", "each"]
 """One network for all planes of one kind, or one for each plane."""
@@ -59,7 +59,7 @@ def guess_axes(shape: tuple[int, ...]) -> tuple[str, str | None]:
     >>> guess_axes((64, 64))
     ('YX', None)
     >>> guess_axes((9, 64, 64))
-    ('ZYX', 'shape (9, 64, 64) is taken for ZYX, 9 planes of one kind (`axes` says otherwise, such as CYX)')
+    ('ZYX', 'shape (9, 64, 64) is read as ZYX, 9 planes of one kind (`axes` changes that, such as CYX)')
     """
     if len(shape) == 2:
         return "YX", None
@@ -76,7 +76,7 @@ def remark(axes: str, shape: tuple[int, ...]) -> str:
     planes = count_planes(axes, shape)
     meaning = f"{planes} planes of one kind" if planes > 1 else f"{shape[-1]} colours"
     other = f"C{axes[1:]}" if planes > 1 else f"Z{axes[:2]}"
-    return f"shape {shape} is taken for {axes}, {meaning} (`axes` says otherwise, such as {other})"
+    return f"shape {shape} is read as {axes}, {meaning} (`axes` changes that, such as {other})"
 
 
 def count_planes(axes: str, shape: tuple[int, ...]) -> int:

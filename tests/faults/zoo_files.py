@@ -19,7 +19,7 @@ from file_kinds import Extras, header, png
 
 ALIVE = {
     "NPY stack": ("blank", True),
-    "TIFF stack": ("taken for ZYX, 3 planes", False),
+    "TIFF stack": ("read as ZYX, 3 planes", False),
     "ImageJ stack": ("ZYX 4 x 12 x 16, fit once", False),
 }
 """Of the bad files, those that hold stacks: refused by the reader of single pictures, denoised by the command line."""
@@ -190,7 +190,7 @@ FILES = [
                                                                  planarconfig="contig"), code=0, **TIF)
       for count in (2, 5, 31)],
     Case(row="channels", name="31 planes or channels", build=saved(np.tile(STACK[0], (31, 1, 1)), "npy"), **NPY,
-         code=0, message="taken for ZYX, 31 planes"),
+         code=0, message="read as ZYX, 31 planes"),
     Case(row="channels", name="six axes", build=saved(np.zeros((1, 1, 1, 1, 9, 9)), "npy"), **NPY, code=2,
          message="too many axes to guess"),
     Case(row="damaged profile", name="ICC of nonsense", code=0,

@@ -29,7 +29,7 @@ def check_folder(source: Path, target: Path, *, overwrite: bool, in_place: bool 
             if not in_place:
                 raise FileError(f"the output is the input itself ({str(target)!r}; `in_place` allows that)")
         elif place.is_relative_to(origin) or origin.is_relative_to(place):
-            raise FileError(f"the output and the input lie in each other ({str(target)!r}; name another folder)")
+            raise FileError(f"one of output and input lies inside the other ({str(target)!r}; name another folder)")
         elif not overwrite and os.path.lexists(target):
             raise FileError(f"the output exists ({str(target)!r}; `overwrite` replaces it)")
         temporary = temporary_name(place)
@@ -69,7 +69,7 @@ def _find_place(path: Path) -> Path:
     """Where a path leads, links followed; what is there and is no Zarr is refused."""
     place = Path(os.path.realpath(path))
     if os.path.lexists(place) and not is_zarr(place):
-        raise FileError(f"the output is there and no Zarr ({str(path)!r}; name another folder)")
+        raise FileError(f"the output exists and is not a Zarr ({str(path)!r}; name another folder)")
     return place
 
 

@@ -60,7 +60,7 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
 def decode_image(name: str, data: bytes, *, max_pixels: int, suffix: str) -> ImageFile:
     """The image in the bytes of a file of a known format, whose name ends in `suffix`; errors as in `read_image`."""
     if name == "microscope":
-        raise FileError("a microscope's file (mashpix denoise reads it as a stack; for all else save it as OME-TIFF)")
+        raise FileError("a microscope file (a single image needed here; save it as OME-TIFF)")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # decoders warn of what is checked here
@@ -201,7 +201,7 @@ def _encode(target: Path, image: ImageFile) -> tuple[bytes, list[str]]:
 
 
 def _all_lost(image: ImageFile, name: str, lost: list[str]) -> list[str]:
-    """What cannot be kept in a file of that format, where `lost` is what its writer says."""
+    """All that a file of that format cannot keep; `lost` is what its writer reports."""
     if name == image.format:
         return [*image.losses, *lost]
     return [*lost, f"written as {name.upper()}: profile, EXIF and other metadata of the input are not kept"]

@@ -14,22 +14,22 @@ from mashpix.files.image_file import Format, ImageFile, active_remarks, check_si
 MAGIC = b"\xff\xd8\xff"
 START_OF_SCAN, END_OF_IMAGE, RESTART_INTERVAL = 0xDA, 0xD9, 0xDD
 FRAMES = {0xC0, 0xC1, 0xC2}
-"""Kinds of image that the decoder reads and can be written again: baseline, extended, progressive."""
+"""Kinds of JPEG that can be read and written again: baseline, extended, progressive."""
 APP0, APP2, APP15, COMMENT = 0xE0, 0xE2, 0xEF, 0xFE
 NO_FRAMES = {0xC4, 0xC8, 0xCC}
-"""Markers among those of frames that are none: Huffman tables, reserved, arithmetic conditioning."""
+"""Markers in the range of frames that are not frames: Huffman tables, reserved, arithmetic conditioning."""
 MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
 """A marker in coded data: neither a stuffed byte nor a restart."""
 END = b"\xff\xd9\0\0"
 QUALITY = 95
-"""Quality of a JPEG that was none before."""
+"""Quality of a JPEG made from another format."""
 BEST_RATIO = 5000
 """Pixels that one byte can stand for, with room to spare: blank, progressive, chroma at a quarter, 340."""
 LONGEST_SIDE = 65_500
 
 
 class JpegTemplate(NamedTuple):
-    """What a copy of the old file takes over: metadata segments, how its pixels were encoded, and what of that not."""
+    """What a copy of the old file takes over: metadata segments, and how its pixels were encoded."""
 
     segments: bytes
     encoding: dict[str, Any]
@@ -61,8 +61,8 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     rest = len(data) - _find_end(data, segments)
     losses = {
         "holds further images: only the first is taken, the others are not kept": bool(further),
-        f"{rest} bytes behind the image are not kept": rest > 0 and not further,
-        "an unusual chroma subsampling becomes none (4:4:4)": is_unusual,
+        f"{rest} bytes after the image are not kept": rest > 0 and not further,
+        "unusual chroma subsampling becomes 4:4:4": is_unusual,
     }
     template = JpegTemplate(carried, encoding)
     return ImageFile(pixels, "jpeg", None, template, losses=active_remarks(losses), is_rgb=pixels.ndim == 3)
@@ -140,7 +140,7 @@ def cannot_hold(image: ImageFile, _: JpegTemplate | None) -> str | None:
     if image.pixels.dtype != np.uint8:
         return f"JPEG holds 8 bits ({image.pixels.dtype}; choose PNG, TIFF or NPY)"
     if max(image.pixels.shape[:2]) > LONGEST_SIDE:
-        return f"too large for JPEG ({max(image.pixels.shape[:2])} pixels a side; at most {LONGEST_SIDE})"
+        return f"too large for JPEG ({max(image.pixels.shape[:2])} pixels per side; at most {LONGEST_SIDE})"
     return None if image.colours in (1, 3) else f"JPEG holds grey or RGB ({image.colours} channels; choose TIFF or NPY)"
 
 

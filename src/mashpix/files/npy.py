@@ -34,7 +34,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
         raise FileError(f"truncated or damaged NPY ({len(data) - file.tell()} bytes of {count * dtype.itemsize})")
     flat = np.frombuffer(data, dtype, offset=file.tell())
     array = flat.reshape(shape, order="F" if fortran else "C").astype(dtype.newbyteorder("="), order="C")
-    notes = (f"the last axis is taken for {shape[2]} channels",) if len(shape) == 3 else ()
+    notes = (f"the last axis is read as {shape[2]} channels",) if len(shape) == 3 else ()
     template = NpyTemplate(data[: file.tell()], shape, dtype, fortran)
     return ImageFile(array, "npy", None, template, notes, is_rgb=None if len(shape) == 3 else False)
 

@@ -49,10 +49,10 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     losses = {
         "the palette is expanded to colours": colour_type == PALETTE,
         "the transparent colour becomes an alpha channel": is_keyed,
-        f"{bits} bits a pixel become 8": bits < 8 and is_keyed,
+        f"{bits} bits per pixel become 8": bits < 8 and is_keyed,
         "interlacing is not kept": bool(is_interlaced),
-        f"chunks that new pixels would make untrue are not kept: {', '.join(left)}": bool(left),
-        f"{rest} bytes behind the image are not kept": rest > 0,
+        f"chunks that do not fit the new pixels are not kept: {', '.join(left)}": bool(left),
+        f"{rest} bytes after the image are not kept": rest > 0,
     }
     array, alpha = split_alpha(array.reshape(height, width, -1))
     template = PngTemplate(b"".join(_chunk(*item) for item in carried), bits if same_colours else 8)
@@ -71,7 +71,7 @@ def _check_header(chunks: list[tuple[bytes, bytes]], *, max_pixels: int) -> tupl
         raise FileError(f"damaged PNG ({width} x {height} pixels declared)")
     check_size(width, height, max_pixels=max_pixels)
     if bits == 1 and colour_type != PALETTE:
-        raise FileError("too few grey levels to denoise (1 bit a pixel; convert it to 8 bit first)")
+        raise FileError("too few grey levels to denoise (1 bit per pixel; convert it to 8 bit first)")
     compressed = sum(len(content) for name, content in chunks if name == b"IDAT")
     if width * height * bits // 8 > compressed * BEST_RATIO:
         raise FileError(f"damaged PNG ({width} x {height} pixels cannot be in {compressed} bytes)")

@@ -14,7 +14,7 @@ def level_notes(are_made: list[bool]) -> list[str]:
     notes = [f"the {made} smaller sizes of its pyramid are made from the result"] if made else []
     if left:
         notes.append(
-            f"{left} of the smaller sizes stay as they were (no whole fraction of the full size, or of another dtype)"
+            f"{left} of the smaller sizes stay as they were (not a whole fraction of the full size, or another dtype)"
         )
     return notes
 

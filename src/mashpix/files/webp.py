@@ -44,7 +44,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     has_alpha = _has_alpha(kind, content)
     array, alpha = split_alpha(imagecodecs.webp_decode(data, hasalpha=has_alpha))
     rest = len(data) - 8 - struct.unpack("<I", data[4:8])[0]
-    losses = active_remarks({f"{rest} bytes behind the image are not kept": rest > 0})
+    losses = active_remarks({f"{rest} bytes after the image are not kept": rest > 0})
     place = [name for name, _ in chunks].index(kind)
     packed = _chunk(ALPHA, content[ALPHA]) if has_alpha and ALPHA in content else b""
     template = WebpTemplate(
@@ -134,7 +134,7 @@ def cannot_hold(image: ImageFile, _: WebpTemplate | None) -> str | None:
     if image.pixels.dtype != np.uint8:
         return f"WebP holds 8 bits ({image.pixels.dtype}; choose PNG, TIFF or NPY)"
     if max(image.pixels.shape[:2]) > LONGEST_SIDE:
-        return f"too large for WebP ({max(image.pixels.shape[:2])} pixels a side; at most {LONGEST_SIDE})"
+        return f"too large for WebP ({max(image.pixels.shape[:2])} pixels per side; at most {LONGEST_SIDE})"
     return None if image.colours == 3 else f"WebP holds RGB ({image.colours} channels; choose PNG or TIFF)"
 
 

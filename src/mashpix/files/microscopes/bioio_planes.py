@@ -46,7 +46,7 @@ def _open(path: str) -> Any:
         except TypeError:  # a plugin that has no such option
             return BioImage(path)
     except UnsupportedFileFormatError:
-        raise FileError("damaged, or no plugin of bioio that is installed reads it (see docs/formats.md)") from None
+        raise FileError("damaged, or no installed plugin of bioio can read it (see docs/formats.md)") from None
 
 
 def _read_plane(image: Any, index: dict[str, int]) -> Any:
@@ -61,5 +61,5 @@ def _read_plane(image: Any, index: dict[str, int]) -> Any:
 
 
 def main() -> None:
-    """What the process does."""
+    """Entry point of the process."""
     serve_planes(open_file, what="microscope file")

@@ -26,7 +26,7 @@ MAGICS = (CZI, b"\xda\xce\xbe\x0a", b"p\0\0\0")
 SUFFIXES = {".czi", ".dv", ".ims", ".lif", ".nd2", ".oib", ".r3d", ".zvi"}
 """Endings of names that are tried with bioio where the content is of no format that we know."""
 IDENTIFYING = 2**20
-"""Bytes at the beginning of a file that tell it from others."""
+"""Bytes at the beginning of a file that identify it."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class MicroscopeStack:
 def open_microscope(path: Path, *, axes: str | None, max_pixels: int) -> MicroscopeStack:
     """Open a microscope's file as a stack, also where it holds a single plane."""
     if path.suffix.lower() not in SUFFIXES:  # its output would get a name that is not an OME-TIFF's
-        raise FileError(f"a microscope's file by another name ({path.suffix!r}; let it end in .czi, .nd2 or .lif)")
+        raise FileError(f"a microscope file with another ending ({path.suffix!r}; rename it to .czi, .nd2 or .lif)")
     with path.open("rb") as file:
         is_czi = file.read(len(CZI)) == CZI or path.suffix.lower() == ".czi"
     what = "CZI" if is_czi else "microscope file"
@@ -140,9 +140,9 @@ def open_microscope(path: Path, *, axes: str | None, max_pixels: int) -> Microsc
 
 
 def _remarks(found: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What the user is told, and what an OME-TIFF cannot keep."""
-    notes = ("its tiles are joined where the file places them, then denoised as one image",)
-    lost = ["written as OME-TIFF: what the instrument notes beside axes, channel names and pixel sizes is not kept"]
+    """Notes for the user, and what an OME-TIFF cannot keep."""
+    notes = ("its tiles are joined as the file places them, and denoised as one image",)
+    lost = ["written as OME-TIFF: axes, channel names and pixel sizes are kept, other metadata are not kept"]
     if found["scenes"] > 1:
         shape = tuple(found["shape"])
         lost.append(f"of its {found['scenes']} scenes, the largest is taken ({found['scene']!r}, {shape})")

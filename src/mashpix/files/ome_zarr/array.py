@@ -47,7 +47,7 @@ class ZarrArray:
         return self.layout.shape
 
     def parts(self, region: Region) -> Iterator[tuple[Place, Region]]:
-        """The chunks that a region touches, and what of it lies in each."""
+        """The chunks that a region touches, with the part of it that is in each."""
         chunks = self.layout.chunks
         for place in product(
             *(range(part.start // c, -(-part.stop // c)) for part, c in zip(region, chunks, strict=True))
@@ -70,7 +70,7 @@ class ZarrArray:
         name = self.layout.chunk_name(place)
         if not (found := (self.root / name).is_file()) and not self.sparse:
             fill = self.opened.fill_value
-            raise FileError(f"a chunk is missing ({name!r}; `sparse` takes missing chunks for the fill value {fill})")
+            raise FileError(f"a chunk is missing ({name!r}; `sparse` reads missing chunks as the fill value {fill})")
         return found
 
     def read(self, region: Region) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Which image of an OME-Zarr is meant, its axes and its sizes (OME-NGFF: `multiscales`, `bioformats2raw.layout`)."""
+"""Which image of an OME-Zarr is denoised, its axes and its sizes (OME-NGFF: `multiscales`, `bioformats2raw.layout`)."""
 
 import re
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ KINDS = {"channel": "C", "time": "T"}
 """Letters of axes by their type, whatever their names are."""
 SPARE = "QIRPAHEVUMNLKJGFDBWO"
 """Letters for axes whose names are longer than one."""
-MOST_PLANES = 2**24
+MAX_PLANES = 2**24
 """Planes that metadata may declare."""
 NO_IMAGES = {
     "plate": "a plate of many images (name one of them, such as PLATE.zarr/A/1/0)",
     "well": "a well of many images (name one of them, such as PLATE.zarr/A/1/0)",
     "image-label": "a label image (its values are names, not intensities: nothing to denoise)",
 }
-"""Keys of OME-NGFF for what is no image, and what is said of it."""
+"""Keys of OME-NGFF that mark something other than an image, and the message for each."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def find_image(root: Path, *, axes: str | None, max_pixels: int) -> Image:
     """
     node = read_node(root, "")
     if node is None:
-        raise FileError("no Zarr (neither zarr.json nor .zgroup nor .zarray is in it)")
+        raise FileError("not a Zarr (it holds no zarr.json, .zgroup or .zarray)")
     found = [([], [read_layout(root, "")])] if node.is_array else _list_images(root, node)
     if not found:
         raise FileError("no image in this Zarr (no 'multiscales'; the folder of an array in it can be named)")
@@ -113,7 +113,7 @@ def _name_axes(entries: list[Any], full: Layout) -> tuple[str, list[str], bool]:
         letter = KINDS.get(str(kind)) or str(name).upper()
         if not re.fullmatch("[A-Z]", letter):
             letter = next((spare for spare in SPARE if spare not in axes), "")
-            notes.append(f"axis {name!r} is called {letter}")
+            notes.append(f"axis {name!r} gets the letter {letter}")
         axes += letter
     if len(axes) != len(full.shape) or len(set(axes)) < len(axes) or not {"Y", "X"} <= set(axes):
         raise FileError(f"axes that do not fit ({names}, shape {full.shape}; `axes` names them, such as TCZYX)")
@@ -124,7 +124,7 @@ def _check_sizes(full: Layout, axes: str, *, max_pixels: int) -> None:
     """Refuse what is too large by what the metadata declare."""
     lengths = dict(zip(axes, full.shape, strict=True))
     check_size(lengths["X"], lengths["Y"], lengths.get("S", 1), max_pixels=max_pixels)
-    if count_planes(axes, full.shape) > MOST_PLANES:
-        raise FileError(f"absurd shape ({full.shape}; at most {MOST_PLANES} planes)")
+    if count_planes(axes, full.shape) > MAX_PLANES:
+        raise FileError(f"absurd shape ({full.shape}; at most {MAX_PLANES} planes)")
     if prod(full.chunks) > 4 * max_pixels:
         raise FileError(f"too large a chunk ({full.chunks}; at most {4 * max_pixels} values, `max_pixels` allows more)")

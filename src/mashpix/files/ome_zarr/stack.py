@@ -5,7 +5,6 @@ metadata, labels and further images stay bit for bit. In memory are the planes i
 """
 
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.axes import Index
-from mashpix.errors import FileError
 from mashpix.extras import need
 from mashpix.files.atomic_folder import atomic_folder
 from mashpix.files.folder import copy_files, walk_files
@@ -67,7 +65,6 @@ class ZarrStack:
     @contextmanager
     def copy_to(self, target: Path, *, overwrite: bool) -> Iterator[Callable[[Index, NDArray[Any]], None]]:
         """A copy of the folder whose planes can be replaced, and with them the smaller sizes of the image."""
-        ended, lock = False, threading.Lock()
         with atomic_folder(target, overwrite=overwrite) as folder:
             copy_files(self.root, folder)
             sparse = self.planes.array.sparse
@@ -75,22 +72,15 @@ class ZarrStack:
             levels = [open_level(folder, layout, self.image) for layout in made_levels(self.image)]
 
             def put(index: Index, plane: NDArray[Any]) -> None:
-                with lock:  # a thread that is still at work after Ctrl-C must not write into a folder that is removed
-                    if ended:
-                        raise FileError("the copy is closed")
-                    os.utime(folder)  # a sign of life: an old temporary folder is taken for a left one
-                    numbers = numbers_of(index)
-                    full.put(numbers, plane)
-                    for level in levels:
-                        level.put(numbers, plane)
+                os.utime(folder)  # a sign of life: an old temporary folder is taken for one that a killed run left
+                numbers = numbers_of(index)
+                full.put(numbers, plane)
+                for level in levels:
+                    level.put(numbers, plane)
 
-            try:
-                yield put
-                for planes in (full, *(level.planes for level in levels)):
-                    planes.flush()
-            finally:
-                with lock:
-                    ended = True
+            yield put
+            for planes in (full, *(level.planes for level in levels)):
+                planes.flush()
 
 
 def open_zarr(path: Path, *, axes: str | None, max_pixels: int, sparse: bool) -> ZarrStack:

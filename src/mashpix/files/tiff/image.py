@@ -93,7 +93,7 @@ def check_numbers(page: Any) -> None:
     """Refuse sizes that are lists: a list of millions times a number would fill the memory."""
     sizes = (page.imagewidth, page.imagelength, page.samplesperpixel, page.rowsperstrip, page.planarconfig)
     if not all(isinstance(size, int) for size in (*sizes, page.tilewidth, page.tilelength)):
-        raise FileError("damaged TIFF (its size is no single number)")
+        raise FileError("damaged TIFF (its size is not a single number)")
 
 
 def _check_single(file: Any, page: Any, count: int) -> None:
@@ -129,7 +129,7 @@ def _check_values(page: Any) -> None:
     is_packed = bits <= PACKED_BITS and page.predictor == 1
     is_indices = bits <= {1, 2, 4} and page.photometric.name == "PALETTE"
     if bits == {1} and not is_indices:
-        raise FileError("too few grey levels to denoise (1 bit a pixel; convert it to 8 bit first)")
+        raise FileError("too few grey levels to denoise (1 bit per pixel; convert it to 8 bit first)")
     if page.dtype is None or not (bits <= PLAIN_BITS or (is_packed and len(bits) == 1) or is_indices):
         raise FileError(f"pixels of an unusual size ({sorted(bits)} bits; 8, 16, 32 or 64 needed)")
     if page.dtype.kind not in "iuf":
@@ -140,7 +140,7 @@ def _check_photometric(page: Any) -> None:
     """Refuse what is neither grey nor RGB."""
     photometric = page.photometric.name
     if photometric in ("CFA", "LINEAR_RAW"):
-        raise FileError("a camera raw (let its name end in .dng, or as its camera named it)")
+        raise FileError("a camera raw (give it the ending .dng, or that of its camera)")
     if photometric not in ("MINISBLACK", "MINISWHITE", "RGB", "PALETTE", "YCBCR"):
         raise FileError(f"neither grey nor RGB (photometric {photometric}; convert it first)")
     if photometric == "YCBCR" and page.compression not in JPEG_COMPRESSIONS:
