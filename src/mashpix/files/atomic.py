@@ -19,6 +19,9 @@ LONGEST_NAME = 255
 STALE_AFTER = 3600.0
 """Seconds after which a temporary file or folder beside a target is taken for one that a killed run left."""
 
+_in_work: set[Path] = set()
+"""Temporary files and folders of this process."""
+
 
 def check_output(source: Path | None, target: Path, *, overwrite: bool, in_place: bool = False) -> None:
     """Refuse a target that cannot or must not be written, before any work is done.
@@ -75,7 +78,7 @@ def atomic_file(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
         target = _find_place(path)
         remove_stale(target)
         handle, temporary = _create_temporary(target)
-        try:
+        with in_work(temporary):
             with os.fdopen(handle, "w+b") as file:
                 if overwrite and target.exists():
                     os.fchmod(file.fileno(), target.stat().st_mode & 0o7777)
@@ -83,9 +86,33 @@ def atomic_file(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
                 file.flush()
                 os.fsync(file.fileno())
             _move(temporary, target, overwrite=overwrite)
-        finally:
-            temporary.unlink(missing_ok=True)
         sync_folder(target.parent)
+
+
+@contextlib.contextmanager
+def in_work(temporary: Path) -> Iterator[None]:
+    """Remove a temporary file or folder, if it is still there, when the block ends, however that is."""
+    _in_work.add(temporary)
+    try:
+        yield
+    finally:
+        _clear(temporary)
+        _in_work.discard(temporary)
+
+
+def remove_all_in_work() -> None:
+    """Remove the temporary files and folders of this process, which ends without waiting for those that write them."""
+    for temporary in list(_in_work):
+        with contextlib.suppress(OSError):
+            _clear(temporary)
+
+
+def _clear(temporary: Path) -> None:
+    """Remove a temporary file or folder, as far as possible."""
+    if temporary.is_dir():
+        shutil.rmtree(temporary, ignore_errors=True)
+    else:
+        temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

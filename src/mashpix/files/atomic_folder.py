@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mashpix.errors import FileError
-from mashpix.files.atomic import MARK, errors_in_one_line, remove_stale, sync_folder, temporary_name
+from mashpix.files.atomic import MARK, errors_in_one_line, in_work, remove_stale, sync_folder, temporary_name
 from mashpix.files.folder import is_zarr, walk_files
 
 OLD_MARK = "mashpix-old"
@@ -56,12 +56,10 @@ def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         remove_stale(target)
         temporary = temporary_name(target)
         temporary.mkdir()
-        try:
+        with in_work(temporary):  # at the end it is the old folder, if two were swapped
             yield temporary
             _sync(temporary)
             _move(temporary, target, overwrite=overwrite)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)  # the old folder, if two were swapped
         sync_folder(target.parent)
 
 
