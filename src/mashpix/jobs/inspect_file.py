@@ -71,7 +71,7 @@ def inspect_file(request: InspectRequest) -> Generator[Event, None, InspectOutco
 
 def _check_outputs(request: InspectRequest) -> dict[str, Any]:
     """The reports to write by kind; what cannot be written is refused."""
-    outputs = {kind: path for kind, path in (("json", request.json), ("html", request.html)) if path is not None}
+    outputs = {kind: path for kind, path in (("html", request.html), ("json", request.json)) if path is not None}
     if len({path.resolve() for path in outputs.values()}) < len(outputs):
         raise UsageError(f"`html` and `json` name one file ({str(request.html)!r}; give two)")
     for path in outputs.values():
