@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mashpix import files
 from mashpix.errors import FileError, MashpixError
@@ -101,22 +101,12 @@ def find_model(batch: Batch, items: Sequence[Item]) -> ModelReference | None:
 
 
 def fit_request_of(batch: Batch, items: Sequence[Item]) -> FitRequest:
-    """How the network of a series is fitted."""
+    """How the network of a series is fitted: with all options that a fit shares with denoising."""
     request, sampled = batch.request, sample(items)
-    return FitRequest(
-        sources=tuple(item.source for item in sampled),
-        target=batch.out / MODEL,
-        settings=request.settings,
-        seed=request.seed,
-        device=request.device,
-        data_range=request.data_range,
-        axes=request.axes,
-        joint=request.joint,
-        overwrite=request.overwrite or batch.resume,
-        sparse=request.sparse,
-        max_pixels=request.max_pixels,
-        names=tuple(item.name for item in sampled),
-    )
+    options = {item.name: getattr(request, item.name) for item in fields(FitRequest) if hasattr(request, item.name)}
+    options |= {"target": batch.out / MODEL, "overwrite": request.overwrite or batch.resume}
+    sources, names = (item.source for item in sampled), (item.name for item in sampled)
+    return FitRequest(sources=tuple(sources), names=tuple(names), **options)
 
 
 def most_common_kind(kinds: Sequence[str | None]) -> str | None:
@@ -146,9 +136,10 @@ def _choose_alike(request: FitRequest) -> tuple[tuple[Path, ...], tuple[str, ...
     """The files of the most common kind, and their names."""
     kinds: list[str | None] = []
     error: Exception = FileError("there are no files")
+    reading: dict[str, Any] = {"axes": request.axes, "max_pixels": request.max_pixels, "sparse": request.sparse}
     for source in request.sources:
         try:
-            with files.open_file(source, axes=request.axes, max_pixels=request.max_pixels) as opened:
+            with files.open_file(source, **reading) as opened:
                 kinds.append(kind_of(opened.axes, opened.shape, opened.dtype))
         except (MashpixError, OSError) as problem:  # reported when it is this file's turn
             kinds.append(None)

@@ -68,32 +68,29 @@ def _run_workers(
     idle: list[_Worker] = []
     busy: dict[Any, _Assignment[Task]] = {}
     again: deque[tuple[Task, int]] = deque()
-    more = True
     try:
         while True:
-            while len(busy) < jobs and (again or more):
+            while len(busy) < jobs:
                 try:
-                    task, attempt = again.popleft() if again else (next(tasks), 1)
+                    following = _next(tasks, again)
                 except StopIteration:
-                    more = False
+                    if not busy:
+                        return
                     break
-                if task is None:
+                if following is None:
                     break
                 worker = idle.pop() if idle else _start(run, threads)
-                busy[worker.line] = _Assignment(worker, task, attempt)
+                busy[worker.line] = _Assignment(worker, *following)
                 with contextlib.suppress(OSError):  # it has died meanwhile: seen below
-                    worker.line.send((task, attempt))
-            if not busy and not more and not again:
-                return
+                    worker.line.send(following)
             if not busy:
                 time.sleep(LOOK_EVERY)
             for line in wait(list(busy), timeout=LOOK_EVERY):
-                at = busy[line]
-                message = _receive(at)
+                message = _receive(busy[line])
                 if message is not None and message.event is not None:
                     yield message
                     continue
-                del busy[line]
+                at = busy.pop(line)
                 if message is not None:
                     idle.append(at.worker)
                     yield message
@@ -101,12 +98,19 @@ def _run_workers(
                     again.append((at.task, at.attempt + 1))
                 else:
                     code = at.worker.process.exitcode
-                    death = f"its process died (exit code {code}; tried {MAX_ATTEMPTS} times)"
-                    yield WorkerMessage(at.task, death=death)
+                    yield WorkerMessage(at.task, death=f"its process died (exit code {code}; tried {at.attempt} times)")
             yield None
     finally:
         for worker in [*idle, *(at.worker for at in busy.values())]:
             _end(worker)
+
+
+def _next(tasks: Iterator[Task | None], again: deque[tuple[Task, int]]) -> tuple[Task, int] | None:
+    """The next task and which attempt it is; None if there is none at the moment, `StopIteration` if no more come."""
+    if again:
+        return again.popleft()
+    task = next(tasks)
+    return None if task is None else (task, 1)
 
 
 def _start(run: Run[Task, Result], threads: int | None) -> _Worker:
