@@ -253,6 +253,17 @@ def test_gap_tells_what_came_out(gaps, verdict):
     assert verdict in gap.STUDY.summarise(rows)[0]
 
 
+def test_noise_tells_what_came_out():
+    found = {"colours": "grey", "lag": "1,0", "asked": 0.5, "reached": 0.49, "measured": 0.52}
+    rows = [
+        noise.NoiseRow(**BASE, **found, noise=name, dark_std=dark, bright_std=bright)
+        for name, dark, bright in (("beta 0", 24.96, 25.04), ("value-dependent", 10.04, 28.06))
+    ]
+    first, second = noise.STUDY.summarise(rows)
+    assert "at most 0.030 from" in first
+    assert second.endswith("goes from 10.0 to 28.1 grey levels, that of beta 0 from 25.0 to 25.0.")
+
+
 @pytest.mark.parametrize(("gain", "verdict"), [(1, "as published"), (-1, "unlike the published result")])
 def test_shuffle_tells_what_came_out(gain, verdict):
     curves = [(tau, size) for tau in (0.2, 0.5, 0.8) for size in (0, 4)]

@@ -151,7 +151,8 @@ class NoiseStudy(Study[NoiseRow]):
             f"The measured correlation differs by at most {off:.3f} from that of the nearest valid covariance, which "
             f"differs by at most {asked:.3f} from Eq. 2.",
             "From the darkest to the brightest quarter of the pixels the standard deviation of value-dependent noise "
-            f"goes from {dark[1]:.1f} to {bright[1]:.1f} grey levels, that of beta 0 from {dark[0]:.1f} to {bright[0]:.1f}.",
+            f"goes from {dark[1]:.1f} to {bright[1]:.1f} grey levels, "
+            f"that of beta 0 from {dark[0]:.1f} to {bright[0]:.1f}.",
         ]
 
 
