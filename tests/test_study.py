@@ -107,7 +107,9 @@ def test_a_row_is_what_denoise_gives_and_a_second_preset_stands_beside_it(study,
     pair = plan.load_pair(sources[0], crop=32, noise_model=model, seed=0)
     settings = plan.shortened(command.preset("paper"), 3)
     settings = settings.replace(masking_ratio=float(row["masking_ratio"]), shuffle="never")
-    denoised = mashpix.denoise(pair.noisy, channel_axis=-1, data_range=255, settings=settings, seed=0, device="cpu")
+    denoised = mashpix.denoise(
+        pair.noisy, channel_axis=-1, channels="rgb", data_range=255, settings=settings, seed=0, device="cpu"
+    )
     psnr = mashpix.psnr(pair.clean, np.clip(denoised, 0, 255), data_range=255)
     assert float(row["psnr"]) == pytest.approx(psnr, abs=1e-4)
 
