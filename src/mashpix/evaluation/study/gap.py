@@ -47,7 +47,7 @@ class GapRow(Row):
 
 
 def gaps_of(rows: list[GapRow]) -> dict[str, list[float]]:
-    """The gap of each picture at each beta (Eq. 9), after the last update."""
+    """The gap of each image at each beta (Eq. 9), after the last update."""
     last = max(row.updates for row in rows)
     low, high = sorted(set(distinct(row.masking_ratio for row in rows)))
     return {
@@ -110,7 +110,7 @@ class GapStudy(Study[GapRow]):
         return plan.presets[row.preset].probe_steps
 
     def draw(self, plan: StudyPlan, rows: list[GapRow]) -> Any:
-        """Noise level against updates, mean over the pictures; and the gap of each picture against beta."""
+        """Noise level against updates, mean over the images; and the gap of each image against beta."""
         figure, panels = new_figure(columns=2, rows=len(plan.presets), caption=plan.caption)
         for (left, right), preset in zip(panels, plan.presets, strict=True):
             own = [row for row in rows if row.preset == preset]
