@@ -82,7 +82,7 @@ def make_doors(
     return [replace(door, low=low, high=high, is_rgb=is_rgb) for door in doors]
 
 
-def fit_model(
+def fit_to_doors(
     doors: Sequence[Door], *, share_noise: bool, settings: Settings, generator: torch.Generator
 ) -> Generator[Step, None, Model]:
     """Fit networks to pictures of one kind; with `share_noise` the noise measured in them is taken for that of all.
@@ -118,7 +118,7 @@ def open_like(array: Array, model: Model) -> Door:
     return replace(door, low=model.low, high=model.high, is_rgb=model.is_rgb)
 
 
-def apply_model(model: Model, door: Door, *, generator: torch.Generator) -> Generator[Step, None, Result]:
+def apply_to_door(model: Model, door: Door, *, generator: torch.Generator) -> Generator[Step, None, Result]:
     """Denoise a picture that `open_like` let in."""
     picture = to_picture(door, multiple=side_multiple(model.settings), device=generator.device)
     fitted = Fitted(model.masking, model.shuffled_fraction, model.networks, model.noises)
