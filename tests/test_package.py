@@ -14,6 +14,7 @@ SOURCE = Path(mashpix.__file__).parent
 LAYERS = [  # each package may import from those above it only; modules of the ground from one another, without circles
     {
         "deprecation",
+        "durations",
         "errors",
         "settings",
         "axes",
