@@ -34,6 +34,7 @@ from mashpix.report import Step
 from mashpix.simulation import add_poisson_gaussian
 from mashpix.steps import drain
 
+NETWORKS = {"once": "shared", "each": "each"}
 COLUMNS = ("stack", "frames", "side", "preset", "fit", "threads", "seed", "cpu_seconds", "noisy_db", "denoised_db",
            "worst_gain_db", "held_out_error", "flicker_pixel", "flicker_block", "noisy_flicker_pixel",
            "noisy_flicker_block")  # fmt: skip
@@ -97,7 +98,8 @@ def measure(
     if fit == "model":
         steps = apply_fitted(noisy, axes, preset=preset, seed=seed)
     else:
-        steps = mashpix.denoise_stack_steps(noisy, axes=axes, fit=fit, settings=preset, seed=seed, device="cpu")
+        how = {"settings": preset, "seed": seed, "device": "cpu"}
+        steps = mashpix.denoise_stack_steps(noisy, axes=axes, networks=NETWORKS[fit], **how)
     for step in steps:
         if step.plane is not None:
             denoised[step.plane] = step.denoised

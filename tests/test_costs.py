@@ -33,7 +33,7 @@ def steps_of(kind, settings):
     if kind == "model":
         model = drain(fit_model_steps(NOISY[:2, None], **options))
         return apply_model_steps(model, NOISY, axes="ZYX", device="cpu")
-    return denoise_stack_steps(NOISY, axes="ZYX", fit={"shared": "once", "each": "each"}[kind], **options)
+    return denoise_stack_steps(NOISY, axes="ZYX", networks=kind, **options)
 
 
 @pytest.mark.parametrize("kind", ["image", "shared", "each", "model"])

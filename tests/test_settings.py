@@ -40,7 +40,7 @@ QUICK = Settings(
 GAP = {"masking_ratio": None}
 NEAR = {"masking_ratio": None, "choose_by": "correlation"}
 SHUFFLED = {"shuffle": "always"}
-CHANGES = {  # where a field matters, and another value of it
+CHANGES = {  # where a field matters, and another value of it; probes see gaps of 6.15, 5.85 (low 0.4), 7.45 (high 0.6)
     "scale": ({}, "percentiles"),
     "masking_ratio": ({}, 0.3),
     "mask_channels": ({}, "shared"),
@@ -49,8 +49,8 @@ CHANGES = {  # where a field matters, and another value of it
     "low_ratio": (NEAR | {"low_correlation": 1.0}, 0.3),
     "medium_ratio": (NEAR | {"low_correlation": 0.0, "high_correlation": 1.0}, 0.3),
     "high_ratio": (GAP | {"low_gap": 0.0, "high_gap": 0.0}, 0.3),
-    "low_probe_ratio": (GAP, 0.4),
-    "high_probe_ratio": (GAP, 0.6),
+    "low_probe_ratio": (GAP | {"high_gap": 6.0}, 0.4),
+    "high_probe_ratio": (GAP | {"high_gap": 6.8}, 0.6),
     "probe_steps": (GAP, 5),
     "noise_estimate": (GAP, "one-pass"),
     "low_gap": (GAP | {"low_gap": 0.0, "high_gap": 255.0}, 255.0),
