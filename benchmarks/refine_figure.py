@@ -38,8 +38,8 @@ from mashpix.steps import drain
 
 SETTINGS = PRESETS["default"]
 SIGMA, BETA = 25, 0.5
-CROP = slice(28, 92), slice(84, 148)
-"""Rows and columns of the strip: face, hair and a flat background."""
+CROP = slice(44, 116), slice(74, 146)
+"""Rows and columns of the strip: hair, face, and a black collar with bright edges."""
 PICTURE_COLOUR, NOISE_COLOUR, RESULT_COLOUR = "#dbe9f6", "#fde3cf", "#d9efd5"
 
 
@@ -158,7 +158,7 @@ def draw_stages(stages: Stages, picture: Picture, door: Door, path: Path) -> Non
     """One crop through the stages, enlarged."""
     words = {
         "y": "noisy image",
-        "p": "prediction of the network",
+        "p": "prediction",
         "y1": "first shrinkage",
         "y2": "pilot, shrunk again",
         "g": "groups of similar blocks",
