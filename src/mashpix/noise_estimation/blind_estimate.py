@@ -56,7 +56,7 @@ class NoiseLevel(NamedTuple):
     correlation : (C, 2 * REACH + 1, 2 * REACH + 1) autocorrelation, lag (0, 0) at the centre
     between : (C, C) correlation of the channels at one pixel
     levels : for each channel, (n, 2): intensity and standard deviation there
-    dependence : (C,) largest over least variance by the noise level function, between the 5 % and 95 % levels of intensity
+    dependence : (C,) largest over least variance by its function, between the 5 % and 95 % levels of intensity
     spectrum : (C, SIDE, SIDE) mean square of each cosine coefficient in the blocks calm around it, against its mean
     blocks : how many blocks could be looked at
     """
