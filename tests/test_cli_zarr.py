@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 from mashpix.cli import app
 from mashpix.cli.targets import find_targets
-from mashpix.jobs.batch import find_sources
+from mashpix.jobs.batch import NOWHERE, find_sources
 from mashpix.jobs.batch.items import make_item, stamp_of
 from mashpix.jobs.batch.manifest import MANIFEST, read_manifest
-from mashpix.jobs.batch.resuming import is_done, read_past
-from mashpix.jobs.recipe import recipe_path
+from mashpix.jobs.batch.resuming import is_done, read_earlier_runs
+from mashpix.jobs.request import DenoiseRequest
 from zarr_kinds import contents, read_array, write_ome
 
 pytest.importorskip("zarr", reason="the extra `zarr` is not installed")
@@ -84,7 +84,7 @@ def test_a_picture_is_replaced_in_place_and_over_an_old_one(store, tmp_path):
     ("arguments", "message"),
     [
         (("-o", "b.tif"), "a stack keeps its format"),
-        (("-o", "a.zarr/b.zarr"), "lie in each other"),
+        (("-o", "a.zarr/b.zarr"), "lies inside the other"),
         (("--axes", "ZYX"), "axes: 4 letters needed"),
     ],
 )
@@ -135,9 +135,9 @@ def test_a_folder_of_pictures_holds_a_zarr_as_one_of_them(tmp_path, rng):
     assert "skipped           3" in again.output
     (out / "b_denoised" / "0" / "0" / "0").write_bytes(b"")
     (entry,) = (entry for entry in read_manifest(out / MANIFEST) if entry.input == "b")
-    item = make_item(pictures / "b", Path("b"), out, lambda target: [recipe_path(target)])
+    item = make_item(pictures / "b", Path("b"), out, DenoiseRequest(source=NOWHERE, target=NOWHERE))
     assert entry.status == "done"
-    assert not is_done(item, read_past(out), entry.origin, out)
+    assert not is_done(item, read_earlier_runs(out), entry.provenance, out)
 
 
 def test_a_zarr_has_changed_when_any_of_its_files_has(store):
@@ -157,7 +157,7 @@ def test_a_zarr_that_is_named_as_the_output_is_no_folder_to_put_it_in(store, tmp
 def test_the_library_is_imported_for_zarr_only(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((3, 24, 32)))
     code = (
-        "import sys\nfrom pathlib import Path\nfrom mashpix.files import open_stack\n"
-        f"open_stack(Path({str(tmp_path / 'a.npy')!r}))\nprint('zarr' in sys.modules)"
+        "import sys\nfrom pathlib import Path\nfrom mashpix.files import open_file\n"
+        f"open_file(Path({str(tmp_path / 'a.npy')!r}))\nprint('zarr' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"

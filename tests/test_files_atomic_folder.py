@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mashpix import FileError
-from mashpix.files import atomic_folder, check_folder, check_same_format, open_stack
+from mashpix.files import atomic_folder, check_folder, check_same_format, open_file
 from zarr_kinds import contents, invert, negative, planes_of, read_array, write_ome
 
 pytest.importorskip("zarr", reason="the extra `zarr` is not installed")
@@ -24,7 +24,7 @@ def test_an_error_on_the_way_leaves_the_old_folder_and_nothing_else(stack, tmp_p
     source = write_ome(tmp_path / "a.zarr", [stack])
     write_ome(tmp_path / "b.zarr", [stack[:1]])
     old = contents(tmp_path / "b.zarr")
-    opened = open_stack(source)
+    opened = open_file(source)
     with pytest.raises(FileError, match="the output exists"), opened.copy_to(tmp_path / "b.zarr", overwrite=False):
         pass
     copying = opened.copy_to(tmp_path / "b.zarr", overwrite=True)
@@ -95,9 +95,9 @@ def test_outputs_that_cannot_be_are_refused_before_any_work(stack, tmp_path):
     for target, message in {
         source: "the input itself",
         tmp_path / "link.zarr": "the input itself",
-        tmp_path / "pictures": "there and no Zarr",
-        tmp_path / "file": "there and no Zarr",
-        source / "b.zarr": "lie in each other",
+        tmp_path / "pictures": "is not a Zarr",
+        tmp_path / "file": "is not a Zarr",
+        source / "b.zarr": "lies inside the other",
         tmp_path / "nowhere" / "b.zarr": "No such file",
     }.items():
         with pytest.raises(FileError, match=message):
@@ -127,12 +127,12 @@ import sys
 from pathlib import Path
 import numpy as np
 from mashpix.axes import plane_groups
-from mashpix.files import atomic_folder, open_stack
+from mashpix.files import atomic_folder, open_file
 atomic_folder._sync = lambda folder: None  # a killed process loses nothing that was written
 source, target = map(Path, sys.argv[1:])
 print("ready", flush=True)
 while True:
-    stack = open_stack(source)
+    stack = open_file(source)
     with stack.copy_to(target, overwrite=True) as put:
         for (index,) in [picture for group in plane_groups(stack.axes, stack.shape, joint=False) for picture in group]:
             put(index, stack[index][::-1])

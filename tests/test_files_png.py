@@ -69,7 +69,7 @@ def test_chunks_are_carried_where_new_pixels_leave_them_true(rng, tmp_path):
     (tmp_path / "a.png").write_bytes(data)
     image = read_image(tmp_path / "a.png")
     lost = write_image(tmp_path / "b.png", replace(image, pixels=array[::-1].copy()))
-    assert lost == ["chunks that new pixels would make untrue are not kept: caBX, hIST"]
+    assert lost == ["chunks that do not fit the new pixels are not kept: caBX, hIST"]
     written = (tmp_path / "b.png").read_bytes()
     assert [chunk for chunk in chunks_of(written) if chunk[0] not in (b"IHDR", b"IDAT", b"IEND")] == carried
     np.testing.assert_array_equal(imagecodecs.png_decode(written), array[::-1])

@@ -13,7 +13,7 @@ from PIL import Image
 
 from mashpix import FileError, MashpixError, UsageError
 from mashpix.axes import plane_groups
-from mashpix.files import check_same_format, map_stack, open_stack, read_image
+from mashpix.files import check_same_format, map_stack, open_file
 
 
 def planes_of(stack):
@@ -22,7 +22,7 @@ def planes_of(stack):
 
 def invert(source, target, *, axes=None):
     """A copy of a stack with every plane turned into its negative."""
-    stack = open_stack(source, axes=axes)
+    stack = open_file(source, axes=axes)
     most = np.iinfo(stack.dtype).max
     with closing(stack), stack.copy_to(target, overwrite=False) as put:
         for index in planes_of(stack):
@@ -71,7 +71,7 @@ def test_planes_change_and_all_else_stays(name, stack, tmp_path):
 def test_a_plane_is_the_one_that_its_index_names(stack, tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True, metadata={"axes": "TZCYX"})
     np.save(tmp_path / "a.npy", stack)
-    for opened in (open_stack(tmp_path / "a.tif"), open_stack(tmp_path / "a.npy", axes="TZCYX")):
+    for opened in (open_file(tmp_path / "a.tif"), open_file(tmp_path / "a.npy", axes="TZCYX")):
         for index in planes_of(opened):
             np.testing.assert_array_equal(opened[index], stack[index])
         opened.close()
@@ -79,16 +79,16 @@ def test_a_plane_is_the_one_that_its_index_names(stack, tmp_path):
 
 def test_pages_without_metadata_are_a_guess_that_is_announced(stack, tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", stack[0, 0], metadata=None)
-    opened = open_stack(tmp_path / "a.tif")
+    opened = open_file(tmp_path / "a.tif")
     assert opened.axes == "ZYX"
-    assert "taken for ZYX, 2 planes" in opened.notes[0]
+    assert "read as ZYX, 2 planes" in opened.notes[0]
     opened.close()
-    opened = open_stack(tmp_path / "a.tif", axes="cyx")
+    opened = open_file(tmp_path / "a.tif", axes="cyx")
     assert (opened.axes, opened.notes) == ("CYX", ())
     opened.close()
     for axes in ("CY", "YXC", "CYY"):
         with pytest.raises(UsageError, match="axes"):
-            open_stack(tmp_path / "a.tif", axes=axes)
+            open_file(tmp_path / "a.tif", axes=axes)
 
 
 @pytest.mark.parametrize("planar", ["contig", "separate"])
@@ -143,7 +143,7 @@ def test_pages_that_share_their_pixels_part_when_they_differ(tmp_path):
     for place in places:
         struct.pack_into("<I", data, place, first)
     (tmp_path / "a.tif").write_bytes(data)
-    opened = open_stack(tmp_path / "a.tif")
+    opened = open_file(tmp_path / "a.tif")
     with closing(opened), opened.copy_to(tmp_path / "b.tif", overwrite=False) as put:
         for number, index in enumerate(planes_of(opened)):
             put(index, np.full((16, 20), number, np.uint8))
@@ -153,7 +153,7 @@ def test_pages_that_share_their_pixels_part_when_they_differ(tmp_path):
 def test_lossy_planes_become_deflate_and_that_is_announced(tmp_path):
     smooth = np.tile(np.arange(40, 136, dtype=np.uint8)[:, None], (3, 32, 1, 3))
     tifffile.imwrite(tmp_path / "a.tif", smooth, photometric="rgb", compression="jpeg", metadata=None)
-    opened = open_stack(tmp_path / "a.tif")
+    opened = open_file(tmp_path / "a.tif")
     old = np.stack([opened[index] for index in planes_of(opened)])
     opened.close()
     opened = invert(tmp_path / "a.tif", tmp_path / "b.tif")
@@ -172,14 +172,14 @@ def test_npy_stacks_keep_their_header_and_order(order, stack, tmp_path):
     old, new = (tmp_path / name for name in ("a.npy", "b.npy"))
     np.testing.assert_array_equal(np.load(new), 65535 - stack)
     assert new.read_bytes()[:128] == old.read_bytes()[:128]
-    with closing(open_stack(old)) as opened:
-        assert "taken for QTZYX" in opened.notes[0]
+    with closing(open_file(old)) as opened:
+        assert "read as QTZYX" in opened.notes[0]
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's list of mapped files")
 def test_a_stack_is_not_mapped_longer_than_a_plane_is_read(stack, tmp_path):
     np.save(tmp_path / "a.npy", stack)
-    opened = open_stack(tmp_path / "a.npy", axes="TZCYX")
+    opened = open_file(tmp_path / "a.npy", axes="TZCYX")
     with closing(opened), opened.copy_to(tmp_path / "b.npy", overwrite=False) as put:
         for index in planes_of(opened):
             put(index, opened[index])
@@ -229,12 +229,12 @@ def test_a_map_is_whole_or_absent(tmp_path):
         pass
 
 
-def test_single_pictures_are_no_stacks(rng, tmp_path):
+def test_single_images_are_no_stacks(rng, tmp_path):
     grey = rng.integers(0, 256, (24, 40)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", grey)
     np.save(tmp_path / "a.npy", np.dstack([grey] * 3))
-    assert open_stack(tmp_path / "a.tif") is None
-    assert open_stack(tmp_path / "a.npy") is None
+    assert not open_file(tmp_path / "a.tif").is_stack
+    assert not open_file(tmp_path / "a.npy").is_stack
     with pytest.raises(FileError, match="a stack keeps its format"):
         check_same_format(tmp_path / "a.tif", tmp_path / "b.npy")
     check_same_format(tmp_path / "a.tif", tmp_path / "b.tiff")
@@ -253,10 +253,10 @@ def test_ome_xml_that_declares_more_planes_than_there_are(rng, tmp_path):
     stack = rng.integers(0, 256, (2, 24, 40)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", stack, description=ome(10**12), metadata=None)
     with pytest.raises(FileError, match="declares 1000000000000 planes and holds 2"):
-        open_stack(tmp_path / "a.tif")
+        open_file(tmp_path / "a.tif")
     tifffile.imwrite(tmp_path / "secret.tif", stack[::-1].copy(), metadata=None)
     tifffile.imwrite(tmp_path / "b.tif", stack, description=ome(4, "secret.tif"), metadata=None)
-    opened = open_stack(tmp_path / "b.tif")
+    opened = open_file(tmp_path / "b.tif")
     assert "names other files too" in opened.notes[0]
     assert opened.shape == stack.shape
     np.testing.assert_array_equal(opened[planes_of(opened)[0]], stack[0])
@@ -269,11 +269,11 @@ def test_damaged_stacks_are_refused_or_give_one_line(stack, tmp_path):
     for length in range(1, len(data), 1013):
         (tmp_path / "cut.tif").write_bytes(data[:length])
         with pytest.raises(FileError):
-            open_stack(tmp_path / "cut.tif") or read_image(tmp_path / "cut.tif")
+            open_file(tmp_path / "cut.tif")
     np.save(tmp_path / "a.npy", stack)
     (tmp_path / "cut.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-1])
     with pytest.raises(FileError, match="truncated or damaged NPY"):
-        open_stack(tmp_path / "cut.npy")
+        open_file(tmp_path / "cut.npy")
 
 
 def test_flipped_bits_never_raise_anything_else(stack, tmp_path):
@@ -285,7 +285,7 @@ def test_flipped_bits_never_raise_anything_else(stack, tmp_path):
         flipped[place] ^= 1 << place % 8
         (tmp_path / "b.tif").write_bytes(flipped)
         try:
-            opened = open_stack(tmp_path / "b.tif")
+            opened = open_file(tmp_path / "b.tif")
             if opened is not None:
                 with closing(opened):
                     for index in planes_of(opened):
@@ -298,13 +298,13 @@ def test_flipped_bits_never_raise_anything_else(stack, tmp_path):
 def test_many_directories_are_opened_in_time(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((1000, 8, 8), np.uint8), photometric="minisblack", metadata=None)
     started = time.perf_counter()
-    open_stack(tmp_path / "a.tif").close()
+    open_file(tmp_path / "a.tif").close()
     assert time.perf_counter() - started < 10
 
 
 def test_an_error_on_the_way_leaves_nothing(stack, tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True, metadata={"axes": "TZCYX"})
-    opened = open_stack(tmp_path / "a.tif")
+    opened = open_file(tmp_path / "a.tif")
     copying = opened.copy_to(tmp_path / "b.tif", overwrite=False)
     copying.__enter__()(planes_of(opened)[0], stack[0, 0, 0])
     opened.close()
@@ -316,7 +316,7 @@ def test_an_error_on_the_way_leaves_nothing(stack, tmp_path):
 
 def test_a_real_time_series_keeps_everything_but_its_pixels(shared_data, tmp_path):
     source = shared_data / "formats" / "4D-series.ome.tiff"
-    opened = open_stack(source)
+    opened = open_file(source)
     assert (opened.axes, opened.shape, opened.dtype) == ("TZYX", (7, 5, 167, 439), np.int8)
     with opened.copy_to(tmp_path / "b.ome.tiff", overwrite=False) as put:
         for index in planes_of(opened):

@@ -81,7 +81,7 @@ def test_few_bits_in_tiles_are_read_and_become_whole_bytes_which_is_said(bits, r
     image, step = read_image(source), {4: 17}.get(bits, 1)
     np.testing.assert_array_equal(image.pixels, values * step)
     lost = write_image(tmp_path / "b.tif", image)
-    assert lost == [f"{bits} bits a value become {8 if bits == 4 else 16}"]
+    assert lost == [f"{bits} bits per value become {8 if bits == 4 else 16}"]
     new = pages_of(tmp_path / "b.tif").first
     assert (new.is_tiled, new.description) == (True, "cells")
     np.testing.assert_array_equal(new.asarray(), image.pixels)
@@ -243,7 +243,7 @@ def test_other_pixels_than_were_read_are_refused(other, grey, tmp_path):
     image = replace(read_image(save(tmp_path / "a.tif", grey)), pixels=other)
     with pytest.raises(FileError, match="not the pixels of the file"):
         check_writable(image, tmp_path / "b.tif")
-    check_writable(replace(image, format="npy", container=None), tmp_path / "b.tif")
+    check_writable(replace(image, format="npy", template=None), tmp_path / "b.tif")
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 31])

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mashpix import ExtraError, FileError, UsageError, extras
-from mashpix.files import open_stack
+from mashpix.files import open_file
 from mashpix.files.ome_zarr import planes as planes_module
 from mashpix.jobs.recipe import hash_file
 from zarr_kinds import (
@@ -67,8 +67,8 @@ def test_planes_change_and_all_else_stays(store, seed, tmp_path_factory):
     source = write_ome(folder / "a.zarr", [array], **store)
     before = contents(source)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(planes_module, "MOST_KEPT", most_kept)
-        opened = open_stack(source)
+        patch.setattr(planes_module, "MAX_KEPT", most_kept)
+        opened = open_file(source)
         assert (opened.axes, opened.shape, opened.dtype) == (store["axes"].upper(), array.shape, dtype)
         for index in planes_of(opened):
             np.testing.assert_array_equal(opened[index], array[index])
@@ -128,7 +128,7 @@ def test_smaller_sizes_are_made_from_the_result(zarr_format, rng, tmp_path):
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_chunks_that_become_empty_stay_there(zarr_format, stack, tmp_path):
-    opened = open_stack(write_ome(tmp_path / "a.zarr", [stack], zarr_format=zarr_format))
+    opened = open_file(write_ome(tmp_path / "a.zarr", [stack], zarr_format=zarr_format))
     with opened.copy_to(tmp_path / "b.zarr", overwrite=False) as put:
         for index in planes_of(opened):
             put(index, np.zeros((24, 40), np.uint16))
@@ -162,15 +162,15 @@ def test_of_several_images_the_largest_is_denoised_and_that_is_said(stack, tmp_p
 def test_axes_come_from_the_metadata_or_are_a_guess_that_is_announced(stack, tmp_path):
     entry = {"multiscales": [{"axes": [{"name": "angle"}, {"name": "ch", "type": "channel"}, "z", "y", "x"],
                               "datasets": [{"path": "0"}]}]}  # fmt: skip
-    opened = open_stack(write_ome(tmp_path / "a.zarr", [stack], more=entry))
-    assert (opened.axes, opened.notes) == ("QCZYX", ("axis 'angle' is called Q",))
+    opened = open_file(write_ome(tmp_path / "a.zarr", [stack], more=entry))
+    assert (opened.axes, opened.notes) == ("QCZYX", ("axis 'angle' gets the letter Q",))
     write_array(tmp_path / "b.zarr", stack[0, 0], zarr_format=3, chunks=(1, 24, 40))
-    assert "taken for ZYX, 3 planes" in open_stack(tmp_path / "b.zarr").notes[0]
-    assert open_stack(tmp_path / "b.zarr", axes="cyx").axes == "CYX"
+    assert "read as ZYX, 3 planes" in open_file(tmp_path / "b.zarr").notes[0]
+    assert open_file(tmp_path / "b.zarr", axes="cyx").axes == "CYX"
     change_json(tmp_path / "b.zarr" / "zarr.json", dimension_names=["t", "y", "x"])
-    assert (open_stack(tmp_path / "b.zarr").axes, open_stack(tmp_path / "b.zarr").notes) == ("TYX", ())
+    assert (open_file(tmp_path / "b.zarr").axes, open_file(tmp_path / "b.zarr").notes) == ("TYX", ())
     with pytest.raises(UsageError, match="3 letters needed"):
-        open_stack(tmp_path / "b.zarr", axes="YX")
+        open_file(tmp_path / "b.zarr", axes="YX")
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
@@ -181,8 +181,8 @@ def test_a_missing_chunk_is_refused_by_name_unless_that_is_allowed(zarr_format, 
     options = {"axes": "zyx", "chunks": (1, 16, 16), "zarr_format": zarr_format, "skip": [(0, 0, 0)]}
     source = write_ome(tmp_path / "a.zarr", [full, small], **options)
     missing = "0/c/0/0/0" if zarr_format == 3 else "0/0/0/0"
-    with pytest.raises(FileError, match=rf"a chunk is missing \('{missing}'; --sparse takes .* fill value 0\)"):
-        open_stack(source)
+    with pytest.raises(FileError, match=rf"a chunk is missing \('{missing}'; `sparse` reads .* fill value 0\)"):
+        open_file(source)
     invert(source, tmp_path / "b.zarr", sparse=True)
     expected = negative(full)
     expected[0, :16, :16] = 0
@@ -214,16 +214,16 @@ def test_without_the_library_the_error_names_the_extra(stack, tmp_path, monkeypa
     source = write_ome(tmp_path / "a.zarr", [stack])
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
     with pytest.raises(ExtraError, match=r"'a.zarr': not installed \(zarr; pip install \"mashpix\[zarr\]\"\)"):
-        open_stack(source)
+        open_file(source)
 
 
 def test_a_folder_that_is_called_so_and_is_none(tmp_path):
     (tmp_path / "a.zarr").mkdir()
-    with pytest.raises(FileError, match="no Zarr"):
-        open_stack(tmp_path / "a.zarr")
+    with pytest.raises(FileError, match="not a Zarr"):
+        open_file(tmp_path / "a.zarr")
     write_json(tmp_path / "a.zarr" / ".zgroup", {"zarr_format": 2})
-    with pytest.raises(FileError, match="no picture in this Zarr"):
-        open_stack(tmp_path / "a.zarr")
+    with pytest.raises(FileError, match="no image in this Zarr"):
+        open_file(tmp_path / "a.zarr")
 
 
 def test_a_real_picture_keeps_all_but_its_pixels(shared_data, tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mashpix import FileError
-from mashpix.files import open_stack
+from mashpix.files import open_file
 from zarr_kinds import OPTIONS_2, OPTIONS_3, change_json, swell, write_array, write_ome
 
 pytest.importorskip("zarr", reason="the extra `zarr` is not installed")
@@ -46,9 +46,9 @@ BAD_2 = [
     (".zattrs", {"multiscales": [{"datasets": [{"path": "x" * 300}]}]}, "cannot be read"),
     (".zattrs", {"multiscales": [{"datasets": [{"path": ".zgroup"}]}]}, "no array"),
     (".zattrs", {"multiscales": "all"}, "damaged OME-Zarr"),
-    (".zattrs", {"multiscales": []}, "no picture in this Zarr"),
-    (".zattrs", {"plate": {}}, "a plate of many pictures"),
-    (".zattrs", {"well": {}}, "a well of many pictures"),
+    (".zattrs", {"multiscales": []}, "no image in this Zarr"),
+    (".zattrs", {"plate": {}}, "a plate of many images"),
+    (".zattrs", {"well": {}}, "a well of many images"),
     (".zattrs", {"image-label": {}}, "a label image"),
 ]
 SHARDING = {"chunk_shape": [1, 1, 1, 16, 16], "codecs": [{"name": "vlen-bytes"}], "index_codecs": [{"name": "bytes"}]}
@@ -65,7 +65,7 @@ BAD_3 = [
     ("0/zarr.json", {"chunk_key_encoding": {"name": "default", "configuration": {"separator": "x"}}}, "damaged Zarr"),
     ("0/zarr.json", {"zarr_format": 4}, "damaged Zarr"),
     ("0/zarr.json", {"node_type": "group"}, "no array '0'"),
-    ("zarr.json", {"attributes": {}}, "no picture in this Zarr"),
+    ("zarr.json", {"attributes": {}}, "no image in this Zarr"),
 ]
 
 
@@ -76,7 +76,7 @@ def test_metadata_that_cannot_be_meant_are_refused(zarr_format, name, changes, m
     source = write_ome(tmp_path / "a.zarr", [stack], zarr_format=zarr_format)
     change_json(source / name, **changes)
     with pytest.raises(FileError, match=message) as caught:
-        open_stack(source)
+        open_file(source)
     assert "\n" not in str(caught.value)
 
 
@@ -86,7 +86,7 @@ def test_what_is_no_json_is_refused(text, zarr_format, number, stack, tmp_path):
     source = write_ome(tmp_path / "a.zarr", [stack], zarr_format=zarr_format)
     (source / NODES[zarr_format][number]).write_text(text)
     with pytest.raises(FileError, match="JSON"):
-        open_stack(source)
+        open_file(source)
 
 
 def test_what_leads_out_of_the_folder_is_refused(stack, tmp_path):
@@ -95,18 +95,18 @@ def test_what_leads_out_of_the_folder_is_refused(stack, tmp_path):
     for name, target in (("link", "../secret"), ("0/0/0/0/0/9", source / ".zattrs")):
         (source / name).symlink_to(target)
         with pytest.raises(FileError, match=f"holds a link or a device \\('{name}'"):
-            open_stack(source)
+            open_file(source)
         (source / name).unlink()
     os.mkfifo(source / "0" / "pipe")
     with pytest.raises(FileError, match="holds a link or a device"):
-        open_stack(source)
+        open_file(source)
 
 
 def test_an_absurd_number_of_planes_is_refused_where_chunks_may_be_missing(stack, tmp_path):
     source = write_ome(tmp_path / "a.zarr", [stack])
     change_json(source / "0" / ".zarray", shape=[10**12, 1, 1, 24, 40])
     with pytest.raises(FileError, match="absurd shape"):
-        open_stack(source, sparse=True)
+        open_file(source, sparse=True)
 
 
 @pytest.mark.parametrize(
@@ -121,11 +121,11 @@ def test_a_truncated_chunk_is_refused_by_name(codec, zarr_format, rng, tmp_path)
     for length in [*range(0, 40, 3), *range(40, len(data), 41), len(data) - 1]:
         chunk.write_bytes(data[:length])
         with pytest.raises(FileError, match=f"damaged chunk '0/{chunk.name}'"):
-            open_stack(source)[slice(None), slice(None)]
+            open_file(source)[slice(None), slice(None)]
     if codec == "blosc":
         chunk.write_bytes(swell(data))
         with pytest.raises(FileError, match="Blosc header"):
-            open_stack(source)[slice(None), slice(None)]
+            open_file(source)[slice(None), slice(None)]
 
 
 @pytest.mark.parametrize("codec", ["gzip", "zlib", "bz2", "lzma"])
@@ -137,7 +137,7 @@ def test_flipped_bits_are_found_where_the_codec_has_a_checksum(codec, rng, tmp_p
     for place in range(0, len(data), 7):
         chunk.write_bytes(data[:place] + bytes([data[place] ^ 1 << place % 8]) + data[place + 1 :])
         with suppress(FileError):  # but for a field of the header that nobody needs, such as gzip's time
-            np.testing.assert_array_equal(open_stack(source)[slice(None), slice(None)], picture)
+            np.testing.assert_array_equal(open_file(source)[slice(None), slice(None)], picture)
 
 
 @pytest.mark.parametrize(("most", "message"), [(200, "does not hold what was written"), (60000, "cannot be written")])
@@ -148,7 +148,7 @@ def test_values_that_a_codec_cannot_hold_are_an_error(most, message, rng, tmp_pa
     change_json(source / "0" / ".zarray", filters=narrow)
     flat = np.concatenate([[picture.flat[0]], np.diff(picture.ravel().astype(int))]).astype(np.int8)
     (source / "0" / "0.0").write_bytes(flat.tobytes())
-    stack, plane = open_stack(source), np.full((16, 16), most, np.uint16)
+    stack, plane = open_file(source), np.full((16, 16), most, np.uint16)
     plane[0, 0] = most if most > 255 else 1
     with pytest.raises(FileError, match=message), stack.copy_to(tmp_path / "b.zarr", overwrite=False) as put:
         put((slice(None), slice(None)), plane)

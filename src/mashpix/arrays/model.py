@@ -72,7 +72,9 @@ def on_device(model: Model, device: torch.device) -> Model:
     return replace(model, networks=tuple(network.to(device) for network in model.networks), noises=tuple(noises))
 
 
-def make_doors(arrays: Sequence[Array], *, data_range: float | None, settings: Settings) -> list[Door]:
+def make_doors(
+    arrays: Sequence[Array], *, data_range: float | None, settings: Settings, is_rgb: bool = False
+) -> list[Door]:
     """Doors of pictures (C, H, W), all with one scale; channels or dtypes that differ raise `InputError`."""
     kinds = sorted({f"{len(array)} channels of {array.dtype}" for array in arrays})
     if len(kinds) > 1:
@@ -80,7 +82,7 @@ def make_doors(arrays: Sequence[Array], *, data_range: float | None, settings: S
     doors = [open_door(array, channel_axis=0, data_range=data_range, scale=settings.scale) for array in arrays]
     values = np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1)
     low, high = find_scale(values, data_range=data_range, scale=settings.scale)
-    return [replace(door, low=low, high=high) for door in doors]
+    return [replace(door, low=low, high=high, is_rgb=is_rgb) for door in doors]
 
 
 def fit_model(

@@ -1,4 +1,4 @@
-"""The command line of mashpix: one function a command. Starts without torch."""
+"""The command line of mashpix: one function per command. Starts without torch."""
 
 import contextlib
 import os
@@ -20,6 +20,7 @@ from mashpix.cli.inspect import inspect
 from mashpix.cli.model import apply, fit
 from mashpix.cli.study import study
 from mashpix.errors import MashpixError
+from mashpix.files.atomic import remove_all_in_work
 
 ENDINGS = {130: "interrupted", 143: "terminated", 129: "left by its terminal"}
 """Exit codes after Ctrl-C, as typer gives it, SIGTERM and SIGHUP, and what is said then."""
@@ -46,7 +47,7 @@ def options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and leave.")
     ] = False,
 ) -> None:
-    """Denoise one picture from that picture alone: no training data, no weights, no network."""
+    """Denoise an image from that image alone: no training data, no weights, no network."""
 
 
 def main() -> None:
@@ -61,6 +62,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except OSError as error:  # files are dealt with where they are read and written: this is stdout, closed or full
         with contextlib.suppress(OSError):
+            remove_all_in_work()
             if not isinstance(error, BrokenPipeError):
                 complain(f"cannot go on ({error.strerror or error})")
         for stream in filter(None, (sys.stdout, sys.stderr)):  # what is in their buffers would fail again
@@ -68,10 +70,11 @@ def main() -> None:
         sys.exit(1)
     except SystemExit as ending:
         if ending.code in ENDINGS:
+            remove_all_in_work()  # of a job that was in a long stage when Ctrl-C came, and could not be closed in time
             complain(f"{ENDINGS[ending.code]}; nothing is half-written")
             if sys.stderr:
                 sys.stderr.flush()
-            os._exit(ending.code)  # a network update may still be running in its thread: do not wait for it
+            os._exit(ending.code)  # that stage may still run in its thread: do not wait for it
         raise
 
 

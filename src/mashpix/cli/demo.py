@@ -1,6 +1,7 @@
 """`mashpix demo`: the shipped picture gets camera noise, is denoised and scored, and shown side by side."""
 
 import time
+from contextlib import closing
 from importlib.resources import files as package_files
 from io import BytesIO
 from pathlib import Path
@@ -10,7 +11,8 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from mashpix.cli.console import in_background, progress
+from mashpix.cli.console import PATIENCE, progress
+from mashpix.jobs import in_background
 
 PICTURE = "data/demo.png"
 ELECTRONS = 150.0
@@ -41,8 +43,9 @@ def demo(
     )
     noisy = _to_uint8(noise.add_camera_noise(clean / 255, electrons=ELECTRONS, rng=rng))
     started = time.perf_counter()
-    with progress("demo") as show:
-        for step in in_background(denoise_steps(noisy, channel_axis=-1, seed=SEED, device="cpu", preview_every=0)):
+    steps = denoise_steps(noisy, channel_axis=-1, seed=SEED, device="cpu", preview_every=0)
+    with progress("demo") as show, closing(in_background(steps, patience=PATIENCE)) as working:
+        for step in working:
             show(step)
     assert step.denoised is not None
     pictures = {"clean": reference, "camera noise": noisy, "mashpix": step.denoised}
@@ -63,7 +66,9 @@ def _to_uint8(picture: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _side_by_side(pictures: dict[str, NDArray[Any]], scores: dict[str, str]) -> bytes:
     """A PNG of pictures in a row, each under its name and score."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
+
+    from mashpix.trust.drawing import encode_png, write
 
     height, width = next(iter(pictures.values())).shape[:2]
     sheet = Image.new(
@@ -73,8 +78,6 @@ def _side_by_side(pictures: dict[str, NDArray[Any]], scores: dict[str, str]) -> 
     for column, (name, picture) in enumerate(pictures.items()):
         left = MARGIN + column * (width + MARGIN)
         sheet.paste(Image.fromarray(picture), (left, LEGEND_HEIGHT))
-        draw.text((left, 4), name, fill="black", font=ImageFont.load_default(16))
-        draw.text((left, 24), scores[name], fill="black", font=ImageFont.load_default(13))
-    encoded = BytesIO()
-    sheet.save(encoded, "PNG", optimize=True)
-    return encoded.getvalue()
+        write(draw, left, 4, name, size=16)
+        write(draw, left, 24, scores[name])
+    return encode_png(sheet)

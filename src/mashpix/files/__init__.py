@@ -1,27 +1,32 @@
-"""Files in and out: a reader and a writer a format, one atomic write for all."""
+"""Files in and out: one reader and one writer per format, one atomic write for all."""
 
 from mashpix.files.atomic import atomic_write, check_output
 from mashpix.files.atomic_folder import check_folder
 from mashpix.files.folder import is_zarr
 from mashpix.files.formats import check_writable, encode_map, read_image, write_image
+from mashpix.files.hashing import hash_file
 from mashpix.files.image_file import FORMATS, MAX_PIXELS, ImageFile
 from mashpix.files.map_stack import map_stack
-from mashpix.files.stack_file import Stack, check_same_format, open_stack
+from mashpix.files.opening import check_same_format, open_file
+from mashpix.files.protocols import Copy, OpenFile, Put
 
 __all__ = [
     "FORMATS",
     "MAX_PIXELS",
+    "Copy",
     "ImageFile",
-    "Stack",
+    "OpenFile",
+    "Put",
     "atomic_write",
     "check_folder",
     "check_output",
     "check_same_format",
     "check_writable",
     "encode_map",
+    "hash_file",
     "is_zarr",
     "map_stack",
-    "open_stack",
+    "open_file",
     "read_image",
     "write_image",
 ]

@@ -19,6 +19,9 @@ LONGEST_NAME = 255
 STALE_AFTER = 3600.0
 """Seconds after which a temporary file or folder beside a target is taken for one that a killed run left."""
 
+_in_work: set[Path] = set()
+"""Temporary files and folders of this process."""
+
 
 def check_output(source: Path | None, target: Path, *, overwrite: bool, in_place: bool = False) -> None:
     """Refuse a target that cannot or must not be written, before any work is done.
@@ -43,9 +46,9 @@ def check_output(source: Path | None, target: Path, *, overwrite: bool, in_place
         place = _find_place(target)
         if source is not None and target.exists() and target.samefile(source):
             if not in_place:
-                raise FileError(f"the output is the input itself ({str(target)!r}; --in-place allows that)")
+                raise FileError(f"the output is the input itself ({str(target)!r}; `in_place` allows that)")
         elif not overwrite and os.path.lexists(target):
-            raise FileError(f"the output exists ({str(target)!r}; --overwrite replaces it)")
+            raise FileError(f"the output exists ({str(target)!r}; `overwrite` replaces it)")
         handle, temporary = _create_temporary(place)
         os.close(handle)
         temporary.unlink()
@@ -75,7 +78,7 @@ def atomic_file(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
         target = _find_place(path)
         remove_stale(target)
         handle, temporary = _create_temporary(target)
-        try:
+        with in_work(temporary):
             with os.fdopen(handle, "w+b") as file:
                 if overwrite and target.exists():
                     os.fchmod(file.fileno(), target.stat().st_mode & 0o7777)
@@ -83,9 +86,33 @@ def atomic_file(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
                 file.flush()
                 os.fsync(file.fileno())
             _move(temporary, target, overwrite=overwrite)
-        finally:
-            temporary.unlink(missing_ok=True)
         sync_folder(target.parent)
+
+
+@contextlib.contextmanager
+def in_work(temporary: Path) -> Iterator[None]:
+    """Remove a temporary file or folder, if it is still there, when the block ends, however that is."""
+    _in_work.add(temporary)
+    try:
+        yield
+    finally:
+        _clear(temporary)
+        _in_work.discard(temporary)
+
+
+def remove_all_in_work() -> None:
+    """Remove the temporary files and folders of this process, which ends without waiting for those that write them."""
+    for temporary in list(_in_work):
+        with contextlib.suppress(OSError):
+            _clear(temporary)
+
+
+def _clear(temporary: Path) -> None:
+    """Remove a temporary file or folder, as far as possible."""
+    if temporary.is_dir():
+        shutil.rmtree(temporary, ignore_errors=True)
+    else:
+        temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -94,7 +121,7 @@ def errors_in_one_line(path: Path) -> Iterator[None]:
     try:
         yield
     except FileExistsError:
-        raise FileError(f"the output exists ({str(path)!r}; --overwrite replaces it)") from None
+        raise FileError(f"the output exists ({str(path)!r}; `overwrite` replaces it)") from None
     except OSError as error:
         raise FileError(f"cannot be written ({str(path)!r}; {error.strerror})") from None
 
@@ -131,19 +158,23 @@ def _create_temporary(target: Path) -> tuple[int, Path]:
 
 def temporary_name(target: Path) -> Path:
     """A new name beside the target."""
-    ending = f".{token_hex(8)}.{MARK}"
-    start = os.fsencode(target.name)[: LONGEST_NAME - 1 - len(ending)]
-    return target.with_name(f".{os.fsdecode(start)}{ending}")
+    return target.with_name(_start_of(target) + f"{token_hex(8)}.{MARK}")
 
 
-def remove_stale(target: Path) -> None:
-    """Remove old temporary files and folders of this target, as far as the system and other runs let us."""
-    pattern = re.compile(rf"\.{re.escape(target.name[:200])}.*\.[0-9a-f]{{16}}\.{MARK}", re.DOTALL)
+def _start_of(target: Path) -> str:
+    """How the names of all temporary files of a target begin."""
+    longest = LONGEST_NAME - len(f"..{token_hex(8)}.{MARK}")
+    return f".{os.fsdecode(os.fsencode(target.name)[:longest])}."
+
+
+def remove_stale(target: Path, *, older_than: float = STALE_AFTER) -> None:
+    """Remove temporary files and folders of this target that are older than so many seconds, as far as possible."""
+    pattern = re.compile(rf"{re.escape(_start_of(target))}[0-9a-f]{{16}}\.{MARK}", re.DOTALL)
     with contextlib.suppress(OSError):
         for entry in os.scandir(target.parent):
             if pattern.fullmatch(entry.name):
                 with contextlib.suppress(OSError):
-                    if time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE_AFTER:
+                    if time.time() - entry.stat(follow_symlinks=False).st_mtime >= older_than:
                         remove(Path(entry.path))
 
 

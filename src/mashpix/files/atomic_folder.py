@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mashpix.errors import FileError
-from mashpix.files.atomic import MARK, errors_in_one_line, remove_stale, sync_folder, temporary_name
+from mashpix.files.atomic import MARK, errors_in_one_line, in_work, remove_stale, sync_folder, temporary_name
 from mashpix.files.folder import is_zarr, walk_files
 
 OLD_MARK = "mashpix-old"
@@ -27,11 +27,11 @@ def check_folder(source: Path, target: Path, *, overwrite: bool, in_place: bool 
         place, origin = _find_place(target), Path(os.path.realpath(source))
         if place == origin:
             if not in_place:
-                raise FileError(f"the output is the input itself ({str(target)!r}; --in-place allows that)")
+                raise FileError(f"the output is the input itself ({str(target)!r}; `in_place` allows that)")
         elif place.is_relative_to(origin) or origin.is_relative_to(place):
-            raise FileError(f"the output and the input lie in each other ({str(target)!r}; name another folder)")
+            raise FileError(f"one of output and input lies inside the other ({str(target)!r}; name another folder)")
         elif not overwrite and os.path.lexists(target):
-            raise FileError(f"the output exists ({str(target)!r}; --overwrite replaces it)")
+            raise FileError(f"the output exists ({str(target)!r}; `overwrite` replaces it)")
         temporary = temporary_name(place)
         temporary.mkdir()
         temporary.rmdir()
@@ -56,12 +56,10 @@ def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         remove_stale(target)
         temporary = temporary_name(target)
         temporary.mkdir()
-        try:
+        with in_work(temporary):  # at the end it is the old folder, if two were swapped
             yield temporary
             _sync(temporary)
             _move(temporary, target, overwrite=overwrite)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)  # the old folder, if two were swapped
         sync_folder(target.parent)
 
 
@@ -69,7 +67,7 @@ def _find_place(path: Path) -> Path:
     """Where a path leads, links followed; what is there and is no Zarr is refused."""
     place = Path(os.path.realpath(path))
     if os.path.lexists(place) and not is_zarr(place):
-        raise FileError(f"the output is there and no Zarr ({str(path)!r}; name another folder)")
+        raise FileError(f"the output exists and is not a Zarr ({str(path)!r}; name another folder)")
     return place
 
 

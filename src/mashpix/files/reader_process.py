@@ -75,7 +75,7 @@ class Child:
 
     def _why_it_ended(self, *, is_late: bool) -> str:
         if is_late:
-            return f"reading this {self.what} did not end ({self.time_limit:g} s; a damaged file?)"
+            return f"reading this {self.what} took longer than {self.time_limit:g} s (a damaged file?)"
         return f"the reader of {self.what} crashed on it (exit code {self.process.wait()}; a damaged file?)"
 
     def close(self) -> None:

@@ -136,6 +136,6 @@ def _with_previews(
 
     def with_preview(step: Step) -> Step:
         wanted = every and step.loss is not None and step.index % every == 0
-        return replace(step, denoised=look()) if wanted else step
+        return replace(step, preview=look()) if wanted else step
 
     return relay(steps, with_preview)

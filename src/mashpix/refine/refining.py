@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from mashpix.picture import Picture
-from mashpix.refine import block_matching
+from mashpix.refine import block_matching, stages
 from mashpix.refine.blending import restore_and_blend
 from mashpix.refine.block_matching import collaborative_wiener
 from mashpix.refine.colour import from_channels, to_channels
@@ -100,7 +100,7 @@ def refine(
     g = yield from group(y, y2, noises, settings=settings, tuning=tuning)  # R7
     del y2
     blend = partial(restore_and_blend, noise=noises.in_prediction, tuning=tuning)  # R8 to R10
-    x = yield from by_tiles(blend, y, p, g, stage="restore", settings=settings)
+    x = yield from by_tiles(blend, y, p, g, stage=stages.RESTORE, settings=settings)
     del y, p, g
     return from_channels(x, picture, opponent=tuning.opponent_colours)
 
@@ -115,7 +115,7 @@ def measure_noises(
     if in_prediction is None:
         return None
     first = partial(shrink, noise=in_prediction, threshold=settings.threshold, tuning=tuning)
-    y1 = yield from by_tiles(first, y, stage="shrink", settings=settings)  # R4
+    y1 = yield from by_tiles(first, y, stage=stages.SHRINK, settings=settings)  # R4
     follow = in_prediction.variance_model != CONSTANT
     measure = partial(measure_again, is_rgb=is_rgb, follow=follow, tuning=tuning)  # R3: S_1, and R5: S
     whole = halve(usable[None].float())[0] == 1
@@ -133,10 +133,12 @@ def shrink_again(
 ) -> Generator[Step, None, Tensor]:
     """R6: the pilot y2, y shrunk by the reconciled noise, its slow part by that at half the size."""
     by = partial(shrink, threshold=settings.threshold, tuning=tuning)
-    y2 = yield from by_tiles(partial(by, noise=noises.in_blocks16), y, stage="shrink again", settings=settings)
+    y2 = yield from by_tiles(partial(by, noise=noises.in_blocks16), y, stage=stages.SHRINK_AGAIN, settings=settings)
     if noises.in_half_size is None:
         return y2
-    slow = yield from by_tiles(partial(by, noise=noises.in_half_size), halve(y), stage="shrink slow", settings=settings)
+    slow = yield from by_tiles(
+        partial(by, noise=noises.in_half_size), halve(y), stage=stages.SHRINK_SLOW, settings=settings
+    )
     return with_slow_part(y2, slow, tuning=tuning)
 
 
@@ -147,7 +149,7 @@ def group(
     if not tuning.groups:
         return y2
     by = partial(collaborative_wiener, noise=noises.in_blocks8, tuning=tuning)
-    g = yield from by_tiles(by, y, y2, stage="group", settings=settings, context=block_matching.context(tuning))
+    g = yield from by_tiles(by, y, y2, stage=stages.GROUP, settings=settings, context=block_matching.context(tuning))
     return with_slow_part(g, halve(y2), tuning=tuning)
 
 

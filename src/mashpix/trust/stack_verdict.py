@@ -1,10 +1,14 @@
 """The verdicts on the planes of a stack: how many are not good, and which plane is the worst."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from mashpix.axes import WITHIN, Index
-from mashpix.trust.verdict import GOOD, LOOK, LOST, Verdict, counted_rules
+from numpy.typing import NDArray
+
+from mashpix.axes import WITHIN, Index, samples_axis
+from mashpix.trust.comparison_sheet import compare
+from mashpix.trust.verdict import GOOD, Verdict, severity
 
 
 def name_plane(index: Index, axes: str) -> str:
@@ -17,13 +21,6 @@ def name_plane(index: Index, axes: str) -> str:
     """
     outside = [f"{letter} {place}" for letter, place in zip(axes, index, strict=True) if letter not in WITHIN]
     return ", ".join(outside) or "the picture"
-
-
-def severity(verdict: Verdict) -> tuple[int, float]:
-    """What orders verdicts from best to worst; of equal ones by the measure that comes nearest to its limit."""
-    measures = verdict.measures
-    nearest = max((measures[rule.measure] / rule.look for rule in counted_rules(measures)), default=0.0)
-    return (GOOD, LOOK, LOST).index(verdict.verdict), nearest
 
 
 def sum_up(verdicts: Mapping[str, Verdict]) -> Verdict:
@@ -49,3 +46,66 @@ def list_planes(verdicts: Mapping[str, Verdict]) -> dict[str, str]:
         name: verdict.verdict if verdict.verdict == GOOD else f"{verdict.verdict} ({verdict.reason})"
         for name, verdict in verdicts.items()
     }
+
+
+@dataclass(frozen=True)
+class WorstPlane:
+    """The plane of a stack to look at: the worst, or the one in the middle if all are good.
+
+    name : as `name_plane` gives it
+    noisy, denoised : its pixels
+    rank : what ordered it before the others
+    """
+
+    name: str
+    noisy: NDArray[Any]
+    denoised: NDArray[Any]
+    rank: tuple[int, float]
+
+
+@dataclass
+class PlaneVerdicts:
+    """The verdicts on the planes of a stack as they come in, and one plane to look at; a single image has one plane.
+
+    axes, shape : of the stack
+    by_name : verdicts by the names of the planes
+    worst : kept of the planes that came in
+    """
+
+    axes: str
+    shape: tuple[int, ...]
+    by_name: dict[str, Verdict] = field(default_factory=dict)
+    worst: WorstPlane | None = None
+
+    def add(self, index: Index, noisy: NDArray[Any], denoised: NDArray[Any], verdict: Verdict) -> None:
+        """Take in a plane."""
+        name, is_middle = name_plane(index, self.axes), index == middle_plane(self.axes, self.shape)
+        self.by_name[name] = verdict
+        rank = severity(verdict) if verdict.verdict != GOOD else (0, float(is_middle))
+        if self.worst is None or rank > self.worst.rank:
+            self.worst = WorstPlane(name, noisy, denoised, rank)
+
+    def sum_up(self) -> Verdict:
+        """One verdict on all planes: see `sum_up`."""
+        return sum_up(self.by_name)
+
+    def list_planes(self) -> dict[str, str]:
+        """The verdict on each plane as a line: see `list_planes`."""
+        return list_planes(self.by_name)
+
+    def draw(self, *, named: bool) -> bytes:
+        """Before, after and residual of the plane to look at, as a PNG file; with its name if `named`."""
+        assert self.worst is not None
+        name = self.worst.name if named else None
+        return compare(self.worst.noisy, self.worst.denoised, channel_axis=samples_axis(self.axes), name=name)
+
+
+def middle_plane(axes: str, shape: tuple[int, ...]) -> Index:
+    """The plane in the middle along every axis.
+
+    Examples
+    --------
+    >>> middle_plane("TYX", (5, 64, 64))
+    (2, slice(None, None, None), slice(None, None, None))
+    """
+    return tuple(slice(None) if letter in WITHIN else length // 2 for letter, length in zip(axes, shape, strict=True))

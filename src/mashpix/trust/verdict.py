@@ -6,19 +6,22 @@ noise that is expected is measured in flat blocks of that very residual (residua
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mashpix.arrays.colour import Channels
 from mashpix.refine.residual_noise import NoiseModel
 from mashpix.trust.signal_in_residual import SMALLEST, measure_likeness, window_sums
-from mashpix.trust.whitened_residual import SIDE, Blocks, Pair, measure_residual, pair, whiten
+from mashpix.trust.whitened_residual import SIDE, Blocks, Pair, decide_parts, measure_residual, pair, whiten
 
 GOOD, LOOK, LOST = "good", "look closer", "signal lost"
 """The verdicts, from best to worst."""
+UNCHANGED = "nothing was changed"
+"""The reason of a verdict on an image that is the noisy one."""
 WINDOW = 32
 """Side in pixels of the windows whose means tell how sure the mean of the residual is."""
 LEVELS = 6
@@ -94,7 +97,9 @@ class Verdict:
         return asdict(self)
 
 
-def check(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None = None) -> Verdict:
+def check(
+    noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None = None, channels: Channels = "auto"
+) -> Verdict:
     """Tell from the residual whether a denoised picture has lost signal; nothing is trained, no truth is needed.
 
     Parameters
@@ -104,6 +109,9 @@ def check(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | No
         pixels are left out.
     channel_axis : int or None
         Axis of the channels; None for a grey picture.
+    channels : {"auto", "rgb", "independent", "joint"}
+        As in `denoise`. Independent channels are judged one by one: the verdict is that on the worst, and its reason
+        names the channel, counted from 0.
 
     Returns
     -------
@@ -125,9 +133,12 @@ def check(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | No
     >>> check(noisy, clean + 5).reason
     'brightness changed by 0.50 noise levels'
     """
-    both = pair(noisy, denoised, channel_axis=channel_axis)
+    is_rgb, numbers = decide_parts(noisy, channel_axis=channel_axis, channels=channels)
+    if channel_axis is not None and numbers is not None and noisy.shape == np.shape(denoised):
+        return _check_each(noisy, denoised, numbers, channel_axis)
+    both = pair(noisy, denoised, channel_axis=channel_axis, is_rgb=is_rgb)
     if torch.equal(both.noisy, both.denoised):
-        return Verdict(GOOD, "nothing was changed")
+        return Verdict(GOOD, UNCHANGED)
     noise = measure_residual(both)
     if noise is None:
         return Verdict(LOOK, f"no block of {SIDE} x {SIDE} pixels to measure the noise in")
@@ -139,6 +150,25 @@ def check(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | No
     measures |= _measure_blocks(whiten(residual, both.denoised, both.usable, noise))
     measures |= measure_likeness(residual, both, noise)
     return _judge({name: float(np.clip(value, -MOST, MOST)) for name, value in measures.items()})
+
+
+def _check_each(noisy: NDArray[Any], denoised: NDArray[Any], numbers: list[int], channel_axis: int) -> Verdict:
+    """The verdict on the worst of several channels; one that hardly holds a finite value cannot be judged."""
+    verdicts = {}
+    for number in numbers:
+        before, after = (np.take(array, number, axis=channel_axis) for array in (noisy, denoised))
+        same = np.array_equal(before, after, equal_nan=True)
+        verdicts[number] = Verdict(GOOD, UNCHANGED) if same else check(before, after)
+    worst = max(verdicts, key=lambda number: severity(verdicts[number]))
+    found = verdicts[worst]
+    return found if found.reason == UNCHANGED else replace(found, reason=f"channel {worst}: {found.reason}")
+
+
+def severity(verdict: Verdict) -> tuple[int, float]:
+    """What orders verdicts from best to worst; of equal ones by the measure that comes nearest to its limit."""
+    measures = verdict.measures
+    nearest = max((measures[rule.measure] / rule.look for rule in counted_rules(measures)), default=0.0)
+    return (GOOD, LOOK, LOST).index(verdict.verdict), nearest
 
 
 def counted_rules(measures: Mapping[str, float]) -> list[Rule]:

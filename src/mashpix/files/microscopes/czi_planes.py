@@ -21,14 +21,14 @@ KINDS = {
 }  # fmt: skip
 """Dtype and samples of a pixel by its kind."""
 OUTSIDE = "TCZ"
-LEAST_PLANE = 128
-"""Bytes that a plane takes in a file at least: the entry of a directory and the head of a segment."""
+MIN_PLANE = 128
+"""Fewest bytes of a plane in a file: its directory entry and the header of its segment."""
 OPEN = ExitStack()
-"""What stays open until the process ends."""
+"""Keeps the file open until the process ends."""
 
 
 def open_file(path: str) -> tuple[dict[str, Any], ReadPlane]:
-    """What the largest scene of a file holds, see `bio_stack.BioStack`, and how to read a plane of it."""
+    """What the largest scene of a file holds, see `MicroscopeStack`, and how to read a plane of it."""
     from pylibCZIrw import czi
 
     file = OPEN.enter_context(czi.open_czi(path))
@@ -72,26 +72,26 @@ def _check_planes(ranges: dict[str, tuple[int, int]], size: int) -> None:
     if others := {letter for letter, (start, end) in ranges.items() if letter not in OUTSIDE and end - start > 1}:
         raise FileError(f"axes that OME-TIFF cannot hold ({', '.join(sorted(others))}; {OUTSIDE}YX needed)")
     planes = prod(end - start for start, end in ranges.values())
-    if planes > size // LEAST_PLANE:
+    if planes > size // MIN_PLANE:
         raise FileError(f"damaged CZI (it declares {planes} planes and has {size} bytes)")
 
 
 def _read_xml(text: str, scene: int) -> tuple[str, list[str], dict[str, float], bool]:
     """Name of a scene, names of the channels, micrometres a pixel, and whether there are tiles."""
     root = ElementTree.fromstring(text)
-    picture = root.find("./Metadata/Information/Image")
-    picture = ElementTree.Element("Image") if picture is None else picture
-    found = picture.find(f"./Dimensions/S/Scenes/Scene[@Index='{scene}']")
+    image = root.find("./Metadata/Information/Image")
+    image = ElementTree.Element("Image") if image is None else image
+    found = image.find(f"./Dimensions/S/Scenes/Scene[@Index='{scene}']")
     name = (found.get("Name") if found is not None else None) or f"scene {scene}"
-    channels = [channel.get("Name") or "" for channel in picture.findall("./Dimensions/Channels/Channel")]
+    channels = [channel.get("Name") or "" for channel in image.findall("./Dimensions/Channels/Channel")]
     metres = {
         distance.get("Id", ""): float(distance.findtext("Value") or 0)
         for distance in root.findall("./Metadata/Scaling/Items/Distance")
     }
     steps = {letter: round(metres[letter] * 1e6, 12) for letter in "ZYX" if metres.get(letter)}
-    return name, channels, steps, int(picture.findtext("SizeM") or 1) > 1
+    return name, channels, steps, int(image.findtext("SizeM") or 1) > 1
 
 
 def main() -> None:
-    """What the process does."""
+    """Entry point of the process."""
     serve_planes(open_file, what="CZI")

@@ -15,7 +15,7 @@ from mashpix.files.image_file import HEADROOM
 Data = dict[str, Any]
 LOSSLESS = {"blosc", "zlib", "gzip", "zstd", "lz4", "bz2", "lzma", "delta", "shuffle", "crc32", "crc32c", "adler32",
             "fletcher32"}  # fmt: skip
-"""Codecs that are read and written: none that rounds values, and none that runs what it reads, as pickles do."""
+"""Codecs that are read and written: none rounds values, and none runs what it reads, as pickles do."""
 LAYOUTS = {"bytes", "endian", "transpose", "sharding_indexed"}
 """Codecs of format 3 that arrange values."""
 DTYPE = re.compile(r"[<>|]?([iu][1248]|f[248])|(u?int(?:8|16|32|64)|float(?:16|32|64))")
@@ -124,9 +124,9 @@ def _read_json(root: Path, name: str) -> Data | None:
     except OSError as error:
         raise FileError(f"cannot be read ({name!r}; {error.strerror})") from None
     except (ValueError, RecursionError):
-        raise FileError(f"damaged Zarr ({name!r} is no JSON)") from None
+        raise FileError(f"damaged Zarr ({name!r} is not JSON)") from None
     if not isinstance(data, dict):
-        raise FileError(f"damaged Zarr ({name!r} is no JSON object)")
+        raise FileError(f"damaged Zarr ({name!r} is not a JSON object)")
     return data
 
 
@@ -136,7 +136,7 @@ def read_layout(root: Path, name: str) -> Layout:
     Raises
     ------
     FileError
-        If there is none, or it is damaged, or its values are no numbers, or a codec is not known.
+        If it is missing or damaged, its values are not numbers, or a codec is unknown.
     """
     node = read_node(root, name)
     if node is None or not node.is_array:

@@ -1,11 +1,10 @@
 """Stacks in OME-Zarr folders: read plane by plane, and replaced plane by plane in a copy of the folder.
 
-All files of the folder are copied, and only the chunks of the picture and of its smaller sizes are written anew; so
-metadata, labels and further pictures stay bit for bit. In memory are the planes in work and those that share chunks.
+All files of the folder are copied, and only the chunks of the image and of its smaller sizes are written anew; so
+metadata, labels and further images stay bit for bit. In memory are the planes in work and those that share chunks.
 """
 
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.axes import Index
-from mashpix.errors import FileError
 from mashpix.extras import need
 from mashpix.files.atomic_folder import atomic_folder
 from mashpix.files.folder import copy_files, walk_files
@@ -43,6 +41,11 @@ class ZarrStack:
         return self.image.axes
 
     @property
+    def is_rgb(self) -> bool | None:
+        """Whether the samples of a plane are colours."""
+        return self.image.is_rgb
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Lengths of all axes."""
         return self.image.full.shape
@@ -61,8 +64,7 @@ class ZarrStack:
 
     @contextmanager
     def copy_to(self, target: Path, *, overwrite: bool) -> Iterator[Callable[[Index, NDArray[Any]], None]]:
-        """A copy of the folder whose planes can be replaced, and with them the smaller sizes of the picture."""
-        ended, lock = False, threading.Lock()
+        """A copy of the folder whose planes can be replaced, and with them the smaller sizes of the image."""
         with atomic_folder(target, overwrite=overwrite) as folder:
             copy_files(self.root, folder)
             sparse = self.planes.array.sparse
@@ -70,26 +72,19 @@ class ZarrStack:
             levels = [open_level(folder, layout, self.image) for layout in made_levels(self.image)]
 
             def put(index: Index, plane: NDArray[Any]) -> None:
-                with lock:  # a thread that is still at work after Ctrl-C must not write into a folder that is removed
-                    if ended:
-                        raise FileError("the copy is closed")
-                    os.utime(folder)  # a sign of life: an old temporary folder is taken for a left one
-                    numbers = numbers_of(index)
-                    full.put(numbers, plane)
-                    for level in levels:
-                        level.put(numbers, plane)
+                os.utime(folder)  # a sign of life: an old temporary folder is taken for one that a killed run left
+                numbers = numbers_of(index)
+                full.put(numbers, plane)
+                for level in levels:
+                    level.put(numbers, plane)
 
-            try:
-                yield put
-                for planes in (full, *(level.planes for level in levels)):
-                    planes.flush()
-            finally:
-                with lock:
-                    ended = True
+            yield put
+            for planes in (full, *(level.planes for level in levels)):
+                planes.flush()
 
 
 def open_zarr(path: Path, *, axes: str | None, max_pixels: int, sparse: bool) -> ZarrStack:
-    """Open the largest picture of a Zarr folder as a stack; with `sparse`, chunks of it may be missing."""
+    """Open the largest image of a Zarr folder as a stack; with `sparse`, chunks of it may be missing."""
     need("zarr", what=path.name, extra="zarr")
     for _ in walk_files(path):  # refuses links
         pass

@@ -1,6 +1,6 @@
 """Camera raw developed by LibRaw, in a process of its own: sensor values to 16-bit sRGB, the same way for all.
 
-Nothing in it looks at the picture, so a series stays a series: no automatic brightness, and white is where the sensor
+Nothing in it looks at the image, so a series stays a series: no automatic brightness, and white is where the sensor
 saturates. White balance is the camera's own; colours go through the camera's matrix to sRGB (IEC 61966-2-1), and so
 does the tone curve.
 """
@@ -26,7 +26,7 @@ DEVELOPMENT: dict[str, Any] = {
 
 
 def develop(request: dict[str, Any], data: bytes | bytearray) -> tuple[dict[str, Any], NDArray[Any]]:
-    """A raw file to (H, W, 3) or (H, W, 1) uint16 as the sensor lies, and how it was held: `flip` as LibRaw has it."""
+    """Develop a raw file to (H, W, 3) or (H, W, 1) uint16 as the sensor recorded it, with its orientation (`flip`)."""
     import rawpy
 
     try:
@@ -39,9 +39,9 @@ def develop(request: dict[str, Any], data: bytes | bytearray) -> tuple[dict[str,
     except rawpy.LibRawError as error:
         said = error.args[0]
         reason = said.decode(errors="replace") if isinstance(said, bytes) else in_short(error)
-        raise FileError(f"damaged, or no camera raw that LibRaw reads ({reason})") from None
+        raise FileError(f"damaged, or not a camera raw that LibRaw can read ({reason})") from None
 
 
 def main() -> None:
-    """What the process does."""
+    """Entry point of the process."""
     serve(develop, what="camera raw")

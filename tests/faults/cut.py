@@ -1,0 +1,48 @@
+"""Six small files cut at every byte: each cut is refused."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from bad_files import GREY, RGB, saved
+from faults.attempts import Attempt
+from faults.door import read_pixels
+from faults.many import try_many
+from mashpix.errors import FileError
+
+STEP = 7
+"""A quick run cuts at every n-th byte."""
+
+
+def make_files() -> dict[str, bytes]:
+    """A few hundred bytes each."""
+    grey = GREY[:8, :9]
+    files = {kind: saved(grey, kind) for kind in ("png", "jpeg", "npy", "npz")}
+    files["webp"] = saved(RGB[:8, :9], "webp", lossless=True)
+    files["tiff"] = saved(np.stack([grey, grey[::-1]]), "tiff", photometric="minisblack")
+    return files
+
+
+def cut_files(*, quick: bool, seed: int) -> Iterator[Attempt]:
+    """One attempt for each length of each file."""
+    cuts = [(kind, data, length) for kind, data in make_files().items() for length in range(len(data))]
+    with tempfile.TemporaryDirectory() as folder:
+
+        def work(number: int) -> tuple[str, str]:
+            kind, data, length = cuts[number]
+            path, whole = Path(folder, f"a.{kind}"), Path(folder, f"whole.{kind}")
+            path.write_bytes(data[:length])
+            whole.write_bytes(data)
+            try:
+                found = read_pixels(path)[0]
+            except FileError as error:
+                return "refused", str(error)
+            if found.tobytes() != read_pixels(whole)[0].tobytes():
+                return "lost", "other pixels, without a word"
+            return "wrong", "read as if it were whole"
+
+        for number, outcome, detail in try_many(range(0, len(cuts), STEP if quick else 1), work, seconds=5.0):
+            kind, data, length = cuts[number]
+            yield Attempt(f"{kind}, {length} of {len(data)} bytes", outcome, detail)

@@ -1,0 +1,51 @@
+"""A file through the same door as `mashpix denoise`, and out again: every plane read, and mirrored in a copy."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mashpix.axes import plane_groups
+from mashpix.errors import FileError, UsageError
+from mashpix.files import OpenFile, open_file, read_image
+
+MOST_PIXELS = 2**24
+"""Largest image that is read, as --max-pixels would say."""
+
+
+def read_pixels(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """All pixels of a file, planes one behind another, and the alpha of a single image."""
+    with open_file(path, max_pixels=MOST_PIXELS) as opened:
+        if opened.is_stack:
+            return np.stack([opened[index] for index in _indices(opened)]), None
+    image = read_image(path, max_pixels=MOST_PIXELS)
+    return image.pixels, image.alpha
+
+
+def pass_through(source: Path, target: Path) -> tuple[str, str]:
+    """One of "refused", "survived" and "wrong", and why; whatever else is raised is a crash."""
+    planes = []
+    try:
+        with open_file(source, max_pixels=MOST_PIXELS) as opened, opened.copy_to(target, overwrite=True) as copy:
+            for index in _indices(opened):
+                planes.append(np.ascontiguousarray(opened[index][::-1]))
+                copy(index, planes[-1])
+            mirrored = np.stack(planes) if opened.is_stack else planes[0]
+    except (FileError, UsageError) as error:
+        return ("refused", str(error)) if "\n" not in str(error) else ("wrong", f"more than one line: {error!r}")
+    back = read_pixels(target)[0]
+    if (back.shape, back.dtype) != (mirrored.shape, mirrored.dtype):
+        return "wrong", f"{back.dtype} {back.shape} written for {mirrored.dtype} {mirrored.shape}"
+    if back.tobytes() != mirrored.tobytes() and (opened.is_stack or not _is_lossy(target)):
+        return "wrong", "other pixels than those that were written"
+    return "survived", ""
+
+
+def _is_lossy(path: Path) -> bool:
+    image = read_image(path, max_pixels=MOST_PIXELS)
+    return image.format == "jpeg" or (image.format == "webp" and not image.template.is_lossless)
+
+
+def _indices(opened: OpenFile) -> list[Any]:
+    return [index for group in plane_groups(opened.axes, opened.shape, joint=False) for (index,) in group]
