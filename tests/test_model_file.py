@@ -46,7 +46,7 @@ def test_a_model_written_by_version_0_1_0_is_read(rng, tmp_path):
     """There the noises had other names, and a variance model three numbers."""
     pictures = rng.normal(50, 5, (3, 1, 40, 32)).astype(np.float32)
     doors = make_doors(pictures, data_range=None, settings=TINY)
-    fitting = fit_model(doors, share_noise=True, settings=TINY, generator=torch.Generator().manual_seed(0))
+    fitting = fit_to_doors(doors, share_noise=True, settings=TINY, generator=torch.Generator().manual_seed(0))
     model = drain(fitting)
     arrays, header = decode_tensors(encode_model(model, origin={}))
     former = {name: old for old, name in FORMER.items()}
