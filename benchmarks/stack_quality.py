@@ -34,6 +34,7 @@ from mashpix.report import Step
 from mashpix.simulation import add_poisson_gaussian
 from mashpix.steps import drain
 
+NETWORKS = {"once": "shared", "each": "each"}
 COLUMNS = ("stack", "frames", "side", "preset", "fit", "threads", "seed", "cpu_seconds", "noisy_db", "denoised_db",
            "worst_gain_db", "held_out_error", "flicker_pixel", "flicker_block", "noisy_flicker_pixel",
            "noisy_flicker_block")  # fmt: skip
@@ -42,6 +43,8 @@ GAIN, READ_NOISE = 3.0, 6.0
 FLAT = 0.25
 """Fraction of the blocks that are taken for flat."""
 BLOCK = 16
+NETWORKS = {"once": "shared", "each": "each"}
+"""What the CSV, which is older, calls the choices of `networks`."""
 
 
 def moving_window(path: Path, *, frames: int, side: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -92,12 +95,15 @@ def measure(
     clean: np.ndarray | None, noisy: np.ndarray, *, fit: str, preset: str, seed: int, moves: bool
 ) -> list[object]:
     """Processor seconds, PSNR, held-out error and flicker of one way to fit."""
+    channels = "auto" if noisy.ndim == 3 else "rgb"
     axes, denoised = "TYX" if noisy.ndim == 3 else "TYXS", np.empty_like(noisy)
     started = time.process_time()
     if fit == "model":
         steps = apply_fitted(noisy, axes, preset=preset, seed=seed)
     else:
-        steps = mashpix.denoise_stack_steps(noisy, axes=axes, fit=fit, settings=preset, seed=seed, device="cpu")
+        steps = mashpix.denoise_stack_steps(
+            noisy, axes=axes, networks=NETWORKS[fit], channels=channels, settings=preset, seed=seed, device="cpu"
+        )
     for step in steps:
         if step.plane is not None:
             denoised[step.plane] = step.denoised
@@ -119,7 +125,9 @@ def apply_fitted(noisy: np.ndarray, axes: str, *, preset: str, seed: int) -> Ite
     """Fit a model to some of the frames and apply it to all, as a series of files has it done."""
     pictures = [frame[None] if frame.ndim == 2 else np.moveaxis(frame, -1, 0) for frame in noisy]
     chosen = choose_pictures(lambda index: pictures[index], len(pictures))
-    model = drain(fit_model_steps(chosen, settings=preset, seed=seed, device="cpu"))
+    model = drain(
+        fit_model_steps(chosen, channels="auto" if noisy.ndim == 3 else "rgb", settings=preset, seed=seed, device="cpu")
+    )
     return apply_model_steps(model, noisy, axes=axes, seed=seed, device="cpu")
 
 

@@ -5,21 +5,19 @@ Pictures are halved by scene: the limits in checking.RULES were chosen on the ha
 """
 
 import argparse
-import csv
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.ndimage import gaussian_filter, uniform_filter
 
 import mashpix
+from _common import CROP, SETS, Table, load_pair
 
-SETS = ("sidd", "polyu", "cc15", "fmdd")
-CROP, SEED = 256, 0
+SEED = 0
 BLUR = 2.0
 """Deviation of the Gaussian of the over-blurred result, pixels."""
 SHIFT = 1
@@ -82,13 +80,6 @@ RESULTS: dict[str, Callable[[Picture, Picture], NDArray[np.float64]]] = {
 }
 
 
-def load(path: Path) -> Picture:
-    with Image.open(path) as image:
-        array = np.asarray(image)
-    top, left = (array.shape[0] - CROP) // 2, (array.shape[1] - CROP) // 2
-    return array[top : top + CROP, left : left + CROP]
-
-
 def denoise(noisy: Picture, preset: str, cache: Path) -> Picture:
     """The result of a preset, from the cache if it is there."""
     if cache.exists():
@@ -98,34 +89,6 @@ def denoise(noisy: Picture, preset: str, cache: Path) -> Picture:
     (last,) = deque(steps, maxlen=1)
     np.savez(cache, denoised=last.denoised, spread=last.spread)
     return last.denoised
-
-
-def finished(
-    root: Path, kind: str, preset: str, cache: Path
-) -> Iterator[tuple[Picture, Picture, Mapping[str, Picture]]]:
-    """Clean and noisy picture, and the result that is in the cache, of each picture of a set."""
-    for path in sorted((root / kind / "clean").iterdir()):
-        stored = cache / f"{preset}_{kind}_{path.stem}.npz"
-        if stored.exists():
-            yield load(path), load(root / kind / "noisy" / path.name), np.load(stored)
-
-
-def tabulate(
-    script: Path, about: str, columns: tuple[str, ...], rows_of: Callable[..., Iterable[list[object]]]
-) -> None:
-    """Write a CSV named like a script, and print it: rows of each set, from the finished results of a preset."""
-    parser = argparse.ArgumentParser(description=about.splitlines()[0])
-    parser.add_argument("root", type=Path)
-    parser.add_argument("--preset", required=True)
-    parser.add_argument("--cache", type=Path, required=True)
-    args = parser.parse_args()
-    with script.with_suffix(".csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        for kind in SETS:
-            for row in rows_of(finished(args.root, kind, args.preset, args.cache)):
-                writer.writerow([args.preset, kind, *row])
-                print(args.preset, kind, *row, sep="\t")
 
 
 def pictures(root: Path) -> Iterator[tuple[str, str, str]]:
@@ -162,17 +125,15 @@ def main() -> None:
     torch.set_num_threads(1)
     args.cache.mkdir(exist_ok=True)
     counts: Counter[tuple[str, ...]] = Counter()
-    with args.csv.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
+    with Table(args.csv, COLUMNS) as table:
         for preset in args.preset:
             for kind, name, half in pictures(args.root):
                 cache = args.cache / f"{preset}_{kind}_{Path(name).stem}.npz"
                 if (args.set and kind not in args.set) or (args.cached_only and not cache.exists()):
                     continue
-                clean, noisy = (load(args.root / kind / which / name) for which in ("clean", "noisy"))
+                clean, noisy = load_pair(args.root, kind, name, CROP)
                 for row in judge(clean, noisy, denoise(noisy, preset, cache)):
-                    writer.writerow([kind, name, half, preset, SEED, *row])
+                    table.add(kind, name, half, preset, SEED, *row)
                     weak = " (weak)" if row[0] != "good" and row[1] < WEAK else ""
                     counts[preset, half, f"{row[0]}{weak}", row[3]] += 1
     cases = dict.fromkeys(key[:3] for key in sorted(counts))

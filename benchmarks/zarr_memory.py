@@ -36,11 +36,9 @@ def make_stack(root: Path, planes: int) -> None:
 
 
 def replace_planes(source: Path, target: Path) -> None:
-    stack = open_file(source)
-    assert stack is not None
-    with stack.copy_to(target, overwrite=False) as put:
-        for (index,) in plane_groups(stack.axes, stack.shape, joint=False)[0]:
-            put(index, stack[index])
+    with open_file(source) as opened, opened.copy_to(target, overwrite=False) as copy:
+        for (index,) in plane_groups(opened.axes, opened.shape, joint=False)[0]:
+            copy(index, opened[index])
 
 
 def measure(planes: int) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ MODULES = (
     "mashpix.method.mash",
     "mashpix.method.mash.masking_ratio",
     "mashpix.refine.refining",
+    "mashpix.refine.tuning",
     "mashpix.settings",
 )
 

@@ -4,7 +4,6 @@ import csv
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from importlib import import_module
@@ -18,7 +17,6 @@ from scipy.ndimage import uniform_filter
 import mashpix
 from commands import start_cli
 from mashpix import extras
-from mashpix.cli import main
 from mashpix.errors import ExtraError, MashpixError
 from mashpix.evaluation import baselines
 from mashpix.evaluation.bench import run
@@ -65,14 +63,12 @@ def pairs(tmp_path, smooth, rng):
 
 
 @pytest.fixture
-def bench(monkeypatch, capsys):
+def bench(run_here):
     """The command in this process: exit code, stdout and stderr."""
 
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["mashpix", "bench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return end.value.code, *capsys.readouterr()
+        done = run_here("bench", *arguments)
+        return done.returncode, done.stdout, done.stderr
 
     return call
 
@@ -101,7 +97,7 @@ def test_a_row_is_what_denoise_gives_measured_in_a_process_of_its_own(pairs, tmp
     assert (code, err) == (0, "")
     noisy_row, row = read_csv(tmp_path / "t.csv")
     noisy, clean = (np.asarray(Image.open(pairs / kind / "a.png")) for kind in ("noisy", "clean"))
-    denoised = mashpix.denoise(noisy, channel_axis=-1, settings=quick, seed=3, device="cpu")
+    denoised = mashpix.denoise(noisy, channel_axis=-1, channels="rgb", settings=quick, seed=3, device="cpu")
     assert float(row["denoised_db"]) == pytest.approx(mashpix.psnr(clean, denoised, data_range=255), abs=1e-4)
     similarity = mashpix.ssim(clean, denoised, data_range=255, channel_axis=-1)
     assert float(row["ssim"]) == pytest.approx(similarity, abs=1e-5)
@@ -138,6 +134,14 @@ def test_camera_noise_is_compared_with_what_the_camera_sees_without_it(tmp_path,
     pair = load_pair(source, crop=None, noise_model=NoiseModel(model="camera", electrons=1e9), seed=0)
     assert mashpix.psnr(file, pair.clean, data_range=255) < 25
     assert mashpix.psnr(pair.clean, pair.noisy, data_range=255) > 30  # the JPEG is left
+
+
+def test_what_the_file_says_of_channels_is_kept(tmp_path, rng):
+    unrelated = rng.integers(0, 255, (32, 32, 3)).astype(np.uint8)
+    save(unrelated, tmp_path / "a.png")
+    np.save(tmp_path / "b.npy", unrelated)
+    options = {"crop": None, "noise_model": NoiseModel(), "seed": 0}
+    assert [load_pair(one, **options).channels for one in find_sources(tmp_path, limit=None)] == ["rgb", "auto"]
 
 
 def test_crop_is_the_centre(folder):

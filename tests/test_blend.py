@@ -59,9 +59,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("arguments", "code", "message"), REFUSED)
-def test_what_cannot_be_blended_is_refused_and_nothing_is_written(arguments, code, message, folder):
+def test_what_cannot_be_blended_is_refused_and_nothing_is_written(arguments, code, message, folder, run_here):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    done = run_cli("blend", *arguments, cwd=folder)
+    done = run_here("blend", *arguments, cwd=folder)
     assert done.returncode == code
     assert message in done.stderr
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

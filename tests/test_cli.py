@@ -137,9 +137,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("arguments", "code", "message"), REFUSED)
-def test_what_cannot_be_done_is_refused_in_one_line_and_nothing_is_written(arguments, code, message, folder):
+def test_what_cannot_be_done_is_refused_in_one_line_and_nothing_is_written(arguments, code, message, folder, run_here):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    done = run_cli("denoise", *arguments, cwd=folder)
+    done = run_here("denoise", *arguments, cwd=folder)
     assert done.returncode == code
     assert message in done.stderr
     assert "Traceback" not in done.stderr

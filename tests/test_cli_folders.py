@@ -69,9 +69,9 @@ def test_ctrl_c_ends_a_batch_at_once_and_says_what_is_left(folder):
         (("in", "-o", "out", "--dry-run", "--watch"), 2, "--dry-run cannot be combined with --watch"),
     ],
 )
-def test_what_cannot_be_done_is_refused_in_one_line(arguments, code, message, folder):
+def test_what_cannot_be_done_is_refused_in_one_line(arguments, code, message, folder, run_here):
     before = names(folder)
-    done = run_cli("denoise", *arguments, cwd=folder)
+    done = run_here("denoise", *arguments, cwd=folder)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1)
     assert message in done.stderr
     assert names(folder) == before

@@ -95,8 +95,8 @@ def test_outputs_that_cannot_be_are_refused_before_any_work(stack, tmp_path):
     for target, message in {
         source: "the input itself",
         tmp_path / "link.zarr": "the input itself",
-        tmp_path / "pictures": "there and no Zarr",
-        tmp_path / "file": "there and no Zarr",
+        tmp_path / "pictures": "is not a Zarr",
+        tmp_path / "file": "is not a Zarr",
         source / "b.zarr": "lies inside the other",
         tmp_path / "nowhere" / "b.zarr": "No such file",
     }.items():

@@ -67,7 +67,7 @@ def test_planes_change_and_all_else_stays(store, seed, tmp_path_factory):
     source = write_ome(folder / "a.zarr", [array], **store)
     before = contents(source)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(planes_module, "MOST_KEPT", most_kept)
+        patch.setattr(planes_module, "MAX_KEPT", most_kept)
         opened = open_file(source)
         assert (opened.axes, opened.shape, opened.dtype) == (store["axes"].upper(), array.shape, dtype)
         for index in planes_of(opened):
@@ -219,7 +219,7 @@ def test_without_the_library_the_error_names_the_extra(stack, tmp_path, monkeypa
 
 def test_a_folder_that_is_called_so_and_is_none(tmp_path):
     (tmp_path / "a.zarr").mkdir()
-    with pytest.raises(FileError, match="no Zarr"):
+    with pytest.raises(FileError, match="not a Zarr"):
         open_file(tmp_path / "a.zarr")
     write_json(tmp_path / "a.zarr" / ".zgroup", {"zarr_format": 2})
     with pytest.raises(FileError, match="no image in this Zarr"):

@@ -10,11 +10,11 @@ import torch
 from typer.testing import CliRunner
 
 from mashpix import PRESETS, FileError
-from mashpix.arrays.model import fit_model, make_doors
+from mashpix.arrays.model import fit_to_doors, make_doors
 from mashpix.arrays.stacks import apply_model_steps, fit_model_steps
 from mashpix.cli import app
 from mashpix.files.safetensors import decode_tensors, encode_tensors
-from mashpix.jobs.model_file import encode_model, read_model
+from mashpix.jobs.model_file import FORMER, encode_model, read_model
 from mashpix.jobs.model_header import read_origin
 from mashpix.jobs.recipe import hash_file, read_recipe
 from mashpix.steps import drain
@@ -33,13 +33,32 @@ def test_a_model_that_was_written_and_read_does_the_same(share_noise, refine, fi
     pictures = rng.normal(50, 5, (3, 1, 40, 32)).astype(np.float32)
     settings, generator = replace(TINY, refine=refine, fits=fits), torch.Generator().manual_seed(0)
     doors = make_doors(pictures, data_range=None, settings=settings)
-    model = drain(fit_model(doors, share_noise=share_noise, settings=settings, generator=generator))
+    model = drain(fit_to_doors(doors, share_noise=share_noise, settings=settings, generator=generator))
     (tmp_path / "model").write_bytes(encode_model(model, origin={}))
     again = read_model(tmp_path / "model")
     assert again.settings == model.settings
     results = [[step.denoised for step in apply_model_steps(item, pictures[0], axes="CYX")] for item in (model, again)]
     np.testing.assert_array_equal(results[0][-2], results[1][-2])
     assert (again.noises[0] is not None) == (share_noise and refine)
+
+
+def test_a_model_written_by_version_0_1_0_is_read(rng, tmp_path):
+    """There the noises had other names, and a variance model three numbers."""
+    pictures = rng.normal(50, 5, (3, 1, 40, 32)).astype(np.float32)
+    doors = make_doors(pictures, data_range=None, settings=TINY)
+    fitting = fit_to_doors(doors, share_noise=True, settings=TINY, generator=torch.Generator().manual_seed(0))
+    model = drain(fitting)
+    arrays, header = decode_tensors(encode_model(model, origin={}))
+    former = {name: old for old, name in FORMER.items()}
+    arrays = {" ".join(former.get(word, word) for word in name.split(" ")): array for name, array in arrays.items()}
+    about = json.loads(header["model"])
+    about["laws"] = [{former[name]: law[:3] for name, law in laws.items()} for laws in about["laws"]]
+    (tmp_path / "model").write_bytes(encode_tensors(arrays, header | {"model": json.dumps(about)}))
+    for found, noise in zip(read_model(tmp_path / "model").noises[0], model.noises[0], strict=True):
+        assert (found is None) == (noise is None)
+        if found is not None:
+            assert torch.equal(found.psd, noise.psd)
+            assert found[1:] == noise[1:]
 
 
 def test_a_picture_with_more_noise_than_those_of_the_fit_has_its_own_measured(rng):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mashpix import PRESETS, InputError, UsageError, denoise, denoise_stack, denoise_stack_steps
-from mashpix.arrays.model import apply_model, fit_model, make_doors, open_like
+from mashpix.arrays.model import apply_to_door, fit_to_doors, make_doors, open_like
 from mashpix.arrays.normalization import Door
 from mashpix.arrays.planes import is_blank
 from mashpix.axes import check_axes, guess_axes, plane_groups
@@ -163,23 +163,27 @@ def test_what_makes_no_sense_is_refused(stack):
 def test_a_model_refuses_pictures_of_another_kind(stack):
     generator = torch.Generator().manual_seed(0)
     doors = make_doors([stack[:1], stack[1:2, :24]], data_range=None, settings=TINY)
-    model = drain(fit_model(doors, share_noise=True, settings=TINY, generator=generator))
+    model = drain(fit_to_doors(doors, share_noise=True, settings=TINY, generator=generator))
     door = open_like(stack[2:3, :30, :27], model)
     assert isinstance(door, Door)
-    assert drain(apply_model(model, door, generator=generator)).denoised.shape[1] == 1
+    assert drain(apply_to_door(model, door, generator=generator)).denoised.shape[1] == 1
     for other in (stack[:2], stack[:1].astype(np.float64)):
         with pytest.raises(InputError, match="not like the pictures"):
             open_like(other, model)
 
 
 def test_frames_flicker_less_with_one_network(rng):
-    """The flat half of a scene: its mean over time, and its pixels, vary no more than with a network each."""
+    """In the flat half of a scene, pixels vary less over time than with a network each, and means of frames much less.
+
+    0.87 and 0.28 times here, where the networks have learnt little; with 100 updates 0.97 and 0.47 times.
+    """
     rows, columns = np.mgrid[:64, :64]
     scene = 100 + 40 * np.sin(columns / 3) * (rows > 32)
     stack = (scene + rng.normal(0, 10, (4, 64, 64))).astype(np.float32)
     settings = replace(PRESETS["fast"], steps=30, channels=8, refine=False)
-    flicker = {}
+    pixels, means = {}, {}
     for networks in ("shared", "each"):
         flat = denoise_stack(stack, axes="TYX", networks=networks, settings=settings)[:, 4:28]
-        flicker[networks] = flat.std(axis=0).mean()
-    assert flicker["shared"] <= 1.05 * flicker["each"]
+        pixels[networks], means[networks] = flat.std(axis=0).mean(), flat.mean(axis=(1, 2)).std()
+    assert pixels["shared"] < pixels["each"]
+    assert means["shared"] < 0.6 * means["each"]

@@ -3,7 +3,6 @@
 import csv
 import signal
 import subprocess
-import sys
 import time
 from importlib import import_module
 
@@ -14,7 +13,6 @@ from PIL import Image
 import mashpix
 from commands import start_cli
 from mashpix import extras
-from mashpix.cli import main
 from mashpix.errors import ExtraError, MashpixError
 from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.evaluation.study import ablation, gap, noise, plan, ratio, run, shuffle
@@ -42,14 +40,12 @@ def small_network(monkeypatch):
 
 
 @pytest.fixture
-def study(monkeypatch, capsys):
+def study(run_here):
     """The command in this process: exit code, stdout and stderr."""
 
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["mashpix", "study", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return end.value.code, *capsys.readouterr()
+        done = run_here("study", *arguments)
+        return done.returncode, done.stdout, done.stderr
 
     return call
 
@@ -107,7 +103,9 @@ def test_a_row_is_what_denoise_gives_and_a_second_preset_stands_beside_it(study,
     pair = plan.load_pair(sources[0], crop=32, noise_model=model, seed=0)
     settings = plan.shortened(command.preset("paper"), 3)
     settings = settings.replace(masking_ratio=float(row["masking_ratio"]), shuffle="never")
-    denoised = mashpix.denoise(pair.noisy, channel_axis=-1, data_range=255, settings=settings, seed=0, device="cpu")
+    denoised = mashpix.denoise(
+        pair.noisy, channel_axis=-1, channels="rgb", data_range=255, settings=settings, seed=0, device="cpu"
+    )
     psnr = mashpix.psnr(pair.clean, np.clip(denoised, 0, 255), data_range=255)
     assert float(row["psnr"]) == pytest.approx(psnr, abs=1e-4)
 
@@ -251,6 +249,17 @@ def test_gap_tells_what_came_out(gaps, verdict):
     ]
     assert gap.gaps_of(rows) == {"a.png": list(gaps)}
     assert verdict in gap.STUDY.summarise(rows)[0]
+
+
+def test_noise_tells_what_came_out():
+    found = {"colours": "grey", "lag": "1,0", "asked": 0.5, "reached": 0.49, "measured": 0.52}
+    rows = [
+        noise.NoiseRow(**BASE, **found, noise=name, dark_std=dark, bright_std=bright)
+        for name, dark, bright in (("beta 0", 24.96, 25.04), ("value-dependent", 10.04, 28.06))
+    ]
+    first, second = noise.STUDY.summarise(rows)
+    assert "at most 0.030 from" in first
+    assert second.endswith("goes from 10.0 to 28.1 grey levels, that of beta 0 from 25.0 to 25.0.")
 
 
 @pytest.mark.parametrize(("gain", "verdict"), [(1, "as published"), (-1, "unlike the published result")])

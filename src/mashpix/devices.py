@@ -64,7 +64,7 @@ def repeatable_sums() -> Iterator[None]:
 
 
 def available_memory() -> int | None:
-    """Bytes of main memory that this process can still have, or None where the system does not tell.
+    """Bytes of main memory that this process can still have, or None if the system does not report it.
 
     The lesser of what is free and what the limit of this process (`ulimit -v`) leaves.
     """

@@ -94,7 +94,8 @@ def start(case: Case, folder: Path) -> Ended:
         try:
             if case.meanwhile is not None:
                 case.meanwhile(folder, child.pid)
-            texts = [text.decode(errors="backslashreplace") for text in child.communicate(timeout=SECONDS)]
+            parts = child.communicate(timeout=4 * SECONDS)  # it loads its libraries itself, on a busy machine maybe
+            texts = [text.decode(errors="backslashreplace") for text in parts]
         except subprocess.TimeoutExpired:
             child.kill()
             return Ended(None, "", "")

@@ -1,6 +1,7 @@
 """`mashpix study`: measure a figure or a table of the paper again."""
 
 import os
+from contextlib import closing
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Annotated, Literal
@@ -93,8 +94,9 @@ def study(
     output = output or Path(f"study_{name}")
     check_folder(plan, output)
     torch.set_num_threads(plan.threads)
-    with progress(plan.study) as show:
-        for event in in_background(run(plan, what, output, quick=quick), patience=PATIENCE):
+    work = in_background(run(plan, what, output, quick=quick), patience=PATIENCE)
+    with progress(plan.study) as show, closing(work) as events:
+        for event in events:
             if isinstance(event, Note):
                 typer.echo(event.text)
             elif isinstance(event, Step):

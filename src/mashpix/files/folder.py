@@ -1,4 +1,4 @@
-"""A Zarr as a folder of files: which folders are one, and what lies in them; links are refused."""
+"""A Zarr as a folder of files: which folders are Zarrs, and the files in them; links are refused."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ METADATA = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 
 
 def is_zarr(path: Path) -> bool:
-    """Whether a folder is a Zarr, by its name or by what lies in it."""
+    """Whether a folder is a Zarr, by its name or its content."""
     return os.path.isdir(path) and (path.suffix.lower() == ENDING or any((path / name).is_file() for name in METADATA))
 
 

@@ -201,7 +201,7 @@ def _encode(target: Path, image: ImageFile) -> tuple[bytes, list[str]]:
 
 
 def _all_lost(image: ImageFile, name: str, lost: list[str]) -> list[str]:
-    """What cannot be kept in a file of that format, where `lost` is what its writer says."""
+    """All that a file of that format cannot keep; `lost` is what its writer reports."""
     if name == image.format:
         return [*image.losses, *lost]
     return [*lost, f"written as {name.upper()}: profile, EXIF and other metadata of the input are not kept"]

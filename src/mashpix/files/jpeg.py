@@ -14,22 +14,22 @@ from mashpix.files.image_file import Format, ImageFile, active_remarks, check_si
 MAGIC = b"\xff\xd8\xff"
 START_OF_SCAN, END_OF_IMAGE, RESTART_INTERVAL = 0xDA, 0xD9, 0xDD
 FRAMES = {0xC0, 0xC1, 0xC2}
-"""Kinds of image that the decoder reads and can be written again: baseline, extended, progressive."""
+"""Kinds of JPEG that can be read and written again: baseline, extended, progressive."""
 APP0, APP2, APP15, COMMENT = 0xE0, 0xE2, 0xEF, 0xFE
 NO_FRAMES = {0xC4, 0xC8, 0xCC}
-"""Markers among those of frames that are none: Huffman tables, reserved, arithmetic conditioning."""
+"""Markers in the range of frames that are not frames: Huffman tables, reserved, arithmetic conditioning."""
 MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
 """A marker in coded data: neither a stuffed byte nor a restart."""
 END = b"\xff\xd9\0\0"
 QUALITY = 95
-"""Quality of a JPEG that was none before."""
+"""Quality of a JPEG made from another format."""
 BEST_RATIO = 5000
 """Pixels that one byte can stand for, with room to spare: blank, progressive, chroma at a quarter, 340."""
 LONGEST_SIDE = 65_500
 
 
 class JpegTemplate(NamedTuple):
-    """What a copy of the old file takes over: metadata segments, how its pixels were encoded, and what of that not."""
+    """What a copy of the old file takes over: metadata segments, and how its pixels were encoded."""
 
     segments: bytes
     encoding: dict[str, Any]

@@ -11,7 +11,7 @@ from mashpix.files import npy
 from mashpix.files.image_file import Format, ImageFile, largest_file
 
 MAGIC = b"PK\x03\x04"
-MOST_MEMBERS = 1024
+MAX_MEMBERS = 1024
 
 
 class NpzTemplate(NamedTuple):
@@ -48,8 +48,8 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
 
 def _check_members(members: list[zipfile.ZipInfo], size: int, *, max_pixels: int) -> None:
     """Refuse an archive by what it declares, before anything is unpacked."""
-    if len(members) > MOST_MEMBERS:
-        raise FileError(f"too many members ({len(members)}; at most {MOST_MEMBERS})")
+    if len(members) > MAX_MEMBERS:
+        raise FileError(f"too many members ({len(members)}; at most {MAX_MEMBERS})")
     if len({item.filename for item in members}) < len(members):
         raise FileError("damaged NPZ (two members have one name)")
     declared, most = sum(item.file_size for item in members), largest_file(max_pixels)

@@ -7,6 +7,7 @@ from pathlib import Path
 from mashpix import files
 from mashpix.axes import plane_groups, samples_axis
 from mashpix.errors import FileError, UsageError
+from mashpix.jobs.channels import channels_of
 from mashpix.jobs.events import BlendOutcome, Event, Note, Written
 from mashpix.jobs.memory import one_line_for_memory
 from mashpix.jobs.request import BlendRequest
@@ -58,6 +59,7 @@ def blend_files(request: BlendRequest) -> Generator[Event, None, BlendOutcome]:
                     strength=request.strength,
                     detail=request.detail,
                     channel_axis=samples_axis(noisy.axes),
+                    channels=channels_of(noisy),
                 )
                 copy(index, pixels)
                 judged.add(index, before, pixels, verdict)

@@ -5,12 +5,13 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from mashpix import __version__, files
 from mashpix.axes import samples_axis
+from mashpix.jobs.channels import channels_of
 from mashpix.jobs.events import Event, Note, Outcome, Written
 from mashpix.jobs.kept_planes import KeptPlanes
 from mashpix.jobs.memory import one_line_for_memory
@@ -103,32 +104,18 @@ def _denoise(planes: KeptPlanes, opened: "OpenFile", request: DenoiseRequest) ->
     from mashpix.arrays.stacks import apply_model_steps, denoise_stack_steps
     from mashpix.trust.stack_verdict import middle_plane
 
+    axes = opened.axes
     where: dict[str, Any] = {"seed": request.seed, "device": request.device}
     if request.model is not None:
-        return apply_model_steps(
-            load_model(request.model), planes, axes=opened.axes, **where, **_joint(opened, request)
-        )
+        together: Literal["joint", "auto"] = "joint" if request.joint and "C" in axes else "auto"
+        return apply_model_steps(load_model(request.model), planes, axes=axes, channels=together, **where)
     how: dict[str, Any] = {"data_range": request.data_range, "settings": request.settings} | where
+    how |= {"channels": channels_of(opened, joint=request.joint)}
     if opened.is_stack:
-        channels = _joint(opened, request) or _samples(opened)
-        return denoise_stack_steps(planes, axes=opened.axes, networks=request.networks, **channels, **how)
-    only = middle_plane(opened.axes, opened.shape)
-    how |= _samples(opened)
-    steps = denoise_steps(planes[only], channel_axis=samples_axis(opened.axes), preview_every=0, **how)
+        return denoise_stack_steps(planes, axes=axes, networks=request.networks, **how)
+    only = middle_plane(axes, opened.shape)
+    steps = denoise_steps(planes[only], channel_axis=samples_axis(axes), preview_every=0, **how)
     return relay(steps, lambda step: step if step.denoised is None else replace(step, plane=only))
-
-
-def _joint(opened: "OpenFile", request: DenoiseRequest) -> dict[str, Any]:
-    """The option that denoises the channels along C together."""
-    return {"channels": "joint"} if request.joint and "C" in opened.axes else {}
-
-
-def _samples(opened: "OpenFile") -> dict[str, Any]:
-    """The option that says what the file knows of its samples; nothing where it knows nothing."""
-    if "S" not in opened.axes or opened.is_rgb is None:
-        return {}
-    samples = dict(zip(opened.axes, opened.shape, strict=True))["S"]
-    return {"channels": "rgb" if opened.is_rgb and samples == 3 else "independent"}
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import numpy as np
 from mashpix import __version__, files
 from mashpix.axes import plane_groups
 from mashpix.errors import FileError, UsageError
+from mashpix.jobs.channels import ModelChannels, channels_of_model
 from mashpix.jobs.events import Event, FitOutcome, Note, Written
 from mashpix.jobs.memory import one_line_for_memory
 from mashpix.jobs.model_reference import kind_of
@@ -53,9 +54,10 @@ def fit_model(request: FitRequest) -> Generator[Event, None, FitOutcome]:
     files.check_output(None, request.target, overwrite=request.overwrite)
     with one_line_for_memory():
         places = yield from _list_places(request)
-        chosen, found = _choose(places, request)
+        chosen, channels, found = _choose(places, request)
         model = yield from fit_model_steps(
             chosen,
+            channels=channels,
             data_range=request.data_range,
             settings=request.settings,
             seed=request.seed,
@@ -108,12 +110,15 @@ def _list_places(request: FitRequest) -> "Generator[Event, None, list[tuple[int,
     return places
 
 
-def _choose(places: "list[tuple[int, Planes]]", request: FitRequest) -> tuple[list[Any], dict[str, Any]]:
-    """The images to fit to, and what the model's header says of them."""
+def _choose(
+    places: "list[tuple[int, Planes]]", request: FitRequest
+) -> "tuple[list[Any], ModelChannels, dict[str, Any]]":
+    """The images to fit to, what their channels are, and what the model's header says of them."""
     from mashpix.arrays.planes import choose_pictures, read_picture
 
     inputs: dict[str, str] = {}
     kinds: set[str] = set()
+    channels: list[ModelChannels] = []
 
     def read(index: int) -> Any:
         number, planes = places[index]
@@ -122,6 +127,7 @@ def _choose(places: "list[tuple[int, Planes]]", request: FitRequest) -> tuple[li
             with _open(request.sources[number], request) as opened:
                 inputs[name] = inputs.get(name) or opened.sha256()
                 kinds.add(kind_of(opened.axes, opened.shape, opened.dtype))
+                channels.append(channels_of_model(opened, joint=request.joint))
                 return read_picture(opened, opened.axes, planes)
         except (FileError, OSError):
             if request.names is None:
@@ -131,4 +137,4 @@ def _choose(places: "list[tuple[int, Planes]]", request: FitRequest) -> tuple[li
     chosen = choose_pictures(read, len(places)) if places else []
     if not chosen:
         raise FileError("nothing to fit to (all images are blank)")
-    return chosen, {"kinds": sorted(kinds), "inputs": inputs}
+    return chosen, channels[0], {"kinds": sorted(kinds), "inputs": inputs}

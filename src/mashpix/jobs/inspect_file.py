@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mashpix import files
 from mashpix.errors import FileError, UsageError
 from mashpix.files.image_file import mismatch
+from mashpix.jobs.channels import channels_of
 from mashpix.jobs.events import Event, InspectOutcome, Note, Written
 from mashpix.jobs.memory import one_line_for_memory
 from mashpix.jobs.recipe import to_json
@@ -55,7 +56,8 @@ def inspect_file(request: InspectRequest) -> Generator[Event, None, InspectOutco
             denoised = _plane_like(other, opened, shown, str(request.denoised))
         report = yield from _inspect(opened, request)
         if denoised is not None:
-            verdict = check(pixels, denoised, channel_axis=-1 if pixels.ndim == 3 else None)
+            channel_axis = -1 if pixels.ndim == 3 else None
+            verdict = check(pixels, denoised, channel_axis=channel_axis, channels=channels_of(opened))
         for kind, path in outputs.items():
             if kind == "json":
                 data = to_json(report.to_dict())
@@ -69,7 +71,7 @@ def inspect_file(request: InspectRequest) -> Generator[Event, None, InspectOutco
 
 def _check_outputs(request: InspectRequest) -> dict[str, Any]:
     """The reports to write by kind; what cannot be written is refused."""
-    outputs = {kind: path for kind, path in (("json", request.json), ("html", request.html)) if path is not None}
+    outputs = {kind: path for kind, path in (("html", request.html), ("json", request.json)) if path is not None}
     if len({path.resolve() for path in outputs.values()}) < len(outputs):
         raise UsageError(f"`html` and `json` name one file ({str(request.html)!r}; give two)")
     for path in outputs.values():
@@ -95,9 +97,8 @@ def _inspect(opened: "OpenFile", request: InspectRequest) -> "Generator[Step, No
     if opened.is_stack:
         return inspect_stack_steps(opened, axes=opened.axes, **how)
     pixels = opened[(slice(None),) * len(opened.axes)]
-    if pixels.ndim == 3 and opened.is_rgb is not None:
-        how["channels"] = "rgb" if opened.is_rgb and pixels.shape[2] == 3 else "independent"
-    return inspect_steps(pixels, channel_axis=-1 if pixels.ndim == 3 else None, **how)
+    channel_axis = -1 if pixels.ndim == 3 else None
+    return inspect_steps(pixels, channel_axis=channel_axis, channels=channels_of(opened), **how)
 
 
 def _plane_like(other: "OpenFile", opened: "OpenFile", index: "Index", name: str) -> Any:

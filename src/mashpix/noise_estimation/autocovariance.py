@@ -24,11 +24,11 @@ SHORT = 2.5
 """Lag in pixels up to which the autocovariance is hardly held to 0."""
 HOLD = 3.0
 """How strongly lags are held to 0: weight of (lag / SHORT) ** 4, in units of one coefficient."""
-FITS = 4
+N_FITS = 4
 """How often the autocovariance is fitted, with the weights that follow from the fit before."""
 STANDS_OUT = 2.0
 """Coefficients above the fit count less from so many times the scatter of those below it."""
-LEAST_POWER = 0.02
+MIN_POWER = 0.02
 """Least variance of a coefficient, against the variance of the noise."""
 
 Array = NDArray[np.float64]
@@ -59,11 +59,11 @@ def _fit(spectrum: Array, everywhere: Array) -> tuple[Array, Array]:
     unit = max(spectrum[fast].mean(), 1e-30)
     wanted, texture = spectrum / unit, np.maximum(everywhere - spectrum, 0) / unit
     total, trust, variance = np.ones_like(wanted), np.ones_like(wanted), 1.0
-    for _ in range(FITS):  # weighted by the fit and not by what was measured, which would pull it down
+    for _ in range(N_FITS):  # weighted by the fit and not by what was measured, which would pull it down
         weight = np.where(fast, trust / total, 0.0)
         covariance, share = _solve(np.column_stack([basis, texture]), wanted, weight, hold / variance)
         variance = max(covariance[0], 0.1)
-        fitted = np.maximum(basis @ covariance, LEAST_POWER * variance)
+        fitted = np.maximum(basis @ covariance, MIN_POWER * variance)
         total = fitted + share * texture
         excess = wanted / total - 1
         below = excess[fast & (excess < 0)]

@@ -3,8 +3,8 @@
 The cosine coefficients of 16 x 16 blocks are looked at, each in the blocks that are calmest around its own frequency:
 a block that holds a slanting edge is calm in all other directions. A block that is chosen for being calm understates
 the noise, so it is chosen by the coefficients of the other half of a chequerboard: for stationary noise the two halves
-are independent. What holds texture in every block, above all slow coefficients, is bridged by `noise_covariance`; how
-the noise follows the intensity is `noise_law`.
+are independent. What holds texture in every block, above all slow coefficients, is bridged by `autocovariance`; how
+the noise follows the intensity is `noise_level_function`.
 
 Block-wise blind estimates in the cosine domain go back to Ponomarenko et al., "An automatic approach to lossy
 compression of AVIRIS images", IGARSS 2007; the two halves, the choice by frequency and the fitted autocovariance are
@@ -27,23 +27,23 @@ from mashpix.tiling import cut_blocks
 
 STEP = 4
 """Distance in pixels of two blocks in a small picture."""
-MOST_BLOCKS = 8_192
+MAX_BLOCKS = 8_192
 """About how many blocks are looked at."""
-CALMEST = 0.01
+CALM_AROUND_FRACTION = 0.01
 """Fraction of the blocks, the calmest around its frequency, that a coefficient is measured in."""
-FEWEST = 40
+MIN_BLOCKS = 40
 """Blocks that anything is measured in at least."""
 AROUND = 3.0
 """Standard deviation in half periods a block of the weights of the coefficients around one."""
-CALM = 0.01
+CALM_FRACTION = 0.01
 """Fraction of the blocks, the calmest in all, that channels are compared in."""
-CALMER = 0.05
-"""Fraction of the blocks, as CALMEST, in which lines and peaks of the spectrum are looked for."""
-ROUNDS = 3
+CALM_FOR_PEAKS_FRACTION = 0.05
+"""Fraction of the blocks, as CALM_AROUND_FRACTION, in which lines and peaks of the spectrum are looked for."""
+N_ROUNDS = 3
 """How often blocks are chosen by the noise that was measured before."""
 OUTLIER = 9.0
 """Squares beyond so many variances of the noise count as this many when blocks are compared."""
-LEAST_VARIANCE = 1e-10
+MIN_VARIANCE = 1e-10
 """Variance, on the network's scale, below which a block holds no noise at all: black borders, clipping."""
 
 Array = NDArray[np.float64]
@@ -56,7 +56,7 @@ class NoiseLevel(NamedTuple):
     correlation : (C, 2 * REACH + 1, 2 * REACH + 1) autocorrelation, lag (0, 0) at the centre
     between : (C, C) correlation of the channels at one pixel
     levels : for each channel, (n, 2): intensity and standard deviation there
-    dependence : (C,) largest over least variance by the law, between the 5 % and 95 % levels of intensity
+    dependence : (C,) largest over least variance by its function, between the 5 % and 95 % levels of intensity
     spectrum : (C, SIDE, SIDE) mean square of each cosine coefficient in the blocks calm around it, against its mean
     blocks : how many blocks could be looked at
     """
@@ -92,31 +92,31 @@ def measure_noise_level(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Noise
         return None
     coefficients = blocks @ block_transform(SIDE, blocks).T
     squares, intensity = coefficients.square(), coefficients[..., 0] / SIDE
-    calm = squares[..., FREQUENCY >= SIDE / 3].sum(dim=(0, 2)).argsort()[: _count(squares, CALM)]
+    calm = squares[..., FREQUENCY >= SIDE / 3].sum(dim=(0, 2)).argsort()[: _count(squares, CALM_FRACTION)]
     spectrum, scaled = squares[:, calm].mean(dim=1), squares
     ratio = torch.ones_like(intensity)
-    for _ in range(ROUNDS):
+    for _ in range(N_ROUNDS):
         _, fitted = fit_each(spectrum, scaled.mean(dim=1))
         relative = (scaled / fitted[:, None]).clamp(max=OUTLIER)
         share = (fitted / scaled.mean(dim=1).clamp(min=1e-30)).clamp(max=1)
-        laws = [follow_intensity(*channel) for channel in zip(intensity, ratio, relative, share, strict=True)]
-        ratio = torch.stack([law(values) for law, values in zip(laws, intensity, strict=True)])
-        calm = relative[..., FREQUENCY > 1].sum(dim=(0, 2)).argsort()[: _count(squares, CALM)]
+        functions = [follow_intensity(*channel) for channel in zip(intensity, ratio, relative, share, strict=True)]
+        ratio = torch.stack([function(values) for function, values in zip(functions, intensity, strict=True)])
+        calm = relative[..., FREQUENCY > 1].sum(dim=(0, 2)).argsort()[: _count(squares, CALM_FRACTION)]
         usual = ratio[:, calm].mean(dim=1, keepdim=True)
-        ratio = ratio / usual  # the law tells the shape: how much noise there is, the calmest blocks tell
+        ratio = ratio / usual  # the functions give the shape, the calmest blocks how much noise there is
         scaled = squares / ratio[..., None]
-        spectrum = _measure_spectrum(scaled, relative, CALMEST)
+        spectrum = _measure_spectrum(scaled, relative, CALM_AROUND_FRACTION)
     covariance, fitted = fit_each(spectrum, scaled.mean(dim=1))
     relative = (scaled / fitted[:, None]).clamp(max=OUTLIER)
     variance = np.array([table[0, 0] for table in covariance]).clip(min=0)
     sigma = np.sqrt(variance * ratio.double().mean(dim=1).numpy())
     shares = variance / usual[:, 0].double().numpy()
     levels = tuple(
-        np.stack([law.places, np.sqrt(share * np.array(law.values))], axis=1)
-        for law, share in zip(laws, shares, strict=True)
+        np.stack([function.places, np.sqrt(share * np.array(function.values))], axis=1)
+        for function, share in zip(functions, shares, strict=True)
     )
     shape = len(spectrum), SIDE, SIDE
-    calmer = _measure_spectrum(scaled, relative, CALMER)
+    calmer = _measure_spectrum(scaled, relative, CALM_FOR_PEAKS_FRACTION)
     calmer = calmer / calmer.mean(dim=1, keepdim=True)
     return NoiseLevel(
         sigma=sigma,
@@ -137,19 +137,19 @@ def _dependence(ratio: Tensor) -> float:
 
 def _usable_blocks(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Tensor | None:
     """Blocks (C, N, SIDE * SIDE) without a hole, with noise in every channel, and if possible without clipping."""
-    stride = max(STEP, math.isqrt(pixels[0].numel() // MOST_BLOCKS))
+    stride = max(STEP, math.isqrt(pixels[0].numel() // MAX_BLOCKS))
     blocks = torch.stack([cut_blocks(plane, SIDE, stride) for plane in pixels])
     if blocks.shape[1] == 0:
         return None
-    usable = cut_blocks(valid.all(dim=0), SIDE, stride).all(dim=1) & (blocks.var(dim=2) > LEAST_VARIANCE).all(dim=0)
+    usable = cut_blocks(valid.all(dim=0), SIDE, stride).all(dim=1) & (blocks.var(dim=2) > MIN_VARIANCE).all(dim=0)
     whole = usable & ~cut_blocks(clipped.any(dim=0), SIDE, stride).any(dim=1)
-    chosen = whole if whole.sum() >= FEWEST else usable
+    chosen = whole if whole.sum() >= MIN_BLOCKS else usable
     return blocks[:, chosen] if chosen.any() else None
 
 
 def _count(squares: Tensor, fraction: float) -> int:
     """How many blocks of (C, N, K) a fraction is."""
-    return max(int(fraction * squares.shape[1]), min(FEWEST, squares.shape[1]))
+    return max(int(fraction * squares.shape[1]), min(MIN_BLOCKS, squares.shape[1]))
 
 
 def _measure_spectrum(squares: Tensor, relative: Tensor, fraction: float) -> Tensor:
@@ -172,7 +172,7 @@ def _between(coefficients: Tensor, relative: Tensor) -> Array:
     products = torch.zeros(len(coefficients), len(coefficients), dtype=coefficients.dtype)
     energy = relative.sum(dim=0)
     for chosen in (EVEN, ~EVEN):
-        calm = energy[:, ~chosen & (FREQUENCY > 1)].sum(dim=1).argsort()[: _count(relative, CALM)]
+        calm = energy[:, ~chosen & (FREQUENCY > 1)].sum(dim=1).argsort()[: _count(relative, CALM_FRACTION)]
         noise = coefficients[:, calm][..., chosen & (FREQUENCY >= SLOW)].flatten(1)
         products += noise @ noise.T
     deviation = products.diagonal().clamp(min=1e-30).sqrt()

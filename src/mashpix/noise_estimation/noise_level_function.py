@@ -1,5 +1,12 @@
-"""How noise follows the intensity: var = a + b x, the law of a sensor, along the lower edge of measured levels."""
+"""The noise level function of a single noisy image: var = a + b x, along the lower edge of measured levels.
 
+The model is R2 of refining, `VarianceModel`; the estimator is another one, because there is no estimate of the clean
+image here. `refine.variance_model` fits the residual of an estimate, which is mostly noise in every block, by least
+squares. Here each level still holds its texture, which only ever adds: so the fitted line runs along the lower edge,
+and is level unless a sloped one fits far better.
+"""
+
+import math
 from itertools import combinations
 from typing import NamedTuple
 
@@ -8,41 +15,41 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mashpix.noise_estimation.autocovariance import EVEN, FREQUENCY, SLOW
+from mashpix.refine.variance_model import VarianceModel
 
-LEVELS = 8
+N_LEVELS = 8
 """Levels of intensity at which the noise is compared."""
-CALMEST_IN_LEVEL = 0.05
+CALM_FRACTION = 0.05
 """Fraction of the blocks of one level, the calmest, that stand for its noise."""
-FEWEST_IN_LEVEL = 12
+MIN_IN_LEVEL = 12
 """Blocks that stand for the noise of a level at least."""
-BELOW = 0.8
-"""Weight of a level that holds less noise than the law says, against 1 - BELOW of one that holds more."""
-SLOPED = 0.5
+WEIGHT_BELOW = 0.8
+"""Weight of a level that holds less noise than the law says, against 1 - WEIGHT_BELOW of one that holds more."""
+MAX_LOSS_RATIO = 0.5
 """A sloped law counts where its loss is less than this fraction of that of a constant one."""
-MOST_LOSS = 0.1
+MAX_LOSS = 0.1
 """And less than this: levels that scatter about it hold texture."""
-LEAST_RATIO = 0.05
+MIN_RATIO = 0.05
 """Least variance of a level, against that of the calmest blocks."""
 
 Array = NDArray[np.float64]
 
 
-class Law(NamedTuple):
-    """Variance against intensity: the measured levels, and the line through them, the law of a sensor."""
+class NoiseLevelFunction(NamedTuple):
+    """Variance against intensity of one channel: the levels as measured, and the line below them, R2 of refining."""
 
     places: list[float]
     values: list[float]
-    offset: float
-    slope: float
+    line: VarianceModel
 
     def __call__(self, intensity: Tensor) -> Tensor:
         """Variance at an intensity, 1 that of the fitted spectrum; beyond the levels as at the last."""
         low, high = (min(self.places), max(self.places)) if self.places else (0.0, 0.0)
-        return (self.offset + self.slope * intensity.clamp(low, high)).clamp(min=LEAST_RATIO)
+        return self.line.ratio(intensity.clamp(low, high))
 
 
-def follow_intensity(intensity: Tensor, ratio: Tensor, relative: Tensor, share: Tensor) -> Law:
-    """Law of one channel.
+def follow_intensity(intensity: Tensor, ratio: Tensor, relative: Tensor, share: Tensor) -> NoiseLevelFunction:
+    """Fit the noise level function of one channel of a noisy image.
 
     Parameters
     ----------
@@ -55,14 +62,14 @@ def follow_intensity(intensity: Tensor, ratio: Tensor, relative: Tensor, share: 
     """
     weight = share.square() * (FREQUENCY > SLOW)
     low, high = intensity.quantile(0.01), intensity.quantile(0.99)
-    index = ((intensity - low) / (high - low).clamp(min=1e-6) * LEVELS).long().clamp(0, LEVELS - 1)
+    index = ((intensity - low) / (high - low).clamp(min=1e-6) * N_LEVELS).long().clamp(0, N_LEVELS - 1)
     halves = [(relative @ (weight * half)) / (weight * half).sum().clamp(min=1e-12) for half in (EVEN, ~EVEN)]
     places, values = [], []
-    for level in range(LEVELS):
+    for level in range(N_LEVELS):
         here = (index == level).nonzero()[:, 0]
-        if len(here) < FEWEST_IN_LEVEL:
+        if len(here) < MIN_IN_LEVEL:
             continue
-        count = max(int(CALMEST_IN_LEVEL * len(here)), FEWEST_IN_LEVEL)
+        count = max(int(CALM_FRACTION * len(here)), MIN_IN_LEVEL)
         place = value = 0.0
         for ranked, measured in (halves, halves[::-1]):
             calm = here[ranked[here].argsort()[:count]]
@@ -70,7 +77,8 @@ def follow_intensity(intensity: Tensor, ratio: Tensor, relative: Tensor, share: 
             place += float(intensity[calm].mean()) / 2
         places.append(place)
         values.append(max(value, 1e-6))
-    return Law(places, values, *_envelope(np.array(places), np.array(values)))
+    offset, slope = _envelope(np.array(places), np.array(values))
+    return NoiseLevelFunction(places, values, VarianceModel(offset, slope, floor=MIN_RATIO, ceiling=math.inf))
 
 
 def _envelope(places: Array, values: Array) -> tuple[float, float]:
@@ -82,11 +90,11 @@ def _envelope(places: Array, values: Array) -> tuple[float, float]:
 
     def loss(line: Array) -> float:
         excess = np.log(values / np.maximum(line, 1e-12))
-        return float(np.where(excess < 0, -BELOW * excess, (1 - BELOW) * excess).mean())
+        return float(np.where(excess < 0, -WEIGHT_BELOW * excess, (1 - WEIGHT_BELOW) * excess).mean())
 
     level = min(values, key=lambda value: loss(np.full_like(values, value)), default=1.0)
     best = float(level), 0.0
-    least = min(SLOPED * loss(np.full_like(values, level)), MOST_LOSS) if len(values) else 0.0
+    least = min(MAX_LOSS_RATIO * loss(np.full_like(values, level)), MAX_LOSS) if len(values) else 0.0
     for first, second in combinations(range(len(places)), 2):
         slope = (values[second] - values[first]) / (places[second] - places[first])
         offset = values[first] - slope * places[first]

@@ -25,7 +25,7 @@ def draw_plot(means: list[Means], *, suffix: str) -> bytes:
     Parameters
     ----------
     means : list of Means
-        The first is that of the noisy pictures, which becomes a dashed line.
+        The first is that of the noisy images, which becomes a dashed line.
     suffix : str
         One of `FORMATS`.
     """

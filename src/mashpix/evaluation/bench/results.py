@@ -14,9 +14,9 @@ class Row:
     """One measurement, and one line of the CSV; NaN is an empty cell.
 
     set, name : of the folder and the file
-    crop : side of the centre crop, pixels; 0 for whole pictures
+    crop : side of the centre crop, pixels; 0 for whole images
     noise : the model that was added, "" for pairs
-    noisy_db, noisy_ssim : of the noisy picture
+    noisy_db, noisy_ssim : of the noisy image
     denoised_db, ssim : of the result
     seconds, peak_mib : see `Measurement`
     error : why there is no result, else ""
@@ -47,13 +47,13 @@ class Row:
 
     @property
     def gain(self) -> float:
-        """What the method gained over the noisy picture, dB."""
+        """What the method gained over the noisy image, dB."""
         return self.denoised_db - self.noisy_db
 
 
 @dataclass(frozen=True)
 class Means:
-    """What a method reached: means over the pictures it got done, but median seconds and the largest peak."""
+    """What a method reached: means over the images it got done, but median seconds and the largest peak."""
 
     method: str
     done: int

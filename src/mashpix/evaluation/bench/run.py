@@ -1,4 +1,4 @@
-"""From a plan to rows: each method on each picture, one after another, each in a process of its own."""
+"""From a plan to rows: each method on each image, one after another, each in a process of its own."""
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
@@ -51,7 +51,7 @@ class BenchPlan:
         return self.device if isinstance(self.methods[method], Settings) else CPU
 
     def load(self, source: Source) -> Pair:
-        """One picture as all methods see it."""
+        """One image as all methods see it."""
         return load_pair(source, crop=self.crop, noise_model=self.noise_model, seed=self.seed)
 
 
@@ -89,7 +89,7 @@ def run(
 
 
 def score_noisy(plan: BenchPlan, source: Source) -> Row:
-    """The row of a noisy picture itself."""
+    """The row of a noisy image itself."""
     pair = plan.load(source)
     with naming(source.clean):
         psnr, ssim = score(pair, pair.noisy)
@@ -122,7 +122,7 @@ def measure_one(plan: BenchPlan, source: Source, row: Row) -> Row:
     try:
         pair = plan.load(source)
         method = plan.methods[row.method]
-        result = measure(Job(pair.noisy, method, pair.data_range, plan.seed, plan.threads, row.device))
+        result = measure(Job(pair.noisy, method, pair.data_range, plan.seed, plan.threads, row.device, pair.channels))
         psnr, ssim = score(pair, np.clip(result.denoised, *pair.limits))
     except MashpixError as error:
         return replace(row, error=" ".join(str(error).split()))
@@ -132,7 +132,7 @@ def measure_one(plan: BenchPlan, source: Source, row: Row) -> Row:
 
 
 def score(pair: Pair, picture: NDArray[Any]) -> tuple[float, float]:
-    """PSNR and SSIM of a picture, to the digits that the table keeps."""
+    """PSNR and SSIM of an image, to the digits that the table keeps."""
     from mashpix.metrics import psnr, ssim
 
     channel_axis = None if picture.ndim == 2 else -1

@@ -59,7 +59,7 @@ def ratios_of(preset: str) -> tuple[float, float, float]:
 
 
 def variants(rows: list[AblationRow]) -> dict[str, float]:
-    """PSNR of one picture for each of `VARIANTS`; the ratio that is not chosen is the medium one."""
+    """PSNR of one image for each of `VARIANTS`; the ratio that is not chosen is the medium one."""
     chosen = next(row.chosen_ratio for row in rows if row.masking_ratio == CHOICE)
     psnr = {(row.masking_ratio, row.shuffled): row.psnr for row in rows}
     _, medium, high = ratios_of(rows[0].preset)
@@ -68,14 +68,14 @@ def variants(rows: list[AblationRow]) -> dict[str, float]:
 
 
 def is_best(rows: list[AblationRow]) -> bool:
-    """Whether the ratio chosen for one picture is the best of the three, without shuffling."""
+    """Whether the ratio chosen for one image is the best of the three, without shuffling."""
     chosen = next(row.chosen_ratio for row in rows if row.masking_ratio == CHOICE)
     plain = [row for row in rows if row.masking_ratio != CHOICE and row.shuffled == "no"]
     return bool(max(plain, key=lambda row: row.psnr).masking_ratio == chosen)
 
 
 def by_picture(rows: list[AblationRow], **where: object) -> list[list[AblationRow]]:
-    """The rows of each picture."""
+    """The rows of each image."""
     groups: dict[tuple[str, str], list[AblationRow]] = {}
     for row in rows:
         if all(getattr(row, name) == value for name, value in where.items()):

@@ -27,7 +27,7 @@ from mashpix.evaluation.study.plan import (
     open_picture,
 )
 from mashpix.method.fitting import fit, new_network
-from mashpix.method.masking_ratio import noise_level, residual_of
+from mashpix.method.masking_ratio import probe_residual_level, residual_of
 from mashpix.report import Step
 from mashpix.settings import PAPER
 from mashpix.steps import drain
@@ -47,7 +47,7 @@ class GapRow(Row):
 
 
 def gaps_of(rows: list[GapRow]) -> dict[str, list[float]]:
-    """The gap of each picture at each beta (Eq. 9), after the last update."""
+    """The gap of each image at each beta (Eq. 9), after the last update."""
     last = max(row.updates for row in rows)
     low, high = sorted(set(distinct(row.masking_ratio for row in rows)))
     return {
@@ -99,7 +99,7 @@ class GapStudy(Study[GapRow]):
             if step.index % every == 0 or step.index == step.total:
                 another = torch.Generator(picture.pixels.device).manual_seed(plan.seed)
                 residual = drain(residual_of(network, picture, ratio, generator=another, **options))
-                level = noise_level(
+                level = probe_residual_level(
                     residual * picture.unit[:, None, None], picture.valid, noise_estimate=settings.noise_estimate
                 )
                 rows.append(replace(row, updates=step.index, noise_level=round(level, 4)))
@@ -110,7 +110,7 @@ class GapStudy(Study[GapRow]):
         return plan.presets[row.preset].probe_steps
 
     def draw(self, plan: StudyPlan, rows: list[GapRow]) -> Any:
-        """Noise level against updates, mean over the pictures; and the gap of each picture against beta."""
+        """Noise level against updates, mean over the images; and the gap of each image against beta."""
         figure, panels = new_figure(columns=2, rows=len(plan.presets), caption=plan.caption)
         for (left, right), preset in zip(panels, plan.presets, strict=True):
             own = [row for row in rows if row.preset == preset]

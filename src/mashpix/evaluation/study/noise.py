@@ -30,9 +30,9 @@ GREY = (0.299, 0.587, 0.114)
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseRow(Row):
-    """Correlation of the noise of one picture at a lag (rows, columns); standard deviations in grey levels.
+    """Correlation of the noise of one image at a lag (rows, columns); standard deviations in grey levels.
 
-    asked, reached, measured : by Eq. 2, of the valid covariance nearest to it, in the picture
+    asked, reached, measured : by Eq. 2, of the valid covariance nearest to it, in the image
     std, dark_std, bright_std : of the noise in all pixels, and in the darkest and brightest quarter
     """
 
@@ -48,7 +48,7 @@ class NoiseRow(Row):
 
 
 def noisy_picture(plan: StudyPlan, row: NoiseRow) -> Pair:
-    """A picture in noise; the noise of a grey one is drawn for it alone."""
+    """An image in noise; the noise of a grey one is drawn for it alone."""
     pair = plan.load(plan.source(row), MODELS[row.noise])
     if row.colours == "colour" or pair.clean.ndim == 2:
         return pair
@@ -90,7 +90,7 @@ class NoiseStudy(Study[NoiseRow]):
     fits_networks = False
 
     def jobs(self, plan: StudyPlan, *, quick: bool) -> list[NoiseRow]:
-        """Each model on each picture, grey and in colour."""
+        """Each model on each image, grey and in colour."""
         return plan.rows(NoiseRow, colours=("grey", "colour"), noise=MODELS)
 
     def measure(self, plan: StudyPlan, row: NoiseRow) -> Generator[Step, None, list[NoiseRow]]:
@@ -116,7 +116,7 @@ class NoiseStudy(Study[NoiseRow]):
         return 0
 
     def draw(self, plan: StudyPlan, rows: list[NoiseRow]) -> Any:
-        """The first picture, clean and in each noise, grey above colour; below, correlation against distance."""
+        """The first image, clean and in each noise, grey above colour; below, correlation against distance."""
         from matplotlib.gridspec import GridSpec
 
         figure, panels = new_figure(columns=1, width=8.5, height=6.4, caption=plan.caption)
@@ -151,7 +151,8 @@ class NoiseStudy(Study[NoiseRow]):
             f"The measured correlation differs by at most {off:.3f} from that of the nearest valid covariance, which "
             f"differs by at most {asked:.3f} from Eq. 2.",
             "From the darkest to the brightest quarter of the pixels the standard deviation of value-dependent noise "
-            f"goes from {dark[1]:.1f} to {bright[1]:.1f} grey levels, that of beta 0 from {dark[0]:.1f} to {bright[0]:.1f}.",
+            f"goes from {dark[1]:.1f} to {bright[1]:.1f} grey levels, "
+            f"that of beta 0 from {dark[0]:.1f} to {bright[0]:.1f}.",
         ]
 
 

@@ -30,8 +30,8 @@ SIGMA = 25.0
 class Size:
     """How large a study is.
 
-    crop : side of the centre that is used of each picture, pixels; 0 for whole pictures
-    limit : pictures of each folder, evenly spaced; None for all
+    crop : side of the centre that is used of each image, pixels; 0 for whole images
+    limit : images of each folder, evenly spaced; None for all
     steps : most network updates of a fit; None for those of the preset
     """
 
@@ -50,7 +50,7 @@ class Row:
 
     settings : what differs from those of the preset
     set, name : of the folder and the file
-    crop : side of the centre that was used, pixels; 0 for whole pictures
+    crop : side of the centre that was used, pixels; 0 for whole images
     """
 
     preset: str
@@ -81,8 +81,8 @@ Value = TypeVar("Value")
 class StudyPlan:
     """What all measurements of one study have in common.
 
-    sets : the pictures of each folder, by its name
-    in_set : how many pictures each folder holds, used or not
+    sets : the images of each folder, by its name
+    in_set : how many images each folder holds, used or not
     presets : settings by the name of their preset, with no more updates than `size.steps`; empty if nothing is fitted
     """
 
@@ -96,11 +96,11 @@ class StudyPlan:
     device: str
 
     def source(self, row: Row) -> Source:
-        """The picture of a row."""
+        """The image of a row."""
         return next(source for source in self.sets[row.set] if source.name == row.name)
 
     def load(self, source: Source, noise_model: NoiseModel | None = None) -> Pair:
-        """One picture: a pair, or a clean one with noise of the study's level."""
+        """One image: a pair, or a clean one with noise of the study's level."""
         model = noise_model or NoiseModel(sigma=SIGMA)
         pair = load_pair(source, crop=self.size.crop or None, noise_model=model, seed=self.seed)
         if source.noisy is None and pair.limits != (0, 255):
@@ -108,7 +108,7 @@ class StudyPlan:
         return pair
 
     def rows(self, kind: type[Measured], **values: Iterable[object]) -> list[Measured]:
-        """Empty rows for each preset, picture and combination of the values."""
+        """Empty rows for each preset, image and combination of the values."""
         presets: Mapping[str, Settings | None] = self.presets or {"none": None}
         combinations: list[dict[str, Any]] = [{}]
         for name, choices in values.items():
@@ -197,12 +197,13 @@ def shortened(settings: Settings, steps: int | None) -> Settings:
 
 
 def run_denoising(plan: StudyPlan, pair: Pair, settings: Settings) -> Generator[Step, None, dict[str, float]]:
-    """Denoise a picture and score it: psnr (dB), ssim, seconds, and what was decided."""
+    """Denoise an image and score it: psnr (dB), ssim, seconds, and what was decided."""
     from mashpix.arrays.denoising import denoise_steps
     from mashpix.evaluation.bench.run import score
 
     channel_axis = None if pair.noisy.ndim == 2 else -1
     options: dict[str, Any] = {"seed": plan.seed, "device": plan.device, "preview_every": 0}
+    options |= {"channels": pair.channels}
     for step in denoise_steps(
         pair.noisy, channel_axis=channel_axis, data_range=pair.data_range, settings=settings, **options
     ):
@@ -214,9 +215,15 @@ def run_denoising(plan: StudyPlan, pair: Pair, settings: Settings) -> Generator[
 
 
 def open_picture(plan: StudyPlan, pair: Pair, settings: Settings) -> tuple[Picture, Door]:
-    """A noisy picture as the method sees it, and the way back."""
+    """A noisy image as the method sees it, and the way back."""
     channel_axis = None if pair.noisy.ndim == 2 else -1
-    door = open_door(pair.noisy, channel_axis=channel_axis, data_range=pair.data_range, scale=settings.scale)
+    door = open_door(
+        pair.noisy,
+        channel_axis=channel_axis,
+        data_range=pair.data_range,
+        scale=settings.scale,
+        is_rgb=pair.noisy.ndim == 3,
+    )
     return to_picture(door, multiple=2**settings.depth, device=torch.device(plan.device)), door
 
 

@@ -72,7 +72,7 @@ class RatioStudy(Study[RatioRow]):
         return fit_updates(settings_of(plan, row))
 
     def draw(self, plan: StudyPlan, rows: list[RatioRow]) -> Any:
-        """Mean PSNR over the pictures, a curve a beta, a panel a preset."""
+        """Mean PSNR over the images, a curve a beta, a panel a preset."""
         figure, panels = new_figure(columns=len(plan.presets), caption=plan.caption)
         for axes, preset in zip(panels[0], plan.presets, strict=True):
             for index, beta in enumerate(BETAS):

@@ -81,7 +81,7 @@ def by_size(rows: list[ShuffleRow]) -> list[float]:
 
 
 def regions(plan: StudyPlan, preset: str) -> dict[str, NDArray[Any]]:
-    """The first picture, in noise and clean, its flat regions (Eq. 7), and the shuffled target (Eq. 5)."""
+    """The first image, in noise and clean, its flat regions (Eq. 7), and the shuffled target (Eq. 5)."""
     settings = plan.presets[preset]
     ratio = PAPER.high_ratio
     pair = plan.load(next(iter(plan.sets.values()))[0], NOISE)
@@ -128,7 +128,7 @@ class ShuffleStudy(Study[ShuffleRow]):
         return fit_updates(settings_of(plan, row))
 
     def draw(self, plan: StudyPlan, rows: list[ShuffleRow]) -> Any:
-        """For each preset: PSNR against ratio and tile size; the first picture, its flat regions, the target."""
+        """For each preset: PSNR against ratio and tile size; the first image, its flat regions, the target."""
         figure, panels = new_figure(columns=3, rows=2 * len(plan.presets), width=2.7, height=2.6, caption=plan.caption)
         for index, preset in enumerate(plan.presets):
             own = [row for row in rows if row.preset == preset]

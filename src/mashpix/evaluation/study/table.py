@@ -23,12 +23,12 @@ PROTOCOLS = {
     "cc15": "15 pairs of 512 x 512, not in Table 1",
     "fmdd": "48 grey pictures of 512 x 512, one frame against the mean of 50",
 }
-"""What the published means are over; the mean of the pictures' PSNR, all channels together."""
+"""What the published means are over; the mean of the images' PSNR, all channels together."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableRow(Row):
-    """PSNR (dB) and SSIM (7 x 7 uniform window) of one picture; in_set: pictures in the folder, used or not."""
+    """PSNR (dB) and SSIM (7 x 7 uniform window) of one image; in_set: images in the folder, used or not."""
 
     in_set: int
     noisy_db: float = nan
@@ -47,11 +47,11 @@ class TableStudy(Study[TableRow]):
     needs_pairs = True
 
     def jobs(self, plan: StudyPlan, *, quick: bool) -> list[TableRow]:
-        """Each picture, with each preset as it is."""
+        """Each image, with each preset as it is."""
         return [replace(row, in_set=plan.in_set[row.set]) for row in plan.rows(TableRow, in_set=(0,))]
 
     def measure(self, plan: StudyPlan, row: TableRow) -> Generator[Step, None, list[TableRow]]:
-        """One picture."""
+        """One image."""
         pair = plan.load(plan.source(row))
         found = yield from run_denoising(plan, pair, plan.presets[row.preset])
         noisy_db, noisy_ssim = score(pair, pair.noisy)

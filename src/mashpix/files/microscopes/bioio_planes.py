@@ -61,5 +61,5 @@ def _read_plane(image: Any, index: dict[str, int]) -> Any:
 
 
 def main() -> None:
-    """What the process does."""
+    """Entry point of the process."""
     serve_planes(open_file, what="microscope file")

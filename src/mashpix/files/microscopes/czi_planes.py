@@ -21,10 +21,10 @@ KINDS = {
 }  # fmt: skip
 """Dtype and samples of a pixel by its kind."""
 OUTSIDE = "TCZ"
-LEAST_PLANE = 128
-"""Bytes that a plane takes in a file at least: the entry of a directory and the head of a segment."""
+MIN_PLANE = 128
+"""Fewest bytes of a plane in a file: its directory entry and the header of its segment."""
 OPEN = ExitStack()
-"""What stays open until the process ends."""
+"""Keeps the file open until the process ends."""
 
 
 def open_file(path: str) -> tuple[dict[str, Any], ReadPlane]:
@@ -72,7 +72,7 @@ def _check_planes(ranges: dict[str, tuple[int, int]], size: int) -> None:
     if others := {letter for letter, (start, end) in ranges.items() if letter not in OUTSIDE and end - start > 1}:
         raise FileError(f"axes that OME-TIFF cannot hold ({', '.join(sorted(others))}; {OUTSIDE}YX needed)")
     planes = prod(end - start for start, end in ranges.values())
-    if planes > size // LEAST_PLANE:
+    if planes > size // MIN_PLANE:
         raise FileError(f"damaged CZI (it declares {planes} planes and has {size} bytes)")
 
 
@@ -93,5 +93,5 @@ def _read_xml(text: str, scene: int) -> tuple[str, list[str], dict[str, float], 
 
 
 def main() -> None:
-    """What the process does."""
+    """Entry point of the process."""
     serve_planes(open_file, what="CZI")

@@ -26,7 +26,7 @@ MAGICS = (CZI, b"\xda\xce\xbe\x0a", b"p\0\0\0")
 SUFFIXES = {".czi", ".dv", ".ims", ".lif", ".nd2", ".oib", ".r3d", ".zvi"}
 """Endings of names that are tried with bioio where the content is of no format that we know."""
 IDENTIFYING = 2**20
-"""Bytes at the beginning of a file that tell it from others."""
+"""Bytes at the beginning of a file that identify it."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def open_microscope(path: Path, *, axes: str | None, max_pixels: int) -> Microsc
 
 
 def _remarks(found: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What the user is told, and what an OME-TIFF cannot keep."""
+    """Notes for the user, and what an OME-TIFF cannot keep."""
     notes = ("its tiles are joined as the file places them, and denoised as one image",)
     lost = ["written as OME-TIFF: axes, channel names and pixel sizes are kept, other metadata are not kept"]
     if found["scenes"] > 1:

@@ -47,7 +47,7 @@ class ZarrArray:
         return self.layout.shape
 
     def parts(self, region: Region) -> Iterator[tuple[Place, Region]]:
-        """The chunks that a region touches, and what of it lies in each."""
+        """The chunks that a region touches, with the part of it that is in each."""
         chunks = self.layout.chunks
         for place in product(
             *(range(part.start // c, -(-part.stop // c)) for part, c in zip(region, chunks, strict=True))

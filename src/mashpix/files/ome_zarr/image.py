@@ -1,4 +1,4 @@
-"""Which image of an OME-Zarr is meant, its axes and its sizes (OME-NGFF: `multiscales`, `bioformats2raw.layout`)."""
+"""Which image of an OME-Zarr is denoised, its axes and its sizes (OME-NGFF: `multiscales`, `bioformats2raw.layout`)."""
 
 import re
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ KINDS = {"channel": "C", "time": "T"}
 """Letters of axes by their type, whatever their names are."""
 SPARE = "QIRPAHEVUMNLKJGFDBWO"
 """Letters for axes whose names are longer than one."""
-MOST_PLANES = 2**24
+MAX_PLANES = 2**24
 """Planes that metadata may declare."""
 NO_IMAGES = {
     "plate": "a plate of many images (name one of them, such as PLATE.zarr/A/1/0)",
     "well": "a well of many images (name one of them, such as PLATE.zarr/A/1/0)",
     "image-label": "a label image (its values are names, not intensities: nothing to denoise)",
 }
-"""Keys of OME-NGFF for what is no image, and what is said of it."""
+"""Keys of OME-NGFF that mark something other than an image, and the message for each."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _check_sizes(full: Layout, axes: str, *, max_pixels: int) -> None:
     """Refuse what is too large by what the metadata declare."""
     lengths = dict(zip(axes, full.shape, strict=True))
     check_size(lengths["X"], lengths["Y"], lengths.get("S", 1), max_pixels=max_pixels)
-    if count_planes(axes, full.shape) > MOST_PLANES:
-        raise FileError(f"absurd shape ({full.shape}; at most {MOST_PLANES} planes)")
+    if count_planes(axes, full.shape) > MAX_PLANES:
+        raise FileError(f"absurd shape ({full.shape}; at most {MAX_PLANES} planes)")
     if prod(full.chunks) > 4 * max_pixels:
         raise FileError(f"too large a chunk ({full.chunks}; at most {4 * max_pixels} values, `max_pixels` allows more)")

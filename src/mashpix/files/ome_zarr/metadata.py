@@ -15,7 +15,7 @@ from mashpix.files.image_file import HEADROOM
 Data = dict[str, Any]
 LOSSLESS = {"blosc", "zlib", "gzip", "zstd", "lz4", "bz2", "lzma", "delta", "shuffle", "crc32", "crc32c", "adler32",
             "fletcher32"}  # fmt: skip
-"""Codecs that are read and written: none that rounds values, and none that runs what it reads, as pickles do."""
+"""Codecs that are read and written: none rounds values, and none runs what it reads, as pickles do."""
 LAYOUTS = {"bytes", "endian", "transpose", "sharding_indexed"}
 """Codecs of format 3 that arrange values."""
 DTYPE = re.compile(r"[<>|]?([iu][1248]|f[248])|(u?int(?:8|16|32|64)|float(?:16|32|64))")
@@ -136,7 +136,7 @@ def read_layout(root: Path, name: str) -> Layout:
     Raises
     ------
     FileError
-        If there is none, or it is damaged, or its values are no numbers, or a codec is not known.
+        If it is missing or damaged, its values are not numbers, or a codec is unknown.
     """
     node = read_node(root, name)
     if node is None or not node.is_array:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mashpix.axes import WITHIN, Index
 from mashpix.files.ome_zarr.array import Region, ZarrArray, relative
 
-MOST_KEPT = 2**26
+MAX_KEPT = 2**26
 """Bytes of planes that are kept for reading, and for writing, because they share chunks."""
 Numbers = tuple[int, ...]
 """Which plane: a number for each axis outside of it."""
@@ -34,7 +34,7 @@ class Planes:
         """One plane."""
         numbers = numbers_of(index)
         block, plane = self._block(numbers), self._region(numbers, numbers)
-        if prod(part.stop - part.start for part in block) * self.array.layout.dtype.itemsize > MOST_KEPT:
+        if prod(part.stop - part.start for part in block) * self.array.layout.dtype.itemsize > MAX_KEPT:
             return self._flat(self.array.read(plane))
         if self.kept is None or self.kept[0] != block:
             self.kept = block, self.array.read(block)
@@ -48,7 +48,7 @@ class Planes:
         planes[numbers] = np.array(plane, self.array.layout.dtype)
         if len(planes) == self._count(block):
             self._write(block, self.waiting.pop(start))
-        elif sum(len(planes) for planes in self.waiting.values()) * plane.nbytes > MOST_KEPT:
+        elif sum(len(planes) for planes in self.waiting.values()) * plane.nbytes > MAX_KEPT:
             self.flush()
 
     def flush(self) -> None:
@@ -80,7 +80,7 @@ class Planes:
         return self._region(first, last)
 
     def _region(self, first: Numbers, last: Numbers, *, within: Region | None = None) -> Region:
-        """The region of planes from the first to the last along each axis, or what of them lies within another."""
+        """The region of planes from the first to the last along each axis, or the part of it within another region."""
         ends = iter(zip(first, last, strict=True))
         whole = within or tuple(slice(0, length) for length in self.array.shape)
         return tuple(

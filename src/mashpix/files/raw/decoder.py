@@ -26,7 +26,7 @@ DEVELOPMENT: dict[str, Any] = {
 
 
 def develop(request: dict[str, Any], data: bytes | bytearray) -> tuple[dict[str, Any], NDArray[Any]]:
-    """A raw file to (H, W, 3) or (H, W, 1) uint16 as the sensor lies, and how it was held: `flip` as LibRaw has it."""
+    """Develop a raw file to (H, W, 3) or (H, W, 1) uint16 as the sensor recorded it, with its orientation (`flip`)."""
     import rawpy
 
     try:
@@ -43,5 +43,5 @@ def develop(request: dict[str, Any], data: bytes | bytearray) -> tuple[dict[str,
 
 
 def main() -> None:
-    """What the process does."""
+    """Entry point of the process."""
     serve(develop, what="camera raw")

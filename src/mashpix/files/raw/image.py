@@ -25,7 +25,7 @@ SUFFIXES = {
     ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos", ".mrw",
     ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
 }  # fmt: skip
-"""Endings of names: most of these files begin as any TIFF does, so that their names have to tell."""
+"""Endings of names: most of these files begin like any TIFF, so only the name can tell them apart."""
 OF_CAMERA = {270, 271, 272, 305, 306, 315, 33432}
 """Tags of the first directory that stay true: description, maker, model, software, date, artist, copyright."""
 XMP, MAKER, DNG_VERSION = 700, 271, 50706
@@ -63,7 +63,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
 
 
 def _make_template(data: bytes, first: Directory, pixels: NDArray[Any], orientation: int) -> TiffTemplate:
-    """What the new TIFF takes over of a raw file, and what it cannot."""
+    """What the new TIFF takes over from a raw file, and what it cannot keep."""
     directories, lost = find_directories(data)
     lost += ["XMP"] if XMP in first else []
     byteorder: Literal["<", ">"] = ">" if data.startswith(b"MM") else "<"
@@ -114,7 +114,7 @@ def _check_places(data: bytes, first: Directory) -> None:
 
 
 def _numbers(directory: Directory, code: int, order: str) -> list[int]:
-    """The values of a tag of whole numbers, none where it is not there."""
+    """The values of a tag of integers; empty if the tag is missing."""
     tag = directory.get(code)
     letters = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8"}
     if tag is None or tag.kind not in letters:

@@ -13,7 +13,9 @@ VALUE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 
 
 
 def check_chain(data: bytes | mmap) -> int:
-    """Follow the directories of a TIFF: each inside the file with all its values, none twice. Returns how many.
+    """Follow the directories of a TIFF: each must be inside the file with all its values, and occur once.
+
+    Returns how many there are.
 
     Raises
     ------

@@ -87,7 +87,7 @@ def make_template(file: Any, page: Any, data: bytes, array: NDArray[Any], *, has
 
 
 def find_layout(file: Any, page: Any) -> tuple[dict[str, Any], list[str]]:
-    """Options of `tifffile.imwrite` that lay pixels out as a page does, and what of that cannot be kept."""
+    """Options of `tifffile.imwrite` that lay out pixels as a page does, and what cannot be kept of its layout."""
     compression = compression_of(page)
     is_lossless = compression in LOSSLESS
     layout: dict[str, Any] = {"byteorder": file.byteorder, "compression": page.compression}
@@ -106,7 +106,7 @@ def find_layout(file: Any, page: Any) -> tuple[dict[str, Any], list[str]]:
 
 
 def compression_of(page: Any) -> str:
-    """Name of a page's compression; a file may leave out the tag where there is none."""
+    """Name of a page's compression; a file without compression may leave out the tag."""
     return "NONE" if page.compression == 1 else str(page.compression.name)
 
 

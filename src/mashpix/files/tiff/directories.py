@@ -83,9 +83,9 @@ def read_directory(data: bytes, layout: Layout, place: int, *, follow: tuple[int
 
 
 def find_directories(data: bytes) -> tuple[Directory, list[str]]:
-    """EXIF and GPS of a file, to be put into another one; and what of them cannot be.
+    """EXIF and GPS of a file, to be copied into another one, and what of them cannot be copied.
 
-    Notes of the maker are left behind: they hold places in the old file, which only their maker can tell.
+    Maker notes are left out: they contain offsets into the old file that only their maker knows.
     """
     try:
         layout = find_layout_of(data)

@@ -92,7 +92,7 @@ class TiffStack:
             plane = self._mapped("r")[number] if self._is_one_page() else self.series.pages[number].asarray()
         except Exception as error:  # decoders raise whatever they like on damaged files
             raise damaged_error(f"TIFF, plane {number + 1}", error) from None
-        return np.array(plane, self.dtype)
+        return np.array(plane, self.dtype, order="C")
 
     def _is_one_page(self) -> bool:
         """Whether one directory stands for all planes, uncompressed one behind another."""
@@ -114,7 +114,7 @@ class TiffStack:
 
             def put(index: Index, plane: NDArray[Any]) -> None:
                 number = self._number(index)
-                whole = np.array(plane, self.dtype)
+                whole = np.ascontiguousarray(plane, self.dtype)
                 if self.has_alpha:
                     whole = self._whole(number)
                     self._colours(whole)[...] = plane
@@ -124,7 +124,7 @@ class TiffStack:
                     raise
                 except Exception as error:  # a page whose tags are not those of the first
                     raise damaged_error(f"TIFF, plane {number + 1}", error) from None
-                sums[number] = crc32(whole.tobytes())
+                sums[number] = crc32(whole.data)
 
             yield put
             file.flush()
@@ -172,7 +172,7 @@ class TiffStack:
         with open_tifffile(file, self.file.filename, is_ome=self.file.is_ome) as copied:
             copy = replace(self, handle=file, file=copied, series=largest(copied.series))
             same = copy.shape == self.shape
-            same = same and all(crc32(copy._whole(number).tobytes()) == total for number, total in sums.items())
+            same = same and all(crc32(copy._whole(number).data) == total for number, total in sums.items())
         if not same:
             raise FileError("an unusual TIFF whose planes cannot be replaced (save it as OME-TIFF first)")
 
