@@ -31,7 +31,7 @@ Thing = TypeVar("Thing")
 
 
 def share_network(
-    batch: Batch, items: Sequence[Item], *, execute: Executor
+    batch: Batch, items: Sequence[Item], *, execute: Executor, counts: Counts
 ) -> Generator[BatchEvent, None, ModelReference]:
     """Fit one network for all files, or take over that of an earlier run, before the first file is begun.
 
@@ -41,6 +41,8 @@ def share_network(
         What is asked for, and all files, those too that are done already.
     execute : Executor
         Runs the fit, alone.
+    counts : Counts
+        Of the files, for the progress.
 
     Yields
     ------
@@ -61,7 +63,7 @@ def share_network(
         with closing(execute(_run_fit, iter([request]), at_once=1)) as messages:
             for message in messages:
                 if message is None:
-                    yield BatchProgress(0.0, Counts(total=len(items)))
+                    yield BatchProgress(0.0, counts)
                 elif isinstance(message.event, Note):
                     yield FileNote(request.target, message.event)
                 elif message.event is None:
@@ -70,7 +72,9 @@ def share_network(
         remove_stale(request.target, older_than=0)
     outcome, error = ended
     if outcome is None:
-        raise FileError(f"no network for all files can be fitted ({error}; denoise each by itself)")
+        raise FileError(
+            f"no network for all files can be fitted ({error}; leave out `networks` to denoise each by itself)"
+        )
     yield NetworkFitted(outcome)
     return ModelReference(outcome.target, outcome.sha256, outcome.kinds[0])
 

@@ -65,7 +65,7 @@ def run_batch(batch: Batch, *, execute: Executor, job: Job = denoise_file) -> Ge
         for path, reason in found.unreadable:
             yield FileFailed(path, reason)
         if batch.share_network:
-            batch = batch.with_model((yield from share_network(batch, items, execute=execute)))
+            batch = batch.with_model((yield from share_network(batch, items, execute=execute, counts=replace(counts))))
             items, skipped = plan_items(batch, found)
             counts = _count(found, items, skipped)
         yield from _run(batch, items, execute=execute, job=job, lock=lock, counts=counts)
