@@ -1,7 +1,7 @@
 """One network for a stack against one for each frame: processor time, PSNR, held-out error, and flicker; to stack.csv.
 
     python benchmarks/stack_quality.py motion ../shared/data/fmdd/clean/Confocal_FISH_1.png
-    python benchmarks/stack_quality.py series ../shared/data/sidd             # names alike up to the last "_" are one series
+    python benchmarks/stack_quality.py series ../shared/data/sidd             # alike up to the last "_": one series
     python benchmarks/stack_quality.py series ../shared/data/sidd --together    # all of the folder as one series
     python benchmarks/stack_quality.py series ../shared/data/sidd 01_08 01_30   # those that are named
     python benchmarks/stack_quality.py frames ../shared/data/formats/tubhiswt4D_sub.zarr --side 256

@@ -20,6 +20,8 @@ from mashpix.jobs.batch import (
     FileDone,
     FileFailed,
     FileNote,
+    find_sources,
+    plan_items,
     provenance_of,
     run_batch,
     run_in_process,
@@ -30,6 +32,9 @@ from mashpix.jobs.batch.manifest import MANIFEST, read_manifest
 from mashpix.jobs.model_reference import ModelReference
 from mashpix.jobs.recipe import sha256
 from mashpix.jobs.request import DenoiseRequest
+
+HASH = "d239321335c4e087ffc95fe3f3ea18216873df873db7abbd39665fcccad81778"
+"""Of the default settings and options, as version 0.1 wrote it."""
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +67,7 @@ def test_a_worker_that_dies_once_is_replaced(ended):
 def test_each_failure_has_its_reason(ended):
     _, _, events = ended
     assert {event.path.stem: event.error for event in of_kind(events, FileFailed)} == {
-        "b": "no known picture format",
+        "b": "no known image format",
         "c": "its process died (exit code 9; tried 2 times)",
         "d": "ZeroDivisionError: division by zero",
     }
@@ -94,7 +99,7 @@ def test_the_line_of_a_file_that_is_done_says_what_was_made_of_what(ended):
 def test_the_line_of_a_file_that_failed_names_no_output(ended):
     out, _, _ = ended
     (failed,) = (entry for entry in read_manifest(out / MANIFEST) if entry.input == "b.png")
-    assert (failed.status, failed.output, failed.error) == ("failed", None, "no known picture format")
+    assert (failed.status, failed.output, failed.error) == ("failed", None, "no known image format")
 
 
 def test_progress_goes_to_one_and_no_process_stays(ended):
@@ -109,7 +114,7 @@ def test_any_executor_will_do(tmp_path):
     fill(tmp_path / "in", a=b"one", b=b"bad")
     events = list(run_batch(batch_of(tmp_path), execute=run_in_process, job=reverse))
     assert [event.outcome.target.name for event in of_kind(events, FileDone)] == ["a_denoised.png"]
-    assert [event.error for event in of_kind(events, FileFailed)] == ["no known picture format"]
+    assert [event.error for event in of_kind(events, FileFailed)] == ["no known image format"]
 
 
 def test_leaving_a_batch_closes_the_job_that_runs_in_this_process(tmp_path):
@@ -165,12 +170,17 @@ def test_resume_does_all_again_that_was_made_in_another_way(done, monkeypatch):
     assert numbers(run(other(done, settings=Settings(steps=7)))[0]) == (4, 0, 1)
 
 
-def test_a_manifest_of_version_0_1_is_resumed(done):
-    keys = "input status settings seed version size mtime_ns input_sha256 output output_sha256 beside seconds error"
+def test_networks_of_their_own_are_not_what_a_shared_network_does(done):
+    shared = replace(done, share_network=True)
+    items, skipped = plan_items(shared, find_sources(shared.inputs, shared.out))
+    assert (len(items), skipped) == (5, 0)
+
+
+def test_a_line_of_the_manifest_is_that_of_version_0_1(done):
     line = json.loads((done.out / MANIFEST).read_text().splitlines()[0])
+    keys = "input status settings seed version size mtime_ns input_sha256 output output_sha256 beside seconds error"
     assert list(line) == [*keys.split(), "verdict"]
-    # the hash that version 0.1.0 wrote for the default settings and options
-    assert line["settings"] == "d239321335c4e087ffc95fe3f3ea18216873df873db7abbd39665fcccad81778"
+    assert line["settings"] == HASH
 
 
 UNCOUNTED = {"source", "target", "device", "save", "compare", "overwrite", "in_place"}
@@ -309,7 +319,9 @@ def test_watching_goes_on_until_it_is_left(tmp_path):
     seen = []
     with closing(start(batch_of(tmp_path, watch_every=0.1))) as events:
         for event in events:
-            counts = event.counts if isinstance(event, BatchProgress) else counts
+            if isinstance(event, BatchProgress):
+                counts = event.counts
+                continue
             seen += [event.entry.input] if isinstance(event, FileDone | FileFailed) else []
             if seen == ["a.png"] and not (tmp_path / "in" / "b.png").exists():
                 fill(tmp_path / "in", b=b"two", c=b"bad")

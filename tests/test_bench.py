@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +16,19 @@ from PIL import Image
 from scipy.ndimage import uniform_filter
 
 import mashpix
+from commands import start_cli
 from mashpix import extras
-from mashpix.cli import bench as command
 from mashpix.cli import main
 from mashpix.errors import ExtraError, MashpixError
 from mashpix.evaluation import baselines
 from mashpix.evaluation.bench import run
 from mashpix.evaluation.bench.pictures import find_sources, load_pair
-from mashpix.evaluation.bench.results import COLUMNS
+from mashpix.evaluation.bench.results import Row
 from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.evaluation.table import columns
 from mashpix.evaluation.timed_process import Job, Measurement, measure
 
+command = import_module("mashpix.cli.bench")  # the name in the package is the function
 NAMES = ["a.png", "b.png", "c.png", "d.png"]
 WHITE = ("--model", "gaussian", "--sigma", "25")
 
@@ -98,7 +101,7 @@ def test_a_row_is_what_denoise_gives_measured_in_a_process_of_its_own(pairs, tmp
     assert (code, err) == (0, "")
     noisy_row, row = read_csv(tmp_path / "t.csv")
     noisy, clean = (np.asarray(Image.open(pairs / kind / "a.png")) for kind in ("noisy", "clean"))
-    denoised = mashpix.denoise(noisy, channel_axis=-1, settings=quick, seed=3, device="cpu")
+    denoised = mashpix.denoise(noisy, channel_axis=-1, channels="rgb", settings=quick, seed=3, device="cpu")
     assert float(row["denoised_db"]) == pytest.approx(mashpix.psnr(clean, denoised, data_range=255), abs=1e-4)
     similarity = mashpix.ssim(clean, denoised, data_range=255, channel_axis=-1)
     assert float(row["ssim"]) == pytest.approx(similarity, abs=1e-5)
@@ -135,6 +138,14 @@ def test_camera_noise_is_compared_with_what_the_camera_sees_without_it(tmp_path,
     pair = load_pair(source, crop=None, noise_model=NoiseModel(model="camera", electrons=1e9), seed=0)
     assert mashpix.psnr(file, pair.clean, data_range=255) < 25
     assert mashpix.psnr(pair.clean, pair.noisy, data_range=255) > 30  # the JPEG is left
+
+
+def test_what_the_file_says_of_channels_is_kept(tmp_path, rng):
+    unrelated = rng.integers(0, 255, (32, 32, 3)).astype(np.uint8)
+    save(unrelated, tmp_path / "a.png")
+    np.save(tmp_path / "b.npy", unrelated)
+    options = {"crop": None, "noise_model": NoiseModel(), "seed": 0}
+    assert [load_pair(one, **options).channels for one in find_sources(tmp_path, limit=None)] == ["rgb", "auto"]
 
 
 def test_crop_is_the_centre(folder):
@@ -202,8 +213,8 @@ def test_resume_measures_what_is_not_there_and_what_failed(folder, tmp_path, ben
     ("text", "message"),
     [
         ("a,b\n", "not a CSV of this version"),
-        (",".join(COLUMNS), "the last line is cut off"),
-        (",".join(COLUMNS) + "\nset,a.png\n", "damaged in line 2"),
+        (",".join(columns(Row)), "the last line is cut off"),
+        (",".join(columns(Row)) + "\nset,a.png\n", "damaged in line 2"),
     ],
 )
 def test_a_damaged_table_is_not_continued(folder, tmp_path, bench, text, message):
@@ -257,7 +268,7 @@ REFUSED = [
         1,
         "'unequal/noisy/a.png': not like its clean partner (uint8 (20, 30, 3); uint8 (34, 30, 3) needed)",
     ),
-    (("broken",), 1, "'broken/a.png': no known picture format"),
+    (("broken",), 1, "'broken/a.png': no known image format"),
     (("pairs", "--sigma", "5"), 2, "'pairs': its pictures are noisy already"),
     (("set", "--crop", "31"), 2, "'set/a.png': smaller than --crop (30 x 34; 31 asked for)"),
     (("set", "--preset", "magic"), 2, "unknown preset ('magic'"),
@@ -355,14 +366,8 @@ def alive(process):
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for child processes in /proc")
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_it_ends_at_once_with_its_child_and_keeps_its_rows(end, folder, tmp_path):
-    command = [sys.executable, "-c", "from mashpix.cli import main; main()", "bench", folder, "--preset", "scripts"]
-    with subprocess.Popen(
-        [*command, "--csv", tmp_path / "t.csv", "--threads", "1"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:
+    options = ("--preset", "scripts", "--csv", tmp_path / "t.csv", "--threads", "1")
+    with start_cli("bench", folder, *options, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
         try:
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
             while not (process.poll() or children.read_text()):

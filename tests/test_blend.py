@@ -5,13 +5,13 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from mashpix.cli.finishing import finish
 from PIL import Image
 
 from commands import QUICK, names, pixels, run_cli
 from mashpix import add_detail
 from mashpix.errors import InputError
 from mashpix.trust.comparison_sheet import compare
+from mashpix.trust.finishing import finish
 
 
 @pytest.fixture

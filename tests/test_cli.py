@@ -31,10 +31,12 @@ def folder(tmp_path, rng):
 def test_it_starts_in_half_a_second(arguments, tmp_path):
     seconds = []
     for _ in range(3):
-        started = time.perf_counter()
+        before = os.times()
         assert run_cli(*arguments, cwd=tmp_path).returncode == 0
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < (2.0 if os.environ.get("CI") else 1.0)  # idle machines need 0.3 s, test machines are shared
+        after = os.times()
+        spent = (after.children_user - before.children_user, after.children_system - before.children_system)
+        seconds.append(sum(spent))
+    assert min(seconds) < 1.0  # of a processor: an idle machine needs 0.3 s, busy neighbours slow it down
 
 
 def test_every_setting_is_a_flag(tmp_path):
@@ -67,7 +69,7 @@ def test_a_bad_file_does_not_stop_the_others(folder):
     (folder / "out").mkdir()
     done = run_cli("denoise", "bad.png", "a.png", "b.tif", "-o", "out", *QUICK, cwd=folder)
     assert done.returncode == 1
-    assert done.stderr.startswith("mashpix: 'bad.png': no known picture format")
+    assert done.stderr.startswith("mashpix: 'bad.png': no known image format")
     assert done.stderr.count("\n") == 1
     outputs = ["a_denoised.png", "a_denoised.png.json", "b_denoised.tif", "b_denoised.tif.json"]
     assert names(folder / "out") == [*outputs, "mashpix.jsonl"]
@@ -110,7 +112,7 @@ REFUSED = [
     (("a.png", "-o", "none/"), 1, "no such folder ('none/'; make it first)"),
     (("a.png", "b.tif", "-o", "a.png"), 1, "the output is a file"),
     (("none.png",), 1, "cannot be read (No such file"),
-    (("bad.png",), 1, "no known picture format"),
+    (("bad.png",), 1, "no known image format"),
     (("b.tif", "-o", "x.jpg"), 1, "JPEG holds 8 bits"),
     (("a.png", "--max-pixels", "100"), 1, "too large (33 x 40; at most 100"),
     (

@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pytest
 import tifffile
-from mashpix.cli.stack import Look
 from typer.testing import CliRunner
 
 from mashpix import add_detail
 from mashpix.cli import app
-from mashpix.trust.stack_verdict import list_planes, sum_up
+from mashpix.cli.console import spell_flag
+from mashpix.errors import spelled
+from mashpix.trust.stack_verdict import PlaneVerdicts
 from mashpix.trust.verdict import Verdict
 
 QUICK = ("--masking-ratio", "0.2", "--steps", "3", "--channels", "4", "--depth", "2", "--masks", "2", "--threads", "1",
@@ -44,12 +45,21 @@ def test_a_hyperstack_comes_out_as_it_went_in(hyperstack):
 
 
 def test_the_recipe_makes_the_same_bytes_again(hyperstack, tmp_path):
-    assert run(hyperstack, "--joint", "--fit", "each", "--axes", "TZCYX").exit_code == 0
+    assert run(hyperstack, "--joint", "--networks", "each", "--axes", "TZCYX").exit_code == 0
     recipe = tmp_path / "a_denoised.tif.json"
     assert json.loads(recipe.read_text())["stack"] == {"axes": "TZCYX", "fit": "each", "joint": True}
     arguments = ["denoise", str(hyperstack), "--recipe", str(recipe), "-o", str(tmp_path / "b.tif")]
     assert CliRunner().invoke(app, arguments).exit_code == 0
     assert (tmp_path / "b.tif").read_bytes() == (tmp_path / "a_denoised.tif").read_bytes()
+
+
+def test_the_former_spelling_of_networks_is_understood(hyperstack, tmp_path):
+    done = run(hyperstack, "--fit", "each")
+    assert (done.exit_code, done.stderr.count("\n")) == (0, 1)
+    assert "--fit each is now spelled --networks each" in done.stderr
+    assert run(hyperstack, "--networks", "each", "-o", tmp_path / "b.tif").exit_code == 0
+    assert (tmp_path / "b.tif").read_bytes() == (tmp_path / "a_denoised.tif").read_bytes()
+    assert "--fit " not in CliRunner().invoke(app, ["denoise", "--help"]).output
 
 
 def test_axes_of_an_array_are_guessed_aloud_or_given(tmp_path, rng):
@@ -73,7 +83,9 @@ def test_in_place_and_strength(hyperstack):
     ("arguments", "message"),
     [
         (("--axes", "ZYX"), "axes: 5 letters needed"),
+        (("--networks", "twice"), "--networks: unknown choice"),
         (("--fit", "twice"), "--fit: unknown choice"),
+        (("--fit", "once", "--networks", "each"), "--networks and --fit are one option"),
         (("--compare", "a_denoised.tif"), "--compare is another output"),
         (("-o", "b.npy"), "a stack keeps its format"),
     ],
@@ -82,7 +94,7 @@ def test_what_makes_no_sense_is_said_before_work_starts(arguments, message, hype
     monkeypatch.chdir(hyperstack.parent)
     done = run(hyperstack, *arguments)
     assert done.exit_code != 0
-    assert message in done.output + str(done.exception)
+    assert message in done.output + spelled(str(done.exception), spell_flag)
     assert [path.name for path in hyperstack.parent.iterdir()] == ["a.tif"]
 
 
@@ -149,16 +161,15 @@ def test_the_plane_to_look_at_is_the_worst_or_the_one_in_the_middle():
                         (("good", 8.0), ("look closer", 10.0), ("look closer", 12.0)))  # fmt: skip
     places = [(index, slice(None), slice(None)) for index in range(5)]
     for verdicts, name in (([good] * 5, "T 2"), ([good, bad, good, worse, bad], "T 3")):
-        look = Look("TYX", places[2])
+        judged = PlaneVerdicts("TYX", (5, 8, 8))
         for place, verdict in zip(places, verdicts, strict=True):
-            look.at(place, place[0], None, verdict)
-        assert (look.name, look.noisy) == (name, int(name[2:]))
-    assert sum_up(look.verdicts).reason == "3 of 5 planes not good, the worst is T 3: "
-    assert list_planes(look.verdicts)["T 1"] == "look closer ()"
+            judged.add(place, place[0], None, verdict)
+        assert (judged.worst.name, judged.worst.noisy) == (name, int(name[2:]))
+    assert judged.sum_up().reason == "3 of 5 planes not good, the worst is T 3: "
+    assert judged.list_planes()["T 1"] == "look closer ()"
 
 
 def test_an_error_on_the_way_leaves_no_map(hyperstack, monkeypatch):
-    monkeypatch.setattr("mashpix.trust.stack_verdict.severity", lambda verdict: 1 / 0)
-    monkeypatch.setattr("mashpix.trust.verdict.GOOD", "never")
+    monkeypatch.setattr(PlaneVerdicts, "add", lambda *_: 1 / 0)
     assert isinstance(run(hyperstack, "--save", "spread,residual").exception, ZeroDivisionError)
     assert [path.name for path in hyperstack.parent.iterdir()] == ["a.tif"]

@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 from mashpix.cli import app
 from mashpix.cli.targets import find_targets
-from mashpix.jobs.batch import find_sources
+from mashpix.jobs.batch import NOWHERE, find_sources
 from mashpix.jobs.batch.items import make_item, stamp_of
 from mashpix.jobs.batch.manifest import MANIFEST, read_manifest
-from mashpix.jobs.batch.resuming import is_done, read_past
-from mashpix.jobs.recipe import recipe_path
+from mashpix.jobs.batch.resuming import is_done, read_earlier_runs
+from mashpix.jobs.request import DenoiseRequest
 from zarr_kinds import contents, read_array, write_ome
 
 pytest.importorskip("zarr", reason="the extra `zarr` is not installed")
@@ -135,9 +135,9 @@ def test_a_folder_of_pictures_holds_a_zarr_as_one_of_them(tmp_path, rng):
     assert "skipped           3" in again.output
     (out / "b_denoised" / "0" / "0" / "0").write_bytes(b"")
     (entry,) = (entry for entry in read_manifest(out / MANIFEST) if entry.input == "b")
-    item = make_item(pictures / "b", Path("b"), out, lambda target: [recipe_path(target)])
+    item = make_item(pictures / "b", Path("b"), out, DenoiseRequest(source=NOWHERE, target=NOWHERE))
     assert entry.status == "done"
-    assert not is_done(item, read_past(out), entry.origin, out)
+    assert not is_done(item, read_earlier_runs(out), entry.provenance, out)
 
 
 def test_a_zarr_has_changed_when_any_of_its_files_has(store):

@@ -19,7 +19,7 @@ NOISY = np.random.default_rng(0).normal(100, 10, (3, 48, 48))
 RUNS = {
     "default": preset("default").replace(**SHORT),
     "fast": preset("fast").replace(**SHORT),
-    "best": preset("best").replace(**SHORT),
+    "best": preset("best").replace(**SHORT, fits=2),
     "scripts": preset("scripts").replace(**SHORT, channels=2, depth=2),
     "paper": preset("paper").replace(**SHORT, channels=2, depth=2),
     "shuffled": preset("default").replace(**SHORT, shuffle="always", shuffle_start=2),

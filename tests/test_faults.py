@@ -1,31 +1,36 @@
 """Laws of benchmarks/faults.py, a share of it, and of what it has found: nothing is lost, whatever goes wrong."""
 
 import csv
+import os
 import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
-from mashpix.jobs.memory import one_line_for_memory
 from typer.testing import CliRunner
 
 from bad_files import BAD, GREY, PLAIN, saved, tiff_directory
+from commands import start_cli
 from faults import page, zoo
-from faults.attempts import GOOD, OUTCOMES, Ended
+from faults.attempts import GOOD, OUTCOMES, QUICK, Ended, snapshot, wait_until
+from faults.case import Case
 from mashpix import FileError, InputError, denoise, devices
 from mashpix.cli import app
 from mashpix.cli.folders import FolderOptions, is_batch
 from mashpix.cli.targets import find_targets
 from mashpix.files import ImageFile, formats, open_stack, read_image, write_image
 from mashpix.jobs.batch.lock import LOCK
+from mashpix.jobs.memory import one_line_for_memory
+from measured_page import read_part
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-QUICK = ("--masking-ratio", "0.5", "--steps", "2", "--channels", "4", "--depth", "2", "--masks", "1", "--threads", "1")
+COMMAND = Path(__file__).parents[1] / "benchmarks" / "faults.py"
+CSV = COMMAND.with_suffix(".csv")
 PARTS = ("zoo", "cut", "mutations", "writes", "disk", "two", "torn", "kills")
 
 
@@ -35,7 +40,7 @@ def counts(tmp_path_factory):
     if sys.platform != "linux":
         pytest.skip("limited children are made on Linux only")
     table = tmp_path_factory.mktemp("faults") / "counts.csv"
-    command = [sys.executable, BENCHMARKS / "faults.py", "--quick", "--csv", table]
+    command = [sys.executable, COMMAND, "--quick", "--csv", table]
     done = subprocess.run(command, capture_output=True, text=True)
     with table.open(newline="") as file:
         return {row["part"]: row for row in csv.DictReader(file)}, done.stdout + done.stderr
@@ -49,10 +54,9 @@ def test_a_share_of_all_faults_is_survived_or_refused(part, counts):
 
 
 def test_the_page_says_what_every_input_gets_and_that_nothing_was_lost():
-    text = page.PAGE.read_text(encoding="utf-8")
-    assert page.input_table() in text, "run benchmarks/faults.py --page"
-    assert page.count_table(BENCHMARKS / "faults.csv") in text, "run benchmarks/faults.py --page"
-    with (BENCHMARKS / "faults.csv").open(newline="") as file:
+    assert read_part("inputs", page.PAGE) == page.input_table(), "run benchmarks/faults.py --page"
+    assert read_part("counts", page.PAGE) == page.count_table(CSV), "run benchmarks/faults.py --page"
+    with CSV.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["part"] for row in rows] == list(PARTS)
     assert all(row[name] == "0" for row in rows for name in OUTCOMES if name not in GOOD)
@@ -78,9 +82,9 @@ def test_the_page_says_what_every_input_gets_and_that_nothing_was_lost():
 )
 def test_every_way_to_go_wrong_is_seen(change, ended, outcome, tmp_path):
     (tmp_path / "a.png").write_bytes(b"")
-    before = zoo.snapshot(tmp_path)
+    before = snapshot(tmp_path)
     change(tmp_path)
-    case = zoo.Case(row="", name="", build=b"", message="an empty file")
+    case = Case(row="", name="", build=b"", message="an empty file")
     assert zoo.judge(case, tmp_path, ended, before)[0] == outcome
 
 
@@ -115,9 +119,9 @@ def work(number):
     return "survived", ""
 print([answer[:2] for answer in try_many(range(6), work, seconds=1)])
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=60
-    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     outcomes = ["survived", "crashed", "survived", "hung", "crashed", "survived"]
     assert done.stdout == f"{list(enumerate(outcomes))}\n", done.stderr
 
@@ -138,7 +142,7 @@ def test_too_little_memory_for_a_file_is_not_called_damage(tmp_path, monkeypatch
     def run_out(*_, **__):
         raise MemoryError("Unable to allocate 381. MiB")
 
-    monkeypatch.setattr(formats.MODULES["png"], "read", run_out)
+    monkeypatch.setitem(formats.WRITABLE, "png", replace(formats.PNG, read=run_out))
     with pytest.raises(FileError, match="too large for the memory of this computer"):
         read_image(tmp_path / "a.png")
 
@@ -163,7 +167,7 @@ def test_a_tiff_without_the_tag_of_its_compression_is_uncompressed(tmp_path):
     strips = [(277, 3, 1, 1), (278, 4, 1, 8), (279, 4, 1, 64)]
     (tmp_path / "a.tif").write_bytes(tiff_directory(*PLAIN[:5], *strips) + bytes(range(150)))
     image = read_image(tmp_path / "a.tif")
-    assert write_image(tmp_path / "b.tif", ImageFile(image.pixels[::-1], "tiff", container=image.container)) == []
+    assert write_image(tmp_path / "b.tif", ImageFile(image.pixels[::-1], "tiff", template=image.template)) == []
     np.testing.assert_array_equal(read_image(tmp_path / "b.tif").pixels, image.pixels[::-1])
 
 
@@ -222,16 +226,10 @@ def test_a_watched_folder_is_denoised_as_its_files_are_complete(tmp_path, rng):
     (folder / "sub").mkdir(parents=True)
     write_image(tmp_path / "whole.png", ImageFile(rng.integers(0, 256, (24, 32)).astype(np.uint8), "png"))
     data = (tmp_path / "whole.png").read_bytes()
-    command = [sys.executable, "-c", "from mashpix.cli import main; main()", "denoise", folder, "-o", out, "--watch"]
-    with subprocess.Popen(
-        [*command, "--interval", "0.4", *QUICK],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as child:
+    command = ("denoise", folder, "-o", out, "--watch", "--interval", "0.4", *QUICK)
+    with start_cli(*command, cwd=tmp_path, stdout=subprocess.PIPE) as child:
         try:
-            wait_for(out / LOCK)
+            assert wait_until((out / LOCK).exists, seconds=60)
             (folder / "a.png").write_bytes(data)
             (folder / "bad.png").write_bytes(b"no picture")
             with (folder / "sub" / "slow.png").open("wb") as file:
@@ -241,7 +239,7 @@ def test_a_watched_folder_is_denoised_as_its_files_are_complete(tmp_path, rng):
                     assert not (out / "sub" / "slow_denoised.png").exists()
                     time.sleep(0.3)
             for name in ("a_denoised.png.json", "sub/slow_denoised.png.json"):
-                wait_for(out / name)
+                assert wait_until((out / name).exists, seconds=60)
             time.sleep(0.5)
             child.send_signal(signal.SIGINT)
             stdout, stderr = child.communicate(timeout=30)
@@ -249,17 +247,9 @@ def test_a_watched_folder_is_denoised_as_its_files_are_complete(tmp_path, rng):
             child.kill()
     assert child.returncode == 130
     assert stderr.startswith("mashpix: watching, a look every 0.4 s; Ctrl-C ends it\n")
-    assert stderr.count("no known picture format") == stderr.count("bad.png") == 1
+    assert stderr.count("no known image format") == stderr.count("bad.png") == 1
     assert "done              2\nfailed            1\n" in stdout
     assert (out / "a_denoised.png").read_bytes() == (out / "sub" / "slow_denoised.png").read_bytes()
     statuses = [line.split('"status": "')[1][:4] for line in (out / "mashpix.jsonl").read_text().splitlines()]
     assert sorted(statuses) == ["done", "done", "fail"]
     assert not list(out.rglob(".*mashpix-tmp"))
-
-
-def wait_for(path, seconds=60):
-    """Wait until a file is there."""
-    end = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < end, f"{path.name} does not come"
-        time.sleep(0.05)

@@ -77,7 +77,7 @@ def check(kind, extras, folder, **size):
     if lost:
         with pytest.raises(FileError, match=re.escape(lost[0])):
             check_writable(before, folder / f"c{kind.suffix}", strict=True)
-        with pytest.raises(FileError, match="--strict"):
+        with pytest.raises(FileError, match="`strict`"):
             write_image(folder / f"c{kind.suffix}", after, strict=True)
         assert not (folder / f"c{kind.suffix}").exists()
 

@@ -15,8 +15,8 @@ from mashpix import FileError, UsageError, extras
 from mashpix.cli import app
 from mashpix.errors import ExtraError
 from mashpix.files import check_same_format, open_stack, read_image
-from mashpix.files.microscopes import stack as bio_stack
 from mashpix.files.reader_process import Child
+from mashpix.files.tiff import empty
 from mashpix.jobs.batch.items import output_name
 
 QUICK = ("--masking-ratio", "0.5", "--steps", "3", "--channels", "4", "--depth", "2", "--masks", "2", "--threads", "1",
@@ -82,7 +82,7 @@ def test_tiles_are_joined_where_the_file_places_them(czi, stack):
 
 
 def test_what_is_too_large_for_a_tiff_becomes_a_bigtiff(czi, stack, tmp_path, monkeypatch):
-    monkeypatch.setattr(bio_stack, "MOST_CLASSIC", stack.nbytes - 1)
+    monkeypatch.setattr(empty, "LARGEST_CLASSIC", stack.nbytes - 1)
     with closing(open_stack(czi)) as opened:
         copy(opened, tmp_path / "b.ome.tif")
     assert (tmp_path / "b.ome.tif").read_bytes()[:4] == b"II+\0"

@@ -9,7 +9,8 @@ import zlib
 import numpy as np
 import pytest
 
-from bad_files import BAD, DEFLATED, GREY, RGB, png_chunks, saved
+from bad_files import BAD, DEFLATED, GREY, RGB, saved
+from file_kinds import png
 from mashpix import FileError
 from mashpix.files import read_image
 
@@ -31,7 +32,7 @@ def test_libraries_say_nothing_on_stderr(tmp_path):
     """In a process of its own: pytest listens to the loggers, and so hides what they print."""
     profile = zlib.compress(b"no profile")
     whole = saved(RGB, "png")
-    remark = png_chunks((b"iCCP", b"x\0\0" + profile))[8:]
+    remark = png((b"iCCP", b"x\0\0" + profile))[8:]
     inputs = [data for data, _ in BAD.values()] + [whole[:33] + remark + whole[33:]]
     for index, data in enumerate(inputs):
         (tmp_path / str(index)).write_bytes(data)
@@ -72,7 +73,7 @@ def test_a_file_larger_than_memory_is_not_loaded(tmp_path, monkeypatch):
         read_image(path, max_pixels=2**60)
     with path.open("r+b") as file:
         file.write(b"nonsense")
-    with pytest.raises(FileError, match="no known picture format"):
+    with pytest.raises(FileError, match="no known image format"):
         read_image(path)
 
 
@@ -113,6 +114,6 @@ def test_flipped_bits_never_raise_anything_else(kind, tmp_path, rng):
 
 def test_a_limit_can_be_raised_and_lowered(tmp_path):
     (tmp_path / "a.png").write_bytes(saved(RGB, "png"))
-    with pytest.raises(FileError, match="at most 100 pixels, --max-pixels"):
+    with pytest.raises(FileError, match="at most 100 pixels, `max_pixels`"):
         read_image(tmp_path / "a.png", max_pixels=100)
     assert read_image(tmp_path / "a.png", max_pixels=12 * 16).pixels.shape == (12, 16, 3)

@@ -68,7 +68,7 @@ def test_further_pictures_are_announced_and_left(smooth, tmp_path):
     first, second = Image.fromarray(smooth), Image.fromarray(smooth[::-1].copy())
     first.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[second])
     image = read_image(tmp_path / "a.jpg")
-    assert "further pictures" in image.losses[0]
+    assert "further images" in image.losses[0]
     assert write_image(tmp_path / "b.jpg", image) == list(image.losses)
     assert b"MPF\0" not in (tmp_path / "b.jpg").read_bytes()
     assert read_image(tmp_path / "b.jpg").losses == ()
@@ -83,7 +83,7 @@ def test_what_follows_the_picture_is_announced(options, smooth, tmp_path):
     data = (tmp_path / "a.jpg").read_bytes()
     assert read_image(tmp_path / "a.jpg").losses == ()
     (tmp_path / "a.jpg").write_bytes(data + b"trailer")
-    assert read_image(tmp_path / "a.jpg").losses == ("7 bytes behind the picture are not kept",)
+    assert read_image(tmp_path / "a.jpg").losses == ("7 bytes behind the image are not kept",)
     write_image(tmp_path / "b.jpg", read_image(tmp_path / "a.jpg"))
     assert not (tmp_path / "b.jpg").read_bytes().endswith(b"trailer")
 

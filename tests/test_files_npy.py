@@ -17,7 +17,7 @@ def test_other_pixels_than_were_read_are_refused(other, tmp_path):
     with pytest.raises(FileError, match="not the pixels of the file"):
         write_image(tmp_path / "b.npy", replace(image, pixels=other))
     assert not (tmp_path / "b.npy").exists()
-    write_image(tmp_path / "b.npy", replace(image, pixels=other, container=None))
+    write_image(tmp_path / "b.npy", replace(image, pixels=other, template=None))
     np.testing.assert_array_equal(np.load(tmp_path / "b.npy"), other)
 
 
@@ -34,5 +34,5 @@ def test_a_third_axis_is_said_to_be_channels(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((9, 12, 4), np.uint8))
     assert read_image(tmp_path / "a.npy").notes == ("the last axis is taken for 4 channels",)
     np.save(tmp_path / "a.npy", np.zeros((3, 9, 12), np.uint8))
-    with pytest.raises(FileError, match="not a single picture"):
+    with pytest.raises(FileError, match="not a single image"):
         read_image(tmp_path / "a.npy")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mashpix import FileError
-from mashpix.files import ImageFile, npy, npz, read_image, write_image
+from mashpix.files import ImageFile, image_file, npy, read_image, write_image
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_other_pixels_than_were_read_are_refused(grey, tmp_path):
 
 def test_members_are_measured_before_they_are_unpacked(grey, tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "a.npz", zeros=np.zeros(2**24, np.uint8), grey=grey)
-    monkeypatch.setattr(npz, "HEADROOM", 2**20)
+    monkeypatch.setattr(image_file, "HEADROOM", 2**20)
     monkeypatch.setattr(npy, "read", None)
     with pytest.raises(FileError, match="bytes unpacked; at most"):
         read_image(tmp_path / "a.npz", max_pixels=grey.size)

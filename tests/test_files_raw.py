@@ -97,7 +97,7 @@ def test_other_programs_read_what_the_camera_said_and_the_pixels(save, tmp_path)
 def test_what_is_not_kept_is_said(save, tmp_path):
     image = read_image(save(notes=True))
     assert write_image(tmp_path / "b.tif", image) == ["not kept in the TIFF: XMP"]
-    with pytest.raises(FileError, match=r"XMP.*--strict"):
+    with pytest.raises(FileError, match=r"XMP.*`strict`"):
         check_writable(image, tmp_path / "c.tif", strict=True)
 
 

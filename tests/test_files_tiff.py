@@ -243,7 +243,7 @@ def test_other_pixels_than_were_read_are_refused(other, grey, tmp_path):
     image = replace(read_image(save(tmp_path / "a.tif", grey)), pixels=other)
     with pytest.raises(FileError, match="not the pixels of the file"):
         check_writable(image, tmp_path / "b.tif")
-    check_writable(replace(image, format="npy", container=None), tmp_path / "b.tif")
+    check_writable(replace(image, format="npy", template=None), tmp_path / "b.tif")
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 31])

@@ -70,7 +70,7 @@ def test_a_lossy_file_says_its_new_quality_and_what_follows_it_is_lost(colours, 
     (tmp_path / "a.webp").write_bytes(data + b"tail")
     image = read_image(tmp_path / "a.webp")
     assert image.notes == ("lossy WebP: written again with quality 95",)
-    assert image.losses == ("4 bytes behind the picture are not kept",)
+    assert image.losses == ("4 bytes behind the image are not kept",)
     np.testing.assert_array_equal(image.pixels, np.asarray(Image.open(io.BytesIO(data))))
 
 

@@ -181,7 +181,7 @@ def test_a_missing_chunk_is_refused_by_name_unless_that_is_allowed(zarr_format, 
     options = {"axes": "zyx", "chunks": (1, 16, 16), "zarr_format": zarr_format, "skip": [(0, 0, 0)]}
     source = write_ome(tmp_path / "a.zarr", [full, small], **options)
     missing = "0/c/0/0/0" if zarr_format == 3 else "0/0/0/0"
-    with pytest.raises(FileError, match=rf"a chunk is missing \('{missing}'; --sparse takes .* fill value 0\)"):
+    with pytest.raises(FileError, match=rf"a chunk is missing \('{missing}'; `sparse` takes .* fill value 0\)"):
         open_stack(source)
     invert(source, tmp_path / "b.zarr", sparse=True)
     expected = negative(full)
@@ -222,7 +222,7 @@ def test_a_folder_that_is_called_so_and_is_none(tmp_path):
     with pytest.raises(FileError, match="no Zarr"):
         open_stack(tmp_path / "a.zarr")
     write_json(tmp_path / "a.zarr" / ".zgroup", {"zarr_format": 2})
-    with pytest.raises(FileError, match="no picture in this Zarr"):
+    with pytest.raises(FileError, match="no image in this Zarr"):
         open_stack(tmp_path / "a.zarr")
 
 

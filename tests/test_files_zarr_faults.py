@@ -46,9 +46,9 @@ BAD_2 = [
     (".zattrs", {"multiscales": [{"datasets": [{"path": "x" * 300}]}]}, "cannot be read"),
     (".zattrs", {"multiscales": [{"datasets": [{"path": ".zgroup"}]}]}, "no array"),
     (".zattrs", {"multiscales": "all"}, "damaged OME-Zarr"),
-    (".zattrs", {"multiscales": []}, "no picture in this Zarr"),
-    (".zattrs", {"plate": {}}, "a plate of many pictures"),
-    (".zattrs", {"well": {}}, "a well of many pictures"),
+    (".zattrs", {"multiscales": []}, "no image in this Zarr"),
+    (".zattrs", {"plate": {}}, "a plate of many images"),
+    (".zattrs", {"well": {}}, "a well of many images"),
     (".zattrs", {"image-label": {}}, "a label image"),
 ]
 SHARDING = {"chunk_shape": [1, 1, 1, 16, 16], "codecs": [{"name": "vlen-bytes"}], "index_codecs": [{"name": "bytes"}]}
@@ -65,7 +65,7 @@ BAD_3 = [
     ("0/zarr.json", {"chunk_key_encoding": {"name": "default", "configuration": {"separator": "x"}}}, "damaged Zarr"),
     ("0/zarr.json", {"zarr_format": 4}, "damaged Zarr"),
     ("0/zarr.json", {"node_type": "group"}, "no array '0'"),
-    ("zarr.json", {"attributes": {}}, "no picture in this Zarr"),
+    ("zarr.json", {"attributes": {}}, "no image in this Zarr"),
 ]
 
 

@@ -94,9 +94,12 @@ def test_windows_are_drawn_from_a_large_picture(quick, generator):
 
 def test_the_learning_rate_is_annealed_to_zero(quick, generator, monkeypatch):
     rates, real = [], fitting._update
-    monkeypatch.setattr(
-        fitting, "_update", lambda *a, **o: (rates.append(a[1].param_groups[0]["lr"]), real(*a, **o))[1]
-    )
+
+    def update(network, optimiser, *arguments, **options):
+        rates.append(optimiser.param_groups[0]["lr"])
+        return real(network, optimiser, *arguments, **options)
+
+    monkeypatch.setattr(fitting, "_update", update)
     run(a_picture(generator), settings=replace(quick, steps=40))
     assert rates[0] == quick.learning_rate
     assert all(later < earlier for earlier, later in pairwise(rates))

@@ -14,13 +14,28 @@ from PIL import Image
 from scipy import ndimage
 
 from commands import run_cli
-from mashpix import InputError, NoiseReport, Settings, UsageError, inspect, inspect_stack, preset
+from mashpix import (
+    InputError,
+    NoiseReport,
+    Settings,
+    UsageError,
+    inspect,
+    inspect_stack,
+    inspect_stack_steps,
+    inspect_steps,
+    preset,
+)
 from mashpix.noise_report.html import make_page
 from mashpix.simulation import add_poisson_gaussian, correlated_noise, correlation_reached
 
 
 def look(image, **options):
     return inspect(image, device="cpu", time_updates=False, **options)
+
+
+def facts(report):
+    """All of a report that does not change while other programs run."""
+    return replace(report, memory_free_bytes=None)
 
 
 @pytest.fixture
@@ -122,7 +137,7 @@ def test_bad_input_is_refused():
     with pytest.raises(InputError, match="too small"):
         look(np.zeros((4, 9)))
     with pytest.raises(UsageError, match="unknown preset"):
-        look(np.zeros((40, 40)), preset_name="none")
+        look(np.zeros((40, 40)), settings="none")
 
 
 def test_the_preset_decides_ratio_margin_and_cost(rng):
@@ -130,9 +145,62 @@ def test_the_preset_decides_ratio_margin_and_cost(rng):
     report = look(noisy)
     assert report.masking_ratio == 0.2
     assert report.margin == pytest.approx(min(abs(report.neighbour_correlation - edge) for edge in (0.2, 0.35)))
-    report = look(noisy, preset_name="scripts")  # reads a gap, which takes probes
+    report = look(noisy, settings="scripts")  # reads a gap, which takes probes
     assert (report.masking_ratio, report.shuffle, report.noise_level_gap) == (None, None, None)
-    assert inspect(noisy[:32, :32], device="cpu", preset_name="fast").seconds > 0
+    assert inspect(noisy[:32, :32], device="cpu", settings="fast").seconds > 0
+
+
+def test_settings_are_those_of_a_preset_or_custom(rng):
+    noisy = rng.normal(0, 1, (64, 64))
+    assert facts(look(noisy, settings=preset("fast"))) == facts(look(noisy, settings="fast"))
+    fixed = look(noisy, settings=Settings(masking_ratio=0.7))
+    assert (fixed.preset, fixed.masking_ratio) == ("custom", 0.7)
+    with pytest.warns(DeprecationWarning, match="settings"):
+        assert facts(look(noisy, preset_name="fast")) == facts(look(noisy, settings="fast"))
+    with pytest.warns(DeprecationWarning, match="settings"):
+        inspect_stack(noisy[None], axes="ZYX", device="cpu", time_updates=False, preset_name="fast")
+
+
+def test_the_last_step_holds_the_report_that_is_returned(rng):
+    noisy = rng.normal(0, 1, (2, 64, 64))
+    options = {"device": "cpu", "time_updates": False}
+    *_, last = inspect_steps(noisy[0], **options)
+    assert last.stage == "done"
+    assert facts(last.noise_report) == facts(inspect(noisy[0], **options))
+    *_, last = inspect_stack_steps(noisy, axes="ZYX", **options)
+    assert facts(last.noise_report) == facts(inspect_stack(noisy, axes="ZYX", **options))
+
+
+def test_unequal_units_of_three_channels_change_nothing_but_the_units(scene, rng):
+    """Three channels are not taken for colour: each is estimated for itself."""
+    noisy = np.stack([np.roll(scene, 40 * shift, 0) + rng.normal(0, 10, scene.shape) for shift in range(3)], axis=-1)
+    one, other = look(noisy, channel_axis=-1), look(noisy * [1.0, 0.1, 0.01], channel_axis=-1)
+    assert other.sigma_by_channel == pytest.approx(np.multiply(one.sigma_by_channel, [1, 0.1, 0.01]), rel=1e-3)
+    assert one.sigma_by_channel == pytest.approx([10, 10, 10], rel=0.15)
+    assert (other.kind, other.signal_dependent) == (one.kind, one.signal_dependent)
+
+
+def test_independent_channels_cost_what_each_of_them_costs_alone(rng):
+    noisy = rng.normal(0, 1, (64, 64, 3))
+    options = {
+        "channel_axis": -1,
+        "device": "cpu",
+        "settings": Settings(masking_ratio=0.5, steps=20, channels=4, depth=2),
+    }
+    apart, together = (inspect(noisy, channels=kind, **options) for kind in ("independent", "joint"))
+    assert 1.2 < apart.seconds / together.seconds < 6
+    assert apart.memory_bytes < together.memory_bytes
+
+
+def test_masking_ratios_of_independent_channels_are_noted_where_they_differ(rng):
+    noise = [correlated_noise((128, 128), sigma=10, beta=beta, rng=rng) for beta in (0, 1)]
+    assert "masking ratio by channel: 0.2, 0.9" in look(np.stack(noise), channel_axis=0).notes
+    assert not look(np.stack(noise[:1] * 2), channel_axis=0).notes
+
+
+def test_the_time_is_in_words():
+    report = NoiseReport((8, 8), "uint8", seconds=4200.0)
+    assert dict(report.rows())["time to denoise"] == "about 1 h 10 min"
 
 
 class Links(HTMLParser):
@@ -179,7 +247,7 @@ def test_the_command_writes_table_json_and_page(tmp_path, rng):
     assert other.stderr.count("\n") == 1
 
 
-def test_a_stack_is_told_by_planes_spread_over_each_channel(rng):
+def test_a_stack_is_estimated_from_planes_spread_over_each_channel(rng):
     levels = np.array([[5.0], [20.0]])[:, :, None, None]
     stack = 100 + levels * rng.normal(0, 1, (2, 5, 96, 96))
     stack[1, 2] = 0  # a blank plane is left out
@@ -224,7 +292,7 @@ def test_the_command_inspects_a_stack(tmp_path, rng, name):
     assert other.stderr.count("other.npy") == 1
 
 
-def test_no_noise_is_said_and_nothing_is_told_of_it():
+def test_no_noise_is_reported_and_nothing_else():
     rows, columns = np.mgrid[0:64, 0:64]
     report = look((rows + columns).astype(np.uint8))
     assert report.sigma < 0.2
@@ -241,17 +309,16 @@ def test_texture_is_not_taken_for_noise(rng):
     assert report.signal_dependent is False
 
 
-def test_the_probes_see_the_centre_alone(rng, monkeypatch):
+def test_the_probes_see_the_centre_alone(rng):
     quick = replace(preset("scripts"), probe_steps=2)
-    monkeypatch.setattr("mashpix.noise_report.inspecting.preset", lambda name: quick)
     noisy = rng.integers(0, 256, (192, 160)).astype(np.uint8)
-    report = look(noisy, preset_name="scripts", probe=True)
+    report = look(noisy, settings=quick, probe=True)
     assert report.noise_level_gap > 0
     assert report.masking_ratio in (0.1, 0.5, 0.9)
     assert "centre" in " ".join(report.notes)
     noisy[:32] = 0
     noisy[:, -16:] = 255
-    assert look(noisy, preset_name="scripts", probe=True).noise_level_gap == report.noise_level_gap
+    assert look(noisy, settings=quick, probe=True).noise_level_gap == report.noise_level_gap
 
 
 def test_keys_of_the_schema_are_those_of_the_output():

@@ -15,7 +15,7 @@ def test_it_has_the_published_number_of_parameters(generator):
 @pytest.mark.parametrize("depth", [1, 2, 3, 5])
 def test_any_channels_and_depth_keep_the_size(picture_channels, depth, generator):
     network = make_network(picture_channels, channels=6, depth=depth, generator=generator)
-    pixels = torch.rand(1, picture_channels, 32, 3 * 2**depth)
+    pixels = torch.rand((1, picture_channels, 32, 3 * 2**depth), generator=generator)
     assert network(pixels).shape == (1, picture_channels, 32, 3 * 2**depth)
 
 

@@ -1,32 +1,22 @@
 """Laws of the package: the public names, a quick start without torch, imports that point down only."""
 
 import ast
+import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import mashpix
+from mashpix.jobs.batch.manifest import MANIFEST
 
 SOURCE = Path(mashpix.__file__).parent
 
 LAYERS = [  # each package may import from those above it only; modules of the ground from one another, without circles
-    {
-        "deprecation",
-        "durations",
-        "errors",
-        "settings",
-        "axes",
-        "devices",
-        "extras",
-        "metrics",
-        "notebook",
-        "picture",
-        "report",
-        "steps",
-        "tiling",
-    },
+    {"deprecation", "errors", "settings", "axes", "devices", "extras", "durations"}
+    | {"metrics", "notebook", "picture", "report", "steps", "tiling"},
     {"files", "refine", "simulation"},
     {"noise_estimation", "method"},
     {"arrays"},
@@ -115,6 +105,14 @@ def test_no_module_imports_itself_through_others():
     while free := {name for name, imports in graph.items() if not imports & graph.keys()}:
         graph = {name: imports for name, imports in graph.items() if name not in free}
     assert not graph, f"in a circle, or behind one: {sorted(graph)}"
+
+
+def test_every_module_that_is_named_in_a_string_is_there():
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and re.fullmatch(r"mashpix(\.\w+)+\.?", str(node.value)):
+                name = node.value.rstrip(".")
+                assert name == MANIFEST or find_spec(name), f"{module_of(path)} names {name}"
 
 
 def test_the_method_does_no_input_or_output():

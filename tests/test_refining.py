@@ -1,6 +1,7 @@
 """Laws of refining: tiles make no difference, noise is measured as it is, lost detail comes back, noise does not."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from mashpix import PRESETS
 from mashpix.picture import Picture
 from mashpix.refine.refining import refine
+from mashpix.refine.tuning import RefineSettings
 from mashpix.simulation import correlated_noise
 from mashpix.steps import drain
 
@@ -137,3 +139,77 @@ def test_the_channels_of_rgb_are_put_together():
     refined = drain(refine(picture_of(noisy), blurred(scene()), settings=SETTINGS))[0].numpy()
     difference = (refined[0] - refined[2]) - (scene()[0] - scene()[2])
     assert np.abs(difference).mean() < 0.01
+
+
+def textured_noise(channels):
+    """Noise that follows the brightness, on flat parts, repeated stripes and a hole as black as clipping leaves it."""
+    noisy = noisy_scene(0.5, channels=channels)
+    ramp = np.linspace(0.3, 1.5, 96)
+    noisy = scene(channels) + (noisy - scene(channels)) * ramp
+    noisy[:, 80:, 76:] = 0
+    return noisy
+
+
+OTHERS = {
+    "flat_quantiles": (0.0, 0.4),
+    "textured_quantiles": (0.5, 0.9),
+    "n_clippings": 1,
+    "block_step": 8,
+    "max_blocks": 100,
+    "min_block_variance": 1e-2,
+    "n_levels": 3,
+    "level_quantiles": (0.2, 0.8),
+    "flat_in_level": 0.6,
+    "calm_in_level": 0.5,
+    "min_in_level": 200,
+    "floor_of_levels": 2.0,
+    "max_variance_ratio": 1.1,
+    "min_colour_noise": 1e3,
+    "range_quantiles": (0.5, 0.51),
+    "min_colour_range": 1e3,
+    "caution": 2.0,
+    "min_kept_noise": 0.1,
+    "max_excess": 0.5,
+    "floor": 1.0,
+    "full_floor_bias": 100.0,
+    "slow_window": 9,
+    "group_size": 8,
+    "group_step": 8,
+    "search_radius": 8,
+    "restored_share": 1.0,
+    "agreement_window": 4,
+    "disagreement": 0.5,
+    "opponent_colours": False,
+    "second_measurement": False,
+    "floor_by_flat_bias": False,
+    "slow_part": False,
+    "groups": False,
+}
+"""Another value for each constant of refining."""
+
+
+@pytest.fixture(scope="module")
+def as_it_ships():
+    """A noisy picture whose noise follows the brightness, one whose noise does not, and what becomes of each."""
+    pictures = [picture_of(textured_noise(3)), picture_of(noisy_scene(0.5))]
+    prediction = blurred(scene())
+    return [(noisy, prediction, drain(refine(noisy, prediction, settings=SETTINGS))) for noisy in pictures]
+
+
+@pytest.mark.parametrize("name", [item.name for item in fields(RefineSettings)])
+def test_each_tuned_constant_changes_some_result(name, as_it_ships):
+    tuning = RefineSettings(**{name: OTHERS[name]})
+    assert any(
+        not torch.equal(drain(refine(noisy, prediction, settings=SETTINGS, tuning=tuning)), result)
+        for noisy, prediction, result in as_it_ships
+    )
+
+
+def test_each_tuned_constant_has_a_unit_and_a_source_that_exists():
+    experiments = (Path(__file__).parents[1] / "docs" / "experiments.md").read_text()
+    for item in fields(RefineSettings):
+        assert item.metadata["meaning"], item.name
+        assert item.metadata["unit"], item.name
+        source = item.metadata["source"]
+        if not source.startswith("by hand"):
+            assert f"\n## {source.strip('[]')}. " in experiments, item.name

@@ -1,135 +1,221 @@
-"""Laws of a series: one network serves all pictures that are alike, and a resumed run goes on with that network."""
+"""Laws of a series: one network serves all files that are alike, and a resumed run goes on with that network."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
 import tifffile
-from mashpix.cli.one_file import Run, list_beside
-from mashpix.cli.series import MODEL, MOST_LOOKED_AT, choose_like, find_model, spread
 from typer.testing import CliRunner
 
 from commands import QUICK, names, run_cli
 from mashpix import FileError, Settings, UsageError
 from mashpix.cli import app
-from mashpix.cli.model import Fit, origin_of
 from mashpix.files.safetensors import encode_tensors
-from mashpix.jobs.batch import Batch, Origin
+from mashpix.jobs.batch import NOWHERE, Batch, ProcessExecutor, run_batch
 from mashpix.jobs.batch.items import make_item
 from mashpix.jobs.batch.manifest import MANIFEST, read_manifest
+from mashpix.jobs.fit_model import origin_of
 from mashpix.jobs.model_header import FORMAT
 from mashpix.jobs.recipe import hash_file
+from mashpix.jobs.request import DenoiseRequest
+from mashpix.jobs.series import MAX_SAMPLED, MODEL, find_model, fit_request_of, most_common_kind, sample
 
-ONCE = ("in", "-o", "out", "--fit", "once", *QUICK)
+SHARED = ("in", "-o", "out", "--networks", "shared", *QUICK)
+REFUSED = [
+    "mashpix: 'in/bad.png': no known image format",
+    "mashpix: 'in/other.npy': not like the series (YX, float64; YX, uint16 needed; denoise it by itself)",
+    "mashpix: 'in/rgb.tif': not like the series (YXS, S 3, uint16; YX, uint16 needed; denoise it by itself)",
+    "mashpix: 'in/stack.tif': not like the series (ZYX, uint16; YX, uint16 needed; denoise it by itself)",
+]
+
+
+def fill(folder):
+    """Three images of one kind, and four files that are not like them."""
+    rng = np.random.default_rng(0)
+    folder.mkdir()
+    for name in "abc":
+        noisy = rng.normal(1000, 100, (24 + 8 * (name == "c"), 32)).astype(np.uint16)
+        tifffile.imwrite(folder / f"{name}.tif", noisy, metadata=None)
+    np.save(folder / "other.npy", rng.normal(size=(24, 32)))
+    colours = rng.integers(0, 256, (24, 32, 3)).astype(np.uint16)
+    tifffile.imwrite(folder / "rgb.tif", colours, photometric="rgb")
+    tifffile.imwrite(folder / "stack.tif", np.stack([noisy, noisy]), metadata={"axes": "ZYX"})
+    (folder / "bad.png").write_bytes(b"not an image")
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    """A folder that was denoised by one network, and what the command line printed."""
+    folder = tmp_path_factory.mktemp("series")
+    fill(folder / "in")
+    return folder, run_cli("denoise", *SHARED, cwd=folder)
 
 
 @pytest.fixture
-def folder(tmp_path, rng):
-    """Three pictures of one kind, and four files that are not like them."""
-    (tmp_path / "in").mkdir()
-    for name in "abc":
-        noisy = rng.normal(1000, 100, (24 + 8 * (name == "c"), 32)).astype(np.uint16)
-        tifffile.imwrite(tmp_path / "in" / f"{name}.tif", noisy, metadata=None)
-    np.save(tmp_path / "in" / "other.npy", rng.normal(size=(24, 32)))
-    colours = rng.integers(0, 256, (24, 32, 3)).astype(np.uint16)
-    tifffile.imwrite(tmp_path / "in" / "rgb.tif", colours, photometric="rgb")
-    tifffile.imwrite(tmp_path / "in" / "stack.tif", np.stack([noisy, noisy]), metadata={"axes": "ZYX"})
-    (tmp_path / "in" / "bad.png").write_bytes(b"no picture")
-    return tmp_path
+def folder(ended, tmp_path):
+    """A copy of that folder to change."""
+    return copytree(ended[0], tmp_path / "copy")
 
 
-def test_one_network_serves_a_folder_and_goes_on_after_an_interruption(folder, monkeypatch):
-    monkeypatch.chdir(folder)
-    planned = CliRunner().invoke(app, ["denoise", *ONCE, "--dry-run"])
-    assert planned.exit_code == 1
-    assert "one network for YX, uint16: about" in planned.stdout
-    assert "3 files, about" in planned.stdout
-    assert "0 skipped, 1 cannot be read, 3 unlike the series, 0 left out; nothing is written" in planned.stdout
-    assert not (folder / "out").exists()
-    done = run_cli("denoise", *ONCE, cwd=folder)
-    code, stdout, stderr = done.returncode, done.stdout, done.stderr
-    first, *refused = stderr.splitlines()
-    assert first == f"mashpix: 'out/{MODEL}': one network is fitted first"
-    assert (code, sorted(refused)) == (1, sorted(planned.stderr.splitlines()))
-    assert "'in/rgb.tif': not like the series (YXS, S 3, uint16; YX, uint16 needed; denoise it by itself)" in stderr
-    assert "'in/other.npy': not like the series (YX, float64; YX, uint16 needed" in stderr
-    assert "'in/stack.tif': not like the series (ZYX, uint16; YX, uint16 needed" in stderr
-    assert "'in/bad.png': no known picture format" in stderr
-    assert "fitted to 3 of 3 planes" in stdout
-    out = folder / "out"
+def bytes_of(out):
+    """The denoised images by their names."""
+    return {path.name: path.read_bytes() for path in out.glob("*_denoised.tif")}
+
+
+def test_a_network_is_fitted_first_to_the_files_that_are_alike(ended):
+    _, done = ended
+    assert done.stderr.splitlines()[0] == f"mashpix: 'out/{MODEL}': one network is fitted first"
+    assert done.stdout.startswith(f"'out/{MODEL}': fitted to 3 of 3 planes, masking ratio 0.5")
+    assert done.stdout.splitlines()[0].endswith("; for YX, uint16")
+
+
+def refused_in(stderr):
+    """The lines that refuse a file: progress and what is fitted left out."""
+    return sorted(line for line in stderr.splitlines() if line.startswith("mashpix: 'in/"))
+
+
+def test_files_unlike_the_series_are_refused(ended):
+    _, done = ended
+    refused = refused_in(done.stderr)
+    assert done.returncode == 1
+    assert [line[: len(start)] for line, start in zip(refused, REFUSED, strict=True)] == REFUSED
+
+
+def test_the_model_is_kept_beside_the_outputs(ended):
     made = [f"{name}_denoised.tif{end}" for name in "abc" for end in ("", ".json")]
-    assert names(out) == sorted([*made, MANIFEST, MODEL])
+    assert names(ended[0] / "out") == sorted([*made, MANIFEST, MODEL])
+
+
+def test_recipes_name_the_model(ended):
+    out = ended[0] / "out"
     recipe = json.loads((out / "a_denoised.tif.json").read_text())
     assert recipe["model"] == {"name": MODEL, "sha256": hash_file(out / MODEL)}
-    bytes_of = {name: (out / f"{name}_denoised.tif").read_bytes() for name in "abc"}
-    model = (out / MODEL).read_bytes()
 
-    (out / "b_denoised.tif").unlink()  # as if the run had been killed, and a picture had come meanwhile
+
+def test_the_plan_names_the_network_and_the_files_that_it_cannot_serve(tmp_path, ended, monkeypatch):
+    fill(tmp_path / "in")
+    monkeypatch.chdir(tmp_path)
+    planned = CliRunner().invoke(app, ["denoise", *SHARED, "--dry-run"])
+    assert planned.exit_code == 1
+    assert planned.stdout.startswith("one network for YX, uint16: about")
+    assert "3 files, about" in planned.stdout
+    assert "0 skipped, 1 cannot be read, 3 unlike the series, 0 left out; nothing is written" in planned.stdout
+    assert refused_in(planned.stderr) == refused_in(ended[1].stderr)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_resumed_run_goes_on_with_its_network(folder):
+    out = folder / "out"
+    before, model = bytes_of(out), (out / MODEL).read_bytes()
+    (out / "b_denoised.tif").unlink()  # as if the run had been killed, and an image had come meanwhile
     (folder / "in" / "d.tif").write_bytes((folder / "in" / "a.tif").read_bytes())
-    stdout = run_cli("denoise", *ONCE, "--resume", cwd=folder).stdout
-    assert "fitted" not in stdout
-    assert "done              2\nskipped           2" in stdout
+    done = run_cli("denoise", *SHARED, "--resume", cwd=folder)
+    assert "fitted" not in done.stdout
+    assert "done              2\nskipped           2" in done.stdout
     assert (out / MODEL).read_bytes() == model
-    assert {name: (out / f"{name}_denoised.tif").read_bytes() for name in "abc"} == bytes_of
-    assert (out / "d_denoised.tif").read_bytes() == bytes_of["a"]
+    assert bytes_of(out) == before | {"d_denoised.tif": before["a_denoised.tif"]}
     assert len({entry.settings for entry in read_manifest(out / MANIFEST) if entry.status == "done"}) == 1
 
+
+def test_the_network_can_be_applied_by_itself(folder, monkeypatch):
+    monkeypatch.chdir(folder)
     arguments = ["apply", f"out/{MODEL}", "in/a.tif", "-o", "again.tif", "--recipe", "out/a_denoised.tif.json"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
-    assert (folder / "again.tif").read_bytes() == bytes_of["a"]
+    assert (folder / "again.tif").read_bytes() == (folder / "out" / "a_denoised.tif").read_bytes()
 
 
-def run_of(**options):
-    given = {"settings": Settings(), "seed": 0, "strength": 1.0, "detail": 0.0, "data_range": None, "device": "cpu",
-             "save": (), "compare": None, "overwrite": False, "in_place": False, "strict": False, "max_pixels": 2**20,
-             "axes": None, "fit": "once", "joint": False}  # fmt: skip
-    return Run(**given | options)
+def batch_of(folder, **options):
+    request = DenoiseRequest(source=NOWHERE, target=NOWHERE, **options)
+    return Batch(inputs=[folder], out=folder, request=request, share_network=True, resume=True)
 
 
-def test_a_model_is_taken_over_only_by_a_run_that_would_fit_the_same(tmp_path):
+@pytest.fixture
+def series(tmp_path):
+    """Two files, and what fits a network to them; a function that writes a model with these provenances."""
     for name in "ab":
         (tmp_path / name).write_bytes(name.encode())
-    items = [make_item(tmp_path / name, Path(name), tmp_path, lambda target: []) for name in "ab"]
-    batch = Batch([tmp_path], tmp_path, print, list_beside, Origin("", 0, ""), resume=True)
-    how = Fit(Settings(), None, None, False, 0, "cpu", 2**20)
-    origin = origin_of(how) | {"kinds": ["YX, uint8"], "inputs": {"a": hash_file(tmp_path / "a")}}
+    batch = batch_of(tmp_path)
+    items = [make_item(tmp_path / name, Path(name), tmp_path, batch.request) for name in "ab"]
+    origin = origin_of(fit_request_of(batch, items)) | {
+        "kinds": ["YX, uint8"],
+        "inputs": {"a": hash_file(tmp_path / "a")},
+    }
 
-    def write(origin):
-        header = {"format": FORMAT, "model": "{}", "origin": json.dumps(origin)}
+    def write(**changes):
+        header = {"format": FORMAT, "model": "{}", "origin": json.dumps(origin | changes)}
         (tmp_path / MODEL).write_bytes(encode_tensors({}, header))
 
-    assert find_model(batch, items, run=run_of()) is None
-    (tmp_path / MODEL).write_bytes(b"none")
+    return batch, items, write
+
+
+def test_a_model_of_the_same_fit_is_taken_over(series):
+    batch, items, write = series
+    assert find_model(batch, items) is None
+    write()
+    found = find_model(batch, items)
+    assert (found.sha256, found.kind) == (hash_file(batch.out / MODEL), "YX, uint8")
+    assert find_model(replace(batch, resume=False), items) is None
+
+
+@pytest.mark.parametrize(
+    "option", [{"seed": 1}, {"settings": Settings(steps=7)}, {"joint": True}, {"axes": "YX"}, {"data_range": 9.0}]
+)
+def test_a_model_of_another_fit_is_not(option, series):
+    batch, items, write = series
+    write()
+    assert find_model(batch_of(batch.out, **option), items) is None
+
+
+def test_a_model_of_another_version_is_not(series):
+    batch, items, write = series
+    write(version="0")
+    assert find_model(batch, items) is None
+
+
+def test_a_model_is_not_taken_over_when_its_files_have_gone_or_changed(series):
+    batch, items, write = series
+    write()
+    assert find_model(batch, items[1:]) is None
+    items[0].source.write_bytes(b"changed")
+    assert find_model(batch, items) is None
+
+
+def test_a_file_in_the_place_of_the_model_is_refused(series):
+    batch, items, _ = series
+    (batch.out / MODEL).write_bytes(b"none")
     with pytest.raises(FileError, match=r"not a readable .*; move it away"):
-        find_model(batch, items, run=run_of())
-    write(origin)
-    found = find_model(batch, items, run=run_of())
-    assert (found.sha256, found.kind) == (hash_file(tmp_path / MODEL), "YX, uint8")
-    for other in ({"seed": 1}, {"settings": Settings(steps=7)}, {"joint": True}, {"axes": "YX"}, {"data_range": 9.0}):
-        assert find_model(batch, items, run=run_of(**other)) is None
-    assert find_model(batch, items[1:], run=run_of()) is None  # what it was fitted to is no longer among them
-    write(origin | {"version": "0"})
-    assert find_model(batch, items, run=run_of()) is None
-    write(origin)
-    (tmp_path / "a").write_bytes(b"changed")
-    assert find_model(batch, items, run=run_of()) is None
+        find_model(batch, items)
 
 
-def test_most_decide_what_a_series_is_like():
-    assert choose_like(["x", None, "y", "y"]) == "y"
-    assert choose_like([None, None]) is None
-    looked_at = spread(range(1000))
-    assert len(looked_at) == MOST_LOOKED_AT
-    assert (looked_at[0], looked_at[-1]) == (15, 984)
-    assert spread(range(3)) == [0, 1, 2]
+def test_the_most_common_kind_wins():
+    assert most_common_kind(["x", None, "y", "y"]) == "y"
+    assert most_common_kind([None, None]) is None
 
 
-def test_a_series_that_is_not_there_yet_is_refused(folder):
-    result = CliRunner().invoke(
-        app, ["denoise", str(folder / "in"), "-o", str(folder / "out"), "--fit", "once", "--watch"]
-    )
+def test_a_sample_is_evenly_spaced():
+    sampled = sample(range(1000))
+    assert len(sampled) == MAX_SAMPLED
+    assert (sampled[0], sampled[-1]) == (15, 984)
+    assert sample(range(3)) == [0, 1, 2]
+
+
+def test_a_series_without_a_file_that_can_be_read_is_refused_and_leaves_nothing(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "bad.png").write_bytes(b"not an image")
+    batch = replace(batch_of(tmp_path / "out"), inputs=[tmp_path / "in"])
+    with pytest.raises(FileError, match=r"no network for all files can be fitted \(no known image format"):
+        list(run_batch(batch, execute=ProcessExecutor()))
+    assert not any(name.endswith("safetensors") for name in names(tmp_path))
+
+
+def test_a_series_that_is_not_there_yet_is_refused(tmp_path):
+    (tmp_path / "in").mkdir()
+    arguments = ["denoise", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--networks", "shared", "--watch"]
+    result = CliRunner().invoke(app, arguments)
     assert isinstance(result.exception, UsageError)
-    assert "--watch and --fit once" in str(result.exception)
-    assert not (folder / "out").exists()
+    assert "`watch` cannot be combined with shared `networks`" in str(result.exception)
+    assert not (tmp_path / "out").exists()

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from mashpix.refine.residual_noise import CONSTANT, MIDDLE, MOST_MISSED, measure_noise, settle
+from mashpix.refine.reconciling import measure_again
+from mashpix.refine.residual_noise import CLIPPED_SQUARE, MEDIAN_SQUARE, OUTLIER, measure_noise
+from mashpix.refine.tuning import TUNED
+from mashpix.refine.variance_model import CONSTANT
 from mashpix.simulation import correlated_noise
 
 SIDE = 16
@@ -19,10 +22,18 @@ def smooth():
     return torch.linspace(0, 5, 256).expand(1, 256, 256)
 
 
+def test_the_constants_of_the_clipped_mean_follow_from_the_normal_distribution():
+    from scipy.stats import chi2, norm
+
+    inside = 2 * norm.cdf(OUTLIER) - 1
+    assert pytest.approx(1 - 2 * OUTLIER * norm.pdf(OUTLIER) / inside, abs=5e-5) == CLIPPED_SQUARE
+    assert pytest.approx(chi2(1).median(), abs=5e-5) == MEDIAN_SQUARE
+
+
 @pytest.mark.parametrize("beta", [0, 0.5, 1])
 def test_the_spectrum_is_that_of_the_noise(beta):
     measured = measure_noise(smooth() + noise_of(beta), smooth(), EVERYWHERE, side=SIDE, is_rgb=False)
-    deviation = measured.spectrum[0].sqrt()
+    deviation = measured.psd[0].sqrt()
     assert float(deviation.square().mean().sqrt()) == pytest.approx(2, rel=0.1)
     ratio = float(deviation[1:20].mean() / deviation[-20:].mean())  # slow coefficients over fast ones
     assert ratio == pytest.approx(1, abs=0.1) if beta == 0 else ratio > 1.5
@@ -56,35 +67,37 @@ def test_texture_that_grows_with_the_brightness_is_told_from_noise_by_its_colour
     noise = channels_of_noise([1.0, colour, colour]) * growth
     noise[0] += 1.5 * bright * noise_of(0)[0].flip(0) / 2
     picture = torch.stack([40 * bright.expand(256, 256), *torch.zeros(2, 256, 256)])
-    assert (measure_noise(picture + noise, picture, EVERYWHERE, side=SIDE, is_rgb=True).law == CONSTANT) is constant
+    assert (
+        measure_noise(picture + noise, picture, EVERYWHERE, side=SIDE, is_rgb=True).variance_model == CONSTANT
+    ) is constant
 
 
 def test_a_picture_without_a_whole_block_has_no_noise():
     scattered = torch.rand((256, 256), generator=torch.Generator().manual_seed(0)) > 0.1
     assert measure_noise(noise_of(0), smooth(), scattered, side=SIDE, is_rgb=False) is None
-    assert settle(noise_of(0), smooth(), smooth(), scattered, side=SIDE, is_rgb=False) is None
+    assert measure_again(noise_of(0), smooth(), smooth(), scattered, side=SIDE, is_rgb=False) is None
 
 
-def test_settled_noise_lies_between_both_views():
+def test_reconciled_noise_lies_between_both_views():
     """A prediction that misses a ripple sees too much noise; one that holds the ripple does not."""
     ripple = 3 * torch.sin(torch.arange(256) * 0.8).expand(1, 256, 256)
     noise = noise_of(0)
-    above, below, settled = (
-        spectrum.mean()
-        for spectrum in (
-            measure_noise(ripple + noise, torch.zeros_like(noise), EVERYWHERE, side=SIDE, is_rgb=False).spectrum,
-            measure_noise(ripple + noise, ripple, EVERYWHERE, side=SIDE, is_rgb=False).spectrum,
-            settle(ripple + noise, torch.zeros_like(noise), ripple, EVERYWHERE, side=SIDE, is_rgb=False)[0].spectrum,
+    above, below, reconciled = (
+        psd.mean()
+        for psd in (
+            measure_noise(ripple + noise, torch.zeros_like(noise), EVERYWHERE, side=SIDE, is_rgb=False).psd,
+            measure_noise(ripple + noise, ripple, EVERYWHERE, side=SIDE, is_rgb=False).psd,
+            measure_again(ripple + noise, torch.zeros_like(noise), ripple, EVERYWHERE, side=SIDE, is_rgb=False)[0].psd,
         )
     )
-    assert below < settled < above
+    assert below < reconciled < above
 
 
 def test_two_blocks_with_none_between_the_quantiles_have_no_noise():
     observed, predicted = torch.randn((2, 3, 20, 16), generator=torch.Generator().manual_seed(0))
     usable = torch.ones(20, 16, dtype=torch.bool)
-    assert measure_noise(observed, predicted, usable, side=SIDE, is_rgb=False, among=MIDDLE) is None
-    assert settle(observed, predicted, predicted, usable, side=SIDE, is_rgb=False) is None
+    assert measure_noise(observed, predicted, usable, side=SIDE, is_rgb=False, textured=True) is None
+    assert measure_again(observed, predicted, predicted, usable, side=SIDE, is_rgb=False) is None
 
 
 def grown_by_texture(strength):
@@ -98,21 +111,21 @@ def grown_by_texture(strength):
 @pytest.mark.parametrize("strength", [0, 1])
 def test_noise_has_a_floor_where_flat_blocks_understate_it(strength):
     observed, texture = grown_by_texture(strength)
-    settled, plain = (
-        noise.spectrum.mean()
+    reconciled, plain = (
+        noise.psd.mean()
         for noise in (
-            settle(observed, texture, texture, EVERYWHERE, side=SIDE, is_rgb=False)[0],
+            measure_again(observed, texture, texture, EVERYWHERE, side=SIDE, is_rgb=False)[0],
             measure_noise(observed, texture, EVERYWHERE, side=SIDE, is_rgb=False),
         )
     )
-    assert float(settled / plain) == pytest.approx(1.4 if strength else 1, rel=0.05)
+    assert float(reconciled / plain) == pytest.approx(1.4 if strength else 1, rel=0.05)
 
 
 def test_what_a_prediction_missed_by_far_is_no_noise():
     picture = smooth() + 20 * noise_of(0).flip(1)
     observed = picture + noise_of(0)
-    settled, missed = settle(observed, smooth(), picture, EVERYWHERE, side=SIDE, is_rgb=False)
+    reconciled, missed = measure_again(observed, smooth(), picture, EVERYWHERE, side=SIDE, is_rgb=False)
     noise = measure_noise(observed, picture, EVERYWHERE, side=SIDE, is_rgb=False)
-    assert float(missed.spectrum.mean() / noise.spectrum.mean()) == pytest.approx(MOST_MISSED, rel=0.05)
-    assert float(settled.spectrum.mean() / noise.spectrum.mean()) == pytest.approx(MOST_MISSED**0.5, rel=0.05)
-    assert missed.law == settled.law == noise.law
+    assert float(missed.psd.mean() / noise.psd.mean()) == pytest.approx(TUNED.max_excess, rel=0.05)
+    assert float(reconciled.psd.mean() / noise.psd.mean()) == pytest.approx(TUNED.max_excess**0.5, rel=0.05)
+    assert missed.variance_model == reconciled.variance_model == noise.variance_model

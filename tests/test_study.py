@@ -5,15 +5,16 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import mashpix
+from commands import start_cli
 from mashpix import extras
 from mashpix.cli import main
-from mashpix.cli import study as command
 from mashpix.errors import ExtraError, MashpixError
 from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.evaluation.study import ablation, gap, noise, plan, ratio, run, shuffle
@@ -22,6 +23,7 @@ from mashpix.steps import drain
 
 pytest.importorskip("matplotlib", reason="the extra bench is not installed")
 
+command = import_module("mashpix.cli.study")  # as an attribute of its package it is the function
 TINY = ("--crop", "32", "--steps", "3", "--threads", "1", "--device", "cpu")
 COMMON = ["preset", "settings", "set", "name", "crop", "seed", "threads", "device", "version"]
 SYNTHETIC = ("noise", "ratio", "shuffle", "gap")
@@ -105,17 +107,19 @@ def test_a_row_is_what_denoise_gives_and_a_second_preset_stands_beside_it(study,
     pair = plan.load_pair(sources[0], crop=32, noise_model=model, seed=0)
     settings = plan.shortened(command.preset("paper"), 3)
     settings = settings.replace(masking_ratio=float(row["masking_ratio"]), shuffle="never")
-    denoised = mashpix.denoise(pair.noisy, channel_axis=-1, data_range=255, settings=settings, seed=0, device="cpu")
+    denoised = mashpix.denoise(
+        pair.noisy, channel_axis=-1, channels="rgb", data_range=255, settings=settings, seed=0, device="cpu"
+    )
     psnr = mashpix.psnr(pair.clean, np.clip(denoised, 0, 255), data_range=255)
     assert float(row["psnr"]) == pytest.approx(psnr, abs=1e-4)
 
 
 def test_the_noise_has_the_correlation_that_can_be_reached():
     sources = command.find_sets([], pairs=False, limit=None)
-    chosen = plan.Plan("noise", sources, {}, {}, plan.Size(crop=256), seed=0, threads=1, device="cpu")
-    for job in noise.jobs(chosen, True):
+    chosen = plan.StudyPlan("noise", sources, {}, {}, plan.Size(crop=256), seed=0, threads=1, device="cpu")
+    for job in noise.STUDY.jobs(chosen, quick=True):
         beta = noise.MODELS[job.noise].beta if job.noise.startswith("beta") else 0
-        for row in drain(noise.measure(chosen, job)):
+        for row in drain(noise.STUDY.measure(chosen, job)):
             height, width = map(int, row.lag.split(","))
             reached = correlation_reached(beta=beta)[4 + height, 4 + width]
             assert row.measured == pytest.approx(reached, abs=0.04)
@@ -123,33 +127,30 @@ def test_the_noise_has_the_correlation_that_can_be_reached():
 
 
 def test_it_goes_on_where_it_stopped(study, tmp_path, small_network, monkeypatch):
-    works, made = ratio.STUDY.measure, []
+    works, made = ratio.RatioStudy.measure, []
 
-    def measure(chosen, row):
+    def measure(self, chosen, row):
         made.append(row.key)
         if len(made) == 5:
             raise MashpixError("no luck")
-        return (yield from works(chosen, row))
+        return (yield from works(self, chosen, row))
 
-    object.__setattr__(ratio.STUDY, "measure", measure)
-    try:
-        code, _, err = study("ratio", *TINY, "--quick")
-        assert (code, err) == (1, "mashpix: no luck\n")
-        table = tmp_path / "study_ratio" / "ratio.csv"
-        before = table.read_text()
-        assert before.count("\n") == 5
-        code, out, _ = study("ratio", *TINY, "--quick")
-        assert code == 0
-        assert "11 measurements to make" in out
-        assert "4 are there already" in out
-        assert table.read_text().startswith(before)
-        assert len(made) == 5 + 11
-        figure = (tmp_path / "study_ratio" / "ratio.svg").read_bytes()
-        assert study("ratio", *TINY, "--quick")[0] == 0
-        assert len(made) == 5 + 11
-        assert (tmp_path / "study_ratio" / "ratio.svg").read_bytes() == figure
-    finally:
-        object.__setattr__(ratio.STUDY, "measure", works)
+    monkeypatch.setattr(ratio.RatioStudy, "measure", measure)
+    code, _, err = study("ratio", *TINY, "--quick")
+    assert (code, err) == (1, "mashpix: no luck\n")
+    table = tmp_path / "study_ratio" / "ratio.csv"
+    before = table.read_text()
+    assert before.count("\n") == 5
+    code, out, _ = study("ratio", *TINY, "--quick")
+    assert code == 0
+    assert "11 measurements to make" in out
+    assert "4 are there already" in out
+    assert table.read_text().startswith(before)
+    assert len(made) == 5 + 11
+    figure = (tmp_path / "study_ratio" / "ratio.svg").read_bytes()
+    assert study("ratio", *TINY, "--quick")[0] == 0
+    assert len(made) == 5 + 11
+    assert (tmp_path / "study_ratio" / "ratio.svg").read_bytes() == figure
 
 
 def test_a_folder_with_other_settings_is_left_alone(study, pairs, tmp_path, small_network):
@@ -159,19 +160,13 @@ def test_a_folder_with_other_settings_is_left_alone(study, pairs, tmp_path, smal
     for change, named in changes.items():
         code, _, err = study("table", *TINY, "--images", pairs, *change)
         assert code == 2
-        assert f"'study_table': it holds a study with other settings ({named}; choose another with -o)" in err
+        assert f"'study_table': holds a study with other settings ({named}; choose another with --output)" in err
     assert {path: path.read_bytes() for path in (tmp_path / "study_table").iterdir()} == before
 
 
 def test_ctrl_c_ends_it_and_keeps_whole_rows(tmp_path):
     options = ("--crop", "32", "--steps", "6", "--threads", "1", "--device", "cpu")
-    with subprocess.Popen(
-        [sys.executable, "-c", "from mashpix.cli import main; main()", "study", "ratio", *options],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:
+    with start_cli("study", "ratio", *options, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
         table = tmp_path / "study_ratio" / "ratio.csv"
         while not (table.exists() or process.poll() is not None):
             time.sleep(0.02)
@@ -190,7 +185,7 @@ REFUSED = [
     (("ratio", "--images", "sidd"), 2, "'sidd': not for this study (clean pictures are needed)"),
     (("ratio", "--images", "none"), 1, "'none': no such folder"),
     (("ratio", "--images", "clean", "--images", "clean"), 2, "a picture of this folder and name is there already"),
-    (("gap", "--images", "deep"), 1, "no 8-bit picture"),
+    (("gap", "--images", "deep"), 1, "not an 8-bit image"),
     (("gap", "--images", "clean", "--crop", "41"), 2, "smaller than --crop (40 x 40; 41 asked for)"),
     (("gap", "--preset", "magic"), 2, "unknown preset ('magic'"),
     (("noise", "--preset", "default"), 2, "--preset: the study 'noise' fits no network"),
@@ -242,7 +237,7 @@ def test_ratio_tells_what_came_out(best, peaks, verdicts):
         for beta, top, peak in zip(plan.BETAS, best, peaks, strict=True)
         for tau in (0.2, 0.5, 0.8)
     ]
-    for sentence, verdict in zip(ratio.tell(rows), verdicts, strict=True):
+    for sentence, verdict in zip(ratio.STUDY.summarise(rows), verdicts, strict=True):
         assert verdict in sentence
 
 
@@ -257,7 +252,18 @@ def test_gap_tells_what_came_out(gaps, verdict):
         for updates, size in ((1, 9), (2, size))
     ]
     assert gap.gaps_of(rows) == {"a.png": list(gaps)}
-    assert verdict in gap.tell(rows)[0]
+    assert verdict in gap.STUDY.summarise(rows)[0]
+
+
+def test_noise_tells_what_came_out():
+    found = {"colours": "grey", "lag": "1,0", "asked": 0.5, "reached": 0.49, "measured": 0.52}
+    rows = [
+        noise.NoiseRow(**BASE, **found, noise=name, dark_std=dark, bright_std=bright)
+        for name, dark, bright in (("beta 0", 24.96, 25.04), ("value-dependent", 10.04, 28.06))
+    ]
+    first, second = noise.STUDY.summarise(rows)
+    assert "at most 0.030 from" in first
+    assert second.endswith("goes from 10.0 to 28.1 grey levels, that of beta 0 from 25.0 to 25.0.")
 
 
 @pytest.mark.parametrize(("gain", "verdict"), [(1, "as published"), (-1, "unlike the published result")])
@@ -267,7 +273,7 @@ def test_shuffle_tells_what_came_out(gain, verdict):
         shuffle.ShuffleRow(**BASE, masking_ratio=tau, block_size=size, psnr=30 + gain * (size > 0) + (size == 3))
         for tau, size in curves + [(0.8, size) for size in (2, 3, 5, 6)]
     ]
-    first, second = shuffle.tell(rows)
+    first, second = shuffle.STUDY.summarise(rows)
     assert verdict in first
     assert "best at 3" in second
 
@@ -283,6 +289,6 @@ def test_ablation_takes_its_variants_and_the_best_ratio_from_the_same_fits():
     assert ablation.variants(list(rows(0.8))) == {"neither": 31, "shuffling": 32, "chosen ratio": 33, "both": 34}
     assert ablation.variants(list(rows(0.2))) == {"neither": 31, "shuffling": 32, "chosen ratio": 30, "both": 30}
     assert ablation.is_best(list(rows(0.8)))
-    assert "both is the best, as published" in ablation.tell(list(rows(0.8)))[0]
+    assert "both is the best, as published" in ablation.STUDY.summarise(list(rows(0.8)))[0]
     assert not ablation.is_best(list(rows(0.2)))
-    assert "both is not the best" in ablation.tell(list(rows(0.2)))[0]
+    assert "both is not the best" in ablation.STUDY.summarise(list(rows(0.2)))[0]

@@ -11,7 +11,7 @@ from mashpix.errors import UsageError
 
 WITHIN = "YXS"
 """Axes that lie within one plane."""
-MOST_COLOURS = 4
+MAX_COLOURS = 4
 """A last axis up to this long is taken for colours where nothing says what it is."""
 
 Networks = Literal["shared", "each"]
@@ -59,15 +59,15 @@ def guess_axes(shape: tuple[int, ...]) -> tuple[str, str | None]:
     >>> guess_axes((64, 64))
     ('YX', None)
     >>> guess_axes((9, 64, 64))
-    ('ZYX', 'shape (9, 64, 64) is taken for ZYX, 9 planes of one kind (--axes says otherwise, such as CYX)')
+    ('ZYX', 'shape (9, 64, 64) is taken for ZYX, 9 planes of one kind (`axes` says otherwise, such as CYX)')
     """
     if len(shape) == 2:
         return "YX", None
-    within = "YXS" if shape[-1] <= MOST_COLOURS else "YX"
+    within = "YXS" if shape[-1] <= MAX_COLOURS else "YX"
     outside = "QTZ"[-(len(shape) - len(within)) :] if len(shape) > len(within) else ""
     axes = outside + within
     if len(axes) != len(shape):
-        raise UsageError(f"too many axes to guess (shape {shape}; --axes names them)")
+        raise UsageError(f"too many axes to guess (shape {shape}; `axes` names them)")
     return axes, remark(axes, shape)
 
 
@@ -76,7 +76,7 @@ def remark(axes: str, shape: tuple[int, ...]) -> str:
     planes = count_planes(axes, shape)
     meaning = f"{planes} planes of one kind" if planes > 1 else f"{shape[-1]} colours"
     other = f"C{axes[1:]}" if planes > 1 else f"Z{axes[:2]}"
-    return f"shape {shape} is taken for {axes}, {meaning} (--axes says otherwise, such as {other})"
+    return f"shape {shape} is taken for {axes}, {meaning} (`axes` says otherwise, such as {other})"
 
 
 def count_planes(axes: str, shape: tuple[int, ...]) -> int:
@@ -88,7 +88,7 @@ def count_planes(axes: str, shape: tuple[int, ...]) -> int:
 
 
 def plane_groups(axes: str, shape: tuple[int, ...], *, joint: bool) -> list[list[tuple[Index, ...]]]:
-    """Planes in groups that one network can serve; a picture is one plane, or with `joint` one of each channel.
+    """Planes in groups that one network can serve; an image is one plane, or with `joint` one of each channel.
 
     Examples
     --------

@@ -46,9 +46,9 @@ def choose_device(name: str) -> tuple[torch.device, str]:
         return torch.device("cpu"), "neither a CUDA device nor an Apple GPU"
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= cuda:
-        raise DeviceError(f"no such device ({name}; {cuda} CUDA devices here, choose another with --device)")
+        raise DeviceError(f"no such device ({name}; {cuda} CUDA devices here, choose another with `device`)")
     if device.type == "mps" and not mps:
-        raise DeviceError(f"no such device ({name}; no Apple GPU here, choose another with --device)")
+        raise DeviceError(f"no such device ({name}; no Apple GPU here, choose another with `device`)")
     return device, "asked for"
 
 

@@ -1,20 +1,18 @@
-"""Times as people say them."""
-
-UNITS = (("s", 1.0, 60.0), ("min", 60.0, 60.0), ("h", 3600.0, 48.0), ("days", 86_400.0, float("inf")))
-"""Name, seconds, and how many of it are said in the next unit."""
+"""Durations in words."""
 
 
-def say_duration(seconds: float) -> str:
-    """A time to two digits, in the unit that fits.
+def format_duration(seconds: float) -> str:
+    """A duration as people say it: whole seconds, from two minutes on whole minutes, then hours and minutes.
 
     Examples
     --------
-    >>> [say_duration(seconds) for seconds in (0.31, 25.2, 59.7, 95, 3590, 5400, 100_000, 1e7)]
-    ['0.3 s', '25 s', '1 min', '1.6 min', '1 h', '1.5 h', '28 h', '116 days']
+    >>> [format_duration(seconds) for seconds in (0.4, 25.2, 100, 250, 3590, 4200, 360_000)]
+    ['less than 1 s', '25 s', '100 s', '4 min', '1 h', '1 h 10 min', '100 h']
     """
-    for name, unit, most in UNITS:
-        value = seconds / unit
-        rounded = round(value, 1) if value < 9.95 else round(value)
-        if rounded < most:
-            break
-    return f"{rounded:g} {name}"
+    if seconds < 0.5:
+        return "less than 1 s"
+    if seconds < 119.5 and round(seconds) != 60:
+        return f"{round(seconds)} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    parts = [f"{hours} h"] * (hours > 0) + [f"{minutes} min"] * (minutes > 0 and hours < 24)
+    return " ".join(parts)

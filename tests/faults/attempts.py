@@ -1,10 +1,15 @@
 """One attempt to make mashpix misbehave: how it ended, and the limited child process that it is made in."""
 
+import contextlib
+import functools
+import hashlib
+import importlib
 import multiprocessing
 import os
 import resource
 import select
 import signal
+import stat
 import sys
 import tempfile
 import time
@@ -13,12 +18,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from commands import COMMAND as MASHPIX
+
 OUTCOMES = ("refused", "survived", "lost", "crashed", "hung", "wrong", "skipped")
 """refused: one clean line, nothing written. survived: the right result. lost: an input, an old output or a finished
 result is gone or torn. crashed: killed by a signal, or a traceback. hung: no end within its time. wrong: another
 message, exit code or result than the table says, or a file left behind. skipped: cannot be tried here."""
 GOOD = ("refused", "survived", "skipped")
-COMMAND = (sys.executable, "-P", "-c", "from mashpix.cli import main; main()", "denoise")
+COMMAND = (*MASHPIX, "denoise")
 QUICK = (
     *("--masking-ratio", "0.5", "--steps", "2", "--probe-steps", "1", "--masks", "1"),
     *("--channels", "4", "--depth", "2", "--threads", "1"),
@@ -153,3 +162,40 @@ def wait_until(condition: Callable[[], bool], *, seconds: float = 30.0) -> bool:
             return True
         time.sleep(0.01)
     return False
+
+
+@functools.cache
+def warm_up() -> None:
+    """Have all libraries before children are forked: a first child tells which ones denoising loads.
+
+    This process denoises nothing: torch does not go on in the child of a process that has trained.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        np.save(Path(name, "a.npy"), np.random.default_rng(0).normal(size=(2, 32, 40)))
+
+        def tell() -> None:
+            try:
+                command_line(*QUICK, "a.npy", folder=Path(name))
+            finally:
+                Path(name, "modules").write_text("\n".join(sys.modules))
+
+        run_limited(tell, memory=8 * MEMORY, seconds=10 * SECONDS)
+        for module in Path(name, "modules").read_text().splitlines():
+            with contextlib.suppress(Exception):
+                importlib.import_module(module)
+
+
+def snapshot(folder: Path) -> dict[str, str]:
+    """What lies in a folder: names, and of each its kind and content."""
+    found = {}
+    for place, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = Path(place, name)
+            mode = path.lstat().st_mode
+            what = os.readlink(path) if stat.S_ISLNK(mode) else ""
+            if stat.S_ISREG(mode):
+                what = f"{path.stat().st_size} "
+                if path.stat().st_size < 2**26 and os.access(path, os.R_OK):  # larger ones are sparse
+                    what += hashlib.sha256(path.read_bytes()).hexdigest()
+            found[str(path.relative_to(folder))] = f"{stat.S_IFMT(mode)} {what}"
+    return found

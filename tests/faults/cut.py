@@ -1,40 +1,32 @@
 """Six small files cut at every byte: each cut is refused."""
 
-import io
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import tifffile
 
+from bad_files import GREY, RGB, saved
 from faults.attempts import Attempt
-from faults.door import read_all
+from faults.door import read_pixels
 from faults.many import try_many
 from mashpix.errors import FileError
-from mashpix.files import ImageFile, write_image
 
-RNG = np.random.default_rng(0)
-GREY = RNG.integers(0, 256, (8, 9)).astype(np.uint8)
 STEP = 7
-"""A quick run cuts at every so-manieth byte."""
+"""A quick run cuts at every n-th byte."""
 
 
 def make_files() -> dict[str, bytes]:
     """A few hundred bytes each."""
-    files = {}
-    with tempfile.TemporaryDirectory() as name:
-        for kind in ("png", "jpeg", "webp", "npy", "npz"):
-            pixels = np.dstack([GREY] * 3) if kind == "webp" else GREY
-            write_image(Path(name, f"a.{kind}"), ImageFile(pixels, kind))
-            files[kind] = Path(name, f"a.{kind}").read_bytes()
-    file = io.BytesIO()
-    tifffile.imwrite(file, np.stack([GREY, GREY[::-1]]), photometric="minisblack", metadata=None)
-    return files | {"tiff": file.getvalue()}
+    grey = GREY[:8, :9]
+    files = {kind: saved(grey, kind) for kind in ("png", "jpeg", "npy", "npz")}
+    files["webp"] = saved(RGB[:8, :9], "webp", lossless=True)
+    files["tiff"] = saved(np.stack([grey, grey[::-1]]), "tiff", photometric="minisblack")
+    return files
 
 
 def cut_files(*, quick: bool, seed: int) -> Iterator[Attempt]:
-    """One attempt a byte of each file."""
+    """One attempt for each length of each file."""
     cuts = [(kind, data, length) for kind, data in make_files().items() for length in range(len(data))]
     with tempfile.TemporaryDirectory() as folder:
 
@@ -44,10 +36,10 @@ def cut_files(*, quick: bool, seed: int) -> Iterator[Attempt]:
             path.write_bytes(data[:length])
             whole.write_bytes(data)
             try:
-                found = read_all(path)
+                found = read_pixels(path)[0]
             except FileError as error:
                 return "refused", str(error)
-            if found.tobytes() != read_all(whole).tobytes():
+            if found.tobytes() != read_pixels(whole)[0].tobytes():
                 return "lost", "other pixels, without a word"
             return "wrong", "read as if it were whole"
 

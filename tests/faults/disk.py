@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from faults.attempts import COMMAND, QUICK, SECONDS, Attempt, Ended, command_line, run_limited
-from faults.door import read_all
+from faults.attempts import COMMAND, QUICK, SECONDS, Attempt, Ended, command_line, run_limited, snapshot, warm_up
+from faults.door import read_pixels
 from faults.kills import find_wrong
-from faults.zoo import snapshot, warm_up
 from mashpix.files import ImageFile, write_image
 from mashpix.files.atomic import MARK
 
@@ -98,7 +97,7 @@ def _find_wrong(kind: str, disk: Path, before: dict[str, str], ended: Ended) -> 
         return "; ".join(find_wrong(disk / "batch"))
     output = disk / RUNS[kind][2].removeprefix("disk/")
     if output.read_bytes() != b"old":
-        read_all(output)
+        read_pixels(output)
     return ""
 
 

@@ -1,7 +1,5 @@
 """A file through the same door as `mashpix denoise`, and out again: every plane read, and mirrored in a copy."""
 
-from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,51 +8,44 @@ from numpy.typing import NDArray
 
 from mashpix.axes import plane_groups
 from mashpix.errors import FileError, UsageError
-from mashpix.files import Stack, open_stack, read_image, write_image
+from mashpix.files import OpenFile, open_file, read_image
 
 MOST_PIXELS = 2**24
-"""Largest picture that is read, as --max-pixels would say."""
+"""Largest image that is read, as --max-pixels would say."""
 
 
-def read_all(path: Path) -> NDArray[Any]:
-    """All pixels of a file without alpha, planes one behind another."""
-    stack = open_stack(path, max_pixels=MOST_PIXELS)
-    if stack is None:
-        return read_image(path, max_pixels=MOST_PIXELS).pixels
-    with closing(stack):
-        return np.stack([stack[index] for index in _indices(stack)])
+def read_pixels(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """All pixels of a file, planes one behind another, and the alpha of a single image."""
+    with open_file(path, max_pixels=MOST_PIXELS) as opened:
+        if opened.is_stack:
+            return np.stack([opened[index] for index in _indices(opened)]), None
+    image = read_image(path, max_pixels=MOST_PIXELS)
+    return image.pixels, image.alpha
 
 
 def pass_through(source: Path, target: Path) -> tuple[str, str]:
     """One of "refused", "survived" and "wrong", and why; whatever else is raised is a crash."""
+    planes = []
     try:
-        stack = open_stack(source, max_pixels=MOST_PIXELS)
-        if stack is None:
-            image = read_image(source, max_pixels=MOST_PIXELS)
-            mirrored = np.ascontiguousarray(image.pixels[::-1])
-            write_image(target, replace(image, pixels=mirrored), overwrite=True)
-            is_lossy = image.format == "jpeg" or (image.format == "webp" and not image.container.is_lossless)
-        else:
-            mirrored, is_lossy = _mirror(stack, target), False
+        with open_file(source, max_pixels=MOST_PIXELS) as opened, opened.copy_to(target, overwrite=True) as copy:
+            for index in _indices(opened):
+                planes.append(np.ascontiguousarray(opened[index][::-1]))
+                copy(index, planes[-1])
+            mirrored = np.stack(planes) if opened.is_stack else planes[0]
     except (FileError, UsageError) as error:
         return ("refused", str(error)) if "\n" not in str(error) else ("wrong", f"more than one line: {error!r}")
-    back = read_all(target)
+    back = read_pixels(target)[0]
     if (back.shape, back.dtype) != (mirrored.shape, mirrored.dtype):
         return "wrong", f"{back.dtype} {back.shape} written for {mirrored.dtype} {mirrored.shape}"
-    if not is_lossy and back.tobytes() != mirrored.tobytes():
+    if back.tobytes() != mirrored.tobytes() and (opened.is_stack or not _is_lossy(target)):
         return "wrong", "other pixels than those that were written"
     return "survived", ""
 
 
-def _mirror(stack: Stack, target: Path) -> NDArray[Any]:
-    """Write a copy whose planes are mirrored; what should be in it."""
-    planes = []
-    with closing(stack), stack.copy_to(target, overwrite=True) as put:
-        for index in _indices(stack):
-            planes.append(np.ascontiguousarray(stack[index][::-1]))
-            put(index, planes[-1])
-    return np.stack(planes)
+def _is_lossy(path: Path) -> bool:
+    image = read_image(path, max_pixels=MOST_PIXELS)
+    return image.format == "jpeg" or (image.format == "webp" and not image.template.is_lossless)
 
 
-def _indices(stack: Stack) -> list[Any]:
-    return [index for group in plane_groups(stack.axes, stack.shape, joint=False) for (index,) in group]
+def _indices(opened: OpenFile) -> list[Any]:
+    return [index for group in plane_groups(opened.axes, opened.shape, joint=False) for (index,) in group]

@@ -24,8 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from faults.attempts import COMMAND, QUICK, SECONDS, Attempt, command_line, fork_workers, wait_until
-from faults.zoo import warm_up
+from faults.attempts import COMMAND, QUICK, SECONDS, Attempt, command_line, fork_workers, wait_until, warm_up
 from mashpix.errors import MashpixError
 from mashpix.files import ImageFile, read_image, write_image
 
@@ -37,7 +36,7 @@ MOST = 3
 WORKERS = 1 / 3
 """Share of the kills that hit the worker; the run goes on with another."""
 FRESH = 5
-"""Every so-manieth folder is denoised by processes that start from nothing."""
+"""Every n-th folder is denoised by processes that start from nothing."""
 
 
 def kill_batches(*, quick: bool, seed: int) -> Iterator[Attempt]:

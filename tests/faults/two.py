@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from faults.attempts import QUICK, SECONDS, Attempt, command_line, wait_for
-from faults.door import read_all
+from faults.attempts import QUICK, SECONDS, Attempt, command_line, wait_for, warm_up
+from faults.door import read_pixels
 from faults.kills import find_wrong, make_folder, pictures, start
-from faults.zoo import warm_up
 from mashpix.files import ImageFile, write_image
 from mashpix.files.atomic import MARK
 
@@ -84,7 +83,7 @@ def _to_one_file(folder: Path, target: str, chance: random.Random, *, overwrite:
         time.sleep(chance.uniform(0, 1))
         os.kill(children[0], signal.SIGKILL)
     codes = [wait_for(child, seconds=SECONDS) for child in children]
-    read_all(folder / target)
+    read_pixels(folder / target)
     wrong = [] if overwrite or codes.count(0) <= 1 else [f"{codes.count(0)} runs say that they made it"]
     wrong += [f"exit codes {codes}"] * (not set(codes) <= {0, 1, -signal.SIGKILL})
     wrong += ["no run made it"] * (0 not in codes and not is_killed)

@@ -18,9 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from faults.attempts import QUICK, Attempt, Ended, command_line, fork_workers, run_limited
-from faults.door import read_all
-from faults.zoo import snapshot, warm_up
+from faults.attempts import QUICK, Attempt, Ended, command_line, fork_workers, run_limited, snapshot, warm_up
+from faults.door import read_pixels
 from mashpix.errors import MashpixError
 from mashpix.files import ImageFile, write_image
 from mashpix.files.atomic import MARK
@@ -36,7 +35,7 @@ RUNS = {
 QUICK_RUNS = ("picture",)
 MODES = (("once", errno.EIO), ("from then on", errno.ENOSPC))
 STEP = 8
-"""A quick run lets every so-manieth write fail."""
+"""A quick run lets every n-th write fail."""
 
 
 class Failing:
@@ -162,7 +161,7 @@ def _judge(folder: Path, old: dict[str, str], ended: Ended) -> tuple[str, str]:
     for name in changed:
         if name.endswith((".png", ".tif", ".npy")):
             try:
-                read_all(folder / name)
+                read_pixels(folder / name)
             except MashpixError as error:
                 return "lost", f"{name}: {error}; {said}"
     if ended.code is None:

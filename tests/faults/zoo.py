@@ -1,91 +1,41 @@
 """The zoo: bad and odd inputs, each through the real command line in a limited child, against a table of messages."""
 
-import contextlib
-import functools
-import hashlib
-import importlib
 import os
 import re
 import signal
-import stat
 import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from faults.attempts import COMMAND, MEMORY, QUICK, SECONDS, Attempt, Ended, command_line, limit, run_limited
-from mashpix.axes import plane_groups
-from mashpix.files import open_stack, read_image
+from faults.attempts import (
+    COMMAND,
+    MEMORY,
+    QUICK,
+    SECONDS,
+    Attempt,
+    Ended,
+    command_line,
+    limit,
+    run_limited,
+    snapshot,
+    warm_up,
+)  # fmt: skip
+from faults.case import Case
+from faults.door import read_pixels
+from faults.zoo_files import FILES
+from faults.zoo_paths import PATHS
+from faults.zoo_pixels import PIXELS
 from mashpix.files.atomic import MARK
 
 SHARE = 16
-"""A quick run takes every so-manieth case of the zoo."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """A bad or odd input, and what is to become of it.
-
-    row : what kind of input it is, in docs/faults.md
-    name : of the input
-    build : puts it into an empty folder; the bytes of a file stand for that file, called like `source`
-    code : exit code
-    message : pattern of the one line on stderr, or of all that is said if the exit code is 0
-    source, target : file that is denoised and its output, where there is one
-    arguments : of the command line; None stands for `source -o target`
-    is_same : whether the pixels come out as they went in
-    replaced : names of files that may change
-    lines : on stderr if it is refused: with stacks, a remark comes first
-    left : whether a refused run may leave files, as a batch leaves a manifest
-    memory : bytes that the child may take
-    environment : of a process of its own, which has no libraries yet; None stands for a fork of this one
-    prepare : called in the child before the command line
-    meanwhile : called with folder and process while the child runs
-    always : whether a quick run tries it too
-    """
-
-    row: str
-    name: str
-    build: Callable[[Path], Any] | bytes
-    code: int = 1
-    message: str = ""
-    source: str = "a.png"
-    target: str = ""
-    arguments: tuple[str, ...] | None = None
-    is_same: bool = False
-    replaced: tuple[str, ...] = ()
-    lines: int = 1
-    left: bool = False
-    memory: int = MEMORY
-    environment: dict[str, str] | None = None
-    prepare: Callable[[], None] | None = None
-    meanwhile: Callable[[Path, int], None] | None = None
-    always: bool = False
-
-    @property
-    def output(self) -> str:
-        """Name of the output."""
-        return self.target or "out" + Path(self.source).suffix
-
-    @property
-    def command(self) -> tuple[str, ...]:
-        """What stands behind `mashpix denoise`, options for a quick run left out."""
-        return (self.source, "-o", self.output) if self.arguments is None else self.arguments
+"""A quick run takes every n-th case of the zoo."""
 
 
 def list_cases() -> list[Case]:
     """All cases in the order of docs/faults.md."""
-    from faults.zoo_files import FILES
-    from faults.zoo_paths import PATHS
-    from faults.zoo_pixels import PIXELS
-
     return [*FILES, *PIXELS, *PATHS]
 
 
@@ -95,27 +45,6 @@ def visit_zoo(*, quick: bool, seed: int) -> Iterator[Attempt]:
     for number, case in enumerate(list_cases()):
         if case.always or number % SHARE == 0 or not quick:
             yield try_case(case)
-
-
-@functools.cache
-def warm_up() -> None:
-    """Have all libraries before children are forked: a first child tells which ones denoising loads.
-
-    This process denoises nothing: torch does not go on in the child of a process that has trained.
-    """
-    with tempfile.TemporaryDirectory() as name:
-        np.save(Path(name, "a.npy"), np.random.default_rng(0).normal(size=(2, 32, 40)))
-
-        def tell() -> None:
-            try:
-                command_line(*QUICK, "a.npy", folder=Path(name))
-            finally:
-                Path(name, "modules").write_text("\n".join(sys.modules))
-
-        run_limited(tell, memory=8 * MEMORY, seconds=10 * SECONDS)
-        for module in Path(name, "modules").read_text().splitlines():
-            with contextlib.suppress(Exception):
-                importlib.import_module(module)
 
 
 def try_case(case: Case) -> Attempt:
@@ -200,22 +129,6 @@ def judge(case: Case, folder: Path, ended: Ended, before: dict[str, str]) -> tup
     return ("wrong", f"{complaint}; {said}") if complaint else ("survived", "")
 
 
-def snapshot(folder: Path) -> dict[str, str]:
-    """What lies in a folder: names, and of each its kind and content."""
-    found = {}
-    for place, folders, names in os.walk(folder):
-        for name in (*folders, *names):
-            path = Path(place, name)
-            mode = path.lstat().st_mode
-            what = os.readlink(path) if stat.S_ISLNK(mode) else ""
-            if stat.S_ISREG(mode):
-                what = f"{path.stat().st_size} "
-                if path.stat().st_size < 2**26 and os.access(path, os.R_OK):  # larger ones are sparse
-                    what += hashlib.sha256(path.read_bytes()).hexdigest()
-            found[str(path.relative_to(folder))] = f"{stat.S_IFMT(mode)} {what}"
-    return found
-
-
 def compare(source: Path, target: Path, *, is_same: bool) -> str:
     """What is wrong with an output, or an empty string."""
     (old, old_alpha), (new, new_alpha) = read_pixels(source), read_pixels(target)
@@ -231,14 +144,3 @@ def compare(source: Path, target: Path, *, is_same: bool) -> str:
     if is_same and not np.array_equal(old, new, equal_nan=old.dtype.kind == "f"):
         return "other pixels"
     return ""
-
-
-def read_pixels(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """All pixels of a file, and the alpha of a single picture."""
-    stack = open_stack(path)
-    if stack is None:
-        image = read_image(path)
-        return image.pixels, image.alpha
-    with closing(stack):
-        groups = plane_groups(stack.axes, stack.shape, joint=False)
-        return np.stack([stack[index] for group in groups for picture in group for index in picture]), None

@@ -11,7 +11,7 @@ import numpy as np
 
 from bad_files import saved
 from faults.attempts import SECONDS, wait_until
-from faults.zoo import Case
+from faults.case import Case
 
 NOISE = np.random.default_rng(0).integers(0, 256, (24, 40)).astype(np.uint8)
 PICTURE = saved(NOISE, "png")

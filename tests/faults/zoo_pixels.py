@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 
 from bad_files import saved
-from faults.zoo import Case
+from faults.case import Case
 
 RNG = np.random.default_rng(0)
 NOISY = (100 + 10 * RNG.normal(size=(24, 40))).astype(np.float32)
-BYTES = NOISY.astype(np.uint8)
 WIDE = NOISY.astype(np.float64)
 COLOURS = np.dstack([NOISY, NOISY[::-1], NOISY + 1])
 

@@ -1,4 +1,4 @@
-"""Bad files and what is said of each, made as bytes: for the laws of reading and for benchmarks/faults.py."""
+"""Bad files and the message each of them gets, made as bytes: for the laws of reading and for the zoo of faults."""
 
 import io
 import struct
@@ -8,6 +8,8 @@ import zlib
 import numpy as np
 import tifffile
 from PIL import Image
+
+from file_kinds import header, png
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 16, 3)).astype(np.uint8)
 GREY = RGB[..., 0]
@@ -24,17 +26,6 @@ def saved(array, kind, **options):
     else:
         (array if isinstance(array, Image.Image) else Image.fromarray(array)).save(file, kind, **options)
     return file.getvalue()
-
-
-def png_chunks(*chunks):
-    data = b"\x89PNG\r\n\x1a\n"
-    for name, body in chunks:
-        data += struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-    return data
-
-
-def header(width, height, bits=8, colour_type=0):
-    return b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0)
 
 
 def tiff_directory(*entries, after=0):
@@ -100,20 +91,20 @@ CANVAS = struct.pack("<I", 0) + b"\xff\xff\0" * 2
 LOSSLESS_JPEG = saved(RGB, "jpeg").replace(b"\xff\xc0", b"\xff\xc3")
 BAD = {
     "empty": (b"", "an empty file"),
-    "one byte": (b"x", "no known picture format"),
-    "text": (b"hello, this is text\n", "no known picture format"),
-    "HTML": (b"<!doctype html><html></html>", "no known picture format"),
-    "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no known picture format"),
-    "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0\n", "no known picture format"),
-    "PDF": (b"%PDF-1.7\n", "no known picture format"),
-    "GIF": (saved(GREY, "gif"), "no known picture format"),
+    "one byte": (b"x", "no known image format"),
+    "text": (b"hello, this is text\n", "no known image format"),
+    "HTML": (b"<!doctype html><html></html>", "no known image format"),
+    "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no known image format"),
+    "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0\n", "no known image format"),
+    "PDF": (b"%PDF-1.7\n", "no known image format"),
+    "GIF": (saved(GREY, "gif"), "no known image format"),
     "PNG cut": (saved(RGB, "png")[:-20], "truncated PNG"),
     "PNG bit flipped": (saved(RGB, "png").replace(b"IDAT", b"IDAU"), "wrong checksum"),
-    "PNG bomb": (png_chunks(header(2**20, 2**20), (b"IDAT", b"x"), (b"IEND", b"")), "too large"),
-    "PNG too short": (png_chunks(header(8000, 8000), (b"IDAT", b"xx"), (b"IEND", b"")), "cannot be in 2 bytes"),
-    "PNG bad deflate": (png_chunks(header(8, 8), (b"IDAT", b"nonsense"), (b"IEND", b"")), "damaged PNG"),
-    "PNG without header": (png_chunks((b"IEND", b"")), "no header"),
-    "PNG of no pixels": (png_chunks(header(0, 5), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")), "PNG"),
+    "PNG bomb": (png(header(2**20, 2**20), (b"IDAT", b"x"), (b"IEND", b"")), "too large"),
+    "PNG too short": (png(header(8000, 8000), (b"IDAT", b"xx"), (b"IEND", b"")), "cannot be in 2 bytes"),
+    "PNG bad deflate": (png(header(8, 8), (b"IDAT", b"nonsense"), (b"IEND", b"")), "damaged PNG"),
+    "PNG without header": (png((b"IEND", b"")), "no header"),
+    "PNG of no pixels": (png(header(5, 0), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")), "PNG"),
     "PNG 1 bit": (saved(Image.fromarray(GREY > 99), "png"), "1 bit a pixel; convert"),
     "PNG animated": (
         saved(Image.fromarray(GREY), "png", save_all=True, append_images=[Image.fromarray(GREY[::-1])]),
@@ -125,13 +116,13 @@ BAD = {
     "JPEG CMYK": (saved(Image.fromarray(RGB).convert("CMYK"), "jpeg"), "neither grey nor RGB"),
     "JPEG lossless": (LOSSLESS_JPEG, "a rare kind of JPEG"),
     "JPEG 12 bits": (saved(GREY, "jpeg").replace(b"\x08\0\x0c\0\x10", b"\x0c\0\x0c\0\x10"), "a JPEG with 12 bits"),
-    "JPEG of two frames": (saved(GREY, "jpeg").replace(b"\xff\xc4", b"\xff\xc0", 1), "it holds 2 pictures"),
-    "RIFF of sound": (b"RIFF\x24\0\0\0WAVEfmt ", "no known picture format"),
+    "JPEG of two frames": (saved(GREY, "jpeg").replace(b"\xff\xc4", b"\xff\xc0", 1), "it holds 2 images"),
+    "RIFF of sound": (b"RIFF\x24\0\0\0WAVEfmt ", "no known image format"),
     "WebP cut": (WEBP[:-1], "truncated WebP"),
     "WebP chunk leaves the file": (riff((b"VP8L", WEBP[20:]))[:16] + b"\xff\xff\xff\x7f" + WEBP[20:], "WebP"),
-    "WebP without a picture": (riff((b"EXIF", b"xx")), "it holds 0 pictures"),
-    "WebP of two pictures": (riff((b"VP8L", WEBP[20:]), (b"VP8L", WEBP[20:])), "it holds 2 pictures"),
-    "WebP without a header": (riff((b"VP8 ", b"nonsense")), "no picture header"),
+    "WebP without a picture": (riff((b"EXIF", b"xx")), "it holds 0 images"),
+    "WebP of two pictures": (riff((b"VP8L", WEBP[20:]), (b"VP8L", WEBP[20:])), "it holds 2 images"),
+    "WebP without a header": (riff((b"VP8 ", b"nonsense")), "no image header"),
     "WebP bad data": (riff((b"VP8L", lossless_header(16, 12) + b"\xff" * 99)), "damaged WEBP"),
     "WebP on a large canvas": (riff((b"VP8X", CANVAS), (b"VP8L", WEBP[20:])), "canvas of another size"),
     "WebP animated": (
@@ -141,7 +132,7 @@ BAD = {
     "TIFF cut": (saved(GREY, "tiff")[:-1], "truncated or damaged TIFF"),
     "TIFF deflate damaged": (DEFLATED[:-30] + bytes(30), "damaged TIFF"),
     "TIFF header only": (b"II*\0", "truncated or damaged TIFF"),
-    "TIFF without pictures": (b"II*\0\0\0\0\0", "holds no picture"),
+    "TIFF without pictures": (b"II*\0\0\0\0\0", "holds no image"),
     "TIFF in a circle": (tiff_directory(*PLAIN, after=8), "in a circle"),
     "TIFF chain leaves the file": (tiff_directory(*PLAIN, after=2**31), "beyond its"),
     "TIFF of 2^62 pixels": (tiff_directory(*HUGE), "too large"),
@@ -161,14 +152,14 @@ BAD = {
     "NPY with a pickle": (saved(np.array([[{}]]), "npy"), "holds no numbers"),
     "NPY complex": (saved(GREY.astype(complex), "npy"), "holds no numbers"),
     "NPY bool": (saved(GREY > 99, "npy"), "holds no numbers"),
-    "NPY stack": (saved(np.zeros((5, 9, 9)), "npy"), "not a single picture"),
-    "NPY line": (saved(np.zeros(9), "npy"), "not a single picture"),
+    "NPY stack": (saved(np.zeros((5, 9, 9)), "npy"), "not a single image"),
+    "NPY line": (saved(np.zeros(9), "npy"), "not a single image"),
     "NPY of 2^40": (
         VAST, "too large",
     ),
     "NPZ cut": (saved(GREY, "npz")[:-30], "damaged NPZ"),
-    "NPZ without arrays": (archive(), "no known picture format"),
-    "NPZ of no pictures": (archive(a=LINE, b=LINE), "no picture among its 2 members"),
+    "NPZ without arrays": (archive(), "no known image format"),
+    "NPZ of no pictures": (archive(a=LINE, b=LINE), "no image among its 2 members"),
     "NPZ with a pickle": (archive(a=saved(np.array([[{}]]), "npy")), "holds no numbers"),
     "NPZ bomb": (lying(archive(a=bytes(2**20))), "damaged NPY"),
     "NPZ of 2^40": (archive(a=VAST), "too large"),

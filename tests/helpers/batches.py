@@ -8,7 +8,7 @@ from mashpix import Settings
 from mashpix.errors import FileError
 from mashpix.files import atomic_write
 from mashpix.files.atomic import temporary_name
-from mashpix.jobs.batch import NOWHERE, Batch, BatchProgress, ProcessExecutor, run_batch
+from mashpix.jobs.batch import NOWHERE, Batch, BatchProgress, ProcessExecutor, run_batch, run_in_process
 from mashpix.jobs.events import Note, Outcome
 from mashpix.jobs.recipe import Recipe, hash_file, recipe_path, sha256
 from mashpix.jobs.request import DenoiseRequest
@@ -19,7 +19,7 @@ def reverse(request):
     """A job: the output is the input backwards."""
     data = request.source.read_bytes()
     if data == b"bad":
-        raise FileError("no known picture format")
+        raise FileError("no known image format")
     if data == b"bug":
         raise ZeroDivisionError("division by zero")
     if data == b"poison":
@@ -59,20 +59,20 @@ def other(batch, **options):
     return replace(batch, request=replace(batch.request, **options))
 
 
-def start(batch, *, jobs=1):
-    """The events of a batch, in processes."""
-    return run_batch(batch, execute=ProcessExecutor(jobs), job=reverse)
+def start(batch, *, jobs=0):
+    """The events of a batch, in so many processes; 0 for this one."""
+    return run_batch(batch, execute=ProcessExecutor(jobs) if jobs else run_in_process, job=reverse)
 
 
-def run(batch, *, jobs=1):
+def run(batch, *, jobs=0):
     """Run a batch to its end: its last counts, and all its events."""
     events = list(start(batch, jobs=jobs))
-    return [event.counts for event in events if isinstance(event, BatchProgress)][-1], events
+    return of_kind(events, BatchProgress)[-1].counts, events
 
 
 def run_in_child(folder):
     """Run a batch, for a process that is to be killed."""
-    run(batch_of(folder))
+    run(batch_of(folder), jobs=1)
 
 
 def of_kind(events, kind):

@@ -7,15 +7,17 @@ import sys
 import numpy as np
 from PIL import Image
 
-COMMAND = (sys.executable, "-c", "from mashpix.cli import main; main()")
+COMMAND = (sys.executable, "-P", "-c", "from mashpix.cli import main; main()")
 QUICK = ("--masking-ratio", "0.5", "--steps", "3", "--channels", "6", "--depth", "2", "--masks", "2", "--threads", "1")
 
 
-def start_cli(*arguments, cwd, **options):
+def start_cli(*arguments, cwd, stderr=subprocess.PIPE, text=True, **options):
     """A child that hears Ctrl-C even where the tests themselves run in the background, which ignore it."""
     return subprocess.Popen(
         [*COMMAND, *map(str, arguments)],
         cwd=cwd,
+        stderr=stderr,
+        text=text,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **options,
     )

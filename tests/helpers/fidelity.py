@@ -25,7 +25,7 @@ from file_properties import describe
 from instrument_table import FOLDER, instrument_table
 from mashpix.files import ImageFile, read_image, write_image
 from mashpix.files.png import GREY_ALPHA
-from measured_page import FILES_MARK, KINDS_MARK, NOBODY, PROGRAMS_MARK, name_programs, write_part
+from measured_page import FILES_MARK, KINDS_MARK, NOBODY, PROGRAMS_MARK, markdown, name_programs, write_part
 from programs import PIXELS, PROGRAMS, same_tags, there
 
 cv2.utils.logging.setLogLevel(0)
@@ -219,7 +219,7 @@ READERS: dict[str, Callable[[bytes], Any]] = {
 def table() -> str:
     """The table of what comes back, measured: one row for each kind, with all that it can hold."""
     heads = ["kind", *ANNOUNCED, "pixels confirmed by", "tags confirmed by"]
-    lines = [" | ".join(heads), " | ".join(["---"] * len(heads))]
+    rows = []
     for kind in KINDS:
         with tempfile.TemporaryDirectory() as folder:
             source, target = Path(folder) / f"a{kind.suffix}", Path(folder) / f"b{kind.suffix}"
@@ -228,8 +228,8 @@ def table() -> str:
             readers = confirmed(source, target, before, after, tolerance=tolerance_of(kind), programs=True)
             cells = verdicts(source, target, lost).values()
             tags = same_tags(source, target, lost)
-        lines.append(" | ".join([kind.name, *cells, ", ".join(readers), ", ".join(tags) or NOBODY]))
-    return "\n".join(f"| {line} |" for line in lines)
+        rows.append([kind.name, *cells, ", ".join(readers), ", ".join(tags) or NOBODY])
+    return markdown(heads, rows)
 
 
 def tolerance_of(kind: Kind) -> float:

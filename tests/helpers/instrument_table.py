@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from mashpix.axes import plane_groups
 from mashpix.cli import app
 from mashpix.files import open_stack, read_image
-from measured_page import NOBODY
+from measured_page import NOBODY, markdown
 from programs import PIXELS, same_tags, there
 
 QUICK = ("--masking-ratio", "0.5", "--steps", "3", "--channels", "4", "--depth", "2", "--masks", "1", "--threads", "1",
@@ -64,5 +64,4 @@ def _confirms(name: str, path: Path, expected: Any) -> bool:
 
 def instrument_table() -> str:
     """The table, measured."""
-    rows = [row(source) for source in sorted(FOLDER.glob("*.tif*"))]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (HEADS, ["---"] * len(HEADS), *rows))
+    return markdown(HEADS, [row(source) for source in sorted(FOLDER.glob("*.tif*"))])

@@ -1,30 +1,44 @@
-"""The measured parts of docs/formats.md: found, replaced, and compared as far as the same programs are here."""
+"""The measured parts of the pages in docs: found, replaced, and compared as far as the same programs are here.
+
+Such a part lies between `<!-- NAME: made by COMMAND -->` and `<!-- end -->`: the command renews it, and a test fails
+where it is not what is measured today.
+"""
 
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from programs import PROGRAMS, versions
 
-PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
+DOCS = Path(__file__).parents[2] / "docs"
+FORMATS = "formats.md"
 KINDS_MARK, FILES_MARK, PROGRAMS_MARK = "table of kinds", "table of files", "programs"
-"""What the page calls these parts."""
+"""What docs/formats.md calls these parts."""
 NOBODY = "–"
-END = "<!-- end -->"
 
 
-def read_part(mark: str) -> str:
-    """A part of the page."""
-    return PAGE.read_text().partition(_start(mark))[2].partition(END)[0].strip()
+def read_part(mark: str, page: str = FORMATS) -> str:
+    """A part of a page."""
+    return _find(mark, (DOCS / page).read_text(encoding="utf-8"))[2].strip()
 
 
-def write_part(mark: str, text: str) -> None:
+def write_part(mark: str, text: str, page: str = FORMATS) -> None:
     """Put another text there."""
-    before, _, rest = PAGE.read_text().partition(_start(mark))
-    PAGE.write_text(f"{before}{_start(mark)}\n\n{text}\n\n{END}{rest.partition(END)[2]}")
+    path = DOCS / page
+    before = path.read_text(encoding="utf-8")
+    found = _find(mark, before)
+    path.write_text(f"{before[: found.start(2)]}{text}{before[found.end(2) :]}", encoding="utf-8")
 
 
-def _start(mark: str) -> str:
-    return f"<!-- {mark}: made by tests/helpers/fidelity.py -->"
+def _find(mark: str, text: str) -> re.Match[str]:
+    found = re.search(rf"(<!-- {mark}: made by [^\n]* -->\n\n)(.*?)(?=\n\n<!-- end -->)", text, re.DOTALL)
+    assert found is not None, f"there is no part {mark!r}"
+    return found
+
+
+def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table."""
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (columns, ["---"] * len(columns), *rows))
 
 
 def name_programs() -> str:

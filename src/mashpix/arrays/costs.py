@@ -195,7 +195,7 @@ def time_update(shape: Sequence[int], settings: Settings, *, device: torch.devic
         settings=settings,
         generator=generator,
     )
-    losses = (float(step.loss) for step in steps if step.loss is not None)  # reading a loss waits for a GPU
+    losses = (float(step.loss) for step in steps if step.loss is not None)  # taking the loss waits for a GPU
     return _fastest(losses, cpu=device.type == "cpu")
 
 

@@ -19,7 +19,7 @@ from mashpix.method.masking_ratio import Masking
 from mashpix.method.network import UNet
 from mashpix.picture import Picture
 from mashpix.refine.refining import Noises
-from mashpix.refine.residual_noise import Noise
+from mashpix.refine.residual_noise import NoiseModel
 from mashpix.report import Step
 from mashpix.settings import Settings
 
@@ -62,8 +62,8 @@ class Model:
 def on_device(model: Model, device: torch.device) -> Model:
     """The same model with its weights and spectra on a device."""
 
-    def move(noise: Noise | None) -> Noise | None:
-        return noise and noise._replace(spectrum=noise.spectrum.to(device))
+    def move(noise: NoiseModel | None) -> NoiseModel | None:
+        return noise and noise._replace(psd=noise.psd.to(device))
 
     noises = [found and Noises(*map(move, found)) for found in model.noises]  # type: ignore[arg-type]
     return replace(model, networks=tuple(network.to(device) for network in model.networks), noises=tuple(noises))

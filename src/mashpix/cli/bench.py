@@ -1,4 +1,4 @@
-"""The command itself: its options, and what is refused before any work is done."""
+"""`mashpix bench`: measure presets and baselines on images whose clean version is known."""
 
 import os
 from pathlib import Path
@@ -6,16 +6,18 @@ from typing import Annotated
 
 import typer
 
+from mashpix.cli.console import progress
 from mashpix.cli.options import DEVICES, noise_flags
 from mashpix.errors import FileError, UsageError
 from mashpix.evaluation import baselines
 from mashpix.evaluation.bench import plot as plots
 from mashpix.evaluation.bench.pictures import find_sources
-from mashpix.evaluation.bench.results import Row, means_of
-from mashpix.evaluation.bench.run import Plan, run
-from mashpix.evaluation.bench.text import print_means
+from mashpix.evaluation.bench.results import NOISY, Row, means_of
+from mashpix.evaluation.bench.run import BenchPlan, run
+from mashpix.evaluation.bench.text import RowTable, definitions, means_table
 from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.evaluation.table import read_rows
+from mashpix.report import Step
 from mashpix.settings import PRESETS, Settings, preset
 
 
@@ -38,13 +40,13 @@ def bench(
     crop: Annotated[int | None, typer.Option(metavar="N", min=8, help="Only the centre N x N pixels.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of all random draws.")] = 0,
     threads: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Processor threads; default: one a core.")
+        int | None, typer.Option(metavar="N", min=1, help="Processor threads; default: one per core.")
     ] = None,
     device: Annotated[
         str, typer.Option(metavar=DEVICES, help="Where presets are computed; baselines always are on the CPU.")
     ] = "cpu",
     table: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="One line a measurement, as soon as it is there.")
+        Path | None, typer.Option("--csv", metavar="FILE", help="One line per measurement, written at once.")
     ] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="PNG|SVG", help="PSNR against seconds; without it, nothing is drawn.")
@@ -63,7 +65,7 @@ def bench(
     from mashpix import files
     from mashpix.devices import choose_device
 
-    plan = Plan(
+    plan = BenchPlan(
         folder=folder,
         sources=find_sources(folder, limit=limit),
         methods=find_methods(presets or ["default"], others or []),
@@ -77,12 +79,29 @@ def bench(
         raise UsageError(f"{str(folder)!r}: its pictures are noisy already (leave out --model and its options)")
     check_outputs(table, plot, resume=resume)
     known = {row.key: row for row in read_rows(table, Row) if not row.error} if table and table.exists() else {}
-    rows = run(plan, known=known, table=table)
+    rows = print_rows(plan, known=known, table=table)
     means = means_of(rows)
-    print_means(means)
+    typer.echo(means_table(means))
     if plot is not None:
         files.atomic_write(plot, plots.draw_plot(means, suffix=plot.suffix), overwrite=True)
     raise typer.Exit(int(any(row.error for row in rows)))
+
+
+def print_rows(plan: BenchPlan, *, known: dict[tuple[object, ...], Row], table: Path | None) -> list[Row]:
+    """Measure, and print each row as soon as it is there."""
+    lines = RowTable([source.name for source in plan.sources], [NOISY, *plan.methods])
+    rows: list[Row] = []
+    with progress(str(plan.folder)) as show:
+        for event in run(plan, known=known, table=table):
+            if isinstance(event, Step):
+                show(event)
+                continue
+            if not rows:
+                typer.echo(definitions(plan.noise, seed=plan.seed, threads=plan.threads, device=plan.device))
+                typer.echo(lines.head)
+            typer.echo(lines.line(event))
+            rows.append(event)
+    return rows
 
 
 def find_methods(presets: list[str], others: list[str]) -> dict[str, Settings | str]:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import typer
 
-from mashpix.durations import say_duration
+from mashpix.durations import format_duration
 from mashpix.errors import spelled
 from mashpix.jobs import Event, Note, Step, in_background, run
 
@@ -86,7 +86,7 @@ def progress(name: str) -> Iterator[Callable[[Step], None]]:
         now = time.monotonic()
         if now - last >= LOG_EVERY and step.fraction > 0:
             last = now
-            left = say_duration((now - started) * (1 - step.fraction) / step.fraction)
+            left = format_duration((now - started) * (1 - step.fraction) / step.fraction)
             typer.echo(f"mashpix: {name!r}: {step.stage} {step.index}/{step.total}, {left} left", err=True)
 
     yield log

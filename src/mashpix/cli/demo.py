@@ -66,7 +66,9 @@ def _to_uint8(picture: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _side_by_side(pictures: dict[str, NDArray[Any]], scores: dict[str, str]) -> bytes:
     """A PNG of pictures in a row, each under its name and score."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
+
+    from mashpix.trust.drawing import encode_png, write
 
     height, width = next(iter(pictures.values())).shape[:2]
     sheet = Image.new(
@@ -76,8 +78,6 @@ def _side_by_side(pictures: dict[str, NDArray[Any]], scores: dict[str, str]) -> 
     for column, (name, picture) in enumerate(pictures.items()):
         left = MARGIN + column * (width + MARGIN)
         sheet.paste(Image.fromarray(picture), (left, LEGEND_HEIGHT))
-        draw.text((left, 4), name, fill="black", font=ImageFont.load_default(16))
-        draw.text((left, 24), scores[name], fill="black", font=ImageFont.load_default(13))
-    encoded = BytesIO()
-    sheet.save(encoded, "PNG", optimize=True)
-    return encoded.getvalue()
+        write(draw, left, 4, name, size=16)
+        write(draw, left, 24, scores[name])
+    return encode_png(sheet)

@@ -11,7 +11,7 @@ import typer
 
 from mashpix.cli.console import complain, progress, spell_flag, use_threads
 from mashpix.cli.outcomes import describe_fit, describe_outcome, print_lines
-from mashpix.durations import say_duration
+from mashpix.durations import format_duration
 from mashpix.errors import UsageError, spelled
 from mashpix.jobs import DenoiseRequest
 from mashpix.jobs.batch import (
@@ -100,7 +100,7 @@ def _print_plan(plan: Plan, *, jobs: int) -> int:
         typer.echo(f"{str(file.item.source)!r} -> {str(file.item.target)!r}: {size}, {_describe_cost(cost)}")
     unlike = f"{len(plan.unlike)} unlike the series, " if plan.is_series else ""
     typer.echo(
-        f"{len(plan.files)} files, about {say_duration(plan.seconds)} with {jobs} at a time, up to "
+        f"{len(plan.files)} files, about {format_duration(plan.seconds)} with {jobs} at a time, up to "
         f"{plan.memory / 2**30:.1f} GiB; {plan.skipped} skipped, {len(plan.unreadable)} cannot be read, "
         f"{unlike}{plan.left_out} left out; nothing is written"
     )
@@ -108,7 +108,7 @@ def _print_plan(plan: Plan, *, jobs: int) -> int:
 
 
 def _describe_cost(cost: "Estimate") -> str:
-    return f"about {say_duration(cost.seconds)}, {cost.memory / 2**30:.1f} GiB"
+    return f"about {format_duration(cost.seconds)}, {cost.memory / 2**30:.1f} GiB"
 
 
 def _denoise_batch(batch: Batch, executor: ProcessExecutor) -> int:
@@ -162,4 +162,4 @@ def summarise(counts: Counts, failures: list[tuple[Path, str]], *, seconds: floa
         lines.append(f"failed: {str(path)!r}: {' '.join(spelled(error, spell_flag).split())}")
     if len(failures) > MAX_REASONS:
         lines.append(f"failed: {len(failures) - MAX_REASONS} more: see the manifest")
-    return "\n".join([*lines, say_duration(seconds)])
+    return "\n".join([*lines, format_duration(seconds)])

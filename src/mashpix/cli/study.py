@@ -1,4 +1,4 @@
-"""The command itself: its options, and what is refused before any work is done."""
+"""`mashpix study`: measure a figure or a table of the paper again."""
 
 import os
 from importlib.resources import files as package_files
@@ -7,11 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from mashpix.cli.console import PATIENCE, progress
 from mashpix.cli.demo import PICTURE
 from mashpix.cli.options import DEVICES
 from mashpix.errors import UsageError
 from mashpix.evaluation.bench.pictures import Source, find_sources
 from mashpix.extras import need
+from mashpix.report import Step
 from mashpix.settings import PRESETS, preset
 
 PUBLISHED = "paper"
@@ -47,7 +49,7 @@ def study(
     steps: Annotated[int | None, typer.Option(metavar="N", min=1, help="Most network updates of a fit.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of all random draws.")] = 0,
     threads: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Processor threads; default: one a core.")
+        int | None, typer.Option(metavar="N", min=1, help="Processor threads; default: one per core.")
     ] = None,
     device: Annotated[str, typer.Option(metavar=DEVICES, help="Where it is computed.")] = "auto",
 ) -> None:
@@ -60,23 +62,26 @@ def study(
     import torch
 
     from mashpix.devices import choose_device
-    from mashpix.evaluation.study.plan import Plan, shortened
+    from mashpix.evaluation.study.plan import StudyPlan, shortened
     from mashpix.evaluation.study.run import check_folder, find_study, run
+    from mashpix.jobs import Note, in_background
 
     where = choose_device(device)[0]
     what = find_study(name)
-    if presets and not what.fits:
+    if presets and not what.fits_networks:
         raise UsageError(f"--preset: the study {name!r} fits no network (leave it out)")
     size = what.quick if quick else what.full
-    if what.pairs and where.type == "cpu":
+    if what.needs_pairs and where.type == "cpu":
         size = size.changed(limit=size.limit or CPU_LIMIT)
     size = size.changed(crop=crop, limit=limit, steps=steps)
-    every = find_sets(images or [], pairs=what.pairs, limit=None)
-    plan = Plan(
+    every = find_sets(images or [], pairs=what.needs_pairs, limit=None)
+    plan = StudyPlan(
         study=name,
-        sets=find_sets(images or [], pairs=what.pairs, limit=size.limit),
+        sets=find_sets(images or [], pairs=what.needs_pairs, limit=size.limit),
         in_set={key: len(sources) for key, sources in every.items()},
-        presets={key: shortened(settings, size.steps) for key, settings in chosen.items()} if what.fits else {},
+        presets={key: shortened(settings, size.steps) for key, settings in chosen.items()}
+        if what.fits_networks
+        else {},
         size=size,
         seed=seed,
         threads=threads or os.cpu_count() or 1,
@@ -88,7 +93,12 @@ def study(
     output = output or Path(f"study_{name}")
     check_folder(plan, output)
     torch.set_num_threads(plan.threads)
-    run(plan, what, output, quick=quick)
+    with progress(plan.study) as show:
+        for event in in_background(run(plan, what, output, quick=quick), patience=PATIENCE):
+            if isinstance(event, Note):
+                typer.echo(event.text)
+            elif isinstance(event, Step):
+                show(event)
 
 
 def find_sets(images: list[Path], *, pairs: bool, limit: int | None) -> dict[str, list[Source]]:

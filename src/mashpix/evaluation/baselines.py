@@ -1,6 +1,6 @@
 """Classical denoisers to compare with, as their libraries ship and document them; the noise level is estimated.
 
-All take and give pictures on the scale 0 to 1, (H, W) or (H, W, C). Their libraries are the extra `bench`, and are
+All take and give images on the scale 0 to 1, (H, W) or (H, W, C). Their libraries are the extra `bench`, and are
 imported only where they are used.
 """
 
@@ -70,7 +70,7 @@ def check(name: str) -> None:
 
 
 def denoise_baseline(noisy: Array, name: str, *, data_range: float) -> Array:
-    """Denoise one picture by a baseline.
+    """Denoise one image by a baseline.
 
     Parameters
     ----------
@@ -79,17 +79,17 @@ def denoise_baseline(noisy: Array, name: str, *, data_range: float) -> Array:
     name : str
         One of `METHODS`.
     data_range : float
-        Distance from black to white, in the units of the picture.
+        Distance from black to white, in the units of the image.
 
     Returns
     -------
     ndarray
-        Shape and dtype of `noisy`; a picture in which no noise is found comes back as it is.
+        Shape and dtype of `noisy`; an image in which no noise is found comes back as it is.
 
     Raises
     ------
     InputError
-        For a picture that the method cannot take.
+        For an image that the method cannot take.
     """
     if name == "opencv-nlm" and data_range != 255:
         raise InputError(f"OpenCV denoises 8 bit only (data range {data_range:g}; 255 needed)")

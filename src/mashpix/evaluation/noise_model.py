@@ -1,4 +1,4 @@
-"""The synthetic noise of studies and demonstrations: one dataclass, whose fields are flags of two commands."""
+"""The synthetic noise of a benchmark or a study: a model and its options."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,12 +14,15 @@ USED = {
     "poisson-gaussian": ("gain", "sigma"),
     "camera": ("electrons",),
 }
-"""The options that each kind of noise has."""
+"""The options that apply to each model."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseModel:
-    """What is added to a clean picture; its text names the model and the options that it has."""
+    """The noise that is added to a clean image; `str` gives the model and the options that apply to it.
+
+    Each field is a flag of `mashpix add-noise` and `mashpix bench`.
+    """
 
     model: Literal["correlated", "gaussian", "poisson-gaussian", "camera"] = number("correlated", "kind of noise")
     sigma: float = number(25.0, "standard deviation, in the image's own units; not for camera", low=0)
@@ -27,7 +30,7 @@ class NoiseModel:
     k: int = number(3, "correlated: its reach, pixels", low=1)
     distance: Literal["euclidean", "chebyshev", "manhattan"] = number("euclidean", "correlated: the distance of Eq. 2")
     shared: bool = number(False, "correlated: one draw for all channels")
-    gain: float = number(1.0, "poisson-gaussian: units of the image for one photon", low=0)
+    gain: float = number(1.0, "poisson-gaussian: units of the image per photon", low=0)
     electrons: float = number(500.0, "camera: electrons at white; fewer are noisier", low=1)
 
     def __str__(self) -> str:
@@ -37,7 +40,7 @@ class NoiseModel:
         return " ".join([self.model, *options])
 
     def add(self, pixels: NDArray[Any], *, rng: np.random.Generator) -> NDArray[np.float64]:
-        """A noisy picture in the units of a clean one, neither rounded nor clipped; `InputError` if that cannot be."""
+        """Add noise to a clean image, in its units, neither rounded nor clipped; `InputError` if impossible."""
         from mashpix import simulation as noise
 
         clean = pixels.astype(np.float64)
@@ -59,7 +62,7 @@ class NoiseModel:
         return white * noise.add_camera_noise(clean / white, electrons=self.electrons, rng=rng)
 
     def reference(self, pixels: NDArray[Any]) -> NDArray[Any]:
-        """What a noisy picture is compared with: the clean one, for a camera as it takes it without noise."""
+        """The image that a noisy one is compared with: the clean one; for a camera, what it records without noise."""
         from mashpix import simulation as noise
 
         if self.model != "camera":

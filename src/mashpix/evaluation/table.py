@@ -1,4 +1,4 @@
-"""A CSV that grows as measurements are made: a frozen dataclass is its line, the fields are its columns."""
+"""A CSV that grows as measurements are made: one frozen dataclass per line, its fields are the columns."""
 
 import csv
 from collections.abc import Sequence
@@ -6,19 +6,22 @@ from dataclasses import asdict, fields
 from io import StringIO
 from math import nan
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mashpix.errors import FileError
 
-Line = TypeVar("Line")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Line = TypeVar("Line", bound="DataclassInstance")
 
 
-def columns(kind: type[Any]) -> tuple[str, ...]:
+def columns(kind: type["DataclassInstance"]) -> tuple[str, ...]:
     """The names of the columns."""
     return tuple(item.name for item in fields(kind))
 
 
-def append_rows(path: Path, rows: Sequence[Any]) -> None:
+def append_rows(path: Path, rows: Sequence["DataclassInstance"]) -> None:
     """Put lines at the end of a CSV, in one write; a new one gets its header first. NaN becomes an empty cell."""
     text = StringIO()
     writer = csv.DictWriter(text, columns(type(rows[0])), lineterminator="\n")
@@ -54,7 +57,7 @@ def read_rows(path: Path, kind: type[Line]) -> list[Line]:
 
 def _parse_row(cells: list[str], kind: type[Line]) -> Line:
     values: dict[str, Any] = {}
-    for item, cell in zip(fields(kind), cells, strict=True):  # type: ignore[arg-type]
+    for item, cell in zip(fields(kind), cells, strict=True):
         type_: Any = item.type
         values[item.name] = float(cell or nan) if type_ is float else type_(cell)
     return kind(**values)

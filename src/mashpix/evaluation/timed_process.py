@@ -17,24 +17,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mashpix.arrays.colour import Channels
 from mashpix.errors import MashpixError
 from mashpix.settings import Settings
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """What the libraries read, when they are loaded, to know how many threads they may start."""
-CHILD = (sys.executable, "-P", "-W", "ignore", "-c", "from mashpix.measuring import answer; answer()")
+CHILD = (sys.executable, "-P", "-W", "ignore", "-c", "from mashpix.evaluation.timed_process import answer; answer()")
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is measured: a method on a picture.
+    """What is measured: a method on an image.
 
     noisy : (H, W) or (H, W, C), any integer or floating dtype
     method : settings of mashpix, or the name of a baseline
-    data_range : distance from black to white, in the units of the picture
+    data_range : distance from black to white, in the units of the image
     seed : of all random draws
     threads : how many the libraries may use
-    device : where presets are computed, as `mashpix.denoise` names it
+    device, channels : of presets, as `mashpix.denoise` takes them
     """
 
     noisy: NDArray[Any]
@@ -43,13 +44,14 @@ class Job:
     seed: int
     threads: int
     device: str = "cpu"
+    channels: Channels = "auto"
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a method made of a picture, and at what cost.
+    """What a method made of an image, and at what cost.
 
-    denoised : shape and dtype of the noisy picture
+    denoised : shape and dtype of the noisy image
     seconds : of denoising alone, without starting Python and loading libraries
     peak_mib : most memory in use, MiB, Python and the libraries included
     """
@@ -60,7 +62,7 @@ class Measurement:
 
 
 def measure(job: Job) -> Measurement:
-    """Denoise one picture in a fresh process; that ends with this one, however this one ends.
+    """Denoise one image in a fresh process; that ends with this one, however this one ends.
 
     Raises
     ------
@@ -118,7 +120,7 @@ def _run(job: Job) -> Measurement:
 
 
 def _load_method(job: Job) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """The method as a function of the picture, limited to some threads, that has run once: its libraries are loaded."""
+    """The method as a function of the image, limited to some threads, that has run once: its libraries are loaded."""
     small = np.random.default_rng(0).uniform(0, job.data_range, (32, 32, *job.noisy.shape[2:]))
     if isinstance(job.method, Settings):
         import torch
@@ -128,7 +130,12 @@ def _load_method(job: Job) -> Callable[[NDArray[Any]], NDArray[Any]]:
         torch.set_num_threads(job.threads)
         channel_axis = -1 if job.noisy.ndim == 3 else None
         preset = partial(
-            denoise, channel_axis=channel_axis, data_range=job.data_range, seed=job.seed, device=job.device
+            denoise,
+            channel_axis=channel_axis,
+            channels=job.channels,
+            data_range=job.data_range,
+            seed=job.seed,
+            device=job.device,
         )
         preset(small, settings=job.method.replace(probe_steps=1, steps=1))
         return partial(preset, settings=job.method)

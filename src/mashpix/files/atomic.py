@@ -43,9 +43,9 @@ def check_output(source: Path | None, target: Path, *, overwrite: bool, in_place
         place = _find_place(target)
         if source is not None and target.exists() and target.samefile(source):
             if not in_place:
-                raise FileError(f"the output is the input itself ({str(target)!r}; --in-place allows that)")
+                raise FileError(f"the output is the input itself ({str(target)!r}; `in_place` allows that)")
         elif not overwrite and os.path.lexists(target):
-            raise FileError(f"the output exists ({str(target)!r}; --overwrite replaces it)")
+            raise FileError(f"the output exists ({str(target)!r}; `overwrite` replaces it)")
         handle, temporary = _create_temporary(place)
         os.close(handle)
         temporary.unlink()
@@ -94,7 +94,7 @@ def errors_in_one_line(path: Path) -> Iterator[None]:
     try:
         yield
     except FileExistsError:
-        raise FileError(f"the output exists ({str(path)!r}; --overwrite replaces it)") from None
+        raise FileError(f"the output exists ({str(path)!r}; `overwrite` replaces it)") from None
     except OSError as error:
         raise FileError(f"cannot be written ({str(path)!r}; {error.strerror})") from None
 

@@ -27,11 +27,11 @@ def check_folder(source: Path, target: Path, *, overwrite: bool, in_place: bool 
         place, origin = _find_place(target), Path(os.path.realpath(source))
         if place == origin:
             if not in_place:
-                raise FileError(f"the output is the input itself ({str(target)!r}; --in-place allows that)")
+                raise FileError(f"the output is the input itself ({str(target)!r}; `in_place` allows that)")
         elif place.is_relative_to(origin) or origin.is_relative_to(place):
             raise FileError(f"the output and the input lie in each other ({str(target)!r}; name another folder)")
         elif not overwrite and os.path.lexists(target):
-            raise FileError(f"the output exists ({str(target)!r}; --overwrite replaces it)")
+            raise FileError(f"the output exists ({str(target)!r}; `overwrite` replaces it)")
         temporary = temporary_name(place)
         temporary.mkdir()
         temporary.rmdir()

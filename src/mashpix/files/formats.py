@@ -3,9 +3,9 @@
 import logging
 import stat
 import warnings
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,20 +13,24 @@ from numpy.typing import NDArray
 
 from mashpix.errors import FileError, MashpixError
 from mashpix.extras import is_there
-from mashpix.files import jpeg, npy, npz, png, webp
 from mashpix.files.atomic import atomic_write
 from mashpix.files.folder import is_zarr
-from mashpix.files.image_file import FORMATS, HEADROOM, MAX_PIXELS, ImageFile, damaged, in_short
-from mashpix.files.microscopes import stack as bio_stack
+from mashpix.files.image_file import FORMATS, MAX_PIXELS, Format, ImageFile, damaged_error, in_short, largest_file
+from mashpix.files.jpeg import JPEG
+from mashpix.files.microscopes import stack as microscopes
+from mashpix.files.npy import NPY
+from mashpix.files.npz import NPZ
+from mashpix.files.png import PNG
 from mashpix.files.raw import image as raw
-from mashpix.files.tiff import image as tiff
+from mashpix.files.tiff.image import TIFF
+from mashpix.files.webp import WEBP
 
-MODULES: dict[str, ModuleType] = {"png": png, "jpeg": jpeg, "webp": webp, "tiff": tiff, "npy": npy, "npz": npz}
-MAGICS = {module.MAGIC: name for name, module in MODULES.items() if name != "tiff"}
-MAGICS |= dict.fromkeys(tiff.MAGICS, "tiff") | dict.fromkeys(raw.MAGICS, "raw") | dict.fromkeys(bio_stack.MAGICS, "bio")
+WRITABLE: dict[str, Format[Any]] = {"png": PNG, "jpeg": JPEG, "webp": WEBP, "tiff": TIFF, "npy": NPY, "npz": NPZ}
+MAGICS = {magic: name for name, format_ in WRITABLE.items() for magic in format_.magics}
+MAGICS |= dict.fromkeys(raw.MAGICS, "raw") | dict.fromkeys(microscopes.MAGICS, "microscope")
 LONGEST_MAGIC = max(len(magic) for magic in MAGICS)
-EXTENSIONS = {f".{name}": name for name in MODULES} | {".jpg": "jpeg", ".tif": "tiff"}
-READ_ONLY = {"raw": (raw.SUFFIXES, "rawpy", ".tif"), "bio": (bio_stack.SUFFIXES, "bioio", ".ome.tif")}
+EXTENSIONS = {f".{name}": name for name in WRITABLE} | {".jpg": "jpeg", ".tif": "tiff"}
+READ_ONLY = {"raw": (raw.SUFFIXES, "rawpy", ".tif"), "microscope": (microscopes.SUFFIXES, "bioio", ".ome.tif")}
 """Formats that are read with an extra and written as another one: their endings, the library, the ending of outputs."""
 
 for _library in ("imagecodecs", "tifffile", "PIL"):
@@ -34,7 +38,7 @@ for _library in ("imagecodecs", "tifffile", "PIL"):
 
 
 def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
-    """Read one picture; its content, not its name, decides on the format.
+    """Read one image; its content, not its name, decides on the format.
 
     Parameters
     ----------
@@ -54,25 +58,25 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
 
 
 def decode_image(name: str, data: bytes, *, max_pixels: int, suffix: str) -> ImageFile:
-    """The picture in the bytes of a file of a known format, whose name ends in `suffix`; errors as in `read_image`."""
-    if name == "bio":
+    """The image in the bytes of a file of a known format, whose name ends in `suffix`; errors as in `read_image`."""
+    if name == "microscope":
         raise FileError("a microscope's file (mashpix denoise reads it as a stack; for all else save it as OME-TIFF)")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # decoders warn of what is checked here
-            module = raw if name == "raw" else MODULES[name]
-            image: ImageFile = module.read(data, max_pixels=max_pixels)
+            read = raw.read if name == "raw" else WRITABLE[name].read
+            image = read(data, max_pixels=max_pixels)
     except MashpixError:
         raise
     except Exception as error:  # decoders raise whatever they like on damaged files
-        raise damaged(name.upper(), error) from None
+        raise damaged_error(name.upper(), error) from None
     if image.pixels.size == 0:
         raise FileError(f"holds no pixels (shape {image.pixels.shape})")
     return replace(image, suffix=output_suffix(suffix))
 
 
 def readable_suffixes() -> set[str]:
-    """Endings of the names of pictures, as far as the libraries that read them are installed."""
+    """Endings of the names of images, as far as the libraries that read them are installed."""
     return {
         *EXTENSIONS,
         *(suffix for suffixes, library, _ in READ_ONLY.values() if is_there(library) for suffix in suffixes),
@@ -85,13 +89,13 @@ def output_suffix(suffix: str) -> str:
 
 
 def format_of_file(path: Path) -> str:
-    """Format of a file by its first bytes; `FileError` for one that is no regular file or no picture."""
+    """Format of a file by its first bytes; `FileError` for one that is no regular file or no image."""
     try:
         if is_zarr(path):
-            raise FileError("a Zarr folder (a single picture needed here)")
+            raise FileError("a Zarr folder (a single image needed here)")
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
-            raise FileError("not a regular file (a picture file is needed)")
+            raise FileError("not a regular file (an image file is needed)")
         with path.open("rb") as file:
             return _format_of(file.read(LONGEST_MAGIC), status.st_size, path.suffix.lower())
     except (OSError, ValueError) as error:
@@ -99,12 +103,12 @@ def format_of_file(path: Path) -> str:
 
 
 def read_bytes(path: Path, *, max_pixels: int) -> bytes:
-    """Content of a file that may be a picture of that size."""
+    """Content of a file that may be an image of that size."""
     try:
         size = path.stat().st_size
-        most = max_pixels * 4 * 8 + HEADROOM  # four channels of float64
+        most = largest_file(max_pixels)
         if size > most:
-            raise FileError(f"too large ({size} bytes; at most {most}, --max-pixels allows more)")
+            raise FileError(f"too large ({size} bytes; at most {most}, `max_pixels` allows more)")
         return path.read_bytes()
     except MemoryError:
         raise FileError(f"too large for the memory of this computer ({size} bytes)") from None
@@ -117,9 +121,9 @@ def _format_of(start: bytes, size: int, suffix: str) -> str:
     for magic, name in MAGICS.items():
         if start.startswith(magic):
             return "raw" if name == "tiff" and suffix in raw.SUFFIXES else name
-    if start and suffix in bio_stack.SUFFIXES:
-        return "bio"
-    what = "an empty file" if not start else "no known picture format"
+    if start and suffix in microscopes.SUFFIXES:
+        return "microscope"
+    what = "an empty file" if not start else "no known image format"
     raise FileError(f"{what} ({size} bytes; {FORMATS} needed)")
 
 
@@ -140,18 +144,19 @@ def target_format(image: ImageFile, target: Path) -> str:
 
 
 def check_writable(image: ImageFile, target: Path, *, strict: bool = False) -> None:
-    """Refuse a target whose format cannot hold the picture, before any work is done; if `strict`, not all of it."""
+    """Refuse a target whose format cannot hold the image, before any work is done; if `strict`, not all of it."""
     name = target_format(image, target)
     if image.native and name != image.format:
         raise FileError(f"{image.native} (choose {image.format.upper()}, or convert it first)")
-    if reason := MODULES[name].why_not(image):
+    format_ = WRITABLE[name]
+    if reason := format_.cannot_hold(image, format_.template_of(image)):
         raise FileError(reason)
     if strict:
-        _encode(target, image, strict=True)  # the surest way to know
+        check_kept(_all_lost(image, name, format_.losses(image, format_.template_of(image))))
 
 
 def write_image(target: Path, image: ImageFile, *, overwrite: bool = False, strict: bool = False) -> list[str]:
-    """Write a picture in one step, with all that its format's file held when it was read.
+    """Write an image in one step, with all that its format's file held when it was read.
 
     Parameters
     ----------
@@ -172,35 +177,43 @@ def write_image(target: Path, image: ImageFile, *, overwrite: bool = False, stri
     Raises
     ------
     FileError
-        If the format cannot hold the picture, or the file cannot be written.
+        If the format cannot hold the image, or the file cannot be written.
     """
     check_writable(image, target)
-    data, lost = _encode(target, image, strict=strict)
+    data, lost = _encode(target, image)
+    if strict:
+        check_kept(lost)
     atomic_write(target, data, overwrite=overwrite)
     return lost
 
 
-def _encode(target: Path, image: ImageFile, *, strict: bool) -> tuple[bytes, list[str]]:
+def _encode(target: Path, image: ImageFile) -> tuple[bytes, list[str]]:
     """The bytes of the file, and what could not be kept."""
     name = target_format(image, target)
+    format_ = WRITABLE[name]
     try:
-        encoded: tuple[bytes, list[str]] = MODULES[name].encode(image)
+        data, lost = format_.encode(image, format_.template_of(image))
     except MashpixError:
         raise
     except Exception as error:  # what an encoder cannot do, such as a JPEG wider than 65,535 pixels
         raise FileError(f"cannot be written as {name.upper()} ({in_short(error)}; choose another format)") from None
-    data, lost = encoded
+    return data, _all_lost(image, name, lost)
+
+
+def _all_lost(image: ImageFile, name: str, lost: list[str]) -> list[str]:
+    """What cannot be kept in a file of that format, where `lost` is what its writer says."""
     if name == image.format:
-        lost = [*image.losses, *lost]
-    else:
-        lost = [*lost, f"written as {name.upper()}: profile, EXIF and other metadata of the input are not kept"]
-    if strict and lost:
-        raise FileError(f"not all of it can be kept ({'; '.join(lost)}; leave out --strict to allow that)")
-    return data, lost
+        return [*image.losses, *lost]
+    return [*lost, f"written as {name.upper()}: profile, EXIF and other metadata of the input are not kept"]
+
+
+def check_kept(lost: Iterable[str]) -> None:
+    """Refuse to lose anything; what is lost comes one line each."""
+    if lost := list(lost):
+        raise FileError(f"not all of it can be kept ({'; '.join(lost)}; leave out `strict` to allow that)")
 
 
 def encode_map(values: NDArray[Any], *, suffix: str = ".tif") -> bytes:
     """A map such as the spread, (H, W) or (H, W, C), as 32-bit floats: NPY if the suffix is that, else TIFF."""
     image = ImageFile(np.ascontiguousarray(values, dtype=np.float32), "map")
-    data: bytes = (npy if suffix.lower() == ".npy" else tiff).encode(image)[0]
-    return data
+    return (NPY if suffix.lower() == ".npy" else TIFF).encode(image, None)[0]

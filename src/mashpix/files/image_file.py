@@ -1,7 +1,8 @@
-"""A picture as a file holds it, and the limits on what is read."""
+"""A single image as a file holds it, what a format of such files offers, and the limits on what is read."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +15,20 @@ MAX_PIXELS = 2**29
 """Largest width x height that is read unless the caller allows more: a small file may declare any size."""
 HEADROOM = 2**26
 """Bytes that a file may hold beside its pixels: profiles, previews, tables of tiles, other arrays."""
+ALPHA_COUNTS = (2, 4)
+"""Numbers of channels of which the last one is alpha, in formats of grey and RGB."""
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A picture as read from a file.
+    """An image as read from a file.
 
     pixels : (H, W) or (H, W, C) without alpha, dtype of the file in native byte order
-    alpha : (H, W) in the same dtype, or None
     format : "png", "jpeg", "webp", "tiff", "npy" or "npz"
-    container : what the writer of that format needs to put new pixels into a copy of the old file
+    alpha : (H, W) in the same dtype, or None
+    template : what a new file of that format takes over from the old one, such as `PngTemplate`; None for a new image
     notes : remarks for the user, one line each
-    losses : what a new file of the same format cannot be given back, one line each
+    losses : what a new file of the same format cannot keep, one line each
     native : why its values would mean something else in another format, or ""
     suffix : ending of the name it was read from, such as ".tif"
     is_rgb : whether the channels are red, green and blue, as the file says; None if nothing says what they are
@@ -34,7 +37,7 @@ class ImageFile:
     pixels: NDArray[Any]
     format: str
     alpha: NDArray[Any] | None = None
-    container: Any = None
+    template: object = None
     notes: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
     native: str = ""
@@ -47,8 +50,41 @@ class ImageFile:
         return 1 if self.pixels.ndim == 2 else int(self.pixels.shape[2])
 
 
+Template = TypeVar("Template")
+
+
+class Read(Protocol):
+    """Reads the bytes of a file."""
+
+    def __call__(self, data: bytes, *, max_pixels: int) -> ImageFile: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Format(Generic[Template]):
+    """A format of single images.
+
+    magics : first bytes of its files
+    template : class of what its reader puts into `ImageFile.template`
+    read : reads a file
+    cannot_hold : why an image cannot be written in this format, or None; it gets the old file's template, or None
+    encode : bytes of a new file, and what could not be kept in it, one line each; it gets the same
+    losses : what `encode` would not keep, found out without encoding where that is possible
+    """
+
+    magics: tuple[bytes, ...]
+    template: type[Template]
+    read: Read
+    cannot_hold: Callable[[ImageFile, Template | None], str | None]
+    encode: Callable[[ImageFile, Template | None], tuple[bytes, list[str]]]
+    losses: Callable[[ImageFile, Template | None], list[str]] = lambda _, __: []
+
+    def template_of(self, image: ImageFile) -> Template | None:
+        """The template of an image that was read from this format."""
+        return image.template if isinstance(image.template, self.template) else None
+
+
 def check_size(width: int, height: int, channels: int = 1, *, max_pixels: int) -> None:
-    """Refuse a picture, or a tile of one, by the size that its header declares, before anything is allocated.
+    """Refuse an image, or a tile of one, by the size that its header declares, before anything is allocated.
 
     Raises
     ------
@@ -57,28 +93,45 @@ def check_size(width: int, height: int, channels: int = 1, *, max_pixels: int) -
     """
     if width * height * max(channels, 4) > 4 * max_pixels:
         shape = f"{width} x {height}" + (f", {channels} channels" if channels > 4 else "")
-        raise FileError(f"too large ({shape}; at most {max_pixels} pixels, --max-pixels allows more)")
+        raise FileError(f"too large ({shape}; at most {max_pixels} pixels, `max_pixels` allows more)")
 
 
-def damaged(what: str, error: Exception) -> FileError:
-    """What to raise for a file that a library fails on, which raises whatever it likes: its words in one short line."""
+def largest_file(max_pixels: int) -> int:
+    """Bytes of the largest file that is read: four channels of float64, and what else may be in it."""
+    return max_pixels * 4 * 8 + HEADROOM
+
+
+def damaged_error(what: str, error: Exception) -> FileError:
+    """Any error of a decoder as a `FileError` in one short line."""
     if isinstance(error, MemoryError):
-        return FileError("too large for the memory of this computer (--max-pixels refuses such files earlier)")
+        return FileError("too large for the memory of this computer (`max_pixels` refuses such files earlier)")
     return FileError(f"damaged {what} ({in_short(error)})")
 
 
 def in_short(error: Exception) -> str:
-    """What a library says, in one short line."""
+    """The message of a library's error, in one short line."""
     return " ".join(str(error).split())[:120] or type(error).__name__
 
 
-def true_of(remarks: dict[str, bool]) -> tuple[str, ...]:
-    """The remarks that are true of a file."""
+def active_remarks(remarks: dict[str, bool]) -> tuple[str, ...]:
+    """The remarks whose condition holds."""
     return tuple(remark for remark, is_true in remarks.items() if is_true)
 
 
-def changed(pixels: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> str | None:
-    """Why pixels cannot go where those of an old file were: they have another shape or dtype. None if they can."""
+def mismatch(pixels: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> str | None:
+    """Why pixels cannot replace those of a file: another shape or dtype. None if they can."""
     if (pixels.shape, pixels.dtype) == (shape, dtype.newbyteorder("=")):
         return None
     return f"not the pixels of the file that was read ({pixels.dtype} {pixels.shape}; {dtype} {shape} needed)"
+
+
+def split_alpha(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Split (H, W, 1 to 4) into pixels and alpha, which is the last of two or four channels."""
+    alpha = array[..., -1] if array.shape[2] in ALPHA_COUNTS else None
+    pixels = array if alpha is None else array[..., :-1]
+    return (pixels[..., 0] if pixels.shape[2] == 1 else pixels), alpha
+
+
+def join_alpha(image: ImageFile) -> NDArray[Any]:
+    """Pixels and alpha as one array, (H, W) or (H, W, C)."""
+    return image.pixels if image.alpha is None else np.dstack([image.pixels, image.alpha])

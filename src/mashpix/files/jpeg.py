@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mashpix.errors import FileError
-from mashpix.files.image_file import ImageFile, check_size, true_of
+from mashpix.files.image_file import Format, ImageFile, active_remarks, check_size
 
 MAGIC = b"\xff\xd8\xff"
 START_OF_SCAN, END_OF_IMAGE, RESTART_INTERVAL = 0xDA, 0xD9, 0xDD
 FRAMES = {0xC0, 0xC1, 0xC2}
-"""Kinds of picture that the decoder reads and can be written again: baseline, extended, progressive."""
-APP0, APP2, APP14, APP15, COMMENT = 0xE0, 0xE2, 0xEE, 0xEF, 0xFE
+"""Kinds of image that the decoder reads and can be written again: baseline, extended, progressive."""
+APP0, APP2, APP15, COMMENT = 0xE0, 0xE2, 0xEF, 0xFE
 NO_FRAMES = {0xC4, 0xC8, 0xCC}
 """Markers among those of frames that are none: Huffman tables, reserved, arithmetic conditioning."""
 MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
@@ -28,7 +28,7 @@ BEST_RATIO = 5000
 LONGEST_SIDE = 65_500
 
 
-class Container(NamedTuple):
+class JpegTemplate(NamedTuple):
     """What a copy of the old file takes over: metadata segments, how its pixels were encoded, and what of that not."""
 
     segments: bytes
@@ -60,19 +60,19 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
         encoding["restart_marker_blocks"] = struct.unpack(">H", intervals[-1])[0]
     rest = len(data) - _find_end(data, segments)
     losses = {
-        "holds further pictures: only the first is taken, the others are not kept": bool(further),
-        f"{rest} bytes behind the picture are not kept": rest > 0 and not further,
+        "holds further images: only the first is taken, the others are not kept": bool(further),
+        f"{rest} bytes behind the image are not kept": rest > 0 and not further,
         "an unusual chroma subsampling becomes none (4:4:4)": is_unusual,
     }
-    container = Container(carried, encoding)
-    return ImageFile(pixels, "jpeg", container=container, losses=true_of(losses), is_rgb=pixels.ndim == 3)
+    template = JpegTemplate(carried, encoding)
+    return ImageFile(pixels, "jpeg", None, template, losses=active_remarks(losses), is_rgb=pixels.ndim == 3)
 
 
 def _check_frame(data: bytes, segments: list[tuple[int, int, int]]) -> None:
-    """Refuse a picture that is coded in another way than can be read and written again."""
+    """Refuse an image that is coded in another way than can be read and written again."""
     frames = [(marker, start) for marker, start, _ in segments if 0xC0 <= marker <= 0xCF and marker not in NO_FRAMES]
     if len(frames) != 1:
-        raise FileError(f"damaged JPEG (it holds {len(frames)} pictures)")
+        raise FileError(f"damaged JPEG (it holds {len(frames)} images)")
     (marker, start) = frames[0]
     if marker not in FRAMES:
         raise FileError(f"a rare kind of JPEG (lossless, arithmetic or the like, SOF{marker - 0xC0}; convert it first)")
@@ -81,7 +81,7 @@ def _check_frame(data: bytes, segments: list[tuple[int, int, int]]) -> None:
 
 
 def _find_end(data: bytes, segments: list[tuple[int, int, int]]) -> int:
-    """Where the picture ends: behind its first end marker that is no part of a segment between scans."""
+    """Where the image ends: behind its first end marker that is no part of a segment between scans."""
     position = max(end for _, _, end in segments)
     while found := MARKER.search(data, position):
         marker, position = data[found.end() - 1], found.end()
@@ -129,12 +129,12 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _is_multi_picture(data: bytes, marker: int, start: int, end: int) -> bool:
-    """Whether a segment lists further pictures by their place in the old file."""
+    """Whether a segment lists further images by their place in the old file."""
     return marker == APP2 and data[start + 4 : end].startswith(b"MPF\0")
 
 
-def why_not(image: ImageFile) -> str | None:
-    """Why this picture cannot be written as JPEG, or None."""
+def cannot_hold(image: ImageFile, _: JpegTemplate | None) -> str | None:
+    """Why an image cannot be written as JPEG, or None."""
     if image.alpha is not None:
         return "JPEG has no alpha channel (choose PNG or TIFF)"
     if image.pixels.dtype != np.uint8:
@@ -144,18 +144,20 @@ def why_not(image: ImageFile) -> str | None:
     return None if image.colours in (1, 3) else f"JPEG holds grey or RGB ({image.colours} channels; choose TIFF or NPY)"
 
 
-def encode(image: ImageFile) -> tuple[bytes, list[str]]:
+def encode(image: ImageFile, old: JpegTemplate | None) -> tuple[bytes, list[str]]:
     """The bytes of the file, and what could not be kept."""
     from PIL import Image
 
-    kept = image.container if image.format == "jpeg" else None
-    encoding = kept.encoding if kept else {"quality": QUALITY, "subsampling": 0}
+    encoding = old.encoding if old else {"quality": QUALITY, "subsampling": 0}
     encoded = BytesIO()
     Image.fromarray(np.ascontiguousarray(image.pixels)).save(encoded, "JPEG", **encoding)
     data = encoded.getvalue()
-    if kept is None:
+    if old is None:
         return data, []
-    carried = {marker for marker, _, _ in _segments(data[:2] + kept.segments + END)}
+    carried = {marker for marker, _, _ in _segments(data[:2] + old.segments + END)}
     body = b"".join(data[start:end] for marker, start, end in _segments(data) if marker not in carried | {APP0})
     scan = max(end for _, _, end in _segments(data))
-    return data[:2] + kept.segments + body + data[scan:], []
+    return data[:2] + old.segments + body + data[scan:], []
+
+
+JPEG = Format((MAGIC,), JpegTemplate, read, cannot_hold, encode)

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from mashpix.axes import Index
 from mashpix.files.atomic import atomic_file
 from mashpix.files.stack_file import Put
+from mashpix.files.tiff.empty import begin_tiff
 
 VALUE = np.dtype("<f4")
 OME_AXES = frozenset("TZCYXS")
 """Letters that any reader of OME-TIFF knows."""
-LARGEST_CLASSIC = 2**32 - 2**25
-"""Bytes of pixels beyond which a TIFF becomes a BigTIFF."""
 AT_ONCE = 2**24
 """Bytes of zeros that are written at a time."""
 
@@ -43,7 +42,7 @@ def map_stack(target: Path, *, axes: str, shape: tuple[int, ...], overwrite: boo
     with atomic_file(target, overwrite=overwrite) as file:
         size = int(np.prod(shape, dtype=object)) * VALUE.itemsize
         is_npy = target.suffix.lower() == ".npy"
-        start = _begin_npy(file, shape) if is_npy else _begin_tiff(file, target.name, axes, shape, size)
+        start = _begin_npy(file, shape) if is_npy else _begin_tiff(file, target.name, axes, shape)
         _fill(file, start, size)
 
         def put(index: Index, plane: NDArray[Any]) -> None:
@@ -58,26 +57,22 @@ def _begin_npy(file: BinaryIO, shape: tuple[int, ...]) -> int:
     return file.tell()
 
 
-def _begin_tiff(file: BinaryIO, name: str, axes: str, shape: tuple[int, ...], size: int) -> int:
-    """Write all of a TIFF but its values, which lie uncompressed one behind another; return where they start."""
-    import tifffile
-
+def _begin_tiff(file: BinaryIO, name: str, axes: str, shape: tuple[int, ...]) -> int:
+    """Write all of a TIFF but its values; return where these start."""
     samples = dict(zip(axes, shape, strict=True)).get("S", 1)
     is_ome = set(axes) <= OME_AXES
     unique = {"UUID": str(uuid5(NAMESPACE_URL, f"{name} {axes} {shape}"))} if is_ome else {}  # not of time and machine
-    place: Any = tifffile.imwrite(
-        tifffile.FileHandle(file, name=name, size=0),
+    return begin_tiff(
+        file,
+        name,
         shape=shape,
         dtype=VALUE,
+        is_rgb=samples in (3, 4),
         byteorder="<",
-        bigtiff=size > LARGEST_CLASSIC,
         ome=is_ome,
-        photometric="rgb" if samples in (3, 4) else "minisblack",
         planarconfig=None if samples == 1 else "contig" if axes.endswith("S") else "separate",
         metadata={"axes": axes} | unique,
-        returnoffset=True,
     )
-    return int(place[0])
 
 
 def _fill(file: BinaryIO, start: int, size: int) -> None:

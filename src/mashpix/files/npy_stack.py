@@ -13,11 +13,11 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mashpix.axes import Index, check_axes, guess_axes
+from mashpix.axes import MAX_COLOURS, Index, check_axes, guess_axes
 from mashpix.errors import FileError
 from mashpix.files.atomic import atomic_file
 from mashpix.files.image_file import check_size
-from mashpix.files.npy import MOST_COLOURS, read_header
+from mashpix.files.npy import read_header
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class NpyStack:
 
 
 def open_npy(path: Path, *, axes: str | None, max_pixels: int) -> NpyStack | None:
-    """Open an NPY file as a stack; None if it holds a single picture."""
+    """Open an NPY file as a stack; None if it holds a single image."""
     file = path.open("rb")
     try:
         stack = _open_stack(file, path.stat().st_size, axes=axes, max_pixels=max_pixels)
@@ -80,10 +80,10 @@ def open_npy(path: Path, *, axes: str | None, max_pixels: int) -> NpyStack | Non
 
 def _open_stack(file: BinaryIO, size: int, *, axes: str | None, max_pixels: int) -> NpyStack | None:
     shape, is_fortran, dtype = read_header(file)
-    if axes is None and (len(shape) < 3 or (len(shape) == 3 and shape[2] <= MOST_COLOURS)):
+    if axes is None and (len(shape) < 3 or (len(shape) == 3 and shape[2] <= MAX_COLOURS)):
         return None
     axes, note = (check_axes(axes, shape), None) if axes is not None else guess_axes(shape)
-    if axes in ("YX", "YXS") and len(shape) <= 3 and shape[-1] <= MOST_COLOURS:
+    if axes in ("YX", "YXS") and len(shape) <= 3 and shape[-1] <= MAX_COLOURS:
         return None
     lengths = dict(zip(axes, shape, strict=True))
     check_size(lengths["X"], lengths["Y"], lengths.get("S", 1), max_pixels=max_pixels)

@@ -1,4 +1,4 @@
-"""NPZ, a ZIP of NPY files: the first that is a picture is replaced, all others stay as they were; never a pickle."""
+"""NPZ, a ZIP of NPY files: the first that is an image is replaced, all others stay as they were; never a pickle."""
 
 import copy
 import zipfile
@@ -8,22 +8,22 @@ from typing import NamedTuple
 
 from mashpix.errors import FileError
 from mashpix.files import npy
-from mashpix.files.image_file import HEADROOM, ImageFile
+from mashpix.files.image_file import Format, ImageFile, largest_file
 
 MAGIC = b"PK\x03\x04"
 MOST_MEMBERS = 1024
 
 
-class Container(NamedTuple):
-    """The old archive, which member the picture is, and what writing that one needs to know."""
+class NpzTemplate(NamedTuple):
+    """The old archive, which of its members the image is, and the template of that one."""
 
     data: bytes
     member: str
-    inner: npy.Container
+    inner: npy.NpyTemplate | None
 
 
 def read(data: bytes, *, max_pixels: int) -> ImageFile:
-    """Read the first array that is a picture."""
+    """Read the first array that is an image."""
     with zipfile.ZipFile(BytesIO(data)) as archive:
         members = archive.infolist()
         _check_members(members, len(data), max_pixels=max_pixels)
@@ -35,14 +35,15 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
             except FileError as error:
                 refused.append(error)
                 continue
-            notes = image.notes
+            notes, inner = image.notes, npy.NPY.template_of(image)
             if len(members) > 1:
                 which = f"{name.removesuffix('.npy')!r} is denoised, the others stay as they were"
                 notes = (f"holds {len(members)} members: {which}", *notes)
-            return replace(image, format="npz", container=Container(data, name, image.container), notes=notes)
+            template = NpzTemplate(data, name, inner)
+            return replace(image, format="npz", template=template, notes=notes)
     if len(refused) == 1:
         raise refused[0]
-    raise FileError(f"no picture among its {len(members)} members (an array (H, W) or (H, W, C) needed)")
+    raise FileError(f"no image among its {len(members)} members (an array (H, W) or (H, W, C) needed)")
 
 
 def _check_members(members: list[zipfile.ZipInfo], size: int, *, max_pixels: int) -> None:
@@ -51,27 +52,26 @@ def _check_members(members: list[zipfile.ZipInfo], size: int, *, max_pixels: int
         raise FileError(f"too many members ({len(members)}; at most {MOST_MEMBERS})")
     if len({item.filename for item in members}) < len(members):
         raise FileError("damaged NPZ (two members have one name)")
-    declared, most = sum(item.file_size for item in members), max_pixels * 4 * 8 + HEADROOM
+    declared, most = sum(item.file_size for item in members), largest_file(max_pixels)
     if declared > most:
-        raise FileError(f"too large ({declared} bytes unpacked; at most {most}, --max-pixels allows more)")
+        raise FileError(f"too large ({declared} bytes unpacked; at most {most}, `max_pixels` allows more)")
     if sum(item.compress_size for item in members) > size:
         raise FileError("damaged NPZ (its members overlap or leave the file)")
 
 
-def why_not(image: ImageFile) -> str | None:
-    """Why this picture cannot be written as NPZ, or None."""
-    return npy.why_not(_as_npy(image))
+def cannot_hold(image: ImageFile, old: NpzTemplate | None) -> str | None:
+    """Why an image cannot be written as NPZ, or None."""
+    return npy.cannot_hold(image, old.inner if old else None)
 
 
-def encode(image: ImageFile) -> tuple[bytes, list[str]]:
+def encode(image: ImageFile, old: NpzTemplate | None) -> tuple[bytes, list[str]]:
     """The bytes of the file, and what could not be kept."""
-    packed, lost = npy.encode(_as_npy(image))
+    packed, lost = npy.encode(image, old.inner if old else None)
     file = BytesIO()
-    if image.format != "npz" or image.container is None:
+    if old is None:
         with zipfile.ZipFile(file, "w") as archive:
             archive.writestr(zipfile.ZipInfo("arr_0.npy"), packed)  # a date of its own: the same bytes again
         return file.getvalue(), lost
-    old: Container = image.container
     with zipfile.ZipFile(BytesIO(old.data)) as before, zipfile.ZipFile(file, "w") as after:
         after.comment = before.comment
         for item in before.infolist():
@@ -80,8 +80,4 @@ def encode(image: ImageFile) -> tuple[bytes, list[str]]:
     return file.getvalue(), lost
 
 
-def _as_npy(image: ImageFile) -> ImageFile:
-    """The same picture as the member that it is."""
-    if image.format != "npz" or image.container is None:
-        return image
-    return replace(image, format="npy", container=image.container.inner)
+NPZ = Format((MAGIC,), NpzTemplate, read, cannot_hold, encode)

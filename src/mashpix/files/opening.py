@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from mashpix.axes import WITHIN, Index
 from mashpix.errors import FileError
 from mashpix.files.folder import is_zarr
-from mashpix.files.formats import check_writable, decode_image, format_of_file, read_bytes, write_image
+from mashpix.files.formats import check_kept, check_writable, decode_image, format_of_file, read_bytes, write_image
 from mashpix.files.hashing import hash_file, sha256
-from mashpix.files.image_file import MAX_PIXELS, ImageFile, changed
+from mashpix.files.image_file import MAX_PIXELS, ImageFile, mismatch
 from mashpix.files.stack_file import Put, Stack, check_axes_of_image, check_same_format, open_stack_of
 
 
@@ -41,7 +41,7 @@ class Copy:
         """
         if self.is_closed:
             raise FileError("the copy is closed")
-        if reason := changed(plane, self.shape, self.dtype):
+        if reason := mismatch(plane, self.shape, self.dtype):
             raise FileError(reason)
         self.put(index, plane)
 
@@ -271,8 +271,8 @@ class _OpenStack(_Opened):
 
     def check_target(self, target: Path, *, strict: bool) -> None:
         check_same_format(self.path, target)
-        if strict and self.lost:
-            raise FileError(f"not all of it can be kept ({'; '.join(self.lost)}; leave out `strict` to allow that)")
+        if strict:
+            check_kept(self.lost)
 
     @contextmanager
     def copy_to(self, target: Path, *, overwrite: bool, strict: bool = False) -> Iterator[Copy]:

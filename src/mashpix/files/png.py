@@ -10,22 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.errors import FileError
-from mashpix.files.image_file import ImageFile, check_size, true_of
+from mashpix.files.image_file import Format, ImageFile, active_remarks, check_size, join_alpha, split_alpha
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
-GREY, RGB, PALETTE, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
+GREY, RGB, PALETTE, GREY_ALPHA = 0, 2, 3, 4
 """Colour types of the header."""
 CARRIED = {b"cHRM", b"gAMA", b"iCCP", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"pCAL", b"sCAL", b"tIME"}
 """Chunks that are carried over besides those which their name declares safe to copy (a small fourth letter)."""
 SAME_COLOURS = {b"bKGD", b"sBIT"}
 """Chunks that are carried over where the new file stores its colours as the old one did."""
 ENCODING = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"iDOT"}
-"""Chunks that are the picture itself, and how it was packed."""
+"""Chunks that are the image itself, and how it was packed."""
 BEST_RATIO = 1040
 """Deflate cannot shrink data by more than about this factor."""
 
 
-class Container(NamedTuple):
+class PngTemplate(NamedTuple):
     """What a copy of the old file takes over: the chunks that are carried, and the bits of a grey level."""
 
     chunks: bytes
@@ -52,23 +52,21 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
         f"{bits} bits a pixel become 8": bits < 8 and is_keyed,
         "interlacing is not kept": bool(is_interlaced),
         f"chunks that new pixels would make untrue are not kept: {', '.join(left)}": bool(left),
-        f"{rest} bytes behind the picture are not kept": rest > 0,
+        f"{rest} bytes behind the image are not kept": rest > 0,
     }
     array, alpha = split_alpha(array.reshape(height, width, -1))
-    container = Container(b"".join(_chunk(*item) for item in carried), bits if same_colours else 8)
-    notes = (f"only {2**bits} grey levels: the result is rounded to them",) if container.bits < 8 else ()
-    return ImageFile(
-        array, "png", alpha, container=container, notes=notes, losses=true_of(losses), is_rgb=array.ndim == 3
-    )
+    template = PngTemplate(b"".join(_chunk(*item) for item in carried), bits if same_colours else 8)
+    notes = (f"only {2**bits} grey levels: the result is rounded to them",) if template.bits < 8 else ()
+    return ImageFile(array, "png", alpha, template, notes, active_remarks(losses), is_rgb=array.ndim == 3)
 
 
 def _check_header(chunks: list[tuple[bytes, bytes]], *, max_pixels: int) -> tuple[int, int, int, int, bool]:
-    """Width, height, bits, colour type and interlacing of a picture that can be read, before it is unpacked."""
+    """Width, height, bits, colour type and interlacing of an image that can be read, before it is unpacked."""
     if chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:
         raise FileError("damaged PNG (no header)")
     width, height, bits, colour_type, _, _, interlacing = struct.unpack(">IIBBBBB", chunks[0][1])
     if b"acTL" in dict(chunks):
-        raise FileError("an animated PNG (single pictures only; save the frame that you want)")
+        raise FileError("an animated PNG (single images only; save the frame that you want)")
     if not width or not height:
         raise FileError(f"damaged PNG ({width} x {height} pixels declared)")
     check_size(width, height, max_pixels=max_pixels)
@@ -82,18 +80,6 @@ def _check_header(chunks: list[tuple[bytes, bytes]], *, max_pixels: int) -> tupl
 
 def _names(chunks: list[tuple[bytes, bytes]]) -> set[str]:
     return {name.decode("latin-1") for name, _ in chunks}
-
-
-def split_alpha(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """(H, W, 1 to 4) to pixels and alpha, which is the last of two or four channels."""
-    alpha = array[..., -1] if array.shape[2] in (2, 4) else None
-    pixels = array if alpha is None else array[..., :-1]
-    return (pixels[..., 0] if pixels.shape[2] == 1 else pixels), alpha
-
-
-def join_alpha(image: ImageFile) -> NDArray[Any]:
-    """Pixels and alpha as one array, (H, W) or (H, W, C)."""
-    return image.pixels if image.alpha is None else np.dstack([image.pixels, image.alpha])
 
 
 def _expand_palette(data: bytes) -> NDArray[Any]:
@@ -111,7 +97,7 @@ def _is_carried(name: bytes, *, same_colours: bool) -> bool:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Name and content of every chunk, checksums checked, up to the end of the picture."""
+    """Name and content of every chunk, checksums checked, up to the end of the image."""
     position, name = len(MAGIC), b""
     while name != b"IEND":
         if position + 12 > len(data):
@@ -130,18 +116,17 @@ def _chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
-def why_not(image: ImageFile) -> str | None:
-    """Why this picture cannot be written as PNG, or None."""
+def cannot_hold(image: ImageFile, _: PngTemplate | None) -> str | None:
+    """Why an image cannot be written as PNG, or None."""
     if image.pixels.dtype.str not in ("|u1", np.dtype(np.uint16).str):
         return f"PNG holds unsigned integers of 8 or 16 bits ({image.pixels.dtype}; choose TIFF or NPY)"
     return None if image.colours in (1, 3) else f"PNG holds grey or RGB ({image.colours} channels; choose TIFF or NPY)"
 
 
-def encode(image: ImageFile) -> tuple[bytes, list[str]]:
+def encode(image: ImageFile, old: PngTemplate | None) -> tuple[bytes, list[str]]:
     """The bytes of the file, and what could not be kept."""
     import imagecodecs
 
-    old: Container | None = image.container if image.format == "png" else None
     if old and old.bits < 8:
         data = _pack(image.pixels, old.bits)
     else:
@@ -160,3 +145,6 @@ def _pack(pixels: NDArray[Any], bits: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, bits, GREY, 0, 0, 0)
     packed = zlib.compress(filtered.tobytes(), 9)
     return MAGIC + _chunk(b"IHDR", header) + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
+
+
+PNG = Format((MAGIC,), PngTemplate, read, cannot_hold, encode)

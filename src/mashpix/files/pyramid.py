@@ -1,4 +1,4 @@
-"""The smaller sizes of a picture: made anew from the result, by means of blocks of pixels."""
+"""The smaller sizes of an image: made anew from the result, by means of blocks of pixels."""
 
 from typing import Any
 
@@ -35,8 +35,8 @@ def factors_of(full: Shape, level: Shape) -> Shape | None:
     return factors if fits else None
 
 
-def shrink_to(picture: NDArray[Any], shape: Shape) -> NDArray[Any] | None:
-    """A picture at a smaller size, means of blocks of pixels; None if the size is no whole fraction.
+def shrink_to(image: NDArray[Any], shape: Shape) -> NDArray[Any] | None:
+    """An image at a smaller size, means of blocks of pixels; None if the size is no whole fraction.
 
     Examples
     --------
@@ -44,26 +44,26 @@ def shrink_to(picture: NDArray[Any], shape: Shape) -> NDArray[Any] | None:
     array([[ 2,  4],
            [10, 12]], dtype=uint8)
     """
-    if picture.shape == shape:
-        return picture
-    if factors_of(picture.shape, shape) is None:
+    if image.shape == shape:
+        return image
+    if factors_of(image.shape, shape) is None:
         return None
-    return rounded(means_of(picture, shape), picture.dtype)
+    return rounded(means_of(image, shape), image.dtype)
 
 
-def means_of(picture: NDArray[Any], shape: Shape) -> NDArray[Any]:
+def means_of(image: NDArray[Any], shape: Shape) -> NDArray[Any]:
     """Means of blocks of pixels, not rounded; the size is a whole fraction."""
-    small = picture
-    for axis, (long, short) in enumerate(zip(picture.shape, shape, strict=True)):
+    small = image
+    for axis, (long, short) in enumerate(zip(image.shape, shape, strict=True)):
         if (factor := max(round(long / short), 1)) > 1:
             small = _shrink_axis(small, axis, short, factor)
     return small
 
 
-def _shrink_axis(picture: NDArray[Any], axis: int, length: int, factor: int) -> NDArray[Any]:
+def _shrink_axis(image: NDArray[Any], axis: int, length: int, factor: int) -> NDArray[Any]:
     """Means along one axis; where the last block is not full, the last pixel stands for those that are missing."""
-    places = np.arange(length * factor).clip(max=picture.shape[axis] - 1)
-    parts = np.take(picture, places, axis=axis).astype(np.float64)
+    places = np.arange(length * factor).clip(max=image.shape[axis] - 1)
+    parts = np.take(image, places, axis=axis).astype(np.float64)
     means: NDArray[Any] = parts.reshape(*parts.shape[:axis], length, factor, *parts.shape[axis + 1 :]).mean(axis + 1)
     return means
 

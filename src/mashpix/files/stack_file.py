@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from mashpix.axes import Index
 from mashpix.errors import FileError, UsageError
-from mashpix.files import npy_stack
 from mashpix.files.folder import ENDING, is_zarr
 from mashpix.files.formats import format_of_file, output_suffix
 from mashpix.files.image_file import MAX_PIXELS
-from mashpix.files.microscopes import stack as bio_stack
+from mashpix.files.microscopes.stack import open_microscope
+from mashpix.files.npy_stack import open_npy
 from mashpix.files.ome_zarr import open_zarr
-from mashpix.files.tiff import stack as tiff_stack
+from mashpix.files.tiff.stack import open_tiff
 
 Put = Callable[[Index, NDArray[Any]], None]
 """Puts a new plane where `stack[index]` is."""
@@ -77,7 +77,7 @@ def open_stack(
     Returns
     -------
     Stack or None
-        None for a single picture, which `read_image` reads.
+        None for a single image, which `read_image` reads.
 
     Raises
     ------
@@ -100,11 +100,11 @@ def open_stack_of(kind: str, path: Path, *, axes: str | None, max_pixels: int, s
     if kind == "zarr":
         return open_zarr(path, axes=axes, max_pixels=max_pixels, sparse=sparse)
     if kind == "tiff":
-        return tiff_stack.open_tiff(path, axes=axes, max_pixels=max_pixels)
+        return open_tiff(path, axes=axes, max_pixels=max_pixels)
     if kind == "npy":
-        return npy_stack.open_npy(path, axes=axes, max_pixels=max_pixels)
-    if kind == "bio":
-        return bio_stack.open_bio(path, axes=axes, max_pixels=max_pixels)
+        return open_npy(path, axes=axes, max_pixels=max_pixels)
+    if kind == "microscope":
+        return open_microscope(path, axes=axes, max_pixels=max_pixels)
     return None
 
 
@@ -113,7 +113,7 @@ def check_axes_of_image(kind: str, axes: str | None) -> None:
     if kind in ("tiff", "npy"):
         return
     if axes is not None and set(axes.upper()) not in ({"Y", "X"}, {"Y", "X", "S"}):
-        raise UsageError(f"--axes: {kind.upper()} holds one picture, YX or YXS ({axes!r}; leave it out)")
+        raise UsageError(f"`axes`: {kind.upper()} holds one image, YX or YXS ({axes!r}; leave it out)")
 
 
 def check_same_format(source: Path, target: Path) -> None:

@@ -1,4 +1,4 @@
-"""WebP, lossless or lossy as it was: a new picture between the old file's metadata chunks, which stay bit for bit."""
+"""WebP, lossless or lossy as it was: a new image between the old file's metadata chunks, which stay bit for bit."""
 
 import struct
 from collections.abc import Iterator
@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.errors import FileError
-from mashpix.files.image_file import ImageFile, check_size, true_of
-from mashpix.files.png import join_alpha, split_alpha
+from mashpix.files.image_file import Format, ImageFile, active_remarks, check_size, join_alpha, split_alpha
 
 MAGIC = b"RIFF"
 LOSSY, LOSSLESS, EXTENDED, ALPHA = b"VP8 ", b"VP8L", b"VP8X", b"ALPH"
-PICTURE = {LOSSY, LOSSLESS, EXTENDED, ALPHA}
+IMAGE = {LOSSY, LOSSLESS, EXTENDED, ALPHA}
 """Chunks that are made anew; all others are carried."""
 QUALITY = 95
 """Quality of a lossy file: that of the old one is not written in it."""
@@ -23,7 +22,7 @@ HAS_ALPHA = 0x10
 """The bit that says so, in the first byte of an extended header as in the last byte of a lossless one."""
 
 
-class Container(NamedTuple):
+class WebpTemplate(NamedTuple):
     """What a copy of the old file takes over: its kind, its metadata chunks, and its alpha as it was encoded."""
 
     is_lossless: bool
@@ -39,41 +38,63 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     import imagecodecs
 
     chunks = list(_chunks(data))
-    names = [name for name, _ in chunks]
+    kind = _find_kind([name for name, _ in chunks])
+    content = dict(chunks)
+    _check_size(kind, content, max_pixels=max_pixels)
+    has_alpha = _has_alpha(kind, content)
+    array, alpha = split_alpha(imagecodecs.webp_decode(data, hasalpha=has_alpha))
+    rest = len(data) - 8 - struct.unpack("<I", data[4:8])[0]
+    losses = active_remarks({f"{rest} bytes behind the image are not kept": rest > 0})
+    place = [name for name, _ in chunks].index(kind)
+    packed = _chunk(ALPHA, content[ALPHA]) if has_alpha and ALPHA in content else b""
+    template = WebpTemplate(
+        is_lossless=kind == LOSSLESS,
+        extended=content.get(EXTENDED, b""),
+        before=_carried(chunks[:place]),
+        after=_carried(chunks[place:]),
+        alpha=alpha,
+        alpha_chunk=packed,
+    )
+    notes = () if template.is_lossless else (f"lossy WebP: written again with quality {QUALITY}",)
+    return ImageFile(array, "webp", alpha, template, notes, losses, is_rgb=True)
+
+
+def _find_kind(names: list[bytes]) -> bytes:
+    """The chunk that is the image; animations and files with any other number of images are refused."""
     if b"ANIM" in names or b"ANMF" in names:
-        raise FileError("an animated WebP (single pictures only; save the frame that you want)")
+        raise FileError("an animated WebP (single images only; save the frame that you want)")
     kinds = [name for name in names if name in (LOSSY, LOSSLESS)]
     if len(kinds) != 1:
-        raise FileError(f"damaged WebP (it holds {len(kinds)} pictures)")
-    content = dict(chunks)
-    width, height = _find_size(kinds[0], content[kinds[0]])
+        raise FileError(f"damaged WebP (it holds {len(kinds)} images)")
+    return kinds[0]
+
+
+def _check_size(kind: bytes, content: dict[bytes, bytes], *, max_pixels: int) -> None:
+    """Refuse an image by the size that it declares, or whose canvas has another size."""
+    width, height = _find_size(kind, content[kind])
     check_size(width, height, max_pixels=max_pixels)
     extended = content.get(EXTENDED, b"")
     if extended and _canvas(extended) != (width, height):
         raise FileError(f"damaged WebP ({width} x {height} pixels on a canvas of another size)")
-    flagged = bool(extended) and bool(extended[0] & HAS_ALPHA)
-    if kinds[0] == LOSSLESS:
-        has_alpha = flagged or bool(content[LOSSLESS][4] & HAS_ALPHA)
-    else:
-        has_alpha = flagged and ALPHA in content
-    array, alpha = split_alpha(imagecodecs.webp_decode(data, hasalpha=has_alpha))
-    place = names.index(kinds[0])
-    before, after = (
-        b"".join(_chunk(name, body) for name, body in part if name not in PICTURE)
-        for part in (chunks[:place], chunks[place:])
-    )
-    end = 8 + struct.unpack("<I", data[4:8])[0]
-    losses = {f"{len(data) - end} bytes behind the picture are not kept": len(data) > end}
-    packed = _chunk(ALPHA, content[ALPHA]) if has_alpha and ALPHA in content else b""
-    container = Container(kinds[0] == LOSSLESS, extended, before, after, alpha, packed)
-    notes = () if container.is_lossless else (f"lossy WebP: written again with quality {QUALITY}",)
-    return ImageFile(array, "webp", alpha, container, notes, true_of(losses), is_rgb=True)
+
+
+def _has_alpha(kind: bytes, content: dict[bytes, bytes]) -> bool:
+    """Whether the image has an alpha channel, as its headers say."""
+    is_flagged = bool((content.get(EXTENDED) or b"\0")[0] & HAS_ALPHA)
+    if kind == LOSSLESS:
+        return is_flagged or bool(content[LOSSLESS][4] & HAS_ALPHA)
+    return is_flagged and ALPHA in content
+
+
+def _carried(chunks: list[tuple[bytes, bytes]]) -> bytes:
+    """Those chunks that are not the image itself."""
+    return b"".join(_chunk(name, body) for name, body in chunks if name not in IMAGE)
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Name and content of every chunk."""
     if data[8:12] != b"WEBP":
-        raise FileError(f"no known picture format ({len(data)} bytes; RIFF, but not WebP)")
+        raise FileError(f"no known image format ({len(data)} bytes; RIFF, but not WebP)")
     position, end = 12, 8 + struct.unpack("<I", data[4:8])[0]
     if end > len(data):
         raise FileError(f"truncated WebP ({len(data)} bytes of {end})")
@@ -92,14 +113,14 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 
 def _find_size(kind: bytes, content: bytes) -> tuple[int, int]:
-    """Width and height that the picture itself declares (RFC 9649, 2.5 and 3.4; RFC 6386, 9.1)."""
+    """Width and height that the image itself declares (RFC 9649, 2.5 and 3.4; RFC 6386, 9.1)."""
     if kind == LOSSLESS and len(content) >= 5 and content[0] == 0x2F:
         packed = int.from_bytes(content[1:5], "little")
         return (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
     if kind == LOSSY and len(content) >= 10 and content[3:6] == b"\x9d\x01\x2a":
         width, height = struct.unpack("<HH", content[6:10])
         return width & 0x3FFF, height & 0x3FFF
-    raise FileError("damaged WebP (no picture header)")
+    raise FileError("damaged WebP (no image header)")
 
 
 def _canvas(extended: bytes) -> tuple[int, int]:
@@ -108,8 +129,8 @@ def _canvas(extended: bytes) -> tuple[int, int]:
     return int.from_bytes(extended[4:7], "little") + 1, int.from_bytes(extended[7:10], "little") + 1
 
 
-def why_not(image: ImageFile) -> str | None:
-    """Why this picture cannot be written as WebP, or None."""
+def cannot_hold(image: ImageFile, _: WebpTemplate | None) -> str | None:
+    """Why an image cannot be written as WebP, or None."""
     if image.pixels.dtype != np.uint8:
         return f"WebP holds 8 bits ({image.pixels.dtype}; choose PNG, TIFF or NPY)"
     if max(image.pixels.shape[:2]) > LONGEST_SIDE:
@@ -117,11 +138,10 @@ def why_not(image: ImageFile) -> str | None:
     return None if image.colours == 3 else f"WebP holds RGB ({image.colours} channels; choose PNG or TIFF)"
 
 
-def encode(image: ImageFile) -> tuple[bytes, list[str]]:
-    """The bytes of the file, and what could not be kept. A picture of another format becomes lossless."""
+def encode(image: ImageFile, old: WebpTemplate | None) -> tuple[bytes, list[str]]:
+    """The bytes of the file, and what could not be kept. An image of another format becomes lossless."""
     from PIL import Image
 
-    old: Container | None = image.container if image.format == "webp" else None
     encoded = BytesIO()
     options: dict[str, Any] = {"quality": QUALITY} if old and not old.is_lossless else {"lossless": True}
     Image.fromarray(np.ascontiguousarray(join_alpha(image))).save(encoded, "WEBP", exact=True, **options)
@@ -139,9 +159,12 @@ def encode(image: ImageFile) -> tuple[bytes, list[str]]:
 
 
 def _mark_alpha(content: bytes) -> bytes:
-    """A lossless picture that says it has alpha: the encoder leaves that out where all is opaque."""
+    """A lossless image that says it has alpha: the encoder leaves that out where all is opaque."""
     return content[:4] + bytes([content[4] | HAS_ALPHA]) + content[5:]
 
 
 def _join(chunks: bytes) -> bytes:
     return MAGIC + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
+
+
+WEBP = Format((MAGIC,), WebpTemplate, read, cannot_hold, encode)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashpix import files
 from mashpix.errors import FileError, UsageError
-from mashpix.files.image_file import changed
+from mashpix.files.image_file import mismatch
 from mashpix.jobs.events import Event, InspectOutcome, Note, Written
 from mashpix.jobs.memory import one_line_for_memory
 from mashpix.jobs.recipe import to_json
@@ -87,7 +87,7 @@ def _inspect(opened: "OpenFile", request: InspectRequest) -> "Generator[Step, No
     from mashpix.noise_report.inspecting_stacks import inspect_stack_steps
 
     how: dict[str, Any] = {
-        "preset_name": request.preset_name,
+        "settings": request.preset_name,
         "probe": request.probe,
         "device": request.device,
         "seed": request.seed,
@@ -95,6 +95,8 @@ def _inspect(opened: "OpenFile", request: InspectRequest) -> "Generator[Step, No
     if opened.is_stack:
         return inspect_stack_steps(opened, axes=opened.axes, **how)
     pixels = opened[(slice(None),) * len(opened.axes)]
+    if pixels.ndim == 3 and opened.is_rgb is not None:
+        how["channels"] = "rgb" if opened.is_rgb and pixels.shape[2] == 3 else "independent"
     return inspect_steps(pixels, channel_axis=-1 if pixels.ndim == 3 else None, **how)
 
 
@@ -104,7 +106,7 @@ def _plane_like(other: "OpenFile", opened: "OpenFile", index: "Index", name: str
         kinds = (f"{file.axes} {tuple(file.shape)}" for file in (other, opened))
         raise FileError("`denoised` {!r}: not a version of it ({}; {} needed)".format(name, *kinds))
     plane = other[index]
-    if reason := changed(plane, opened[index].shape, opened.dtype):
+    if reason := mismatch(plane, opened[index].shape, opened.dtype):
         raise FileError(f"`denoised` {name!r}: {reason}")
     return _channels_last(plane, opened.axes)
 

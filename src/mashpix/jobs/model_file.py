@@ -14,8 +14,12 @@ from mashpix.jobs.model_header import FORMAT, read_tensors
 from mashpix.method.masking_ratio import Masking
 from mashpix.method.network import UNet
 from mashpix.refine.refining import Noises
-from mashpix.refine.residual_noise import Law, Noise
+from mashpix.refine.residual_noise import NoiseModel
+from mashpix.refine.variance_model import VarianceModel
 from mashpix.settings import Settings
+
+FORMER = {"missed": "in_prediction", "single": "in_blocks16", "grouped": "in_blocks8", "slow": "in_half_size"}
+"""What version 0.1.0 called the fields of `Noises` in its files."""
 
 
 def encode_model(model: Model, *, origin: dict[str, Any]) -> bytes:
@@ -27,8 +31,8 @@ def encode_model(model: Model, *, origin: dict[str, Any]) -> bytes:
             arrays[f"network {index} {name}"] = weights.cpu().contiguous().numpy()
         known = {name: noise for name, noise in noises._asdict().items() if noise is not None} if noises else {}
         for name, noise in known.items():
-            arrays[f"noise {index} {name}"] = noise.spectrum.cpu().numpy()
-        laws.append({name: noise.law for name, noise in known.items()} if noises else None)
+            arrays[f"noise {index} {name}"] = noise.psd.cpu().numpy()
+        laws.append({name: noise.variance_model for name, noise in known.items()} if noises else None)
     about = {
         "settings": model.settings.to_dict(),
         "dtype": model.dtype,
@@ -69,12 +73,12 @@ def _build(arrays: dict[str, Any], about: dict[str, Any]) -> Model:
         network.load_state_dict({name: torch.from_numpy(array) for name, array in found.items()})
         networks.append(network.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
         known = {
-            name: Noise(torch.from_numpy(arrays[f"noise {index} {name}"]), Law(*law), is_rgb)
+            FORMER.get(name, name): NoiseModel(
+                torch.from_numpy(arrays[f"noise {index} {name}"]), VarianceModel(*law), is_rgb
+            )
             for name, law in (about["laws"][index] or {}).items()
         }
-        noises.append(
-            Noises(known.pop("missed"), known.pop("single"), known.pop("grouped"), **known) if known else None
-        )
+        noises.append(Noises(**known) if known else None)
     low, high = (np.asarray(arrays[name], np.float64) for name in ("low", "high"))
     masking = Masking(**about["masking"])
     return Model(

@@ -1,4 +1,4 @@
-"""Tell white, correlated, structured and JPEG-blocky noise apart, by what each leaves in the picture."""
+"""Classify noise as white, correlated, structured or JPEG-blocky."""
 
 import numpy as np
 import torch
@@ -15,19 +15,19 @@ STRIPED = 2.0
 PEAKED = 2.8
 """Power of one coefficient against the median around it, from which there is a periodic pattern."""
 BLOCKY = 1.04
-"""Steps across an 8 x 8 grid against those beside it, from which the picture is JPEG-blocky."""
+"""Steps across an 8 x 8 grid against those beside it, from which an image is JPEG-blocky."""
 FLOOR = 1e-3
 """Least power, against the mean, that another is compared with."""
 GRID = 8
 """Period of the blocks of a JPEG, pixels."""
 FAST = 4
-"""Coefficients from which lines and peaks are looked for: slower ones hold the picture."""
+"""Coefficients from which lines and peaks are looked for: lower ones hold the image."""
 
 Array = NDArray[np.float64]
 
 
-def find_kind(noise: NoiseLevel, blockiness: float | None) -> tuple[str, dict[str, float]]:
-    """The kind of a noise, and the measures that tell it.
+def classify_noise(noise: NoiseLevel, blockiness: float | None) -> tuple[str, dict[str, float]]:
+    """Find the kind of a noise, and the measures that it is decided by.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def _peak(spectrum: Array) -> float:
 
 
 def measure_blockiness(pixels: Tensor, valid: Tensor) -> float | None:
-    """Steps between pixels across the grid of a JPEG against those inside its blocks; None for a small picture.
+    """Steps between pixels across the grid of a JPEG against those inside its blocks; None for a small image.
 
     The grid may start anywhere. A step is how much two pixels differ more than their neighbours do; large ones, of
     edges, are left out. Phases are compared with those two pixels on, since a sensor's colours have that period.

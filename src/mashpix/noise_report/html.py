@@ -1,4 +1,4 @@
-"""A noise report as one HTML page that needs nothing beside itself."""
+"""A noise report as one self-contained HTML page."""
 
 from html import escape
 from typing import Any
@@ -7,20 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.noise_report.report import NoiseReport
-from mashpix.noise_report.svg import find_limits, picture, plot_lines, plot_map
+from mashpix.noise_report.svg import image, plot_lines, plot_map
 from mashpix.notebook import as_table
+from mashpix.trust.drawing import find_limits, find_residual_limit
 from mashpix.trust.verdict import Verdict
 
 Array = NDArray[Any]
 
 CROP = 96
-"""Side in pixels of the piece that is shown enlarged."""
+"""Side in pixels of the centre that is shown enlarged."""
 ENLARGED = 4
-"""How much it is enlarged."""
-RESIDUAL_SPAN = 4.0
-"""The residual is shown so many of its standard deviations either way."""
+"""Magnification of the centre."""
 NAMES = ("red", "green", "blue", "violet")
-"""Of the colours of lines."""
+"""Names of the colours of lines."""
 STYLE = """:root{color-scheme:light dark}
 body{font:15px/1.45 sans-serif;max-width:1100px;margin:2em auto;padding:0 1em}
 table{border-collapse:collapse;max-width:100%}th,td{text-align:left;padding:.15em 1em .15em 0;vertical-align:top;
@@ -33,27 +32,27 @@ h1{font-size:1.4em;overflow-wrap:anywhere}h2{font-size:1.1em}"""
 def make_page(
     report: NoiseReport, pixels: Array, *, name: str, denoised: Array | None = None, verdict: Verdict | None = None
 ) -> str:
-    """The page of one picture.
+    """Make the page of one image.
 
     Parameters
     ----------
     report : NoiseReport
-        What was found.
+        The report.
     pixels : ndarray
-        (H, W) or (H, W, C), the noisy picture.
+        (H, W) or (H, W, C), the noisy image.
     name : str
-        What the picture is called; any text.
+        Name of the image; any text.
     denoised : ndarray or None
         Shape of `pixels`.
     verdict : Verdict or None
-        What was found of `denoised`: `verdict`, `reason` and `measures`.
+        The verdict on `denoised`.
     """
     title = escape(f"Noise of {name}")
     parts = [
         f"<h1>{title}</h1>",
         as_table(report.rows()),
         *_noise_figures(report),
-        _figure(picture(pixels), "The picture, between its 0.5 and 99.5 percentiles."),
+        _figure(image(pixels), "The image, between its 0.5 and 99.5 percentiles."),
     ]
     if denoised is not None:
         parts += _comparison(pixels, denoised, verdict)
@@ -62,7 +61,7 @@ def make_page(
 
 
 def _noise_figures(report: NoiseReport) -> list[str]:
-    """What is known of the noise, drawn."""
+    """The figures of the noise, as far as it is known."""
     figures = []
     if report.autocorrelation is not None:
         middle = len(report.autocorrelation) // 2
@@ -81,32 +80,32 @@ def _noise_figures(report: NoiseReport) -> list[str]:
         figures.append(
             _figure(
                 plot_lines(lines, x_label="intensity", y_label="noise level"),
-                f"Noise level against intensity, both in the units of the picture.{colours if len(lines) > 1 else ''}",
+                f"Noise level against intensity, both in the units of the image.{colours if len(lines) > 1 else ''}",
             )
         )
     if not figures:
         return []
-    return ["<h2>Noise</h2>", *figures, "<h2>Picture</h2>"]
+    return ["<h2>Noise</h2>", *figures, "<h2>Image</h2>"]
 
 
 def _comparison(pixels: Array, denoised: Array, verdict: Verdict | None) -> list[str]:
-    """Before, after and what was taken away: all of it, and a piece enlarged."""
+    """Before, after and residual: whole, and the centre enlarged."""
     limits = find_limits(pixels)
     residual = pixels.astype(np.float64) - denoised.astype(np.float64)
     finite = residual[np.isfinite(residual)]
     deviation = float(finite.std()) if finite.size else 0.0
-    span = RESIDUAL_SPAN * deviation or 1.0
+    most = find_residual_limit(residual)
     top, left = (max((side - CROP) // 2, 0) for side in pixels.shape[:2])
     piece = slice(top, top + CROP), slice(left, left + CROP)
     parts = [
         "<h2>Denoised</h2>",
         _verdict(verdict),
-        as_table([("taken away (standard deviation)", f"{deviation:.4g}")]),
+        as_table([("removed (standard deviation)", f"{deviation:.4g}")]),
     ]
-    shown = [(pixels, limits, "Noisy"), (denoised, limits, "Denoised"), (residual, (-span, span), "Noisy - denoised")]
-    parts += [_figure(picture(values, limits=between), label) for values, between, label in shown]
+    shown = [(pixels, limits, "Noisy"), (denoised, limits, "Denoised"), (residual, (-most, most), "Noisy - denoised")]
+    parts += [_figure(image(values, limits=between), label) for values, between, label in shown]
     parts += [
-        _figure(picture(values[piece], limits=between, enlarge=ENLARGED), f"{label}, centre, {ENLARGED} times larger")
+        _figure(image(values[piece], limits=between, enlarge=ENLARGED), f"{label}, centre, {ENLARGED} times larger")
         for values, between, label in shown
     ]
     return parts

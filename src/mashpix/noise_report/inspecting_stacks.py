@@ -1,4 +1,4 @@
-"""Look at the noise of a stack before it is denoised: a few planes, spread over it, of each channel."""
+"""Inspect the noise of a stack before it is denoised: a few planes of each channel, spread over the stack."""
 
 from collections.abc import Generator
 from dataclasses import replace
@@ -7,33 +7,48 @@ from typing import Any
 from mashpix.arrays.costs import expected_costs, model_costs
 from mashpix.arrays.model import MOST_PICTURES
 from mashpix.arrays.planes import Indexable, Planes, is_blank, read_picture
+from mashpix.arrays.stacks import decide_stack_channels
 from mashpix.axes import check_axes, plane_groups
-from mashpix.noise_report.inspecting import inspect_steps
+from mashpix.noise_report.inspecting import Inspection, inspect_image, make_inspection, with_report
 from mashpix.noise_report.report import NoiseReport
 from mashpix.report import Step
-from mashpix.settings import preset
+from mashpix.settings import Settings
 from mashpix.steps import drain
 
-MOST_PLANES = 12
-"""Planes that are looked at."""
-EACH_CHANNEL = 3
-"""Planes of one channel that are looked at."""
-TOLD = ("sigma", "lag1", "kind", "signal_dependent", "masking_ratio")
-"""What is told of each plane."""
+MAX_PLANES = 12
+"""Planes that are inspected."""
+MAX_PER_CHANNEL = 3
+"""Planes of one channel that are inspected."""
+SUMMARY = ("sigma", "lag1", "kind", "signal_dependent", "masking_ratio")
+"""Fields of a report that are kept for each plane."""
 
 
-def inspect_stack(stack: Indexable, **options: Any) -> NoiseReport:
-    """Tell what the noise of a stack is, from a few of its planes.
+def inspect_stack(
+    stack: Indexable,
+    *,
+    axes: str,
+    data_range: float | None = None,
+    settings: Settings | str = "default",
+    probe: bool = False,
+    time_updates: bool = True,
+    seed: int = 0,
+    device: str = "auto",
+    preset_name: str | None = None,
+) -> NoiseReport:
+    """Estimate the noise of a stack from a few of its planes, and what denoising it would cost.
 
     Parameters
     ----------
-    stack, **options
-        Those of `inspect_stack_steps`.
+    stack, axes
+        As for `denoise_stack`.
+    data_range, settings, probe, time_updates, seed, device, preset_name
+        As for `inspect`.
 
     Returns
     -------
     NoiseReport
-        Of the first plane looked at; its `planes` tells of all of them.
+        Of the first plane inspected, the middle one unless it is blank, with the shape of the stack and the seconds
+        that all of it would take; its `planes` holds the estimates of all planes inspected.
 
     Raises
     ------
@@ -48,54 +63,72 @@ def inspect_stack(stack: Indexable, **options: Any) -> NoiseReport:
     >>> [plane["plane"] for plane in report.planes]
     ['Z 2', 'Z 0', 'Z 4']
     """
-    return drain(inspect_stack_steps(stack, **options))
+    steps = inspect_stack_steps(
+        stack,
+        axes=axes,
+        data_range=data_range,
+        settings=settings,
+        probe=probe,
+        time_updates=time_updates,
+        seed=seed,
+        device=device,
+        preset_name=preset_name,
+    )
+    return drain(steps)
 
 
 def inspect_stack_steps(
-    stack: Indexable, *, axes: str, preset_name: str = "default", **options: Any
+    stack: Indexable,
+    *,
+    axes: str,
+    data_range: float | None = None,
+    settings: Settings | str = "default",
+    probe: bool = False,
+    time_updates: bool = True,
+    seed: int = 0,
+    device: str = "auto",
+    preset_name: str | None = None,
 ) -> Generator[Step, None, NoiseReport]:
-    """Inspect a stack step by step; the generator returns the report.
-
-    It is that of one plane, the first of `choose_planes`, with the shape of the stack and the seconds that all of it
-    would take; `planes` tells of the others.
-
-    Parameters
-    ----------
-    stack, axes
-        As for `denoise_stack`.
-    preset_name, **options
-        Those of `inspect_steps`.
+    """Inspect a stack step by step: the generator behind `inspect_stack`, with the same parameters and errors.
 
     Yields
     ------
     Step
-        One for each plane, and the updates of the probes.
+        The updates of the probes, and one for each plane; the last step has the stage "done" and holds the
+        `noise_report`, which the generator returns too.
     """
-    axes = check_axes(axes, tuple(stack.shape))
-    chosen = choose_planes(stack, axes)
+    inspection = make_inspection(
+        settings, preset_name, data_range=data_range, probe=probe, time_updates=time_updates, seed=seed, device=device
+    )
+    return with_report(_inspect_planes(stack, check_axes(axes, tuple(stack.shape)), inspection))
+
+
+def _inspect_planes(stack: Indexable, axes: str, inspection: Inspection) -> Generator[Step, None, NoiseReport]:
+    """Inspect the planes of `choose_planes`; the generator returns the report."""
+    chosen, shape = choose_planes(stack, axes), tuple(stack.shape)
+    channels = decide_stack_channels(axes, shape, "auto")[0] or "auto"  # three samples of a plane are RGB
     picture = read_picture(stack, axes, chosen[0])
-    report = yield from inspect_steps(picture, channel_axis=0, preset_name=preset_name, **options)
-    told = [_tell(report, axes, chosen[0])]
+    report = yield from inspect_image(picture, channel_axis=0, channels=channels, inspection=inspection)
+    found = [_summarise(report, axes, chosen[0])]
+    quick = replace(inspection, probe=False, time_updates=False)
     for number, planes in enumerate(chosen[1:], 2):
         other = read_picture(stack, axes, planes)
         if not is_blank(other):
-            options |= {"probe": False, "time_updates": False}
-            looked = yield from inspect_steps(other, channel_axis=0, preset_name=preset_name, **options)
-            told.append(_tell(looked, axes, planes))
+            inspected = yield from inspect_image(other, channel_axis=0, channels=channels, inspection=quick)
+            found.append(_summarise(inspected, axes, planes))
         yield Step("plane", number, len(chosen), number / len(chosen))
     if report.seconds is not None:
-        share = _cost(axes, tuple(stack.shape), picture[0].size, preset_name)
-        report = replace(report, seconds=report.seconds * share)
-    note = f"told for plane {told[0]['plane'] or 'one'} of {axes} {' x '.join(map(str, stack.shape))}"
-    return replace(report, shape=tuple(stack.shape), planes=tuple(told), notes=(note, *report.notes))
+        report = replace(report, seconds=report.seconds * _cost(axes, shape, picture[0].size, inspection.settings))
+    note = f"estimated from plane {found[0]['plane'] or 'one'} of {axes} {' x '.join(map(str, shape))}"
+    return replace(report, shape=shape, planes=tuple(found), notes=(note, *report.notes))
 
 
 def choose_planes(stack: Indexable, axes: str) -> list[Planes]:
     """A few planes spread over each channel, the middle ones first; the first of all is not blank if any is not."""
     groups = plane_groups(axes, tuple(stack.shape), joint=False)
-    kept = min(len(groups), MOST_PLANES)
+    kept = min(len(groups), MAX_PLANES)
     groups = [groups[number * len(groups) // kept] for number in range(kept)]
-    each = max(min(EACH_CHANNEL, MOST_PLANES // len(groups)), 1)
+    each = max(min(MAX_PER_CHANNEL, MAX_PLANES // len(groups)), 1)
     chosen = [group[place] for group in groups for place in _spread(len(group), each)]
     for planes in chosen:
         if not is_blank(read_picture(stack, axes, planes)):
@@ -115,15 +148,14 @@ def _spread(count: int, most: int) -> list[int]:
     return list(dict.fromkeys([count // 2, *around]))[:most]
 
 
-def _tell(report: NoiseReport, axes: str, planes: Planes) -> dict[str, Any]:
-    """What is told of one plane, and which it is."""
+def _summarise(report: NoiseReport, axes: str, planes: Planes) -> dict[str, Any]:
+    """The estimates of one plane, and which it is."""
     numbers = [f"{letter} {place}" for letter, place in zip(axes, planes[0], strict=True) if isinstance(place, int)]
-    return {"plane": ", ".join(numbers), **{key: getattr(report, key) for key in TOLD}}
+    return {"plane": ", ".join(numbers), **{key: getattr(report, key) for key in SUMMARY}}
 
 
-def _cost(axes: str, shape: tuple[int, ...], pixels: int, preset_name: str) -> float:
-    """What `denoise` takes for the stack, one network a channel, against what it takes for one plane."""
-    settings = preset(preset_name)
+def _cost(axes: str, shape: tuple[int, ...], pixels: int, settings: Settings) -> float:
+    """Cost of the stack, one network per channel, relative to that of one plane."""
     alone, total = sum(expected_costs(pixels, settings).values()), 0.0
     for group in plane_groups(axes, shape, joint=False):
         fitting, applying = model_costs(pixels, min(len(group), MOST_PICTURES), settings, share_noise=True)

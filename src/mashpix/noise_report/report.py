@@ -1,40 +1,42 @@
-"""What a picture tells of its noise before it is denoised, as data: `NoiseReport`."""
+"""The noise of an image before it is denoised, as data: `NoiseReport`."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from mashpix.durations import format_duration
 from mashpix.notebook import as_table
+from mashpix.report import Step
 
 
 @dataclass(frozen=True)
 class NoiseReport:
-    """The noise of one picture, and what follows from it. None where it is not known.
+    """The noise of one image, and what denoising it would cost. None where it is not known.
 
-    Levels are standard deviations in the picture's own units; docs/noise-report.md explains each.
+    Levels are standard deviations in the image's own units; docs/noise-report.md explains each.
 
-    shape, dtype : of the picture
-    sigma : noise level, root of the mean variance over picture and channels
+    shape, dtype : of the image
+    sigma : noise level, root of the mean variance over image and channels
     sigma_by_channel : the same for each channel
     noise_by_intensity : for each channel, pairs (intensity, noise level there)
-    signal_dependent : whether the noise follows the intensity
-    signal_dependence : largest over least variance of the noise over the intensities of the picture
+    signal_dependent : whether the noise depends on the intensity
+    signal_dependence : ratio of the largest to the smallest variance of the noise over the intensities of the image
     lag1 : correlation of the noise of neighbours (vertical, horizontal), mean over channels
     correlation_length : largest lag, pixels, up to which the correlation stays above 0.1 along an axis
     autocorrelation : (15, 15), lag (0, 0) at the centre, mean over channels
-    channel_correlation : (C, C) correlation of the noise of the channels; None for a grey picture
+    channel_correlation : (C, C) correlation of the noise of the channels; None for a grey image
     kind : "white", "correlated", "structured" or "jpeg-blocky"
-    kind_measures : what tells the kind
-    clipped_low, clipped_high : fraction of the values that pile up at the least and at the largest value
+    kind_measures : the measures that the kind is decided by
+    clipped_low, clipped_high : fraction of the values that pile up at the smallest and at the largest value
     nan_fraction : fraction of NaN and infinite values
-    bit_depth : bits that tell the values apart that are there
-    neighbour_correlation : what `default` reads the masking ratio off
+    bit_depth : bits needed to represent the distinct values
+    neighbour_correlation : correlation of neighbours in flat blocks, by which `default` chooses the masking ratio
     noise_level_gap : correlation gap (Eq. 9), grey levels; None unless probes were asked for
-    masking_ratio, shuffle : what `denoise` with this preset would use
+    masking_ratio, shuffle : what `denoise` would use with these settings
     margin : distance of the correlation or the gap from the nearest threshold of the choice
-    preset, device : what masking ratio and cost are told for
-    seconds, memory_bytes : what `denoise` would cost there, about
+    preset, device : that masking ratio and cost refer to; "custom" for settings that are no preset
+    seconds, memory_bytes : estimated cost of `denoise` there
     memory_free_bytes : main memory that is free
-    planes : of a stack, what was found in each plane that was looked at; the rest is told for the first of them
+    planes : of a stack, the estimates of each plane that was inspected; all else is of the first of them
     notes : remarks for the user, one line each
     """
 
@@ -73,15 +75,15 @@ class NoiseReport:
         return asdict(self)
 
     def rows(self) -> list[tuple[str, str]]:
-        """What a person reads first: names and values as text."""
+        """The table that people read: names and values as text."""
         reach = None if self.correlation_length is None else f"{self.correlation_length} pixels"
         bits = "" if self.bit_depth is None else f", {self.bit_depth} bits used"
         follows = None
         if self.signal_dependent is not None:
             answer = "yes" if self.signal_dependent else "no"
-            follows = f"{answer} (largest over least variance {self.signal_dependence:.1f})"
+            follows = f"{answer} (largest to smallest variance {self.signal_dependence:.1f})"
         return [
-            ("picture", f"{' x '.join(map(str, self.shape))}, {self.dtype}{bits}"),
+            ("image", f"{' x '.join(map(str, self.shape))}, {self.dtype}{bits}"),
             ("noise level (sigma)", _text(self.sigma)),
             ("  by channel", ", ".join(map(_text, self.sigma_by_channel)) or "not known"),
             ("follows intensity", _text(follows)),
@@ -94,7 +96,7 @@ class NoiseReport:
             ("noise level gap", _text(self.noise_level_gap)),
             ("masking ratio", f"{_text(self.masking_ratio)} (margin {_text(self.margin)}, preset {self.preset})"),
             ("shuffling", "not known" if self.shuffle is None else "yes" if self.shuffle else "no"),
-            ("time to denoise", "not known" if self.seconds is None else f"about {_text(self.seconds)} s"),
+            ("time to denoise", "not known" if self.seconds is None else f"about {format_duration(self.seconds)}"),
             ("memory to denoise", f"about {self.memory_bytes / 2**30:.1f} GiB{self._free()}"),
             *((f"plane {plane['plane']}", _text_plane(plane)) for plane in self.planes),
             *(("note", note) for note in self.notes),
@@ -108,8 +110,15 @@ class NoiseReport:
         return as_table(self.rows())
 
 
+@dataclass(frozen=True)
+class NoiseStep(Step):
+    """The last step of an inspection: it holds the report."""
+
+    noise_report: NoiseReport | None = None
+
+
 def _text(value: Any) -> str:
-    """A value for a person."""
+    """A value as text."""
     return "not known" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
@@ -118,6 +127,6 @@ def _text_lag1(lag1: tuple[float, float] | None) -> str:
 
 
 def _text_plane(plane: dict[str, Any]) -> str:
-    """One plane of a stack in a line."""
+    """The estimates of one plane of a stack in one line."""
     ratio = f"masking ratio {_text(plane['masking_ratio'])}"
     return f"sigma {_text(plane['sigma'])}, {_text(plane['kind'])}, lag 1 {_text_lag1(plane['lag1'])}, {ratio}"

@@ -3,25 +3,26 @@
 from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
-from io import BytesIO
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
+
+from mashpix.trust.drawing import encode_png, find_limits, to_8_bit
 
 WIDTH, HEIGHT, MARGIN = 340, 240, 56
 """Size of a plot and of the space for its labels, SVG units."""
 COLOURS = ("#c0392b", "#1e8449", "#2471a3", "#7d3c98")
-"""Of the channels, in their order."""
-LARGEST_PICTURE = 480
-"""Longest side in pixels of a picture in a page."""
+"""Colours of the channels, in order."""
+MAX_SIDE = 480
+"""Longest side in pixels of an image in a page."""
 NEGLIGIBLE = 0.05
 """The y axis starts at 0 if no value is below it by more than this, against the largest."""
-PERCENTILES = 0.5, 99.5
-"""Values between which a picture is shown."""
 
 
-def plot_lines(lines: Sequence[Sequence[tuple[float, float]]], *, x_label: str, y_label: str) -> str:
+Line = Sequence[tuple[float, float]]
+
+
+def plot_lines(lines: Sequence[Line], *, x_label: str, y_label: str) -> str:
     """Lines with points, the y axis from 0 or below."""
     points = [point for line in lines for point in line]
     low, high = min(x for x, _ in points), max(x for x, _ in points)
@@ -29,21 +30,13 @@ def plot_lines(lines: Sequence[Sequence[tuple[float, float]]], *, x_label: str, 
     bottom = bottom if bottom < -NEGLIGIBLE * top else 0.0
     across = (WIDTH - 1.5 * MARGIN) / ((high - low) or 1.0)
     up = (HEIGHT - 1.5 * MARGIN) / (top - bottom)
-
-    def place(x: float, y: float) -> tuple[float, float]:
-        return MARGIN + (x - low) * across, HEIGHT - MARGIN - (y - bottom) * up
-
     axis = HEIGHT - MARGIN
     parts = [f'<path d="M{MARGIN} {MARGIN / 2}V{axis}H{WIDTH - MARGIN / 2}" fill="none" stroke="#888"/>']
     if bottom < 0:
-        zero = place(low, 0.0)[1]
-        parts.append(f'<path d="M{MARGIN} {zero:.1f}H{WIDTH - MARGIN / 2}" stroke="#ccc"/>')
+        parts.append(f'<path d="M{MARGIN} {axis + bottom * up:.1f}H{WIDTH - MARGIN / 2}" stroke="#ccc"/>')
     for index, line in enumerate(lines):
-        colour = COLOURS[index % len(COLOURS)] if len(lines) > 1 else "currentColor"
-        places = [place(x, y) for x, y in line]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}"/>')
-        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in places]
+        places = [(MARGIN + (x - low) * across, axis - (y - bottom) * up) for x, y in line]
+        parts += _line(places, COLOURS[index % len(COLOURS)] if len(lines) > 1 else "currentColor")
     parts += [
         _label(MARGIN, axis + 16, f"{low:.4g}", "start"),
         _label(WIDTH - MARGIN / 2, axis + 16, f"{high:.4g}", "end"),
@@ -53,6 +46,13 @@ def plot_lines(lines: Sequence[Sequence[tuple[float, float]]], *, x_label: str, 
         f'<g transform="translate(14 {HEIGHT / 2}) rotate(-90)">{_label(0, 0, y_label, "middle")}</g>',
     ]
     return _svg(WIDTH, HEIGHT, parts, f"{y_label} against {x_label}")
+
+
+def _line(places: Line, colour: str) -> list[str]:
+    """A line and its points, SVG units."""
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    circles = [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in places]
+    return [f'<polyline points="{path}" fill="none" stroke="{colour}"/>', *circles]
 
 
 def plot_map(table: Sequence[Sequence[float]], *, cell: int = 16) -> str:
@@ -67,30 +67,14 @@ def plot_map(table: Sequence[Sequence[float]], *, cell: int = 16) -> str:
     return _svg(cell * len(table[0]), cell * len(table), parts, "autocorrelation of the noise")
 
 
-def picture(pixels: NDArray[Any], *, limits: tuple[float, float] | None = None, enlarge: int = 1) -> str:
-    """A picture (H, W) or (H, W, C) as an <img> with its data inside; large ones every n-th pixel."""
+def image(pixels: NDArray[Any], *, limits: tuple[float, float] | None = None, enlarge: int = 1) -> str:
+    """An image (H, W) or (H, W, C) as an <img> with its data inside; of a large one every n-th pixel."""
     from PIL import Image
 
-    step = max(-(-max(pixels.shape[:2]) // LARGEST_PICTURE), 1)
-    values = pixels[::step, ::step].astype(np.float64)
-    if values.ndim == 3 and values.shape[2] != 3:
-        values = values.mean(axis=2)
-    low, high = limits or find_limits(pixels)
-    shown = np.clip((np.nan_to_num(values, nan=low) - low) / ((high - low) or 1.0), 0, 1)
-    eight_bit = np.rint(255 * shown).astype(np.uint8).repeat(enlarge, axis=0).repeat(enlarge, axis=1)
-    encoded = BytesIO()
-    Image.fromarray(eight_bit).save(encoded, "PNG")
-    return f'<img alt="" src="data:image/png;base64,{b64encode(encoded.getvalue()).decode()}">'
-
-
-def find_limits(pixels: NDArray[Any]) -> tuple[float, float]:
-    """The values that are shown black and white."""
-    few = pixels[:: max(pixels.shape[0] // 1024, 1), :: max(pixels.shape[1] // 1024, 1)]
-    finite = few[np.isfinite(few)]
-    if finite.size == 0:
-        return 0.0, 1.0
-    low, high = np.percentile(finite, PERCENTILES)
-    return float(low), float(high)
+    step = max(-(-max(pixels.shape[:2]) // MAX_SIDE), 1)
+    shown = to_8_bit(pixels[::step, ::step], limits or find_limits(pixels))
+    png = encode_png(Image.fromarray(shown.repeat(enlarge, axis=0).repeat(enlarge, axis=1)))
+    return f'<img alt="" src="data:image/png;base64,{b64encode(png).decode()}">'
 
 
 def _label(x: float, y: float, text: str, anchor: str) -> str:

@@ -1,7 +1,8 @@
-"""Overlapping blocks of a picture, as coefficients of the cosine transform: there, noise and picture come apart.
+"""Overlapping blocks of an image as coefficients of the cosine transform, where noise and image come apart.
 
-Averaging shrunk overlapping blocks is the method of Yu and Sapiro, "DCT image denoising", IPOL 2011.
-Pictures here are (C, H, W) with independent noise in the channels, coefficients (C, side * side, N) of N blocks.
+Averaging shrunk overlapping blocks is the method of Yu and Sapiro, "DCT image denoising: a simple and effective image
+denoising algorithm", IPOL 2011. Images here are (C, H, W) with independent noise in the channels, coefficients
+(C, side * side, N) of N blocks.
 """
 
 import math
@@ -10,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mashpix.refine.tuning import TUNED, RefineSettings
+
 OVERLAP = 4
-"""Blocks start every side / OVERLAP pixels."""
-WEIGHT_FLOOR = 0.01
-"""Least noise that a block is taken to keep when blocks are averaged, as a fraction of what it held."""
+"""Blocks start every side / OVERLAP pixels, so that 16 of them hold each pixel."""
 
 
 def cosine_matrix(size: int) -> Tensor:
@@ -38,12 +39,14 @@ def block_transform(side: int, like: Tensor) -> Tensor:
 
 
 def analyse(pixels: Tensor, side: int) -> Tensor:
-    """Coefficients of all blocks of a picture whose sides are multiples of the blocks'."""
+    """Coefficients of all blocks of an image whose sides are multiples of the blocks'."""
     return block_transform(side, pixels) @ F.unfold(pixels[:, None], side, stride=side // OVERLAP)
 
 
-def synthesise(coefficients: Tensor, gain: Tensor, variance: Tensor, size: tuple[int, int]) -> Tensor:
-    """The picture (C, *size) of coefficients times gain; blocks that keep less noise count more where they overlap.
+def synthesise(
+    coefficients: Tensor, gain: Tensor, variance: Tensor, size: tuple[int, int], *, tuning: RefineSettings = TUNED
+) -> Tensor:
+    """Image (C, *size) of coefficients times gain; blocks that keep less noise count more where they overlap.
 
     Parameters
     ----------
@@ -53,18 +56,20 @@ def synthesise(coefficients: Tensor, gain: Tensor, variance: Tensor, size: tuple
         Of the noise in each coefficient.
     """
     side = math.isqrt(coefficients.shape[1])
-    weight = noise_weight(gain, variance, dim=1)
+    weight = block_weight(gain, variance, dim=1, tuning=tuning)
     blocks = block_transform(side, coefficients).T @ (coefficients * gain)
     stride = side // OVERLAP
     total = F.fold(blocks * weight, size, side, stride=stride)
     return (total / F.fold(weight.expand_as(blocks), size, side, stride=stride))[:, 0]
 
 
-def noise_weight(gain: Tensor, variance: Tensor, *, dim: int | tuple[int, ...]) -> Tensor:
-    """Weight of shrunk coefficients: one over the fraction of their noise that they keep."""
+def block_weight(
+    gain: Tensor, variance: Tensor, *, dim: int | tuple[int, ...], tuning: RefineSettings = TUNED
+) -> Tensor:
+    """Weight of shrunk blocks: one over the fraction of their noise that they keep."""
     kept = (gain.square() * variance).sum(dim=dim, keepdim=True)
     held = variance.expand_as(gain).sum(dim=dim, keepdim=True).clamp(min=torch.finfo(variance.dtype).tiny)
-    return 1 / (kept / held + WEIGHT_FLOOR)
+    return 1 / (kept / held + tuning.min_kept_noise)
 
 
 def wiener_gain(signal: Tensor, variance: Tensor) -> Tensor:
@@ -73,19 +78,12 @@ def wiener_gain(signal: Tensor, variance: Tensor) -> Tensor:
     return energy / (energy + variance).clamp(min=torch.finfo(energy.dtype).tiny)
 
 
-def brightness(coefficients: Tensor, *, is_rgb: bool) -> Tensor:
-    """Mean of each block, (N,): in RGB that of the first of the opponent colours, else that over the channels."""
-    side = math.isqrt(coefficients.shape[1])
-    return main_channel(coefficients[:, 0], is_rgb=is_rgb) / side  # the first coefficient is the mean times the side
+def block_means(coefficients: Tensor) -> Tensor:
+    """Mean of each block in each channel, (C, N): the first coefficient is the mean times the side."""
+    return coefficients[:, 0] / math.isqrt(coefficients.shape[1])
 
 
-def main_channel(channels: Tensor, *, is_rgb: bool) -> Tensor:
-    """The channel that noise depends on: in RGB the first of the opponent colours, else the mean of them (C, ...)."""
-    return channels[0] if is_rgb else channels.mean(dim=0)
-
-
-def opponent_colours(unit: Tensor, *, is_rgb: bool) -> Tensor:
-    """Matrix (C, C) from the network's scale to channels of independent noise: RGB to brightness and two opponents."""
-    if not is_rgb:
-        return torch.eye(len(unit)).to(unit)
-    return cosine_matrix(3).to(unit) * (unit / unit.max())
+def keep_mean(gain: Tensor) -> Tensor:
+    """Let the mean of each block through, its first coefficient."""
+    gain[:, 0] = 1
+    return gain

@@ -1,23 +1,24 @@
-"""Put prediction and picture together: what stands out of the measured noise comes back from the picture.
+"""Refining: what stands out of the measured noise comes back from the noisy image. Relations R1 to R10, top to bottom.
 
-The network never sees a pixel's own value, so its prediction p of the noisy picture y loses fine detail. What it lost
-is in the residual y - p, together with all the noise; in flat blocks the residual is noise alone, and the noise can be
-measured there (spectrum.measure_noise). With it, in an opponent colour space:
+The network of MASH never sees a pixel's own value, so its prediction p of the noisy image y loses fine detail. What it
+lost is in the residual y - p, together with all the noise; in flat blocks the residual is noise alone, and the noise
+can be measured there. D is the orthonormal cosine transform of overlapping blocks, k a coefficient, b the brightness
+of a block. The relations, and where each is:
 
-    1. Shrink: coefficients of y in overlapping blocks that stand out of the noise are the pilot of a Wiener filter.
-       Its result tells where the prediction had missed structure, so the noise is measured once more (`settle`), and
-       y is shrunk with that, at full and at half size, where blocks reach twice as far: that gives the slow part.
-    2. Group: similar blocks are shrunk together (grouping.filter_groups), with 1 as their pilot.
-    3. Restore: p + Wiener(y - p), the signal taken to be half of what 2 finds beside p. This is smoother than 2, but
-       only as good as the prediction.
-    4. Result: 3 where 2 and the prediction agree, since two estimates that err in different ways agree where both
-       are right; 2 elsewhere.
+    (R1)   channels of independent noise: y = M y_rgb                                colour.to_channels
+    (R2)   noise model: var (D n)(k) = S(k) v(b), v(b) = max(offset + slope b, floor)  variance_model, residual_noise
+    (R3)   S_p(k) = mean over flat blocks of |D(y - p)(k)|^2 / v(b); S_1 with y1     residual_noise.measure_noise
+    (R4)   y1 = shrink(y; S_p): keep |D y| > t sigma, then Wiener with that as pilot shrinking.shrink
+    (R5)   S = sqrt(S_p S_1) + floor as far as flat blocks understate the noise      reconciling.reconcile
+    (R6)   y2 = shrink(y; S), its slow part from half the size                       shrinking.with_slow_part
+    (R7)   g = Wiener filter of groups of similar blocks, y2 as pilot                block_matching
+    (R8)   r = p + W(y - p), the signal of W being half of g - p                     blending.restore
+    (R9)   a = 1 / (1 + (d / 0.05 sigma^2)^2), d the local mean of |g - p|^2         blending.agreement
+    (R10)  x = a r + (1 - a) g                                                       blending.restore_and_blend
 
-Except in RGB, the mean of each block is that of y all along: intensities are kept.
-
-An empirical Wiener filter behind a thresholding step, and step 2, are those of BM3D (Dabov et al., IEEE TIP 2007); the
-slow part from a smaller picture is in the spirit of Pierazzo and Facciolo, "Multi-scale DCT denoising", IPOL 2017. The
-measured noise in all of them, 3 and 4 are ours.
+Except in RGB, the mean of each block is that of y all along: intensities are kept. A figure of the data flow, a strip
+of images and the reason of each relation are in docs/method.md. The Wiener filter behind a threshold and the groups
+are those of BM3D (Dabov et al., IEEE TIP 2007); measuring the noise, R5 and R8 to R10 are ours.
 """
 
 from collections.abc import Callable, Generator
@@ -25,51 +26,49 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mashpix.picture import Picture
-from mashpix.refine import block_matching as grouping
-from mashpix.refine import stages
-from mashpix.refine.block_matching import filter_groups
-from mashpix.refine.dct import analyse, brightness, main_channel, opponent_colours, synthesise, wiener_gain
-from mashpix.refine.residual_noise import CONSTANT, Noise, measure_noise, settle
+from mashpix.refine import block_matching, stages
+from mashpix.refine.blending import restore_and_blend
+from mashpix.refine.block_matching import collaborative_wiener
+from mashpix.refine.colour import from_channels, to_channels
+from mashpix.refine.reconciling import measure_again
+from mashpix.refine.residual_noise import NoiseModel, measure_noise
+from mashpix.refine.shrinking import SIDE, halve, shrink, with_slow_part
+from mashpix.refine.tuning import TUNED, RefineSettings
+from mashpix.refine.variance_model import CONSTANT
 from mashpix.report import Step
 from mashpix.settings import Settings
 from mashpix.tiling import tile_count, tiles
 
-SIDE = 16
-"""Side in pixels of the blocks that are shrunk one by one."""
 MULTIPLE = 2 * SIDE
-"""What both sides of a picture must be multiples of."""
-CAUTION = 1.2
-"""What the variance of the noise is multiplied by in shrinking: noise left over is worse than detail lost."""
-LARGEST_TILE = 320
+"""What both sides of a picture must be multiples of: blocks of 16 pixels at half the size."""
+MAX_TILE = 320
 """Side in pixels of the largest tiles that are refined: overlapping blocks hold each pixel many times over."""
-SLOW_WINDOW = 5
-"""Side in pixels of the windows that a picture of half the size is averaged over to give the slow part: odd."""
-AGREEMENT_WINDOW = 8
-"""Side in pixels of the windows in which two estimates are compared, averaged twice."""
-DISAGREEMENT = 0.05
-"""Squared difference of two estimates, in variances of the noise, at which either counts for half."""
 
 
 class Noises(NamedTuple):
     """The noise of a picture as the stages of refining need it.
 
-    missed : in the residual of the prediction, with some of the texture that it missed
-    single, grouped : between the prediction and the shrunk picture, in the blocks of each stage
-    slow : like `single` at half the size; None where it cannot be measured
+    in_prediction : S_p, in the residual of the prediction, with some of the texture that it missed
+    in_blocks16, in_blocks8 : S, reconciled, in the blocks of R6 and of R7
+    in_half_size : like `in_blocks16` at half the size; None where it cannot be measured
     """
 
-    missed: Noise
-    single: Noise
-    grouped: Noise
-    slow: Noise | None = None
+    in_prediction: NoiseModel
+    in_blocks16: NoiseModel
+    in_blocks8: NoiseModel
+    in_half_size: NoiseModel | None = None
 
 
 def refine(
-    picture: Picture, prediction: Tensor, *, settings: Settings, noises: Noises | None = None
+    picture: Picture,
+    prediction: Tensor,
+    *,
+    settings: Settings,
+    noises: Noises | None = None,
+    tuning: RefineSettings = TUNED,
 ) -> Generator[Step, None, Tensor]:
     """Bring the detail back that a prediction lost, as far as it stands out of the measured noise.
 
@@ -79,8 +78,12 @@ def refine(
         The noisy picture; its sides are multiples of `MULTIPLE`.
     prediction : Tensor
         (1, C, H, W): mean of the network's predictions.
+    settings : Settings
+        `threshold` and `tile_size` count here.
     noises : Noises or None
         Noise measured before, in pictures of this kind and on the same scale; None measures it in this one.
+    tuning : RefineSettings
+        The tuned constants; other than the default in benchmarks and tests only.
 
     Yields
     ------
@@ -88,119 +91,75 @@ def refine(
         One per tile and stage; the generator returns the refined picture (1, C, H, W), which is the prediction
         itself where no block of the picture is fit to measure the noise in.
     """
-    noises = (yield from measure_noises(picture, prediction, settings=settings)) if noises is None else noises
+    if noises is None:
+        noises = yield from measure_noises(picture, prediction, settings=settings, tuning=tuning)  # R2 to R5
     if noises is None:
         return prediction
-    observed, predicted = _in_opponent_colours(picture, prediction)
-    by_tiles, shrink = partial(_by_tiles, settings=settings), partial(_shrink, threshold=settings.threshold)
-    pilot = yield from by_tiles(partial(shrink, noise=noises.single), observed, stage=stages.SHRINK_AGAIN)
-    if noises.slow is not None:
-        slow = yield from by_tiles(partial(shrink, noise=noises.slow), halve(observed), stage=stages.SHRINK_SLOW)
-        pilot = _with_slow_part(pilot, slow)
-    group = partial(filter_groups, noise=noises.grouped, caution=CAUTION)
-    grouped = yield from by_tiles(group, observed, pilot, stage=stages.GROUP, context=grouping.CONTEXT)
-    grouped = _with_slow_part(grouped, halve(pilot))
-    del pilot
-    restore = partial(_restore, noise=noises.missed)
-    refined = yield from by_tiles(restore, observed, predicted, grouped, stage=stages.RESTORE)
-    del observed, predicted, grouped
-    from_opponent = torch.linalg.inv(opponent_colours(picture.unit, is_rgb=picture.is_rgb))
-    result: Tensor = torch.tensordot(from_opponent, refined, dims=1)[None]
-    return result
+    y, p = to_channels(picture, prediction, opponent=tuning.opponent_colours)  # R1
+    y2 = yield from shrink_again(y, noises, settings=settings, tuning=tuning)  # R6
+    g = yield from group(y, y2, noises, settings=settings, tuning=tuning)  # R7
+    del y2
+    blend = partial(restore_and_blend, noise=noises.in_prediction, tuning=tuning)  # R8 to R10
+    x = yield from by_tiles(blend, y, p, g, stage=stages.RESTORE, settings=settings)
+    del y, p, g
+    return from_channels(x, picture, opponent=tuning.opponent_colours)
 
 
-def measure_noises(picture: Picture, prediction: Tensor, *, settings: Settings) -> Generator[Step, None, Noises | None]:
-    """The first half of step 1: measure the noise; None where no block is fit for that. Parameters as `refine`."""
-    observed, predicted = _in_opponent_colours(picture, prediction)
-    usable = picture.valid[0].all(dim=0)
-    missed = measure_noise(observed, predicted, usable, side=SIDE, is_rgb=picture.is_rgb)
-    if missed is None:
+def measure_noises(
+    picture: Picture, prediction: Tensor, *, settings: Settings, tuning: RefineSettings = TUNED
+) -> Generator[Step, None, Noises | None]:
+    """R2 to R5: measure the noise; None where no block is fit for that. Parameters as of `refine`."""
+    y, p = to_channels(picture, prediction, opponent=tuning.opponent_colours)  # R1
+    usable, is_rgb = picture.valid[0].all(dim=0), picture.is_rgb
+    in_prediction = measure_noise(y, p, usable, side=SIDE, is_rgb=is_rgb, tuning=tuning)  # R3: S_p
+    if in_prediction is None:
         return None
-    shrink = partial(_shrink, threshold=settings.threshold, noise=missed)
-    first = yield from _by_tiles(shrink, observed, stage=stages.SHRINK, settings=settings)
-    measure = partial(settle, is_rgb=picture.is_rgb, follow=missed.law != CONSTANT)
-    single, grouped = (measure(observed, predicted, first, usable, side=side) for side in (SIDE, grouping.SIDE))
-    if single is None or grouped is None:
+    first = partial(shrink, noise=in_prediction, threshold=settings.threshold, tuning=tuning)
+    y1 = yield from by_tiles(first, y, stage=stages.SHRINK, settings=settings)  # R4
+    follow = in_prediction.variance_model != CONSTANT
+    measure = partial(measure_again, is_rgb=is_rgb, follow=follow, tuning=tuning)  # R3: S_1, and R5: S
+    whole = halve(usable[None].float())[0] == 1
+    in_blocks16 = measure(y, p, y1, usable, side=SIDE)
+    in_blocks8 = measure(y, p, y1, usable, side=block_matching.SIDE)
+    in_half_size = measure(halve(y), halve(p), halve(y1), whole, side=SIDE)
+    if in_blocks16 is None or in_blocks8 is None:
         return None
-    usable_halved = halve(usable[None].float())[0] == 1
-    slow = measure(halve(observed), halve(predicted), halve(first), usable_halved, side=SIDE)
-    noise, missed = single
-    return Noises(missed, noise, grouped[0], slow[0] if slow else None)
+    reconciled, capped = in_blocks16
+    return Noises(capped, reconciled, in_blocks8[0], in_half_size[0] if in_half_size else None)
 
 
-def _in_opponent_colours(picture: Picture, prediction: Tensor) -> tuple[Tensor, Tensor]:
-    """Picture, its holes filled, and prediction, within the range of its values: (C, H, W) each."""
-    low, high = picture.pixels[picture.valid].min(), picture.pixels[picture.valid].max()
-    predicted = prediction[0].clamp(low, high)
-    observed = torch.where(picture.valid[0], picture.pixels[0], predicted)
-    to_opponent = opponent_colours(picture.unit, is_rgb=picture.is_rgb)
-    observed, predicted = (torch.tensordot(to_opponent, pixels, dims=1) for pixels in (observed, predicted))
-    return observed, predicted
+def shrink_again(
+    y: Tensor, noises: Noises, *, settings: Settings, tuning: RefineSettings = TUNED
+) -> Generator[Step, None, Tensor]:
+    """R6: the pilot y2, y shrunk by the reconciled noise, its slow part by that at half the size."""
+    by = partial(shrink, threshold=settings.threshold, tuning=tuning)
+    y2 = yield from by_tiles(partial(by, noise=noises.in_blocks16), y, stage=stages.SHRINK_AGAIN, settings=settings)
+    if noises.in_half_size is None:
+        return y2
+    slow = yield from by_tiles(
+        partial(by, noise=noises.in_half_size), halve(y), stage=stages.SHRINK_SLOW, settings=settings
+    )
+    return with_slow_part(y2, slow, tuning=tuning)
 
 
-def halve(pixels: Tensor) -> Tensor:
-    """(C, H, W) at half the size: means of 2 x 2 pixels."""
-    return F.avg_pool2d(pixels, 2)
+def group(
+    y: Tensor, y2: Tensor, noises: Noises, *, settings: Settings, tuning: RefineSettings = TUNED
+) -> Generator[Step, None, Tensor]:
+    """R7: the groups g, y filtered with y2 as the pilot; the slow part stays that of y2."""
+    if not tuning.groups:
+        return y2
+    by = partial(collaborative_wiener, noise=noises.in_blocks8, tuning=tuning)
+    g = yield from by_tiles(by, y, y2, stage=stages.GROUP, settings=settings, context=block_matching.context(tuning))
+    return with_slow_part(g, halve(y2), tuning=tuning)
 
 
-def _shrink(observed: Tensor, *, noise: Noise, threshold: float) -> Tensor:
-    """Step 1 at one scale: hard thresholding, then the Wiener filter that it is the pilot of."""
-    size = observed.shape[1], observed.shape[2]
-    coefficients = analyse(observed, SIDE)
-    variance = CAUTION * noise.variance(brightness(coefficients, is_rgb=noise.is_rgb))
-    keep = _keep_mean((coefficients.square() > threshold**2 * variance).to(coefficients))
-    pilot = synthesise(coefficients, keep, variance, size)
-    return synthesise(coefficients, _keep_mean(wiener_gain(analyse(pilot, SIDE), variance)), variance, size)
-
-
-def _restore(observed: Tensor, predicted: Tensor, grouped: Tensor, *, noise: Noise) -> Tensor:
-    """Steps 3 and 4."""
-    size = observed.shape[1], observed.shape[2]
-    variance = noise.variance(brightness(analyse(predicted, SIDE), is_rgb=noise.is_rgb))
-    gain = wiener_gain(analyse((grouped - predicted) / 2, SIDE), variance)
-    if not noise.is_rgb:  # values that are measurements keep their local mean; the blotches of RGB have to go
-        _keep_mean(gain)
-    restored = predicted + synthesise(analyse(observed - predicted, SIDE), gain, variance, size)
-    return torch.lerp(grouped, restored, _agreement(grouped, predicted, noise))
-
-
-def _agreement(grouped: Tensor, predicted: Tensor, noise: Noise) -> Tensor:
-    """How far two estimates agree at each pixel (H, W), 1 to 0: their difference against the noise there."""
-    difference = (grouped - predicted).square().sum(dim=0)
-    expected = noise.spectrum[:, 1:].mean(dim=1).sum() * noise.law.ratio(main_channel(predicted, is_rgb=noise.is_rgb))
-    difference, expected = _average(torch.stack([difference, expected]))
-    relative = difference / (DISAGREEMENT * expected).clamp(min=torch.finfo(expected.dtype).tiny)
-    return torch.reciprocal(1 + relative.square())
-
-
-def _average(planes: Tensor) -> Tensor:
-    """Means of (C, H, W) over windows around each pixel, averaged twice."""
-    padded = F.pad(planes, (AGREEMENT_WINDOW - 1,) * 4, mode="reflect")
-    for _ in range(2):
-        padded = F.avg_pool2d(padded, AGREEMENT_WINDOW, stride=1)
-    return padded
-
-
-def _with_slow_part(pixels: Tensor, slow: Tensor) -> Tensor:
-    """A picture (C, H, W) whose slow part is replaced by that of one of half the size."""
-    change = F.pad(slow - halve(pixels), (SLOW_WINDOW // 2,) * 4, mode="replicate")
-    change = F.interpolate(F.avg_pool2d(change, SLOW_WINDOW, stride=1)[None], scale_factor=2, mode="bilinear")
-    return pixels + change[0]
-
-
-def _keep_mean(gain: Tensor) -> Tensor:
-    """Let the mean of each block through, its first coefficient."""
-    gain[:, 0] = 1
-    return gain
-
-
-def _by_tiles(
+def by_tiles(
     function: Callable[..., Tensor], *pictures: Tensor, stage: str, settings: Settings, context: int = 2 * SIDE
 ) -> Generator[Step, None, Tensor]:
     """Apply a function of pictures (C, H, W), which reaches no farther than `context`, tile by tile."""
     result = torch.empty_like(pictures[0])
     height, width = result.shape[1:]
-    tile_size = -(-min(settings.tile_size, LARGEST_TILE) // SIDE) * SIDE
+    tile_size = -(-min(settings.tile_size, MAX_TILE) // SIDE) * SIDE
     count = tile_count(height, width, tile_size=tile_size)
     for index, tile in enumerate(tiles(height, width, tile_size=tile_size, context=context)):
         top, bottom, left, right = tile.read

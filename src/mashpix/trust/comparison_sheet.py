@@ -1,6 +1,5 @@
-"""Before, after and residual side by side, with enlarged crops: one picture to look at before a result is trusted."""
+"""Before, after and residual side by side, with enlarged crops: one sheet to look at before a result is trusted."""
 
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,20 +7,17 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from mashpix.errors import InputError
+from mashpix.trust.drawing import encode_png, find_limits, find_residual_limit, to_8_bit, write
 
 if TYPE_CHECKING:
     from PIL import ImageDraw
 
-PERCENTILES = (0.5, 99.5)
-"""Values of the noisy picture, and of its crops, that become black and white, unless it has 8 bits."""
-RESIDUAL_PERCENTILE = 99.0
-"""Residuals of this size become black and white, zero mid grey."""
 LARGEST_SIDE = 640
-"""Side in pixels of the overviews; larger pictures are reduced."""
+"""Side in pixels of the overviews; larger images are reduced."""
 CROP, ZOOM = 64, 4
 """Side in pixels of a crop at most, and how much it is enlarged."""
 MARGIN, LINE = 8, 20
-"""Pixels between pictures, and the height of a line of text."""
+"""Pixels between images, and the height of a line of text."""
 COLOURS = ("#e6550d", "#3182bd")
 """Frames of the crops."""
 
@@ -36,13 +32,13 @@ def compare(
     Parameters
     ----------
     noisy, denoised : ndarray
-        Pictures of one shape, grey (H, W) or with channels along `channel_axis`; of more or fewer than three
+        Images of one shape, grey (H, W) or with channels along `channel_axis`; of more or fewer than three
         channels the mean is shown. 8 bits are shown as they are; all else is stretched between percentiles, each
         crop by itself.
     channel_axis : int or None
-        Axis of the channels; None for a grey picture.
+        Axis of the channels; None for a grey image.
     name : str or None
-        What stands above the picture, such as which plane of a stack it is.
+        A title, such as which plane of a stack it is.
 
     Returns
     -------
@@ -52,21 +48,21 @@ def compare(
     Raises
     ------
     InputError
-        If the shapes differ or there is nothing finite to see.
+        If the shapes differ or no value is finite.
     """
     if noisy.shape != denoised.shape:
-        raise InputError(f"pictures of different shapes cannot be compared ({noisy.shape} and {denoised.shape})")
+        raise InputError(f"images of different shapes cannot be compared ({noisy.shape} and {denoised.shape})")
     if not np.isfinite(noisy).any():
         raise InputError("nothing finite to show")
     before, after = (_channels_last(array, channel_axis) for array in (noisy, denoised))
     residual = before - after
     crops = _choose_crops(after, residual)
-    most = float(np.nanpercentile(np.abs(residual), RESIDUAL_PERCENTILE)) or 1.0
+    most = find_residual_limit(residual)
     scale = f"black -{most:.3g}, white +{most:.3g}"
     windows = [np.s_[:, :], *(np.s_[top : top + side, left : left + side] for _, top, left, side in crops)]
     limits = [_limits(before[window], noisy.dtype) for window in windows]
     shown = {
-        title: [_to_bytes(values[window], *pair) for window, pair in zip(windows, pairs, strict=True)]
+        title: [to_8_bit(values[window], pair) for window, pair in zip(windows, pairs, strict=True)]
         for title, values, pairs in (
             ("before" + (f": {name}" if name else ""), before, limits),
             ("after", after, limits),
@@ -77,11 +73,8 @@ def compare(
 
 
 def _limits(values: NDArray[np.float64], dtype: np.dtype[Any]) -> tuple[float, float]:
-    """What is shown black and white."""
-    if dtype == np.uint8 or not np.isfinite(values).any():
-        return 0.0, 255.0
-    low, high = np.nanpercentile(values, PERCENTILES)
-    return float(low), float(high)
+    """The values that are shown black and white: 8 bits as they are, all else stretched."""
+    return (0.0, 255.0) if dtype == np.uint8 else find_limits(values)
 
 
 def _channels_last(array: NDArray[Any], channel_axis: int | None) -> NDArray[np.float64]:
@@ -93,15 +86,8 @@ def _channels_last(array: NDArray[Any], channel_axis: int | None) -> NDArray[np.
     return values if values.shape[-1] == 3 else np.asarray(values.mean(axis=-1))
 
 
-def _to_bytes(values: NDArray[np.float64], low: float, high: float) -> Picture:
-    """(H, W, 3) of 8 bits; holes are black."""
-    scaled = (values - low) / (high - low if high > low else 1.0)
-    shown = np.rint(255 * np.clip(np.nan_to_num(scaled, nan=0.0), 0, 1)).astype(np.uint8)
-    return shown if shown.ndim == 3 else np.repeat(shown[..., None], 3, axis=2)
-
-
 def _choose_crops(after: NDArray[np.float64], residual: NDArray[np.float64]) -> list[tuple[str, int, int, int]]:
-    """Name, top, left and side of the crops: the most varied part of the result, and of the residual's slow part."""
+    """Name, top, left and side of the crops: the parts where the result, and the smoothed residual, vary most."""
     side = min(CROP, *after.shape[:2])
     planes = [np.nan_to_num(_grey(values)) for values in (after, uniform_filter(np.nan_to_num(_grey(residual)), 5))]
     crops: list[tuple[str, int, int, int]] = []
@@ -137,31 +123,24 @@ def _draw(shown: dict[str, list[Picture]], crops: list[tuple[str, int, int, int]
     for index, (name, pictures) in enumerate(shown.items()):
         left = MARGIN + index * column
         whole, *parts = map(Image.fromarray, pictures)
-        _write(draw, left, 0, name)
+        write(draw, left, 2, name)
         sheet.paste(whole.resize(size, Image.Resampling.BOX), (left, LINE))
         _draw_scale(draw, left, LINE + size[1], width=width, scale=scale)
         for number, ((crop_name, y, x, side), part, colour) in enumerate(zip(crops, parts, COLOURS, strict=True)):
             frame = [left + x * scale, LINE + y * scale, left + (x + side) * scale - 1, LINE + (y + side) * scale - 1]
             draw.rectangle(frame, outline=colour)
             top = top_of_crops + number * row
-            _write(draw, left, top, f"{crop_name}: {side} pixels at ({x}, {y}), {ZOOM}x" if not index else "", colour)
+            if index == 0:
+                write(draw, left, top + 2, f"{crop_name}: {side} pixels at ({x}, {y}), {ZOOM}x", colour=colour)
             sheet.paste(part.resize((zoomed, zoomed), Image.Resampling.NEAREST), (left, top + LINE))
             draw.rectangle([left, top + LINE, left + zoomed - 1, top + LINE + zoomed - 1], outline=colour)
-    encoded = BytesIO()
-    sheet.save(encoded, "PNG", optimize=True)
-    return encoded.getvalue()
-
-
-def _write(draw: "ImageDraw.ImageDraw", left: int, top: int, text: str, colour: str = "black") -> None:
-    from PIL import ImageFont
-
-    draw.text((left, top + 2), text, fill=colour, font=ImageFont.load_default(13))
+    return encode_png(sheet)
 
 
 def _draw_scale(draw: "ImageDraw.ImageDraw", left: int, top: int, *, width: int, scale: float) -> None:
-    """A bar of a round number of pixels of the picture, at most a third of its width."""
+    """A bar of a round number of image pixels, at most a third of the width."""
     digits = 10 ** int(np.log10(max(width / 3, 1)))
     length = next(factor * digits for factor in (5, 2, 1) if factor * digits <= max(width / 3, 1))
     end = left + max(1, round(length * scale))
     draw.rectangle([left, top + 8, end, top + 11], fill="black")
-    _write(draw, end + 6, top, f"{length} pixels")
+    write(draw, end + 6, top + 2, f"{length} pixels")

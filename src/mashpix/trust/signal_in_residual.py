@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, gaussian_filter
 
-from mashpix.refine.dct import main_channel
-from mashpix.refine.residual_noise import Noise
+from mashpix.refine.colour import brightness
+from mashpix.refine.residual_noise import NoiseModel
 from mashpix.trust.whitened_residual import SIDE, Pair
 
 FINE, COARSE = 1.0, 2.0
@@ -23,12 +23,12 @@ SMALLEST = 1e-6
 """Least standard error of a mean, in noise levels: keeps ratios finite."""
 
 
-def measure_likeness(residual: torch.Tensor, both: Pair, noise: Noise) -> dict[str, float]:
+def measure_likeness(residual: torch.Tensor, both: Pair, noise: NoiseModel) -> dict[str, float]:
     """How far the residual is a shifted copy's error or the detail that a blur took, from the picture itself."""
-    picture, missed = (main_channel(planes, is_rgb=both.is_rgb).numpy() for planes in (both.denoised, residual))
-    weight = (1 / noise.law.ratio(main_channel(both.denoised, is_rgb=both.is_rgb))).numpy()
+    picture, missed = (brightness(planes, is_rgb=both.is_rgb).numpy() for planes in (both.denoised, residual))
+    weight = (1 / noise.variance_model.ratio(noise.brightness(both.denoised))).numpy()
     weight = weight * (binary_erosion(both.usable.numpy(), iterations=MARGIN, border_value=1))
-    power = float(noise.spectrum[: 1 if both.is_rgb else None, 1:].mean())
+    power = float(noise.psd[: 1 if both.is_rgb else None, 1:].mean())
     sigma = max(power**0.5, np.finfo(float).tiny)
     smooth = gaussian_filter(picture, DERIVATIVE)
     slopes = np.gradient(smooth)

@@ -2,7 +2,7 @@
 
 If a denoised picture has lost nothing, its residual (noisy minus denoised) is noise alone: as large in one place as
 in another of the same brightness, with the same spectrum, of mean zero, and without a likeness to the picture. The
-noise that is expected is measured in flat blocks of that very residual (spectrum.measure_noise).
+noise that is expected is measured in flat blocks of that very residual (residual_noise.measure_noise).
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from mashpix.arrays.colour import Channels
-from mashpix.refine.residual_noise import Noise
+from mashpix.refine.residual_noise import NoiseModel
 from mashpix.trust.signal_in_residual import SMALLEST, measure_likeness, window_sums
 from mashpix.trust.whitened_residual import SIDE, Blocks, Pair, decide_parts, measure_residual, pair, whiten
 
@@ -192,9 +192,9 @@ def _judge(measures: dict[str, float]) -> Verdict:
     return Verdict(GOOD, f"{name} {value:.2g}, below {nearest.look:g}", measures)
 
 
-def _measure_offset(residual: torch.Tensor, both: Pair, noise: Noise) -> dict[str, float]:
+def _measure_offset(residual: torch.Tensor, both: Pair, noise: NoiseModel) -> dict[str, float]:
     """Mean of the residual of each channel, against the noise and against its own standard error."""
-    sigma = noise.spectrum[:, 1:].mean(dim=1).sqrt().numpy()
+    sigma = noise.power().sqrt().numpy()
     sigma = np.maximum(sigma, LEAST_SIGMA * sigma.max())
     values = residual[:, both.usable].double().numpy()
     mean = values.mean(axis=1)

@@ -11,8 +11,9 @@ from torch import Tensor
 from mashpix.arrays.colour import Channels, decide_channels
 from mashpix.arrays.normalization import open_door, to_picture
 from mashpix.errors import InputError
-from mashpix.refine.dct import block_transform, main_channel, opponent_colours
-from mashpix.refine.residual_noise import Noise, measure_noise
+from mashpix.refine.colour import opponent_matrix
+from mashpix.refine.dct import block_transform
+from mashpix.refine.residual_noise import NoiseModel, measure_noise
 
 SIDE = 16
 """Side in pixels of the blocks."""
@@ -70,7 +71,7 @@ def pair(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | Non
     cpu = torch.device("cpu")
     before, result = (to_picture(item, multiple=1, device=cpu) for item in (door, replace(door, array=after)))
     usable = (before.valid & result.valid)[0].all(dim=0)
-    to_channels = opponent_colours(before.unit, is_rgb=before.is_rgb)
+    to_channels = opponent_matrix(before.unit, is_rgb=before.is_rgb)
     noisier, cleaner = (torch.tensordot(to_channels, item.pixels[0], dims=1) * usable for item in (before, result))
     return Pair(noisier, cleaner, usable, before.is_rgb)
 
@@ -83,16 +84,16 @@ def decide_parts(noisy: NDArray[Any], *, channel_axis: int | None, channels: Cha
     return kind == "rgb", list(range(noisy.shape[channel_axis])) if kind == "independent" else None
 
 
-def measure_residual(both: Pair) -> Noise | None:
+def measure_residual(both: Pair) -> NoiseModel | None:
     """The noise in flat blocks of the residual, never quite zero; None without a block to measure it in."""
     noise = measure_noise(both.noisy, both.denoised, both.usable, side=SIDE, is_rgb=both.is_rgb)
     if noise is None:
         return None
     least = LEAST_NOISE * (both.noisy - both.denoised).square().mean()
-    return noise._replace(spectrum=noise.spectrum.clamp(min=float(least)))
+    return noise._replace(psd=noise.psd.clamp(min=float(least)))
 
 
-def whiten(residual: Tensor, denoised: Tensor, usable: Tensor, noise: Noise) -> Blocks:
+def whiten(residual: Tensor, denoised: Tensor, usable: Tensor, noise: NoiseModel) -> Blocks:
     """Compare the residual (C, H, W) of a denoised picture with the noise measured in it, row of blocks by row."""
     parts = []
     for top in range(0, residual.shape[1] - SIDE + 1, STRIDE):
@@ -102,11 +103,11 @@ def whiten(residual: Tensor, denoised: Tensor, usable: Tensor, noise: Noise) -> 
     return Blocks(torch.stack(mean, dim=1), *(torch.stack(values) for values in others))
 
 
-def _whiten_row(residual: Tensor, denoised: Tensor, usable: Tensor, noise: Noise) -> tuple[Tensor, ...]:
+def _whiten_row(residual: Tensor, denoised: Tensor, usable: Tensor, noise: NoiseModel) -> tuple[Tensor, ...]:
     """Fields of `Blocks` for one row of them: arguments are SIDE pixels high."""
     cut = (plane.unfold(-1, SIDE, STRIDE).movedim(-2, -3).flatten(-2) for plane in (residual, denoised, usable))
     missed, seen, whole = cut  # (C, N, SIDE * SIDE) twice, (N, SIDE * SIDE)
-    brightness = main_channel(seen.mean(dim=2), is_rgb=noise.is_rgb)
+    brightness = noise.brightness(seen.mean(dim=2))
     variance = noise.variance(brightness).transpose(1, 2).clamp(min=torch.finfo(seen.dtype).tiny)
     white = missed @ block_transform(SIDE, missed).T / variance.sqrt()
     index = torch.arange(SIDE)

@@ -1,1 +1,1 @@
-"""`mashpix bench`: presets and baselines measured on pictures whose clean version is known."""
+"""`mashpix bench`: presets and baselines measured on images whose clean version is known."""

@@ -1,18 +1,22 @@
-"""The pictures of `mashpix bench`: pairs of noisy and clean files, or clean ones that noise is added to."""
+"""The images of `mashpix bench`: pairs of noisy and clean files, or clean ones that noise is added to."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mashpix.arrays.colour import Channels
 from mashpix.errors import FileError, InputError, MashpixError, UsageError
 from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.files import FORMATS
+
+if TYPE_CHECKING:
+    from mashpix.files.image_file import ImageFile
 
 MOST_NAMES = 3
 """Files that an error names one by one."""
@@ -20,7 +24,7 @@ MOST_NAMES = 3
 
 @dataclass(frozen=True)
 class Source:
-    """Where one picture comes from; `noisy` is None if noise is added to the clean one."""
+    """Where one image comes from; `noisy` is None if noise is added to the clean one."""
 
     name: str
     clean: Path
@@ -29,21 +33,23 @@ class Source:
 
 @dataclass(frozen=True)
 class Pair:
-    """One picture as it is measured.
+    """One image as it is measured.
 
     noisy, clean : of one shape; noisy as in its file, or float32 if the noise was added
     data_range : distance from black to white: what an unsigned integer type holds, else the range of the clean values
     limits : the smallest and the largest value that the clean file could hold
+    channels : as `denoise` takes them; "rgb" where the clean file says so
     """
 
     noisy: NDArray[Any]
     clean: NDArray[Any]
     data_range: float
     limits: tuple[float, float]
+    channels: Channels = "auto"
 
 
 def find_sources(folder: Path, *, limit: int | None) -> list[Source]:
-    """The pictures of a folder in sorted order, or some of them, evenly spaced; what is no picture by name is left out.
+    """The images of a folder in sorted order, or some of them, evenly spaced; other files are left out.
 
     Raises
     ------
@@ -77,7 +83,7 @@ def _names(folder: Path) -> set[str]:
 
 
 def load_pair(source: Source, *, crop: int | None, noise_model: NoiseModel, seed: int) -> Pair:
-    """Read a pair, or a clean picture and add noise to it; both may be cut to the centre.
+    """Read a pair, or a clean image and add noise to it; both may be cut to the centre.
 
     The draws of the noise depend on `seed` and the name of the file, not on which other files there are. Noise comes
     after the cut; what it gives is neither rounded nor clipped, as in the studies.
@@ -87,34 +93,42 @@ def load_pair(source: Source, *, crop: int | None, noise_model: NoiseModel, seed
     MashpixError
         Naming the file.
     """
-    clean = _read_centre(source.clean, crop)
+    clean, channels = _read_centre(source.clean, crop)
     integer, unsigned = clean.dtype.kind in "iu", clean.dtype.kind == "u"
     limits = (np.iinfo(clean.dtype).min, np.iinfo(clean.dtype).max) if integer else (-np.inf, np.inf)
     data_range = float(limits[1] if unsigned else np.ptp(clean))
     if source.noisy is not None:
-        noisy = _read_centre(source.noisy, crop)
+        noisy, _ = _read_centre(source.noisy, crop)
         if (noisy.shape, noisy.dtype) != (clean.shape, clean.dtype):
             unlike = f"{noisy.dtype} {noisy.shape}; {clean.dtype} {clean.shape} needed"
             raise InputError(f"{str(source.noisy)!r}: not like its clean partner ({unlike})")
-        return Pair(noisy, clean, data_range, limits)
+        return Pair(noisy, clean, data_range, limits, channels)
     rng = np.random.default_rng([seed, crc32(source.name.encode())])
     with naming(source.clean):
         noisy = noise_model.add(clean, rng=rng).astype(np.float32)
-        return Pair(noisy, noise_model.reference(clean), data_range, limits)
+        return Pair(noisy, noise_model.reference(clean), data_range, limits, channels)
 
 
-def _read_centre(path: Path, crop: int | None) -> NDArray[Any]:
+def _read_centre(path: Path, crop: int | None) -> tuple[NDArray[Any], Channels]:
+    """The pixels, and what the file says of the channels."""
     from mashpix import files
 
     with naming(path):
-        pixels = files.read_image(path).pixels
+        image = files.read_image(path)
+    pixels, channels = image.pixels, _channels(image)
     if crop is None:
-        return pixels
+        return pixels, channels
     height, width = pixels.shape[:2]
     if min(height, width) < crop:
-        raise UsageError(f"{str(path)!r}: smaller than --crop ({width} x {height}; {crop} asked for)")
+        raise UsageError(f"{str(path)!r}: smaller than `crop` ({width} x {height}; {crop} asked for)")
     top, left = (height - crop) // 2, (width - crop) // 2
-    return pixels[top : top + crop, left : left + crop]
+    return pixels[top : top + crop, left : left + crop], channels
+
+
+def _channels(image: "ImageFile") -> Channels:
+    if image.pixels.ndim == 2 or image.is_rgb is None:
+        return "auto"
+    return "rgb" if image.is_rgb and image.pixels.shape[2] == 3 else "independent"
 
 
 @contextmanager

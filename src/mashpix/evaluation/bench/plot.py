@@ -16,7 +16,7 @@ def check_plot(path: Path) -> None:
     """Refuse a plot that cannot be drawn, before any work is done."""
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{str(path)!r}: no format of a plot ({path.suffix!r}; {' or '.join(FORMATS)} needed)")
-    need("matplotlib", what="--plot", extra="bench")
+    need("matplotlib", what="`plot`", extra="bench")
 
 
 def draw_plot(means: list[Means], *, suffix: str) -> bytes:
@@ -25,7 +25,7 @@ def draw_plot(means: list[Means], *, suffix: str) -> bytes:
     Parameters
     ----------
     means : list of Means
-        The first is that of the noisy pictures, which becomes a dashed line.
+        The first is that of the noisy images, which becomes a dashed line.
     suffix : str
         One of `FORMATS`.
     """

@@ -1,15 +1,12 @@
-"""What `mashpix bench` finds: a row a measurement, and the means of each method."""
+"""What `mashpix bench` finds: one row per measurement, and the means of each method."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import nan
 from statistics import fmean, median
-from typing import Any
-
-from mashpix.evaluation.table import columns
 
 NOISY = "noisy"
-"""What stands for a method in the rows of the noisy pictures themselves."""
+"""The method of the rows of the noisy images themselves."""
 
 
 @dataclass(frozen=True)
@@ -17,9 +14,9 @@ class Row:
     """One measurement, and one line of the CSV; NaN is an empty cell.
 
     set, name : of the folder and the file
-    crop : side of the centre crop, pixels; 0 for whole pictures
+    crop : side of the centre crop, pixels; 0 for whole images
     noise : the model that was added, "" for pairs
-    noisy_db, noisy_ssim : of the noisy picture
+    noisy_db, noisy_ssim : of the noisy image
     denoised_db, ssim : of the result
     seconds, peak_mib : see `Measurement`
     error : why there is no result, else ""
@@ -43,23 +40,20 @@ class Row:
     error: str = ""
 
     @property
-    def key(self) -> tuple[Any, ...]:
+    def key(self) -> tuple[object, ...]:
         """What makes it the same measurement as another."""
         same = self.set, self.name, self.crop, self.method, self.seed, self.threads, self.device, self.noise
         return *same, self.version
 
     @property
     def gain(self) -> float:
-        """What the method gained over the noisy picture, dB."""
+        """What the method gained over the noisy image, dB."""
         return self.denoised_db - self.noisy_db
-
-
-COLUMNS = columns(Row)
 
 
 @dataclass(frozen=True)
 class Means:
-    """What a method reached: means over the pictures it got done, but median seconds and the largest peak."""
+    """What a method reached: means over the images it got done, but median seconds and the largest peak."""
 
     method: str
     done: int

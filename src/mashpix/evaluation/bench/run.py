@@ -1,6 +1,6 @@
-"""From a plan to rows: each method on each picture, one after another, each in a process of its own."""
+"""From a plan to rows: each method on each image, one after another, each in a process of its own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from math import nan
@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix import __version__
-from mashpix.cli.console import progress
 from mashpix.errors import MashpixError
 from mashpix.evaluation.bench.pictures import Pair, Source, load_pair, naming
 from mashpix.evaluation.bench.results import NOISY, Row
-from mashpix.evaluation.bench.text import print_definitions, row_printer
 from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.evaluation.table import append_rows
 from mashpix.evaluation.timed_process import Job, measure
@@ -26,7 +24,7 @@ CPU = "cpu"
 
 
 @dataclass(frozen=True)
-class Plan:
+class BenchPlan:
     """What all measurements of one command line have in common."""
 
     folder: Path
@@ -39,6 +37,11 @@ class Plan:
     device: str
 
     @property
+    def noise(self) -> str:
+        """The noise that is added, in words; "" where it is in the files."""
+        return "" if self.has_pairs else str(self.noise_model)
+
+    @property
     def has_pairs(self) -> bool:
         """Whether the noise is in the files."""
         return self.sources[0].noisy is not None
@@ -48,17 +51,24 @@ class Plan:
         return self.device if isinstance(self.methods[method], Settings) else CPU
 
     def load(self, source: Source) -> Pair:
-        """One picture as all methods see it."""
+        """One image as all methods see it."""
         return load_pair(source, crop=self.crop, noise_model=self.noise_model, seed=self.seed)
 
 
-def run(plan: Plan, *, known: dict[tuple[Any, ...], Row], table: Path | None) -> list[Row]:
-    """Measure what is not known yet; each row is shown, and put into the table, as soon as it is there.
+def run(
+    plan: BenchPlan, *, known: dict[tuple[object, ...], Row], table: Path | None
+) -> Generator[Step | Row, None, list[Row]]:
+    """Measure what is not known yet; each row goes into the table as soon as it is measured.
+
+    Yields
+    ------
+    Step or Row
+        A step before each measurement, and each row, known or new; the generator returns all rows.
 
     Raises
     ------
     MashpixError
-        For a picture that cannot be read or scored, before anything is measured. A method that fails is a row.
+        For an image that cannot be read or scored, before anything is measured. A method that fails is a row.
     """
     noisy = [(source, score_noisy(plan, source)) for source in plan.sources]
     wanted = [
@@ -68,21 +78,18 @@ def run(plan: Plan, *, known: dict[tuple[Any, ...], Row], table: Path | None) ->
     ]
     found = [known[row.key] for _, row in wanted if row.key in known]
     jobs = [(source, row) for source, row in wanted if row.key not in known]
-    noise = "" if plan.has_pairs else str(plan.noise_model)
-    print_definitions(noise, seed=plan.seed, threads=plan.threads, device=plan.device)
-    print_row = row_printer([source.name for source in plan.sources], [NOISY, *plan.methods])
     rows = []
-    with progress(str(plan.folder)) as show:
-        for row in chain((row for _, row in noisy), found, measure_all(plan, jobs, show)):
-            if table is not None and row.key not in known:
-                append_rows(table, [row])
-            print_row(row)
-            rows.append(row)
+    for event in chain((row for _, row in noisy), found, measure_all(plan, jobs)):
+        if isinstance(event, Row):
+            if table is not None and event.key not in known:
+                append_rows(table, [event])
+            rows.append(event)
+        yield event
     return rows
 
 
-def score_noisy(plan: Plan, source: Source) -> Row:
-    """The row of a noisy picture itself."""
+def score_noisy(plan: BenchPlan, source: Source) -> Row:
+    """The row of a noisy image itself."""
     pair = plan.load(source)
     with naming(source.clean):
         psnr, ssim = score(pair, pair.noisy)
@@ -94,7 +101,7 @@ def score_noisy(plan: Plan, source: Source) -> Row:
         seed=plan.seed,
         threads=plan.threads,
         device=CPU,
-        noise="" if plan.has_pairs else str(plan.noise_model),
+        noise=plan.noise,
         version=__version__,
         noisy_db=psnr,
         noisy_ssim=ssim,
@@ -103,19 +110,19 @@ def score_noisy(plan: Plan, source: Source) -> Row:
     )
 
 
-def measure_all(plan: Plan, jobs: list[tuple[Source, Row]], show: Callable[[Step], None]) -> Iterator[Row]:
-    """The rows of the jobs, filled in one after another."""
+def measure_all(plan: BenchPlan, jobs: list[tuple[Source, Row]]) -> Iterator[Step | Row]:
+    """The rows of the jobs, filled in one after another, each after a step."""
     for index, (source, row) in enumerate(jobs):
-        show(Step(f"{row.method}, {source.name}", index + 1, len(jobs), index / len(jobs)))
+        yield Step(f"{row.method}, {source.name}", index + 1, len(jobs), index / len(jobs))
         yield measure_one(plan, source, row)
 
 
-def measure_one(plan: Plan, source: Source, row: Row) -> Row:
+def measure_one(plan: BenchPlan, source: Source, row: Row) -> Row:
     """One row filled in: with scores and costs, or with what went wrong."""
     try:
         pair = plan.load(source)
         method = plan.methods[row.method]
-        result = measure(Job(pair.noisy, method, pair.data_range, plan.seed, plan.threads, row.device))
+        result = measure(Job(pair.noisy, method, pair.data_range, plan.seed, plan.threads, row.device, pair.channels))
         psnr, ssim = score(pair, np.clip(result.denoised, *pair.limits))
     except MashpixError as error:
         return replace(row, error=" ".join(str(error).split()))
@@ -125,7 +132,7 @@ def measure_one(plan: Plan, source: Source, row: Row) -> Row:
 
 
 def score(pair: Pair, picture: NDArray[Any]) -> tuple[float, float]:
-    """PSNR and SSIM of a picture, to the digits that the table keeps."""
+    """PSNR and SSIM of an image, to the digits that the table keeps."""
     from mashpix.metrics import psnr, ssim
 
     channel_axis = None if picture.ndim == 2 else -1

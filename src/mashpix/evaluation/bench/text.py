@@ -1,9 +1,7 @@
-"""What `mashpix bench` prints: what its measures are, a line a measurement, and the means."""
+"""What `mashpix bench` prints: what its measures are, one line per measurement, and the means."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from math import isnan
-
-import typer
 
 from mashpix.evaluation.bench.results import Means, Row
 
@@ -20,41 +18,46 @@ Noise: {noise}; seed {seed}; on floats, neither rounded nor clipped.
 Results are clipped to what the type of the clean picture can hold, and not rounded."""
 
 
-def print_definitions(noise: str, *, seed: int, threads: int, device: str) -> None:
+def definitions(noise: str, *, seed: int, threads: int, device: str) -> str:
     """What the columns mean; `noise` is the model that was added, "" for pairs."""
-    typer.echo(DEFINITIONS.format(threads=threads, device=device))
-    typer.echo(ADDED.format(noise=noise, seed=seed) if noise else FILES)
+    added = ADDED.format(noise=noise, seed=seed) if noise else FILES
+    return f"{DEFINITIONS.format(threads=threads, device=device)}\n{added}"
 
 
-def row_printer(names: Iterable[str], methods: Iterable[str]) -> Callable[[Row], None]:
-    """Print the head of a table; return a function that prints its rows."""
-    wide, less = max(map(len, ("picture", *names))), max(map(len, methods))
-    typer.echo(f"\n{'picture':<{wide}}  {'method':<{less}}    PSNR    gain    SSIM        s    MiB")
+class RowTable:
+    """The table of measurements: its head, and a line per row."""
 
-    def print_row(row: Row) -> None:
-        start = f"{row.name:<{wide}}  {row.method:<{less}}  "
+    def __init__(self, names: Iterable[str], methods: Iterable[str]) -> None:
+        self._wide, self._less = max(map(len, ("picture", *names))), max(map(len, methods))
+
+    @property
+    def head(self) -> str:
+        """The names of the columns, after an empty line."""
+        return f"\n{'picture':<{self._wide}}  {'method':<{self._less}}    PSNR    gain    SSIM        s    MiB"
+
+    def line(self, row: Row) -> str:
+        """One measurement."""
+        start = f"{row.name:<{self._wide}}  {row.method:<{self._less}}  "
         if row.error:
-            typer.echo(f"{start}failed: {row.error}")
-            return
+            return f"{start}failed: {row.error}"
         cost = f"{_cell(row.seconds, '9.2f')}{_cell(row.peak_mib, '7.0f')}"
-        typer.echo(f"{start}{_cell(row.denoised_db, '6.2f')}{_cell(row.gain, '+8.2f')}{_cell(row.ssim, '8.4f')}{cost}")
-
-    return print_row
+        return f"{start}{_cell(row.denoised_db, '6.2f')}{_cell(row.gain, '+8.2f')}{_cell(row.ssim, '8.4f')}{cost}"
 
 
-def print_means(means: list[Means]) -> None:
-    """One line a method: means, but the median of the seconds and the largest peak of memory."""
+def means_table(means: list[Means]) -> str:
+    """One line per method: means, but the median of the seconds and the largest peak of memory."""
     less = max(len("mean"), *(len(mean.method) for mean in means))
-    typer.echo(f"\n{'mean':<{less}}  pictures    PSNR    gain    SSIM  median s  peak MiB  worst gain")
+    lines = [f"\n{'mean':<{less}}  pictures    PSNR    gain    SSIM  median s  peak MiB  worst gain"]
     for mean in means:
         cost = f"{_cell(mean.seconds, '10.2f')}{_cell(mean.peak_mib, '10.0f')}"
         pictures = f"{mean.done}/{mean.pictures}"
         worst = f"{mean.worst_gain:+10.2f}  {mean.worst_name}"
-        typer.echo(
+        lines.append(
             f"{mean.method:<{less}}{pictures:>10}{mean.psnr:8.2f}{mean.gain:+8.2f}{mean.ssim:8.4f}{cost}  {worst}"
         )
+    return "\n".join(lines)
 
 
 def _cell(value: float, form: str) -> str:
-    """A number, or as much space for none."""
+    """A number, or blanks of the same width for NaN."""
     return " " * len(format(0, form)) if isnan(value) else format(value, form)

@@ -1,1 +1,1 @@
-"""`mashpix study`: the paper's figures and tables, measured again on the user's pictures."""
+"""`mashpix study`: the paper's figures and tables, measured again on the user's images."""

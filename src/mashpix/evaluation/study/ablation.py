@@ -4,7 +4,7 @@ Chihaoui and Favaro, CVPR 2024, arXiv 2404.09389.
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import nan
 from statistics import fmean
 from time import perf_counter
@@ -15,14 +15,14 @@ import torch
 from mashpix.arrays.costs import fit_updates
 from mashpix.evaluation.plots import MARKERS, new_figure
 from mashpix.evaluation.study.plan import (
-    Plan,
     Row,
     Size,
     Study,
+    StudyPlan,
+    distinct,
     listing,
     open_picture,
     run_denoising,
-    values_of,
 )
 from mashpix.method.masking_ratio import choose_masking
 from mashpix.report import Step
@@ -33,6 +33,7 @@ CHOICE = 0.0
 VARIANTS = ("neither", "shuffling", "chosen ratio", "both")
 PUBLISHED = {"sidd": (33.12, 33.86, 34.45, 35.06), "fmdd": (32.25, 32.92, 33.56, 33.71)}
 """PSNR of Table 3, dB, in the order of `VARIANTS`."""
+WHOLE = "published, whole set"
 HITS = "88.7 % of SIDD, 92.4 % of FMDD"
 """How often the chosen ratio is the best of three, Table 2."""
 
@@ -51,49 +52,14 @@ class AblationRow(Row):
     seconds: float = nan
 
 
-def jobs(plan: Plan, quick: bool) -> list[Any]:
-    """The choice; all three ratios without shuffling, the two higher ones with it."""
-    rows: list[Any] = []
-    for preset, (low, medium, high) in ((name, ratios_of(name)) for name in plan.presets):
-        plain = plan.rows(AblationRow, masking_ratio=(CHOICE, low, medium, high), shuffled=("no",))
-        shuffled = plan.rows(AblationRow, masking_ratio=(medium, high), shuffled=("yes",))
-        rows += [row for row in plain + shuffled if row.preset == preset]
-    return rows
-
-
 def ratios_of(preset: str) -> tuple[float, float, float]:
     """The three ratios that a preset chooses from."""
     settings = PRESETS[preset]
     return settings.low_ratio, settings.medium_ratio, settings.high_ratio
 
 
-def updates(plan: Plan, row: Any) -> int:
-    """Updates of the probes, or of one fit."""
-    settings = plan.presets[row.preset]
-    if row.masking_ratio == CHOICE:
-        return fit_updates(settings) - settings.steps * settings.fits
-    return fit_updates(settings.replace(masking_ratio=row.masking_ratio))
-
-
-def measure(plan: Plan, row: Any) -> Generator[Step, None, list[Any]]:
-    """The choice (Eq. 8 to 10), or one fit."""
-    settings, pair = plan.presets[row.preset], plan.load(plan.source(row))
-    if row.masking_ratio != CHOICE:
-        shuffle = "always" if row.shuffled == "yes" else "never"
-        fixed = settings.replace(masking_ratio=row.masking_ratio, shuffle=shuffle)
-        return [replace(row, **(yield from run_denoising(plan, pair, fixed)))]
-    started = perf_counter()
-    picture, _ = open_picture(plan, pair, settings)
-    generator = torch.Generator(picture.pixels.device).manual_seed(plan.seed)
-    masking = yield from choose_masking(picture, settings=settings, generator=generator)
-    yield Step("choice", 1, 1)
-    found = {"gap": masking.gap, "correlation": masking.correlation, "chosen_ratio": masking.masking_ratio}
-    found = {name: nan if value is None else round(value, 4) for name, value in found.items()}
-    return [replace(row, **found, seconds=round(perf_counter() - started, 2))]
-
-
-def variants(rows: list[Any]) -> dict[str, float]:
-    """PSNR of one picture for each of `VARIANTS`; the ratio that is not chosen is the medium one."""
+def variants(rows: list[AblationRow]) -> dict[str, float]:
+    """PSNR of one image for each of `VARIANTS`; the ratio that is not chosen is the medium one."""
     chosen = next(row.chosen_ratio for row in rows if row.masking_ratio == CHOICE)
     psnr = {(row.masking_ratio, row.shuffled): row.psnr for row in rows}
     _, medium, high = ratios_of(rows[0].preset)
@@ -101,72 +67,105 @@ def variants(rows: list[Any]) -> dict[str, float]:
     return dict(zip(VARIANTS, (psnr[pair] for pair in pairs), strict=True))
 
 
-def is_best(rows: list[Any]) -> bool:
-    """Whether the ratio chosen for one picture is the best of the three, without shuffling."""
+def is_best(rows: list[AblationRow]) -> bool:
+    """Whether the ratio chosen for one image is the best of the three, without shuffling."""
     chosen = next(row.chosen_ratio for row in rows if row.masking_ratio == CHOICE)
     plain = [row for row in rows if row.masking_ratio != CHOICE and row.shuffled == "no"]
     return bool(max(plain, key=lambda row: row.psnr).masking_ratio == chosen)
 
 
-def by_picture(rows: list[Any], **where: Any) -> list[list[Any]]:
-    """The rows of each picture."""
-    groups: dict[tuple[str, str], list[Any]] = {}
+def by_picture(rows: list[AblationRow], **where: object) -> list[list[AblationRow]]:
+    """The rows of each image."""
+    groups: dict[tuple[str, str], list[AblationRow]] = {}
     for row in rows:
         if all(getattr(row, name) == value for name, value in where.items()):
             groups.setdefault((row.set, row.name), []).append(row)
     return list(groups.values())
 
 
-def means(rows: list[Any], **where: Any) -> list[float]:
+def means(rows: list[AblationRow], **where: object) -> list[float]:
     """Mean PSNR of each variant."""
     found = [variants(group) for group in by_picture(rows, **where)]
     return [fmean(values[name] for values in found) for name in VARIANTS]
 
 
-def draw(plan: Plan, rows: list[Any]) -> Any:
-    """Mean PSNR of each variant, a panel a set; hollow: published, for the whole set."""
-    figure, panels = new_figure(columns=len(plan.sets), width=3.0, caption=plan.caption)
-    for axes, name in zip(panels[0], plan.sets, strict=True):
-        for index, preset in enumerate(plan.presets):
-            values = means(rows, preset=preset, set=name)
-            axes.plot(VARIANTS, values, MARKERS[index], color="black", markersize=7, label=preset)
-        if name in PUBLISHED:
-            axes.plot(VARIANTS, PUBLISHED[name], "o", color="0.4", markerfacecolor="none", label="published, whole set")
-        axes.set(title=f"{name}, {len(plan.sets[name])} of {plan.in_set[name]} pictures", ylabel="PSNR, dB")
-        axes.tick_params(axis="x", labelrotation=25)
-        axes.margins(0.15)
-    labels = {label: line for axes in panels[0] for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(labels.values(), labels, loc="outside lower center", ncols=len(labels), fontsize=7)
-    return figure
+class AblationStudy(Study[AblationRow]):
+    """What the choice of the ratio and shuffling gain."""
+
+    row = AblationRow
+    quick = Size(crop=64, limit=1, steps=250)
+    full = Size(crop=0)
+    needs_pairs = True
+
+    def jobs(self, plan: StudyPlan, *, quick: bool) -> list[AblationRow]:
+        """The choice; all three ratios without shuffling, the two higher ones with it."""
+        rows: list[AblationRow] = []
+        for preset, (low, medium, high) in ((name, ratios_of(name)) for name in plan.presets):
+            plain = plan.rows(AblationRow, masking_ratio=(CHOICE, low, medium, high), shuffled=("no",))
+            shuffled = plan.rows(AblationRow, masking_ratio=(medium, high), shuffled=("yes",))
+            rows += [row for row in plain + shuffled if row.preset == preset]
+        return rows
+
+    def measure(self, plan: StudyPlan, row: AblationRow) -> Generator[Step, None, list[AblationRow]]:
+        """The choice (Eq. 8 to 10), or one fit."""
+        settings, pair = plan.presets[row.preset], plan.load(plan.source(row))
+        if row.masking_ratio != CHOICE:
+            shuffle = "always" if row.shuffled == "yes" else "never"
+            fixed = settings.replace(masking_ratio=row.masking_ratio, shuffle=shuffle)
+            return [row.filled(**(yield from run_denoising(plan, pair, fixed)))]
+        started = perf_counter()
+        picture, _ = open_picture(plan, pair, settings)
+        generator = torch.Generator(picture.pixels.device).manual_seed(plan.seed)
+        masking = yield from choose_masking(picture, settings=settings, generator=generator)
+        yield Step("choice", 1, 1)
+        found = {"gap": masking.gap, "correlation": masking.correlation, "chosen_ratio": masking.masking_ratio}
+        found = {name: nan if value is None else round(value, 4) for name, value in found.items()}
+        return [row.filled(**found, seconds=round(perf_counter() - started, 2))]
+
+    def updates(self, plan: StudyPlan, row: AblationRow) -> int:
+        """Updates of the probes, or of one fit."""
+        settings = plan.presets[row.preset]
+        if row.masking_ratio == CHOICE:
+            return fit_updates(settings) - settings.steps * settings.fits
+        return fit_updates(settings.replace(masking_ratio=row.masking_ratio))
+
+    def draw(self, plan: StudyPlan, rows: list[AblationRow]) -> Any:
+        """Mean PSNR of each variant, a panel a set; hollow: published, for the whole set."""
+        figure, panels = new_figure(columns=len(plan.sets), width=3.0, caption=plan.caption)
+        for axes, name in zip(panels[0], plan.sets, strict=True):
+            for index, preset in enumerate(plan.presets):
+                values = means(rows, preset=preset, set=name)
+                axes.plot(VARIANTS, values, MARKERS[index], color="black", markersize=7, label=preset)
+            if name in PUBLISHED:
+                axes.plot(
+                    VARIANTS, PUBLISHED[name], "o", color="0.4", markerfacecolor="none", label="published, whole set"
+                )
+            axes.set(title=f"{name}, {len(plan.sets[name])} of {plan.in_set[name]} pictures", ylabel="PSNR, dB")
+            axes.tick_params(axis="x", labelrotation=25)
+            axes.margins(0.15)
+        labels = {
+            label: line for axes in panels[0] for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(labels.values(), labels, loc="outside lower center", ncols=len(labels), fontsize=7)
+        return figure
+
+    def summarise(self, rows: list[AblationRow]) -> list[str]:
+        """What each part gains, and how often the chosen ratio is the best."""
+        sentences = []
+        for preset in distinct(row.preset for row in rows):
+            found = {name: means(rows, preset=preset, set=name) for name in distinct(row.set for row in rows)}
+            texts = []
+            for name, values in found.items():
+                published = f" (published {listing(PUBLISHED[name], '.2f')})" if name in PUBLISHED else ""
+                best = "both is the best, as published" if max(values) == values[-1] else "both is not the best"
+                texts.append(f"{name} {listing(values, '.2f')} dB{published}, {best}")
+            pictures = by_picture(rows, preset=preset)
+            hits = sum(map(is_best, pictures))
+            sentences += [
+                f"{preset}: with neither, shuffling, the chosen ratio, and both: {'; '.join(texts)}.",
+                f"The chosen ratio is the best of three on {hits} of {len(pictures)} pictures (published: {HITS}).",
+            ]
+        return sentences
 
 
-def tell(rows: list[Any]) -> list[str]:
-    """What each part gains, and how often the chosen ratio is the best."""
-    sentences = []
-    for preset in values_of(rows, "preset"):
-        found = {name: means(rows, preset=preset, set=name) for name in values_of(rows, "set")}
-        texts = []
-        for name, values in found.items():
-            published = f" (published {listing(PUBLISHED[name], '.2f')})" if name in PUBLISHED else ""
-            best = "both is the best, as published" if max(values) == values[-1] else "both is not the best"
-            texts.append(f"{name} {listing(values, '.2f')} dB{published}, {best}")
-        pictures = by_picture(rows, preset=preset)
-        hits = sum(map(is_best, pictures))
-        sentences += [
-            f"{preset}: with neither, shuffling, the chosen ratio, and both: {'; '.join(texts)}.",
-            f"The chosen ratio is the best of three on {hits} of {len(pictures)} pictures (published: {HITS}).",
-        ]
-    return sentences
-
-
-STUDY = Study(
-    row=AblationRow,
-    quick=Size(crop=64, limit=1, steps=250),
-    full=Size(crop=0),
-    pairs=True,
-    jobs=jobs,
-    measure=measure,
-    updates=updates,
-    draw=draw,
-    tell=tell,
-)
+STUDY = AblationStudy()

@@ -16,15 +16,15 @@ from mashpix.evaluation.plots import line_style, new_figure
 from mashpix.evaluation.study.plan import (
     BETAS,
     SIGMA,
-    Plan,
     Row,
     Size,
     Study,
+    StudyPlan,
+    distinct,
     grows,
     listing,
     mean_of,
     open_picture,
-    values_of,
 )
 from mashpix.method.fitting import fit, new_network
 from mashpix.method.masking_ratio import probe_residual_level, residual_of
@@ -46,65 +46,10 @@ class GapRow(Row):
     noise_level: float = nan
 
 
-def jobs(plan: Plan, quick: bool) -> list[Any]:
-    """A probe at the low and one at the high ratio, at each beta."""
-    return plan.rows(GapRow, beta=BETAS, masking_ratio=(PAPER.low_probe_ratio, PAPER.high_probe_ratio))
-
-
-def measure(plan: Plan, row: Any) -> Generator[Step, None, list[Any]]:
-    """One probe, and the noise level now and then (Eq. 8); looking does not change the fit."""
-    settings = plan.presets[row.preset]
-    pair = plan.load(plan.source(row), NoiseModel(beta=row.beta, sigma=SIGMA))
-    picture, _ = open_picture(plan, pair, settings)
-    generator = torch.Generator(picture.pixels.device).manual_seed(plan.seed)
-    network = new_network(picture, settings=settings, generator=generator)
-    options: dict[str, Any] = {"stage": "probe", "settings": settings}
-    rows: list[Any] = []
-    every = max(settings.probe_steps // LOOKS, 1)
-    for step in fit(
-        network, picture, row.masking_ratio, shuffle=False, steps=settings.probe_steps, generator=generator, **options
-    ):
-        yield step
-        if step.index == 1:
-            rows.clear()  # a fit that diverged starts again
-        if step.index % every == 0 or step.index == step.total:
-            another = torch.Generator(picture.pixels.device).manual_seed(plan.seed)
-            residual = drain(residual_of(network, picture, row.masking_ratio, generator=another, **options))
-            level = probe_residual_level(
-                residual * picture.unit[:, None, None], picture.valid, noise_estimate=settings.noise_estimate
-            )
-            rows.append(replace(row, updates=step.index, noise_level=round(level, 4)))
-    return rows
-
-
-def draw(plan: Plan, rows: list[Any]) -> Any:
-    """Noise level against updates, mean over the pictures; and the gap of each picture against beta."""
-    figure, panels = new_figure(columns=2, rows=len(plan.presets), caption=plan.caption)
-    for (left, right), preset in zip(panels, plan.presets, strict=True):
-        own = [row for row in rows if row.preset == preset]
-        for index, beta in enumerate(BETAS):
-            for ratio in values_of(own, "masking_ratio"):
-                updates = sorted(set(values_of(own, "updates")))
-                where = {"beta": beta, "masking_ratio": ratio}
-                levels = [mean_of(own, "noise_level", updates=update, **where) for update in updates]
-                style = line_style(index) | {"markerfacecolor": "black" if ratio > 0.5 else "white", "markevery": 3}
-                left.plot(updates, levels, label=f"beta {beta:g}, ratio {ratio:g}", **style)
-        left.axhline(SIGMA, color="0.7", linewidth=0.8)
-        left.set(title=preset, xlabel="updates", ylabel="noise level seen, grey levels", yscale="log")
-        left.yaxis.set_major_formatter("{x:g}")
-        left.yaxis.set_minor_formatter("{x:g}")
-        left.legend(fontsize=7)
-        for index, (name, gaps) in enumerate(gaps_of(own).items()):
-            right.plot(BETAS, gaps, label=name, **line_style(index))
-        right.set(title=preset, xlabel="beta", ylabel="correlation gap, grey levels")
-        right.legend(fontsize=7)
-    return figure
-
-
-def gaps_of(rows: list[Any]) -> dict[str, list[float]]:
-    """The gap of each picture at each beta (Eq. 9), after the last update."""
+def gaps_of(rows: list[GapRow]) -> dict[str, list[float]]:
+    """The gap of each image at each beta (Eq. 9), after the last update."""
     last = max(row.updates for row in rows)
-    low, high = sorted(set(values_of(rows, "masking_ratio")))
+    low, high = sorted(set(distinct(row.masking_ratio for row in rows)))
     return {
         name: [
             abs(
@@ -117,36 +62,97 @@ def gaps_of(rows: list[Any]) -> dict[str, list[float]]:
     }
 
 
-def tell(rows: list[Any]) -> list[str]:
-    """Whether the gap grows with beta, and what the two probes see."""
-    sentences = []
-    for preset in values_of(rows, "preset"):
-        own = [row for row in rows if row.preset == preset]
-        gaps = list(gaps_of(own).values())
-        count = sum(map(grows, gaps))
-        trend = "as published" if count == len(gaps) else "unlike the published one, which always does"
-        last = max(row.updates for row in own)
-        ends = {
-            ratio: [mean_of(own, "noise_level", beta=beta, masking_ratio=ratio, updates=last) for beta in BETAS]
-            for ratio in sorted(set(values_of(own, "masking_ratio")))
-        }
-        levels = "; ".join(f"{listing(values, '.1f')} at ratio {ratio:g}" for ratio, values in ends.items())
-        means = listing(map(fmean, zip(*gaps, strict=True)), ".2f")
-        sentences += [
-            f"{preset}: at beta 0, 0.5 and 1 the mean gap is {means} grey levels; it grows with beta on {count} of "
-            f"{len(gaps)} pictures, {trend}.",
-            f"After {last} updates the noise levels seen, of {SIGMA:g} grey levels, are {levels}.",
-        ]
-    return sentences
+class GapStudy(Study[GapRow]):
+    """Probes at two ratios, with the noise level they see on the way."""
+
+    row = GapRow
+    quick = Size(crop=64, limit=2)
+    full = Size(crop=256)
+
+    def jobs(self, plan: StudyPlan, *, quick: bool) -> list[GapRow]:
+        """A probe at the low and one at the high ratio, at each beta."""
+        return plan.rows(GapRow, beta=BETAS, masking_ratio=(PAPER.low_probe_ratio, PAPER.high_probe_ratio))
+
+    def measure(self, plan: StudyPlan, row: GapRow) -> Generator[Step, None, list[GapRow]]:
+        """One probe, and the noise level now and then (Eq. 8); looking does not change the fit."""
+        settings = plan.presets[row.preset]
+        pair = plan.load(plan.source(row), NoiseModel(beta=row.beta, sigma=SIGMA))
+        picture, _ = open_picture(plan, pair, settings)
+        generator = torch.Generator(picture.pixels.device).manual_seed(plan.seed)
+        network = new_network(picture, settings=settings, generator=generator)
+        ratio = row.masking_ratio
+        options: dict[str, Any] = {"stage": "probe", "settings": settings}
+        rows: list[GapRow] = []
+        every = max(settings.probe_steps // LOOKS, 1)
+        for step in fit(
+            network,
+            picture,
+            row.masking_ratio,
+            shuffle=False,
+            steps=settings.probe_steps,
+            generator=generator,
+            **options,
+        ):
+            yield step
+            if step.index == 1:
+                rows.clear()  # a fit that diverged starts again
+            if step.index % every == 0 or step.index == step.total:
+                another = torch.Generator(picture.pixels.device).manual_seed(plan.seed)
+                residual = drain(residual_of(network, picture, ratio, generator=another, **options))
+                level = probe_residual_level(
+                    residual * picture.unit[:, None, None], picture.valid, noise_estimate=settings.noise_estimate
+                )
+                rows.append(replace(row, updates=step.index, noise_level=round(level, 4)))
+        return rows
+
+    def updates(self, plan: StudyPlan, row: GapRow) -> int:
+        """Updates of one fit."""
+        return plan.presets[row.preset].probe_steps
+
+    def draw(self, plan: StudyPlan, rows: list[GapRow]) -> Any:
+        """Noise level against updates, mean over the images; and the gap of each image against beta."""
+        figure, panels = new_figure(columns=2, rows=len(plan.presets), caption=plan.caption)
+        for (left, right), preset in zip(panels, plan.presets, strict=True):
+            own = [row for row in rows if row.preset == preset]
+            for index, beta in enumerate(BETAS):
+                for ratio in distinct(row.masking_ratio for row in own):
+                    updates = sorted(set(distinct(row.updates for row in own)))
+                    where = {"beta": beta, "masking_ratio": ratio}
+                    levels = [mean_of(own, "noise_level", updates=update, **where) for update in updates]
+                    style = line_style(index) | {"markerfacecolor": "black" if ratio > 0.5 else "white", "markevery": 3}
+                    left.plot(updates, levels, label=f"beta {beta:g}, ratio {ratio:g}", **style)
+            left.axhline(SIGMA, color="0.7", linewidth=0.8)
+            left.set(title=preset, xlabel="updates", ylabel="noise level seen, grey levels", yscale="log")
+            left.yaxis.set_major_formatter("{x:g}")
+            left.yaxis.set_minor_formatter("{x:g}")
+            left.legend(fontsize=7)
+            for index, (name, gaps) in enumerate(gaps_of(own).items()):
+                right.plot(BETAS, gaps, label=name, **line_style(index))
+            right.set(title=preset, xlabel="beta", ylabel="correlation gap, grey levels")
+            right.legend(fontsize=7)
+        return figure
+
+    def summarise(self, rows: list[GapRow]) -> list[str]:
+        """Whether the gap grows with beta, and what the two probes see."""
+        sentences = []
+        for preset in distinct(row.preset for row in rows):
+            own = [row for row in rows if row.preset == preset]
+            gaps = list(gaps_of(own).values())
+            count = sum(map(grows, gaps))
+            trend = "as published" if count == len(gaps) else "unlike the published one, which always does"
+            last = max(row.updates for row in own)
+            ends = {
+                ratio: [mean_of(own, "noise_level", beta=beta, masking_ratio=ratio, updates=last) for beta in BETAS]
+                for ratio in sorted(set(distinct(row.masking_ratio for row in own)))
+            }
+            levels = "; ".join(f"{listing(values, '.1f')} at ratio {ratio:g}" for ratio, values in ends.items())
+            means = listing(map(fmean, zip(*gaps, strict=True)), ".2f")
+            sentences += [
+                f"{preset}: at beta 0, 0.5 and 1 the mean gap is {means} grey levels; it grows with beta on {count} of "
+                f"{len(gaps)} pictures, {trend}.",
+                f"After {last} updates the noise levels seen, of {SIGMA:g} grey levels, are {levels}.",
+            ]
+        return sentences
 
 
-STUDY = Study(
-    row=GapRow,
-    quick=Size(crop=64, limit=2),
-    full=Size(crop=256),
-    jobs=jobs,
-    measure=measure,
-    updates=lambda plan, row: plan.presets[row.preset].probe_steps,
-    draw=draw,
-    tell=tell,
-)
+STUDY = GapStudy()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mashpix.evaluation.bench.pictures import Pair
 from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.evaluation.plots import GREYS, LINES, MARKERS, new_figure
-from mashpix.evaluation.study.plan import BETAS, SIGMA, Plan, Row, Size, Study, listing, mean_of
+from mashpix.evaluation.study.plan import BETAS, SIGMA, Row, Size, Study, StudyPlan, mean_of
 from mashpix.report import Step
 from mashpix.simulation import autocorrelation, correlation_asked, correlation_reached
 
@@ -30,9 +30,9 @@ GREY = (0.299, 0.587, 0.114)
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseRow(Row):
-    """Correlation of the noise of one picture at a lag (rows, columns); standard deviations in grey levels.
+    """Correlation of the noise of one image at a lag (rows, columns); standard deviations in grey levels.
 
-    asked, reached, measured : by Eq. 2, of the valid covariance nearest to it, in the picture
+    asked, reached, measured : by Eq. 2, of the valid covariance nearest to it, in the image
     std, dark_std, bright_std : of the noise in all pixels, and in the darkest and brightest quarter
     """
 
@@ -47,40 +47,14 @@ class NoiseRow(Row):
     bright_std: float = nan
 
 
-def jobs(plan: Plan, quick: bool) -> list[Any]:
-    """Each model on each picture, grey and in colour."""
-    return plan.rows(NoiseRow, colours=("grey", "colour"), noise=MODELS)
-
-
-def noisy_picture(plan: Plan, row: Any) -> Pair:
-    """A picture in noise; the noise of a grey one is drawn for it alone."""
+def noisy_picture(plan: StudyPlan, row: NoiseRow) -> Pair:
+    """An image in noise; the noise of a grey one is drawn for it alone."""
     pair = plan.load(plan.source(row), MODELS[row.noise])
     if row.colours == "colour" or pair.clean.ndim == 2:
         return pair
     clean = np.asarray(pair.clean[..., :3] @ GREY)
     noisy = MODELS[row.noise].add(clean, rng=np.random.default_rng(plan.seed))
     return Pair(noisy, clean, pair.data_range, pair.limits)
-
-
-def measure(plan: Plan, row: Any) -> Generator[Step, None, list[Any]]:
-    """Correlation at each lag, mean over both directions and the channels."""
-    pair, model = noisy_picture(plan, row), MODELS[row.noise]
-    noise = pair.noisy - pair.clean
-    planes = np.atleast_3d(noise).transpose(2, 0, 1)
-    tables = {"measured": np.mean([autocorrelation(plane, radius=RADIUS) for plane in planes], axis=0)}
-    if model.model == "correlated":
-        tables["asked"] = correlation_asked(beta=model.beta, radius=RADIUS)
-        tables["reached"] = correlation_reached(beta=model.beta, radius=RADIUS)
-    dark, bright = np.quantile(pair.clean, (0.25, 0.75))
-    ends = {"dark_std": noise[pair.clean <= dark], "bright_std": noise[pair.clean >= bright]}
-    stds = {name: round(float(values.std()), 3) for name, values in ({"std": noise} | ends).items()}
-    yield Step("noise", 1, 1)
-    return [
-        replace(
-            row, lag=f"{lag[0]},{lag[1]}", **stds, **{name: _both_ways(table, lag) for name, table in tables.items()}
-        )
-        for lag in LAGS
-    ]
 
 
 def _both_ways(table: NDArray[Any], lag: tuple[int, int]) -> float:
@@ -90,31 +64,7 @@ def _both_ways(table: NDArray[Any], lag: tuple[int, int]) -> float:
     return round(float(np.mean([table[RADIUS + row, RADIUS + column] for row, column in places])), 4)
 
 
-def draw(plan: Plan, rows: list[Any]) -> Any:
-    """The first picture, clean and in each noise, grey above colour; below, correlation against distance."""
-    from matplotlib.gridspec import GridSpec
-
-    figure, panels = new_figure(columns=1, width=8.5, height=6.4, caption=plan.caption)
-    panels[0, 0].remove()
-    grid = GridSpec(3, len(MODELS) + 1, figure=figure, height_ratios=(1, 1, 1.7))
-    first = rows[0]
-    for line, colours in enumerate(("grey", "colour")):
-        for column, name in enumerate(("clean", *MODELS)):
-            noise = name if name in MODELS else next(iter(MODELS))
-            pair = noisy_picture(plan, replace(first, colours=colours, noise=noise))
-            axes = figure.add_subplot(grid[line, column])
-            picture = np.clip(np.rint(pair.clean if name == "clean" else pair.noisy), 0, 255).astype(np.uint8)
-            axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-            axes.set_axis_off()
-            axes.set_title(name, fontsize=9)
-    axes = figure.add_subplot(
-        grid[2, :], xlabel="distance of two pixels, pixels", ylabel="correlation of their noise, no unit"
-    )
-    draw_correlation(axes, rows)
-    return figure
-
-
-def draw_correlation(axes: Any, rows: list[Any]) -> None:
+def draw_correlation(axes: Any, rows: list[NoiseRow]) -> None:
     """Eq. 2 as lines, the valid covariance nearest to it as crosses, what was measured as open markers."""
     distance = np.linspace(0.01, RADIUS, 200)
     for index, (name, model) in enumerate(MODELS.items()):
@@ -131,31 +81,79 @@ def draw_correlation(axes: Any, rows: list[Any]) -> None:
     axes.legend(fontsize=7, ncols=2)
 
 
-def tell(rows: list[Any]) -> list[str]:
-    """How near the noise comes to Eq. 2, and how value-dependent noise differs."""
-    correlated = [row for row in rows if row.noise.startswith("beta")]
-    off = max(abs(row.measured - row.reached) for row in correlated)
-    asked = max(abs(row.reached - row.asked) for row in correlated)
-    dark, bright = (
-        [mean_of(rows, end, noise=name) for name in ("beta 0", "value-dependent")] for end in ("dark_std", "bright_std")
-    )
-    return [
-        f"The measured correlation differs by at most {off:.3f} from that of the nearest valid covariance, which "
-        f"differs by at most {asked:.3f} from Eq. 2.",
-        f"From the darkest to the brightest quarter of the pixels the standard deviation of value-dependent noise goes "
-        f"from {listing((dark[1], bright[1]), '.1f').replace('and', 'to')} grey levels, that of beta 0 from "
-        f"{listing((dark[0], bright[0]), '.1f').replace('and', 'to')}.",
-    ]
+class NoiseStudy(Study[NoiseRow]):
+    """Synthetic noise, measured."""
+
+    row = NoiseRow
+    quick = Size(crop=128, limit=1)
+    full = Size(crop=256)
+    fits_networks = False
+
+    def jobs(self, plan: StudyPlan, *, quick: bool) -> list[NoiseRow]:
+        """Each model on each image, grey and in colour."""
+        return plan.rows(NoiseRow, colours=("grey", "colour"), noise=MODELS)
+
+    def measure(self, plan: StudyPlan, row: NoiseRow) -> Generator[Step, None, list[NoiseRow]]:
+        """Correlation at each lag, mean over both directions and the channels."""
+        pair, model = noisy_picture(plan, row), MODELS[row.noise]
+        noise = pair.noisy - pair.clean
+        planes = np.atleast_3d(noise).transpose(2, 0, 1)
+        tables = {"measured": np.mean([autocorrelation(plane, radius=RADIUS) for plane in planes], axis=0)}
+        if model.model == "correlated":
+            tables["asked"] = correlation_asked(beta=model.beta, radius=RADIUS)
+            tables["reached"] = correlation_reached(beta=model.beta, radius=RADIUS)
+        dark, bright = np.quantile(pair.clean, (0.25, 0.75))
+        ends = {"dark_std": noise[pair.clean <= dark], "bright_std": noise[pair.clean >= bright]}
+        stds = {name: round(float(values.std()), 3) for name, values in ({"std": noise} | ends).items()}
+        yield Step("noise", 1, 1)
+        return [
+            row.filled(lag=f"{lag[0]},{lag[1]}", **stds, **{name: _both_ways(tables[name], lag) for name in tables})
+            for lag in LAGS
+        ]
+
+    def updates(self, plan: StudyPlan, row: NoiseRow) -> int:
+        """Updates of one fit."""
+        return 0
+
+    def draw(self, plan: StudyPlan, rows: list[NoiseRow]) -> Any:
+        """The first image, clean and in each noise, grey above colour; below, correlation against distance."""
+        from matplotlib.gridspec import GridSpec
+
+        figure, panels = new_figure(columns=1, width=8.5, height=6.4, caption=plan.caption)
+        panels[0, 0].remove()
+        grid = GridSpec(3, len(MODELS) + 1, figure=figure, height_ratios=(1, 1, 1.7))
+        first = rows[0]
+        for line, colours in enumerate(("grey", "colour")):
+            for column, name in enumerate(("clean", *MODELS)):
+                noise = name if name in MODELS else next(iter(MODELS))
+                pair = noisy_picture(plan, replace(first, colours=colours, noise=noise))
+                axes = figure.add_subplot(grid[line, column])
+                picture = np.clip(np.rint(pair.clean if name == "clean" else pair.noisy), 0, 255).astype(np.uint8)
+                axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+                axes.set_axis_off()
+                axes.set_title(name, fontsize=9)
+        axes = figure.add_subplot(
+            grid[2, :], xlabel="distance of two pixels, pixels", ylabel="correlation of their noise, no unit"
+        )
+        draw_correlation(axes, rows)
+        return figure
+
+    def summarise(self, rows: list[NoiseRow]) -> list[str]:
+        """How near the noise comes to Eq. 2, and how value-dependent noise differs."""
+        correlated = [row for row in rows if row.noise.startswith("beta")]
+        off = max(abs(row.measured - row.reached) for row in correlated)
+        asked = max(abs(row.reached - row.asked) for row in correlated)
+        dark, bright = (
+            [mean_of(rows, end, noise=name) for name in ("beta 0", "value-dependent")]
+            for end in ("dark_std", "bright_std")
+        )
+        return [
+            f"The measured correlation differs by at most {off:.3f} from that of the nearest valid covariance, which "
+            f"differs by at most {asked:.3f} from Eq. 2.",
+            "From the darkest to the brightest quarter of the pixels the standard deviation of value-dependent noise "
+            f"goes from {dark[1]:.1f} to {bright[1]:.1f} grey levels, "
+            f"that of beta 0 from {dark[0]:.1f} to {bright[0]:.1f}.",
+        ]
 
 
-STUDY = Study(
-    row=NoiseRow,
-    quick=Size(crop=128, limit=1),
-    full=Size(crop=256),
-    fits=False,
-    jobs=jobs,
-    measure=measure,
-    updates=lambda plan, row: 0,
-    draw=draw,
-    tell=tell,
-)
+STUDY = NoiseStudy()

@@ -1,11 +1,12 @@
 """What a study is, and what all of its measurements have in common."""
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from itertools import pairwise
 from math import nan
 from statistics import fmean
-from typing import Any
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 import torch
@@ -29,8 +30,8 @@ SIGMA = 25.0
 class Size:
     """How large a study is.
 
-    crop : side of the centre that is used of each picture, pixels; 0 for whole pictures
-    limit : pictures of each folder, evenly spaced; None for all
+    crop : side of the centre that is used of each image, pixels; 0 for whole images
+    limit : images of each folder, evenly spaced; None for all
     steps : most network updates of a fit; None for those of the preset
     """
 
@@ -49,7 +50,7 @@ class Row:
 
     settings : what differs from those of the preset
     set, name : of the folder and the file
-    crop : side of the centre that was used, pixels; 0 for whole pictures
+    crop : side of the centre that was used, pixels; 0 for whole images
     """
 
     preset: str
@@ -63,17 +64,25 @@ class Row:
     version: str
 
     @property
-    def key(self) -> tuple[Any, ...]:
+    def key(self) -> tuple[object, ...]:
         """What makes it the same measurement as another."""
         return tuple(getattr(self, item.name) for item in fields(self) if item.default is MISSING)
 
+    def filled(self, **found: Any) -> Self:
+        """The same with what was found."""
+        return replace(self, **found)
+
+
+Measured = TypeVar("Measured", bound=Row)
+Value = TypeVar("Value")
+
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """What all measurements of one study have in common.
 
-    sets : the pictures of each folder, by its name
-    in_set : how many pictures each folder holds, used or not
+    sets : the images of each folder, by its name
+    in_set : how many images each folder holds, used or not
     presets : settings by the name of their preset, with no more updates than `size.steps`; empty if nothing is fitted
     """
 
@@ -87,19 +96,19 @@ class Plan:
     device: str
 
     def source(self, row: Row) -> Source:
-        """The picture of a row."""
+        """The image of a row."""
         return next(source for source in self.sets[row.set] if source.name == row.name)
 
     def load(self, source: Source, noise_model: NoiseModel | None = None) -> Pair:
-        """One picture: a pair, or a clean one with noise of the study's level."""
+        """One image: a pair, or a clean one with noise of the study's level."""
         model = noise_model or NoiseModel(sigma=SIGMA)
         pair = load_pair(source, crop=self.size.crop or None, noise_model=model, seed=self.seed)
         if source.noisy is None and pair.limits != (0, 255):
-            raise InputError(f"{str(source.clean)!r}: no 8-bit picture (the noise of a study is in 8-bit grey levels)")
+            raise InputError(f"{str(source.clean)!r}: not an 8-bit image (the noise of a study is in grey levels)")
         return pair
 
-    def rows(self, kind: type[Row], **values: Iterable[Any]) -> list[Any]:
-        """Empty rows for each preset, picture and combination of the values."""
+    def rows(self, kind: type[Measured], **values: Iterable[object]) -> list[Measured]:
+        """Empty rows for each preset, image and combination of the values."""
         presets: Mapping[str, Settings | None] = self.presets or {"none": None}
         combinations: list[dict[str, Any]] = [{}]
         for name, choices in values.items():
@@ -134,31 +143,40 @@ class Plan:
         return f"mashpix study {self.study}{names}; {size} {count}; {steps}seed {self.seed}; mashpix {__version__}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Study:
+class Study(ABC, Generic[Measured]):
     """One study: what is measured, how, and what is made of it.
 
     row : the columns of its CSV
     quick, full : its two sizes
-    pairs : whether it needs real pairs instead of clean pictures
-    fits : whether networks are fitted, by the settings of presets
-    jobs : the rows that are wanted, not filled in
-    measure : fill one in; what it returns may be several, with one key
-    updates : about how many network updates that takes
-    draw : figures by name, from the rows
-    tell : two sentences for each preset
+    needs_pairs : whether it needs real pairs instead of clean images
+    fits_networks : whether networks are fitted, by the settings of presets
     """
 
-    row: type[Row]
+    row: type[Measured]
     quick: Size
     full: Size
-    pairs: bool = False
-    fits: bool = True
-    jobs: Callable[[Plan, bool], list[Any]]
-    measure: Callable[[Plan, Any], Generator[Step, None, list[Any]]]
-    updates: Callable[[Plan, Any], int]
-    draw: Callable[[Plan, list[Any]], Any]
-    tell: Callable[[list[Any]], list[str]]
+    needs_pairs = False
+    fits_networks = True
+
+    @abstractmethod
+    def jobs(self, plan: StudyPlan, *, quick: bool) -> list[Measured]:
+        """The rows that are wanted, not filled in."""
+
+    @abstractmethod
+    def measure(self, plan: StudyPlan, row: Measured) -> Generator[Step, None, list[Measured]]:
+        """Fill one row in; the generator may return several rows, with one key."""
+
+    @abstractmethod
+    def updates(self, plan: StudyPlan, row: Measured) -> int:
+        """About how many network updates a row takes."""
+
+    @abstractmethod
+    def draw(self, plan: StudyPlan, rows: list[Measured]) -> Any:
+        """The figure."""
+
+    @abstractmethod
+    def summarise(self, rows: list[Measured]) -> list[str]:
+        """Two sentences for each preset."""
 
 
 def changes(preset: str, settings: Settings) -> str:
@@ -178,13 +196,14 @@ def shortened(settings: Settings, steps: int | None) -> Settings:
     )
 
 
-def run_denoising(plan: Plan, pair: Pair, settings: Settings) -> Generator[Step, None, dict[str, float]]:
-    """Denoise a picture and score it: psnr (dB), ssim, seconds, and what was decided."""
+def run_denoising(plan: StudyPlan, pair: Pair, settings: Settings) -> Generator[Step, None, dict[str, float]]:
+    """Denoise an image and score it: psnr (dB), ssim, seconds, and what was decided."""
     from mashpix.arrays.denoising import denoise_steps
     from mashpix.evaluation.bench.run import score
 
     channel_axis = None if pair.noisy.ndim == 2 else -1
     options: dict[str, Any] = {"seed": plan.seed, "device": plan.device, "preview_every": 0}
+    options |= {"channels": pair.channels}
     for step in denoise_steps(
         pair.noisy, channel_axis=channel_axis, data_range=pair.data_range, settings=settings, **options
     ):
@@ -195,8 +214,8 @@ def run_denoising(plan: Plan, pair: Pair, settings: Settings) -> Generator[Step,
     return {"psnr": psnr, "ssim": ssim, "seconds": round(sum(step.report.seconds.values()), 2)}
 
 
-def open_picture(plan: Plan, pair: Pair, settings: Settings) -> tuple[Picture, Door]:
-    """A noisy picture as the method sees it, and the way back."""
+def open_picture(plan: StudyPlan, pair: Pair, settings: Settings) -> tuple[Picture, Door]:
+    """A noisy image as the method sees it, and the way back."""
     channel_axis = None if pair.noisy.ndim == 2 else -1
     door = open_door(
         pair.noisy,
@@ -208,15 +227,21 @@ def open_picture(plan: Plan, pair: Pair, settings: Settings) -> tuple[Picture, D
     return to_picture(door, multiple=2**settings.depth, device=torch.device(plan.device)), door
 
 
-def mean_of(rows: Iterable[Any], value: str, **where: Any) -> float:
+def mean_of(rows: Iterable[Row], value: str, **where: object) -> float:
     """Mean of a column over the rows that have these values elsewhere; NaN if there are none."""
     found = [getattr(row, value) for row in rows if all(getattr(row, name) == wanted for name, wanted in where.items())]
     return fmean(found) if found else nan
 
 
-def values_of(rows: Iterable[Any], name: str) -> list[Any]:
-    """The different values of a column, in the order in which they first come."""
-    return list(dict.fromkeys(getattr(row, name) for row in rows))
+def distinct(values: Iterable[Value]) -> list[Value]:
+    """The different values, in the order in which they first come.
+
+    Examples
+    --------
+    >>> distinct([2, 1, 2])
+    [2, 1]
+    """
+    return list(dict.fromkeys(values))
 
 
 def listing(values: Iterable[float], form: str) -> str:

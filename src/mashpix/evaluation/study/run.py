@@ -1,4 +1,4 @@
-"""From a plan to a folder: measure what is not there yet, then draw and tell."""
+"""From a plan to a folder: measure what is missing, then draw the figure and write the sentences."""
 
 import json
 from collections.abc import Generator
@@ -8,29 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import typer
 
 from mashpix import __version__, files
 from mashpix.arrays import costs
-from mashpix.cli.console import progress
+from mashpix.durations import format_duration
 from mashpix.errors import FileError, UsageError
 from mashpix.evaluation.plots import encode
-from mashpix.evaluation.study.plan import Plan, Study
+from mashpix.evaluation.study.plan import Measured, Study, StudyPlan
 from mashpix.evaluation.table import append_rows, read_rows
-from mashpix.jobs import in_background
+from mashpix.jobs.events import Event, Note, Written
 from mashpix.jobs.recipe import sha256, to_json
 from mashpix.report import Step
+from mashpix.steps import relay
 
 SUFFIXES = (".png", ".svg")
 
 
-def find_study(name: str) -> Study:
-    """The study of a name."""
-    study: Study = import_module(f"mashpix.evaluation.study.{name}").STUDY
+def find_study(name: str) -> Study[Any]:
+    """The study with this name."""
+    study: Study[Any] = import_module(f"mashpix.evaluation.study.{name}").STUDY
     return study
 
 
-def check_folder(plan: Plan, output: Path) -> None:
+def check_folder(plan: StudyPlan, output: Path) -> None:
     """Make the folder and put the settings there; a folder with other settings is refused.
 
     Raises
@@ -46,7 +46,7 @@ def check_folder(plan: Plan, output: Path) -> None:
     except OSError as error:
         raise FileError(f"cannot write there ({str(output)!r}; {error.strerror})") from None
     except ValueError:
-        raise FileError(f"{str(place)!r}: cannot be read (remove it, or choose another folder with -o)") from None
+        raise FileError(f"{str(place)!r}: cannot be read (remove it, or choose another folder with `output`)") from None
     for suffix in (".csv", ".txt", *SUFFIXES):
         files.check_output(None, output / f"{plan.study}{suffix}", overwrite=True)
     if there is None:
@@ -54,10 +54,10 @@ def check_folder(plan: Plan, output: Path) -> None:
     elif there != wanted:
         other = there if isinstance(there, dict) else {}
         names = ", ".join(name for name in wanted if other.get(name) != wanted[name])
-        raise UsageError(f"{str(output)!r}: it holds a study with other settings ({names}; choose another with -o)")
+        raise UsageError(f"{str(output)!r}: holds a study with other settings ({names}; choose another with `output`)")
 
 
-def describe(plan: Plan) -> dict[str, Any]:
+def describe(plan: StudyPlan) -> dict[str, Any]:
     """All that the rows of a folder have in common, and that must be the same to go on."""
     pictures = {
         f"{name}/{source.name}": [sha256(path.read_bytes()) for path in (source.clean, source.noisy) if path]
@@ -70,68 +70,80 @@ def describe(plan: Plan) -> dict[str, Any]:
     return own | where | asdict(plan.size) | {"presets": presets, "pictures": pictures}
 
 
-def run(plan: Plan, study: Study, output: Path, *, quick: bool) -> None:
+def run(plan: StudyPlan, study: Study[Measured], output: Path, *, quick: bool) -> Generator[Event, None, None]:
     """Measure, and write the CSV, the figure and the sentences.
+
+    Yields
+    ------
+    Step, Note or Written
+        The steps of each measurement, what remains to be done and what came out, and the files at the end.
 
     Raises
     ------
     MashpixError
-        For a picture that cannot be denoised; the rows measured so far are kept.
+        For an image that cannot be denoised; the rows measured so far are kept.
     """
     table = output / f"{plan.study}.csv"
     rows = read_rows(table, study.row) if table.exists() else []
     known = {row.key for row in rows}
-    wanted = study.jobs(plan, quick)
+    wanted = study.jobs(plan, quick=quick)
     jobs = [job for job in wanted if job.key not in known]
-    state_cost(plan, study, jobs, done=len(wanted) - len(jobs))
-    with progress(plan.study) as show:
-        for index, job in enumerate(jobs):
-            found: list[Any] = []
-            label = f"{index + 1} of {len(jobs)}, {job.preset}, {job.name}"
-            for step in in_background(_collect(study.measure(plan, job), found)):
-                share = step.fraction or step.index / step.total
-                show(replace(step, stage=f"{label}: {step.stage}", fraction=(index + share) / len(jobs)))
-            append_rows(table, found)
-            rows += found
+    for line in describe_cost(plan, study, jobs, done=len(wanted) - len(jobs)):
+        yield Note(line, "info")
+    for index, job in enumerate(jobs):
+        found = yield from _in_study(study.measure(plan, job), job, index, len(jobs))
+        append_rows(table, found)
+        rows += found
     keys = {job.key for job in wanted}
-    finish(plan, study, output, [row for row in rows if row.key in keys])
+    yield from finish(plan, study, output, [row for row in rows if row.key in keys])
 
 
-def _collect(steps: Generator[Step, None, list[Any]], found: list[Any]) -> Generator[Step, None, None]:
-    """Pass steps on, and keep what the generator returns."""
-    found.extend((yield from steps))
+def _in_study(
+    steps: Generator[Step, None, list[Measured]], job: Measured, index: int, total: int
+) -> Generator[Step, None, list[Measured]]:
+    """The steps of one measurement, with the fraction of all measurements that is done."""
+    label = f"{index + 1} of {total}, {job.preset}, {job.name}"
+
+    def change(step: Step) -> Step:
+        share = step.fraction or step.index / step.total
+        return replace(step, stage=f"{label}: {step.stage}", fraction=(index + share) / total)
+
+    return relay(steps, change)
 
 
-def state_cost(plan: Plan, study: Study, jobs: list[Any], *, done: int) -> None:
-    """Say what is left to do and how long that takes, from a few timed updates of each preset."""
-    typer.echo(f"{plan.caption}; on {plan.device}, threads: {plan.threads}")
+def describe_cost(plan: StudyPlan, study: Study[Measured], jobs: list[Measured], *, done: int) -> list[str]:
+    """What is left to do and how long that takes, from a few timed updates of each preset."""
+    lines = [f"{plan.caption}; on {plan.device}, threads: {plan.threads}"]
     if not jobs:
-        typer.echo(f"all {done} measurements are there")
-        return
+        return [*lines, f"all {done} measurements are there"]
     seconds = 0.0
     for preset in {job.preset for job in jobs if study.updates(plan, job)}:
         own = [job for job in jobs if job.preset == preset]
         seconds += time_update(plan, preset) * sum(study.updates(plan, job) for job in own)
     there = f", {done} are there already" if done else ""
-    typer.echo(f"{len(jobs)} measurements to make, about {max(seconds / 60, 1):.0f} min{there}")
+    return [*lines, f"{len(jobs)} measurements to make, about {format_duration(max(seconds, 60))}{there}"]
 
 
-def time_update(plan: Plan, preset: str) -> float:
-    """Seconds of one network update, on the largest of the folders' first pictures."""
+def time_update(plan: StudyPlan, preset: str) -> float:
+    """Seconds of one network update, on the largest of the folders' first images."""
     pairs = [plan.load(sources[0]) for sources in plan.sets.values()]
     largest = max((pair.noisy for pair in pairs), key=lambda noisy: noisy.size)
-    shape = (*largest.shape[2:], 1)[:1] + largest.shape[:2]
+    shape = (*largest.shape[2:], 1)[0], *largest.shape[:2]
     return costs.time_update(shape, plan.presets[preset], device=torch.device(plan.device))
 
 
-def finish(plan: Plan, study: Study, output: Path, rows: list[Any]) -> None:
-    """Draw and tell what came out."""
-    sentences = study.tell(rows)
-    text = "\n".join([plan.caption, *sentences]) + "\n"
+def finish(plan: StudyPlan, study: Study[Measured], output: Path, rows: list[Measured]) -> Generator[Event, None, None]:
+    """Draw the figure and write the sentences."""
+    sentences = study.summarise(rows)
     figure = study.draw(plan, rows)
     for suffix in SUFFIXES:
-        files.atomic_write(output / f"{plan.study}{suffix}", encode(figure, suffix=suffix), overwrite=True)
-    files.atomic_write(output / f"{plan.study}.txt", text.encode(), overwrite=True)
+        path = output / f"{plan.study}{suffix}"
+        files.atomic_write(path, encode(figure, suffix=suffix), overwrite=True)
+        yield Written(path, "figure")
+    path = output / f"{plan.study}.txt"
+    files.atomic_write(path, ("\n".join([plan.caption, *sentences]) + "\n").encode(), overwrite=True)
+    yield Written(path, "sentences")
     for sentence in sentences:
-        typer.echo(sentence)
-    typer.echo(f"wrote {', '.join(plan.study + suffix for suffix in ('.csv', *SUFFIXES, '.txt'))} in {output}")
+        yield Note(sentence, "info")
+    names = ", ".join(plan.study + suffix for suffix in (".csv", *SUFFIXES, ".txt"))
+    yield Note(f"wrote {names} in {output}", "info")

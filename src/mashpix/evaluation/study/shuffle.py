@@ -1,7 +1,7 @@
 """What local pixel shuffling changes at beta 1: Fig. 3, 4 and 6 and Table 4 of MASH (CVPR 2024, arXiv 2404.09389)."""
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import nan
 from typing import Any
 
@@ -15,15 +15,15 @@ from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.evaluation.plots import line_style, new_figure
 from mashpix.evaluation.study.plan import (
     SIGMA,
-    Plan,
     Row,
     Size,
     Study,
+    StudyPlan,
+    distinct,
     listing,
     mean_of,
     open_picture,
     run_denoising,
-    values_of,
 )
 from mashpix.method.fitting import fit, new_network
 from mashpix.method.predicting import predict
@@ -54,15 +54,7 @@ class ShuffleRow(Row):
     seconds: float = nan
 
 
-def jobs(plan: Plan, quick: bool) -> list[Any]:
-    """Each ratio with and without shuffling, and each size of the tiles at the paper's high ratio."""
-    ratios = QUICK_RATIOS if quick else RATIOS
-    curves = plan.rows(ShuffleRow, masking_ratio=ratios, block_size=(0, PAPER.block_size))
-    sizes = plan.rows(ShuffleRow, masking_ratio=(PAPER.high_ratio,), block_size=BLOCK_SIZES)
-    return list({row.key: row for row in curves + sizes}.values())
-
-
-def settings_of(plan: Plan, row: Any) -> Settings:
+def settings_of(plan: StudyPlan, row: ShuffleRow) -> Settings:
     """Settings of one fit."""
     settings = plan.presets[row.preset].replace(masking_ratio=row.masking_ratio)
     if row.block_size == 0:
@@ -70,31 +62,9 @@ def settings_of(plan: Plan, row: Any) -> Settings:
     return settings.replace(shuffle="always", block_size=row.block_size)
 
 
-def measure(plan: Plan, row: Any) -> Generator[Step, None, list[Any]]:
-    """One fit."""
-    found = yield from run_denoising(plan, plan.load(plan.source(row), NOISE), settings_of(plan, row))
-    return [replace(row, **found)]
-
-
-def draw(plan: Plan, rows: list[Any]) -> Any:
-    """For each preset: PSNR against ratio and size of the tiles; the first picture, its flat regions, the target."""
-    figure, panels = new_figure(columns=3, rows=2 * len(plan.presets), width=2.7, height=2.6, caption=plan.caption)
-    for index, preset in enumerate(plan.presets):
-        own = [row for row in rows if row.preset == preset]
-        above, below = panels[2 * index], panels[2 * index + 1]
-        draw_curves(above[0], above[1], own)
-        above[0].set_title(f"{preset}, beta 1", fontsize=9)
-        for axes, (name, picture) in zip((above[2], *below), regions(plan, preset).items(), strict=True):
-            pixels = np.clip(picture, 0, 255).astype(np.uint8)
-            axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-            axes.set_title(name, fontsize=9)
-            axes.set_axis_off()
-    return figure
-
-
-def draw_curves(left: Any, right: Any, rows: list[Any]) -> None:
+def draw_curves(left: Any, right: Any, rows: list[ShuffleRow]) -> None:
     """PSNR against the ratio, with and without shuffling, and against the size of the tiles."""
-    ratios = values_of(rows, "masking_ratio")
+    ratios = distinct(row.masking_ratio for row in rows)
     for index, (size, label) in enumerate(((0, "no shuffling"), (PAPER.block_size, "shuffled, 4 x 4"))):
         values = [mean_of(rows, "psnr", masking_ratio=ratio, block_size=size) for ratio in ratios]
         left.plot(ratios, values, label=label, **line_style(index))
@@ -105,13 +75,13 @@ def draw_curves(left: Any, right: Any, rows: list[Any]) -> None:
     right.set_title(f"ratio {PAPER.high_ratio:g}", fontsize=9)
 
 
-def by_size(rows: list[Any]) -> list[float]:
+def by_size(rows: list[ShuffleRow]) -> list[float]:
     """Mean PSNR for each size of the tiles."""
     return [mean_of(rows, "psnr", masking_ratio=PAPER.high_ratio, block_size=size) for size in BLOCK_SIZES]
 
 
-def regions(plan: Plan, preset: str) -> dict[str, NDArray[Any]]:
-    """The first picture, in noise and clean, its flat regions (Eq. 7), and the shuffled target (Eq. 5)."""
+def regions(plan: StudyPlan, preset: str) -> dict[str, NDArray[Any]]:
+    """The first image, in noise and clean, its flat regions (Eq. 7), and the shuffled target (Eq. 5)."""
     settings = plan.presets[preset]
     ratio = PAPER.high_ratio
     pair = plan.load(next(iter(plan.sets.values()))[0], NOISE)
@@ -134,37 +104,66 @@ def regions(plan: Plan, preset: str) -> dict[str, NDArray[Any]]:
     }
 
 
-def tell(rows: list[Any]) -> list[str]:
-    """What shuffling gains, and which size of the tiles is best."""
-    sentences = []
-    for preset in values_of(rows, "preset"):
-        own = [row for row in rows if row.preset == preset]
-        ratios = values_of(own, "masking_ratio")
-        plain, shuffled = (
-            [mean_of(own, "psnr", masking_ratio=ratio, block_size=size) for ratio in ratios]
-            for size in (0, PAPER.block_size)
-        )
-        gains = [after - before for before, after in zip(plain, shuffled, strict=True)]
-        published = [gain > 0 for ratio, gain in zip(ratios, gains, strict=True) if ratio in GAINS]
-        trend = "as published" if all(published) else "unlike the published result"
-        sizes = by_size(own)
-        best = BLOCK_SIZES[sizes.index(max(sizes))]
-        sentences += [
-            f"{preset}: at beta 1 and ratio {listing(ratios, 'g')} shuffling changes PSNR by {listing(gains, '+.2f')} "
-            f"dB, {trend} (on SIDD a gain at 0.5 and at 0.8).",
-            f"Tiles of side 2 to 6 at ratio {PAPER.high_ratio:g} give {listing(sizes, '.2f')} dB: best at {best} "
-            f"(published, on SIDD: {listing(PUBLISHED, '.2f')}, best at 5).",
-        ]
-    return sentences
+class ShuffleStudy(Study[ShuffleRow]):
+    """Fits with and without shuffling."""
+
+    row = ShuffleRow
+    quick = Size(crop=64, limit=1)
+    full = Size(crop=256)
+
+    def jobs(self, plan: StudyPlan, *, quick: bool) -> list[ShuffleRow]:
+        """Each ratio with and without shuffling, and each size of the tiles at the paper's high ratio."""
+        ratios = QUICK_RATIOS if quick else RATIOS
+        curves = plan.rows(ShuffleRow, masking_ratio=ratios, block_size=(0, PAPER.block_size))
+        sizes = plan.rows(ShuffleRow, masking_ratio=(PAPER.high_ratio,), block_size=BLOCK_SIZES)
+        return list({row.key: row for row in curves + sizes}.values())
+
+    def measure(self, plan: StudyPlan, row: ShuffleRow) -> Generator[Step, None, list[ShuffleRow]]:
+        """One fit."""
+        found = yield from run_denoising(plan, plan.load(plan.source(row), NOISE), settings_of(plan, row))
+        return [row.filled(**found)]
+
+    def updates(self, plan: StudyPlan, row: ShuffleRow) -> int:
+        """Updates of one fit."""
+        return fit_updates(settings_of(plan, row))
+
+    def draw(self, plan: StudyPlan, rows: list[ShuffleRow]) -> Any:
+        """For each preset: PSNR against ratio and tile size; the first image, its flat regions, the target."""
+        figure, panels = new_figure(columns=3, rows=2 * len(plan.presets), width=2.7, height=2.6, caption=plan.caption)
+        for index, preset in enumerate(plan.presets):
+            own = [row for row in rows if row.preset == preset]
+            above, below = panels[2 * index], panels[2 * index + 1]
+            draw_curves(above[0], above[1], own)
+            above[0].set_title(f"{preset}, beta 1", fontsize=9)
+            for axes, (name, picture) in zip((above[2], *below), regions(plan, preset).items(), strict=True):
+                pixels = np.clip(picture, 0, 255).astype(np.uint8)
+                axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+                axes.set_title(name, fontsize=9)
+                axes.set_axis_off()
+        return figure
+
+    def summarise(self, rows: list[ShuffleRow]) -> list[str]:
+        """What shuffling gains, and which size of the tiles is best."""
+        sentences = []
+        for preset in distinct(row.preset for row in rows):
+            own = [row for row in rows if row.preset == preset]
+            ratios = distinct(row.masking_ratio for row in own)
+            plain, shuffled = (
+                [mean_of(own, "psnr", masking_ratio=ratio, block_size=size) for ratio in ratios]
+                for size in (0, PAPER.block_size)
+            )
+            gains = [after - before for before, after in zip(plain, shuffled, strict=True)]
+            published = [gain > 0 for ratio, gain in zip(ratios, gains, strict=True) if ratio in GAINS]
+            trend = "as published" if all(published) else "unlike the published result"
+            sizes = by_size(own)
+            best = BLOCK_SIZES[sizes.index(max(sizes))]
+            sentences += [
+                f"{preset}: at beta 1 and ratio {listing(ratios, 'g')} shuffling changes PSNR by "
+                f"{listing(gains, '+.2f')} dB, {trend} (on SIDD a gain at 0.5 and at 0.8).",
+                f"Tiles of side 2 to 6 at ratio {PAPER.high_ratio:g} give {listing(sizes, '.2f')} dB: best at {best} "
+                f"(published, on SIDD: {listing(PUBLISHED, '.2f')}, best at 5).",
+            ]
+        return sentences
 
 
-STUDY = Study(
-    row=ShuffleRow,
-    quick=Size(crop=64, limit=1),
-    full=Size(crop=256),
-    jobs=jobs,
-    measure=measure,
-    updates=lambda plan, row: fit_updates(settings_of(plan, row)),
-    draw=draw,
-    tell=tell,
-)
+STUDY = ShuffleStudy()

@@ -8,7 +8,7 @@ from typing import Any
 from mashpix.arrays.costs import fit_updates
 from mashpix.evaluation.bench.run import score
 from mashpix.evaluation.plots import MARKERS, new_figure
-from mashpix.evaluation.study.plan import Plan, Row, Size, Study, mean_of, run_denoising, values_of
+from mashpix.evaluation.study.plan import Row, Size, Study, StudyPlan, distinct, mean_of, run_denoising
 from mashpix.report import Step
 
 PUBLISHED = {
@@ -23,12 +23,12 @@ PROTOCOLS = {
     "cc15": "15 pairs of 512 x 512, not in Table 1",
     "fmdd": "48 grey pictures of 512 x 512, one frame against the mean of 50",
 }
-"""What the published means are over; the mean of the pictures' PSNR, all channels together."""
+"""What the published means are over; the mean of the images' PSNR, all channels together."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableRow(Row):
-    """PSNR (dB) and SSIM (7 x 7 uniform window) of one picture; in_set: pictures in the folder, used or not."""
+    """PSNR (dB) and SSIM (7 x 7 uniform window) of one image; in_set: images in the folder, used or not."""
 
     in_set: int
     noisy_db: float = nan
@@ -38,63 +38,62 @@ class TableRow(Row):
     seconds: float = nan
 
 
-def jobs(plan: Plan, quick: bool) -> list[Any]:
-    """Each picture, with each preset as it is."""
-    return [replace(row, in_set=plan.in_set[row.set]) for row in plan.rows(TableRow, in_set=(0,))]
+class TableStudy(Study[TableRow]):
+    """Each image with each preset."""
+
+    row = TableRow
+    quick = Size(crop=64, limit=1, steps=600)
+    full = Size(crop=0)
+    needs_pairs = True
+
+    def jobs(self, plan: StudyPlan, *, quick: bool) -> list[TableRow]:
+        """Each image, with each preset as it is."""
+        return [replace(row, in_set=plan.in_set[row.set]) for row in plan.rows(TableRow, in_set=(0,))]
+
+    def measure(self, plan: StudyPlan, row: TableRow) -> Generator[Step, None, list[TableRow]]:
+        """One image."""
+        pair = plan.load(plan.source(row))
+        found = yield from run_denoising(plan, pair, plan.presets[row.preset])
+        noisy_db, noisy_ssim = score(pair, pair.noisy)
+        return [row.filled(noisy_db=noisy_db, noisy_ssim=noisy_ssim, **found)]
+
+    def updates(self, plan: StudyPlan, row: TableRow) -> int:
+        """Updates of one fit."""
+        return fit_updates(plan.presets[row.preset])
+
+    def draw(self, plan: StudyPlan, rows: list[TableRow]) -> Any:
+        """Mean PSNR, a panel a set: measured filled, published hollow."""
+        figure, panels = new_figure(columns=len(plan.sets), width=3.4, height=3.4, caption=plan.caption)
+        for axes, name in zip(panels[0], plan.sets, strict=True):
+            published = PUBLISHED.get(name, {})
+            names = [f"{method}, published" for method in published]
+            axes.plot(list(published.values()), names, "o", color="0.3", markerfacecolor="none")
+            measured = {preset: mean_of(rows, "psnr", preset=preset, set=name) for preset in plan.presets}
+            noisy = mean_of(rows, "noisy_db", set=name)
+            for index, (method, value) in enumerate(({"noisy": noisy} | measured).items()):
+                axes.plot(value, f"{method}, here", MARKERS[index], color="black")
+            count = f"{len(plan.sets[name])} of {plan.in_set[name]} pictures"
+            axes.set_title(f"{name}\nhere: {count}", fontsize=9)
+            axes.set(xlabel="mean PSNR, dB")
+            axes.margins(0.15)
+            axes.tick_params(axis="y", labelsize=7)
+        return figure
+
+    def summarise(self, rows: list[TableRow]) -> list[str]:
+        """What each set gives, beside what is published; and what the published means are over."""
+        sentences = []
+        for preset in distinct(row.preset for row in rows):
+            texts = []
+            for name in distinct(row.set for row in rows):
+                own = [row for row in rows if (row.set, row.preset) == (name, preset)]
+                psnr, ssim, noisy = (mean_of(own, column) for column in ("psnr", "ssim", "noisy_db"))
+                published = f", published {PUBLISHED[name]['MASH']:.2f}" if name in PUBLISHED else ""
+                count = f"{len(own)} of {own[0].in_set} pictures"
+                texts.append(f"{name} {noisy:.2f} to {psnr:.2f} dB, SSIM {ssim:.3f} ({count}{published})")
+            sentences.append(f"{preset}: {'; '.join(texts)}.")
+        known = [f"{name}: {PROTOCOLS[name]}" for name in distinct(row.set for row in rows) if name in PROTOCOLS]
+        size = f"the centre {rows[0].crop} x {rows[0].crop}" if rows[0].crop else "whole pictures"
+        return [*sentences, f"Measured on {size}; the published means are over other pictures ({'; '.join(known)})."]
 
 
-def measure(plan: Plan, row: Any) -> Generator[Step, None, list[Any]]:
-    """One picture."""
-    pair = plan.load(plan.source(row))
-    found = yield from run_denoising(plan, pair, plan.presets[row.preset])
-    noisy_db, noisy_ssim = score(pair, pair.noisy)
-    return [replace(row, noisy_db=noisy_db, noisy_ssim=noisy_ssim, **found)]
-
-
-def draw(plan: Plan, rows: list[Any]) -> Any:
-    """Mean PSNR, a panel a set: measured filled, published hollow."""
-    figure, panels = new_figure(columns=len(plan.sets), width=3.4, height=3.4, caption=plan.caption)
-    for axes, name in zip(panels[0], plan.sets, strict=True):
-        published = PUBLISHED.get(name, {})
-        names = [f"{method}, published" for method in published]
-        axes.plot(list(published.values()), names, "o", color="0.3", markerfacecolor="none")
-        measured = {preset: mean_of(rows, "psnr", preset=preset, set=name) for preset in plan.presets}
-        noisy = mean_of(rows, "noisy_db", set=name)
-        for index, (method, value) in enumerate(({"noisy": noisy} | measured).items()):
-            axes.plot(value, f"{method}, here", MARKERS[index], color="black")
-        count = f"{len(plan.sets[name])} of {plan.in_set[name]} pictures"
-        axes.set_title(f"{name}\nhere: {count}", fontsize=9)
-        axes.set(xlabel="mean PSNR, dB")
-        axes.margins(0.15)
-        axes.tick_params(axis="y", labelsize=7)
-    return figure
-
-
-def tell(rows: list[Any]) -> list[str]:
-    """What each set gives, beside what is published; and what the published means are over."""
-    sentences = []
-    for preset in values_of(rows, "preset"):
-        texts = []
-        for name in values_of(rows, "set"):
-            own = [row for row in rows if (row.set, row.preset) == (name, preset)]
-            psnr, ssim, noisy = (mean_of(own, column) for column in ("psnr", "ssim", "noisy_db"))
-            published = f", published {PUBLISHED[name]['MASH']:.2f}" if name in PUBLISHED else ""
-            count = f"{len(own)} of {own[0].in_set} pictures"
-            texts.append(f"{name} {noisy:.2f} to {psnr:.2f} dB, SSIM {ssim:.3f} ({count}{published})")
-        sentences.append(f"{preset}: {'; '.join(texts)}.")
-    known = [f"{name}: {PROTOCOLS[name]}" for name in values_of(rows, "set") if name in PROTOCOLS]
-    size = f"the centre {rows[0].crop} x {rows[0].crop}" if rows[0].crop else "whole pictures"
-    return [*sentences, f"Measured on {size}; the published means are over other pictures ({'; '.join(known)})."]
-
-
-STUDY = Study(
-    row=TableRow,
-    quick=Size(crop=64, limit=1, steps=600),
-    full=Size(crop=0),
-    pairs=True,
-    jobs=jobs,
-    measure=measure,
-    updates=lambda plan, row: fit_updates(plan.presets[row.preset]),
-    draw=draw,
-    tell=tell,
-)
+STUDY = TableStudy()

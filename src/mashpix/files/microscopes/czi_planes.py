@@ -28,7 +28,7 @@ OPEN = ExitStack()
 
 
 def open_file(path: str) -> tuple[dict[str, Any], ReadPlane]:
-    """What the largest scene of a file holds, see `bio_stack.BioStack`, and how to read a plane of it."""
+    """What the largest scene of a file holds, see `MicroscopeStack`, and how to read a plane of it."""
     from pylibCZIrw import czi
 
     file = OPEN.enter_context(czi.open_czi(path))
@@ -79,17 +79,17 @@ def _check_planes(ranges: dict[str, tuple[int, int]], size: int) -> None:
 def _read_xml(text: str, scene: int) -> tuple[str, list[str], dict[str, float], bool]:
     """Name of a scene, names of the channels, micrometres a pixel, and whether there are tiles."""
     root = ElementTree.fromstring(text)
-    picture = root.find("./Metadata/Information/Image")
-    picture = ElementTree.Element("Image") if picture is None else picture
-    found = picture.find(f"./Dimensions/S/Scenes/Scene[@Index='{scene}']")
+    image = root.find("./Metadata/Information/Image")
+    image = ElementTree.Element("Image") if image is None else image
+    found = image.find(f"./Dimensions/S/Scenes/Scene[@Index='{scene}']")
     name = (found.get("Name") if found is not None else None) or f"scene {scene}"
-    channels = [channel.get("Name") or "" for channel in picture.findall("./Dimensions/Channels/Channel")]
+    channels = [channel.get("Name") or "" for channel in image.findall("./Dimensions/Channels/Channel")]
     metres = {
         distance.get("Id", ""): float(distance.findtext("Value") or 0)
         for distance in root.findall("./Metadata/Scaling/Items/Distance")
     }
     steps = {letter: round(metres[letter] * 1e6, 12) for letter in "ZYX" if metres.get(letter)}
-    return name, channels, steps, int(picture.findtext("SizeM") or 1) > 1
+    return name, channels, steps, int(image.findtext("SizeM") or 1) > 1
 
 
 def main() -> None:

@@ -18,21 +18,19 @@ from mashpix.extras import need
 from mashpix.files.atomic import atomic_file
 from mashpix.files.image_file import check_size
 from mashpix.files.reader_process import Child
+from mashpix.files.tiff.empty import begin_tiff
 
 CZI = b"ZISRAWFILE"
 MAGICS = (CZI, b"\xda\xce\xbe\x0a", b"p\0\0\0")
 """First bytes of CZI, ND2 and LIF."""
 SUFFIXES = {".czi", ".dv", ".ims", ".lif", ".nd2", ".oib", ".r3d", ".zvi"}
 """Endings of names that are tried with bioio where the content is of no format that we know."""
-MOST_CLASSIC = 2**32 - 2**25
-"""Bytes of pixels beyond which a TIFF has to be a BigTIFF."""
-
 IDENTIFYING = 2**20
 """Bytes at the beginning of a file that tell it from others."""
 
 
 @dataclass(frozen=True)
-class BioStack:
+class MicroscopeStack:
     """A `Stack` in a microscope's file: its largest scene. `found` is what the process that reads it says.
 
     found : axes, shape, dtype; channels, their names; steps, micrometres a pixel by axis; scene, its name, and scenes,
@@ -85,25 +83,22 @@ class BioStack:
     @contextmanager
     def copy_to(self, target: Path, *, overwrite: bool) -> Iterator[Callable[[Index, NDArray[Any]], None]]:
         """A new OME-TIFF whose planes are put where they belong, in whatever order they come; uncompressed."""
-        import tifffile
-
         outside = self.shape[: self.axes.index("Y")]
         size = int(np.prod(self._plane_shape)) * self.dtype.itemsize
         with atomic_file(target, overwrite=overwrite) as file:
-            places: Any = tifffile.imwrite(
-                tifffile.FileHandle(file, name=target.name, size=0),
+            start = begin_tiff(
+                file,
+                target.name,
                 shape=self.shape,
                 dtype=self.dtype,
+                is_rgb="S" in self.axes,
                 ome=True,
-                bigtiff=int(np.prod(outside, dtype=object)) * size > MOST_CLASSIC,
-                photometric="rgb" if "S" in self.axes else "minisblack",
                 metadata=self._describe(),
-                returnoffset=True,
             )
 
             def put(index: Index, plane: NDArray[Any]) -> None:
                 numbers = [number for number in index if isinstance(number, int)]
-                file.seek(places[0] + int(np.ravel_multi_index(numbers, outside)) * size)
+                file.seek(start + int(np.ravel_multi_index(numbers, outside)) * size)
                 file.write(np.ascontiguousarray(plane, self.dtype).tobytes())
 
             yield put
@@ -121,7 +116,7 @@ class BioStack:
         return named
 
 
-def open_bio(path: Path, *, axes: str | None, max_pixels: int) -> BioStack:
+def open_microscope(path: Path, *, axes: str | None, max_pixels: int) -> MicroscopeStack:
     """Open a microscope's file as a stack, also where it holds a single plane."""
     if path.suffix.lower() not in SUFFIXES:  # its output would get a name that is not an OME-TIFF's
         raise FileError(f"a microscope's file by another name ({path.suffix!r}; let it end in .czi, .nd2 or .lif)")
@@ -129,7 +124,7 @@ def open_bio(path: Path, *, axes: str | None, max_pixels: int) -> BioStack:
         is_czi = file.read(len(CZI)) == CZI or path.suffix.lower() == ".czi"
     what = "CZI" if is_czi else "microscope file"
     need("pylibCZIrw" if is_czi else "bioio", what=what, extra="bio")
-    child = Child(f"mashpix.files.microscopes.{'czi' if is_czi else 'bio'}_planes", what=what)
+    child = Child(f"mashpix.files.microscopes.{'czi' if is_czi else 'bioio'}_planes", what=what)
     try:
         found, _ = child.ask({"path": str(path)})
         lengths = dict(zip(found["axes"], found["shape"], strict=True))
@@ -137,16 +132,16 @@ def open_bio(path: Path, *, axes: str | None, max_pixels: int) -> BioStack:
         if np.dtype(found["dtype"]).kind not in "iuf":
             raise FileError(f"holds no numbers that can be denoised ({np.dtype(found['dtype'])})")
         if axes is not None and check_axes(axes, tuple(lengths.values())) != found["axes"]:
-            raise UsageError(f"--axes: the axes of this file are {found['axes']} ({axes!r}; leave it out)")
+            raise UsageError(f"`axes`: the axes of this file are {found['axes']} ({axes!r}; leave it out)")
     except MashpixError:
         child.close()
         raise
-    return BioStack(path, child, found, *_remarks(found))
+    return MicroscopeStack(path, child, found, *_remarks(found))
 
 
 def _remarks(found: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What the user is told, and what an OME-TIFF cannot keep."""
-    notes = ("its tiles are joined where the file places them, then denoised as one picture",)
+    notes = ("its tiles are joined where the file places them, then denoised as one image",)
     lost = ["written as OME-TIFF: what the instrument notes beside axes, channel names and pixel sizes is not kept"]
     if found["scenes"] > 1:
         shape = tuple(found["shape"])

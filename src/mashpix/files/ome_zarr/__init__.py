@@ -1,4 +1,4 @@
-"""OME-Zarr 0.4 and 0.5 (OME-NGFF): pictures in chunks, in a folder of files. Needs the extra `zarr`."""
+"""OME-Zarr 0.4 and 0.5 (OME-NGFF): images in chunks, in a folder of files. Needs the extra `zarr`."""
 
 from mashpix.files.ome_zarr.stack import ZarrStack, open_zarr
 

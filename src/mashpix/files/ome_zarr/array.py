@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.errors import FileError
+from mashpix.files.image_file import in_short
 from mashpix.files.ome_zarr.metadata import LAYOUTS, Layout
 
 Region = tuple[slice, ...]
@@ -69,7 +70,7 @@ class ZarrArray:
         name = self.layout.chunk_name(place)
         if not (found := (self.root / name).is_file()) and not self.sparse:
             fill = self.opened.fill_value
-            raise FileError(f"a chunk is missing ({name!r}; --sparse takes missing chunks for the fill value {fill})")
+            raise FileError(f"a chunk is missing ({name!r}; `sparse` takes missing chunks for the fill value {fill})")
         return found
 
     def read(self, region: Region) -> NDArray[Any]:
@@ -87,7 +88,7 @@ class ZarrArray:
             with warnings.catch_warnings(action="ignore"):
                 values: NDArray[Any] = np.asarray(self.opened[part], self.layout.dtype)
         except Exception as error:  # decoders raise whatever they like on damaged chunks
-            raise FileError(f"damaged chunk {self.layout.chunk_name(place)!r} ({_in_short(error)})") from None
+            raise FileError(f"damaged chunk {self.layout.chunk_name(place)!r} ({in_short(error)})") from None
         return values
 
     def _check_length(self, place: Place) -> None:
@@ -116,14 +117,9 @@ class ZarrArray:
             raise
         except Exception as error:
             name = self.layout.chunk_name(place)
-            raise FileError(f"chunk {name!r} cannot be written ({_in_short(error)})") from None
+            raise FileError(f"chunk {name!r} cannot be written ({in_short(error)})") from None
         if not np.array_equal(self.read_part(place, part), values, equal_nan=True):
             raise FileError(f"chunk {self.layout.chunk_name(place)!r} does not hold what was written (a lossy codec?)")
-
-
-def _in_short(error: Exception) -> str:
-    """What a library says, in one short line."""
-    return " ".join(str(error).split())[:100] or type(error).__name__
 
 
 def relative(part: Region, region: Region) -> Region:
@@ -144,5 +140,5 @@ def open_array(root: Path, layout: Layout, *, sparse: bool, fills: bool = False,
             opened = zarr.open_array(store, path=layout.name, mode=mode, zarr_format=layout.zarr_format)
             opened = opened.with_config({"write_empty_chunks": True})  # else a chunk of zeros would be removed
     except Exception as error:  # the library raises whatever it likes on metadata that it does not understand
-        raise FileError(f"damaged Zarr (array {layout.name!r}: {_in_short(error)})") from None
+        raise FileError(f"damaged Zarr (array {layout.name!r}: {in_short(error)})") from None
     return ZarrArray(root, layout, opened, sparse, fills)

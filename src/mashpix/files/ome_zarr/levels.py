@@ -1,4 +1,4 @@
-"""The smaller sizes of a picture in an OME-Zarr: made from its planes, several of them where Z is smaller too."""
+"""The smaller sizes of an image in an OME-Zarr: made from its planes, several of them where Z is smaller too."""
 
 from dataclasses import dataclass, field
 from math import prod
@@ -64,7 +64,7 @@ def made_levels(image: Image) -> list[Layout]:
 
 
 def open_level(root: Path, layout: Layout, image: Image) -> Level:
-    """Open a smaller size of a picture to write into it."""
+    """Open a smaller size of an image to write into it."""
     factors = factors_of(image.full.shape, layout.shape)
     assert factors is not None
     planes = Planes(open_array(root, layout, sparse=True, fills=True, mode="r+"), image.axes)

@@ -1,7 +1,7 @@
 """Stacks in OME-Zarr folders: read plane by plane, and replaced plane by plane in a copy of the folder.
 
-All files of the folder are copied, and only the chunks of the picture and of its smaller sizes are written anew; so
-metadata, labels and further pictures stay bit for bit. In memory are the planes in work and those that share chunks.
+All files of the folder are copied, and only the chunks of the image and of its smaller sizes are written anew; so
+metadata, labels and further images stay bit for bit. In memory are the planes in work and those that share chunks.
 """
 
 import os
@@ -66,7 +66,7 @@ class ZarrStack:
 
     @contextmanager
     def copy_to(self, target: Path, *, overwrite: bool) -> Iterator[Callable[[Index, NDArray[Any]], None]]:
-        """A copy of the folder whose planes can be replaced, and with them the smaller sizes of the picture."""
+        """A copy of the folder whose planes can be replaced, and with them the smaller sizes of the image."""
         ended, lock = False, threading.Lock()
         with atomic_folder(target, overwrite=overwrite) as folder:
             copy_files(self.root, folder)
@@ -94,7 +94,7 @@ class ZarrStack:
 
 
 def open_zarr(path: Path, *, axes: str | None, max_pixels: int, sparse: bool) -> ZarrStack:
-    """Open the largest picture of a Zarr folder as a stack; with `sparse`, chunks of it may be missing."""
+    """Open the largest image of a Zarr folder as a stack; with `sparse`, chunks of it may be missing."""
     need("zarr", what=path.name, extra="zarr")
     for _ in walk_files(path):  # refuses links
         pass

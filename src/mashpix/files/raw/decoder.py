@@ -1,6 +1,6 @@
 """Camera raw developed by LibRaw, in a process of its own: sensor values to 16-bit sRGB, the same way for all.
 
-Nothing in it looks at the picture, so a series stays a series: no automatic brightness, and white is where the sensor
+Nothing in it looks at the image, so a series stays a series: no automatic brightness, and white is where the sensor
 saturates. White balance is the camera's own; colours go through the camera's matrix to sRGB (IEC 61966-2-1), and so
 does the tone curve.
 """

@@ -13,7 +13,7 @@ from mashpix.extras import need
 from mashpix.files.image_file import ImageFile
 from mashpix.files.reader_process import Child
 from mashpix.files.tiff import image as tiff
-from mashpix.files.tiff.copy import Container
+from mashpix.files.tiff.copy import SUB_IMAGES, TiffTemplate
 from mashpix.files.tiff.directories import Directory, find_directories, find_layout_of, read_directory
 
 MAGICS = (
@@ -28,11 +28,11 @@ SUFFIXES = {
 """Endings of names: most of these files begin as any TIFF does, so that their names have to tell."""
 OF_CAMERA = {270, 271, 272, 305, 306, 315, 33432}
 """Tags of the first directory that stay true: description, maker, model, software, date, artist, copyright."""
-XMP, MAKER, DNG_VERSION, SUB_IMAGES = 700, 271, 50706, 330
+XMP, MAKER, DNG_VERSION = 700, 271, 50706
 PLACES = {273: 279, 324: 325}
 """Tags with the places of strips and tiles, and those with their lengths."""
 ORIENTATIONS = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
-"""Orientation as EXIF counts it, by how LibRaw would turn the picture."""
+"""Orientation as EXIF counts it, by how LibRaw would turn the image."""
 ROWS = 64
 """Rows of pixels in a strip of the new file."""
 DATE_OF_PROFILE = slice(24, 36)
@@ -58,11 +58,11 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
         notes.append("a sensor without colours: grey with the tone curve of sRGB, without a profile")
     elif not found["has_balance"]:
         notes.append("no white balance of the camera in it: that of daylight is taken")
-    container = _describe(data, first, pixels, ORIENTATIONS.get(found["flip"], 1))
-    return ImageFile(pixels, "tiff", container=container, notes=tuple(notes), is_rgb=pixels.ndim == 3)
+    template = _make_template(data, first, pixels, ORIENTATIONS.get(found["flip"], 1))
+    return ImageFile(pixels, "tiff", template=template, notes=tuple(notes), is_rgb=pixels.ndim == 3)
 
 
-def _describe(data: bytes, first: Directory, pixels: NDArray[Any], orientation: int) -> Container:
+def _make_template(data: bytes, first: Directory, pixels: NDArray[Any], orientation: int) -> TiffTemplate:
     """What the new TIFF takes over of a raw file, and what it cannot."""
     directories, lost = find_directories(data)
     lost += ["XMP"] if XMP in first else []
@@ -73,18 +73,14 @@ def _describe(data: bytes, first: Directory, pixels: NDArray[Any], orientation: 
     options: dict[str, Any] = {"photometric": "minisblack", "extratags": tags}
     if pixels.ndim == 3:
         options |= {"photometric": "rgb", "iccprofile": srgb_profile()}
-    return Container(
-        data=b"",
+    return TiffTemplate(
         shape=pixels.shape,
         dtype=pixels.dtype,
         byteorder=byteorder,
-        is_bigtiff=False,
         layout=layout,
-        bits=16,
-        strips=None,
         tags=options,
-        lost=[f"not kept in the TIFF: {', '.join(lost)}"] if lost else [],
         directories=directories,
+        lost=(f"not kept in the TIFF: {', '.join(lost)}",) if lost else (),
     )
 
 

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from io import SEEK_END, BytesIO
 from itertools import pairwise
 from typing import Any, BinaryIO, Literal, NamedTuple
@@ -15,7 +16,7 @@ from mashpix.files.tiff.directories import EXIF, GPS, Directory, add_directories
 LOSSLESS = {"NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PACKBITS", "ZSTD", "LZMA"}
 """Compressions that are written again as they were; every other one becomes deflate."""
 SUB_IMAGES = 330
-"""The tag that points to further pictures, which only a copy of the old file keeps."""
+"""The tag that points to further images, which only a copy of the old file keeps."""
 PIXEL_TAGS = {282, 283, 296, 320, 347, *range(512, 522), *range(529, 533)}
 """Tags that a new file sets anew: resolution, palette, JPEG tables, YCbCr."""
 LEVELS = {2: 85, 4: 17}
@@ -32,45 +33,56 @@ class Strips(NamedTuple):
     overlap: bool
 
 
-class Container(NamedTuple):
-    """The old file; how its pixels lie in it; what a new file takes over where no copy can be made."""
+@dataclass(frozen=True, kw_only=True)
+class TiffTemplate:
+    """The old file; how its pixels lie in it; what a new file takes over where no copy can be made.
 
-    data: bytes
+    shape, dtype : of its pixels, alpha included
+    byteorder, is_bigtiff : of the file
+    layout, tags : options of `tifffile.imwrite` that lay out pixels as it does, and that repeat its tags
+    bits : of a value, where that is no whole number of bytes; else None
+    data, strips : the file, and where its strips or tiles are; None if its pixels cannot be replaced in a copy
+    directories : EXIF and GPS
+    lost : what a new file, unlike a copy, cannot keep, one line each
+    """
+
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     byteorder: Literal["<", ">"]
-    is_bigtiff: bool
     layout: dict[str, Any]
-    bits: int
-    strips: Strips | None
-    tags: dict[str, Any]
-    lost: list[str]
-    directories: Directory = {}  # noqa: RUF012 (a NamedTuple's default; nothing changes it)
+    is_bigtiff: bool = False
+    tags: dict[str, Any] = field(default_factory=dict)
+    bits: int | None = None
+    data: bytes = b""
+    strips: Strips | None = None
+    directories: Directory = field(default_factory=dict)
+    lost: tuple[str, ...] = ()
 
 
-def remember(file: Any, page: Any, data: bytes, array: NDArray[Any], *, has_palette: bool) -> Container:
-    """What writing needs to know of a file that was read as `array`, (H, W) or (H, W, C)."""
+def make_template(file: Any, page: Any, data: bytes, array: NDArray[Any], *, has_palette: bool) -> TiffTemplate:
+    """The template of a file that was read as `array`, (H, W) or (H, W, C)."""
     layout, lost = find_layout(file, page)
     directories, left = find_directories(data)
     if left := left + (["sub-images"] if SUB_IMAGES in page.tags else []):
         lost.append(f"not kept in the new TIFF: {', '.join(left)}")
     bits = page.bitspersample if isinstance(page.bitspersample, int) and not has_palette else 8 * array.itemsize
-    if bits != 8 * array.itemsize:
+    is_packed = bits != 8 * array.itemsize
+    if is_packed:
         lost.append(f"{bits} bits a value become {8 * array.itemsize}")
     can_copy = compression_of(page) in LOSSLESS and not has_palette and page.fillorder == 1
     can_copy = can_copy and not (bits % 8 and page.is_tiled)
-    return Container(
-        data,
-        array.shape,
-        array.dtype,
-        file.byteorder,
-        file.is_bigtiff,
-        layout,
-        bits,
-        find_strips(page) if can_copy else None,
-        _find_tags(page, data, has_palette=has_palette),
-        lost,
-        directories,
+    return TiffTemplate(
+        shape=array.shape,
+        dtype=array.dtype,
+        byteorder=file.byteorder,
+        layout=layout,
+        is_bigtiff=file.is_bigtiff,
+        tags=_find_tags(page, data, has_palette=has_palette),
+        bits=bits if is_packed else None,
+        data=data,
+        strips=find_strips(page) if can_copy else None,
+        directories=directories,
+        lost=tuple(lost),
     )
 
 
@@ -141,13 +153,13 @@ def new_file(array: NDArray[Any], *, has_alpha: bool) -> bytes:
     return _encode(array, compression="adobe_deflate", **options)
 
 
-def rebuild(old: Container, array: NDArray[Any]) -> bytes:
+def rebuild(old: TiffTemplate, array: NDArray[Any]) -> bytes:
     """A new TIFF in the layout of the old one, with its tags."""
     data = _encode(_lay_out(old, array), bigtiff=old.is_bigtiff, software=False, **old.layout, **old.tags)
     return add_directories(data, old.directories)
 
 
-def _lay_out(old: Container, array: NDArray[Any]) -> NDArray[Any]:
+def _lay_out(old: TiffTemplate, array: NDArray[Any]) -> NDArray[Any]:
     """The array with its axes and bytes in the order of the old file."""
     if old.layout.get("planarconfig") == 2:
         array = np.moveaxis(array, -1, 0)
@@ -162,14 +174,14 @@ def _encode(array: NDArray[Any], **options: Any) -> bytes:
     return file.getvalue()
 
 
-def replace_pixels(old: Container, strips: Strips, array: NDArray[Any]) -> bytes:
+def replace_pixels(old: TiffTemplate, strips: Strips, array: NDArray[Any]) -> bytes:
     """A copy of the old file with new strips or tiles."""
     file = BytesIO(old.data)
     put_pixels(file, old, strips, array)
     return file.getvalue()
 
 
-def put_pixels(file: BinaryIO, old: Container, strips: Strips, array: NDArray[Any]) -> None:
+def put_pixels(file: BinaryIO, old: TiffTemplate, strips: Strips, array: NDArray[Any]) -> None:
     """Put new strips or tiles into a copy of the old file: in their old places where they fit, else at the end."""
     segments = _encode_segments(old, array)
     if len(segments) != len(strips.offsets):
@@ -192,12 +204,12 @@ def _append(file: BinaryIO, segment: bytes) -> int:
     return place + place % 2
 
 
-def _encode_segments(old: Container, array: NDArray[Any]) -> list[bytes]:
+def _encode_segments(old: TiffTemplate, array: NDArray[Any]) -> list[bytes]:
     """The strips or tiles of an array, as the old file would hold them."""
     import tifffile
 
     laid_out = _lay_out(old, array)
-    if old.bits != 8 * array.itemsize:
+    if old.bits is not None:
         laid_out = _pack(laid_out, old.bits, is_planar=old.layout.get("planarconfig") == 2)
     encoded = _encode(laid_out, photometric="minisblack", **old.layout)
     with tifffile.TiffFile(BytesIO(encoded)) as file:
@@ -219,7 +231,7 @@ def _pack(array: NDArray[Any], bits: int, *, is_planar: bool) -> NDArray[np.uint
     return np.frombuffer(packed, np.uint8).reshape(*rows, -1)
 
 
-def _patch(file: BinaryIO, old: Container, entry: int, values: Sequence[int]) -> None:
+def _patch(file: BinaryIO, old: TiffTemplate, entry: int, values: Sequence[int]) -> None:
     """Let a directory entry hold other numbers, which go to the end of the file where they need room."""
     number, kind, size = ("Q", 16, 8) if old.is_bigtiff else ("L", 4, 4)
     if not old.is_bigtiff and max(file.seek(0, SEEK_END) + len(values) * size, *values) >= 2**32:

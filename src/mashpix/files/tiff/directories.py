@@ -1,13 +1,12 @@
-"""Directories of a TIFF beside its pictures, EXIF and GPS: read out of one file and put into another."""
+"""Directories of a TIFF beside its images, EXIF and GPS: read out of one file and put into another."""
 
 import struct
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mashpix.errors import FileError
+from mashpix.files.tiff.chain import VALUE_SIZES, unpack
 
 EXIF, GPS, INTEROPERABILITY, MAKER_NOTE = 34665, 34853, 40965, 37500
-SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-"""Bytes of one value of each type (TIFF 6.0, section 2; BigTIFF)."""
 
 
 class Tag(NamedTuple):
@@ -47,8 +46,8 @@ def find_layout_of(data: bytes) -> Layout:
         raise FileError("not a TIFF (II or MM needed)")
     order = "<" if data[:2] == b"II" else ">"
     if data[2:4] in (b"+\0", b"\0+"):
-        return Layout(order, "Q", "Q", *_unpack(data, order + "Q", 8))
-    return Layout(order, "H", "L", *_unpack(data, order + "L", 4))
+        return Layout(order, "Q", "Q", *unpack(data, order + "Q", 8))
+    return Layout(order, "H", "L", *unpack(data, order + "L", 4))
 
 
 def read_directory(data: bytes, layout: Layout, place: int, *, follow: tuple[int, ...] = ()) -> Directory:
@@ -59,23 +58,23 @@ def read_directory(data: bytes, layout: Layout, place: int, *, follow: tuple[int
     FileError
         For a directory, or a value, that lies outside of the file; for values that together are larger than it.
     """
-    (entries,) = _unpack(data, layout.order + layout.entries, place)
+    (entries,) = unpack(data, layout.order + layout.entries, place)
     place += struct.calcsize(layout.entries)
     found: Directory = {}
     room = len(data)
     for _ in range(entries):
-        code, kind, length, value = _unpack(data, layout.entry, place)
+        code, kind, length, value = unpack(data, layout.entry, place)
         place += struct.calcsize(layout.entry)
-        size = SIZES.get(kind, 0) * length
+        size = VALUE_SIZES.get(kind, 0) * length
         room -= struct.calcsize(layout.entry) + size
         if room < 0:
             raise FileError(f"damaged TIFF (a directory of more than its {len(data)} bytes)")
         if size > len(value):
-            (start,) = _unpack(value, layout.order + layout.place, 0)
+            (start,) = unpack(value, layout.order + layout.place, 0)
             value = data[start : start + size]
         inner = None
         if code in follow:
-            (start,) = _unpack(value, layout.order + ("Q" if SIZES.get(kind) == 8 else "L"), 0)
+            (start,) = unpack(value, layout.order + ("Q" if VALUE_SIZES.get(kind) == 8 else "L"), 0)
             inner = read_directory(data, layout, start, follow=(INTEROPERABILITY,) if code == EXIF else ())
         if len(value) < size:
             raise FileError(f"truncated or damaged TIFF (tag {code} lies beyond its {len(data)} bytes)")
@@ -101,7 +100,7 @@ def find_directories(data: bytes) -> tuple[Directory, list[str]]:
 
 
 def add_directories(data: bytes, directories: Directory) -> bytes:
-    """A file of one picture whose first directory points to these, too; byte order and kind of file must be theirs."""
+    """A file of one image whose first directory points to these, too; byte order and kind of file must be theirs."""
     if not directories:
         return data
     layout = find_layout_of(data)
@@ -127,11 +126,3 @@ def _lay_out(directory: Directory, layout: Layout, place: int) -> bytes:
             value = struct.pack(layout.order + layout.place, here)
         entries += struct.pack(layout.entry, code, kind, length, value)
     return entries + b"\0" * room + behind
-
-
-def _unpack(data: bytes, layout: str, place: int) -> tuple[Any, ...]:
-    """Numbers of the file, or bytes where the layout says so."""
-    try:
-        return struct.unpack_from(layout, data, place)
-    except (struct.error, OverflowError):
-        raise FileError(f"truncated or damaged TIFF (a directory lies beyond its {len(data)} bytes)") from None

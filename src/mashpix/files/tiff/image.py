@@ -1,4 +1,4 @@
-"""TIFF, the reader and the choice of how to write: see `tiff_copy` for a copy of the old file with new pixels."""
+"""TIFF, the reader and the choice of how to write: see `copy` for a copy of the old file with new pixels."""
 
 import json
 from io import BytesIO
@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.errors import FileError
-from mashpix.files.image_file import ImageFile, changed, check_size
-from mashpix.files.png import join_alpha
+from mashpix.files.image_file import Format, ImageFile, check_size, join_alpha, mismatch
 from mashpix.files.tiff.chain import check_chain
-from mashpix.files.tiff.copy import LEVELS, Container, new_file, rebuild, remember, replace_pixels
+from mashpix.files.tiff.copy import LEVELS, TiffTemplate, make_template, new_file, rebuild, replace_pixels
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PLAIN_BITS = {8, 16, 32, 64}
@@ -19,8 +18,8 @@ PACKED_BITS = {2, 4, 10, 12, 14}
 """Bits of a value that share bytes with those of their neighbours; 2 and 4 are stretched to 8."""
 ALPHA_KINDS = (1, 2)
 """ExtraSamples that are transparency: associated and unassociated alpha."""
-MOST_SIZES = 64
-"""Directories of one picture: the levels of its pyramid, thumbnails. To look at 65,535 would take seconds."""
+MAX_SIZES = 64
+"""Directories of one image: the levels of its pyramid, thumbnails. To look at 65,535 would take seconds."""
 JPEG_COMPRESSIONS = (6, 7, 34892, 33007)
 """Those whose YCbCr the decoder turns into RGB."""
 STK_PLANES = 33629
@@ -28,46 +27,55 @@ STK_PLANES = 33629
 
 
 def read(data: bytes, *, max_pixels: int) -> ImageFile:
-    """Read a file with one picture, thumbnails aside: integers or floats, any layout and compression.
+    """Read a file with one image, thumbnails aside: integers or floats, any layout and compression.
 
     Only directories of the main chain are opened: sub-directories and the files that OME-XML names never are.
     """
     import tifffile
 
     count = check_chain(data)
-    if count > MOST_SIZES:
-        raise FileError(f"a stack of {count} planes (a single picture needed here)")
+    if count > MAX_SIZES:
+        raise FileError(f"a stack of {count} planes (a single image needed here)")
     with tifffile.TiffFile(BytesIO(data)) as file:
-        pages = [page.aspage() for page in file.pages]
-        full = [page for page in pages if not page.is_reduced]
-        page = (full or pages)[0]
-        check_numbers(page)
-        _check_single(file, page, len(full))
+        page = _find_page(file)
         check_page(page, len(data), max_pixels=max_pixels)
-        array, notes = page.asarray(), _find_notes(page, count)
-        has_palette = is_palette(page)
-        if has_palette:
-            array = _expand_palette(array, page.colormap)
-        array = np.moveaxis(array, 0, -1) if page.axes == "SYX" else array
-        array = array.astype(array.dtype.newbyteorder("="), copy=False)
-        if not has_palette and page.bitspersample in LEVELS:
-            array = array * array.dtype.type(LEVELS[page.bitspersample])
-        container = remember(file, page, data, array, has_palette=has_palette)
-        native, is_colour = _find_native(page), has_palette or has_colour(page)
-    has_alpha = array.ndim == 3 and bool(page.extrasamples) and page.extrasamples[-1] in ALPHA_KINDS
-    alpha = array[..., -1] if has_alpha else None
-    pixels = array[..., :-1] if has_alpha else array
+        array, has_palette = _decode(page), is_palette(page)
+        template = make_template(file, page, data, array, has_palette=has_palette)
+        notes, native = _find_notes(page, count), _find_native(page)
+        has_alpha = array.ndim == 3 and bool(page.extrasamples) and page.extrasamples[-1] in ALPHA_KINDS
+        has_colours = has_palette or has_colour(page)
+    pixels, alpha = (array[..., :-1], array[..., -1]) if has_alpha else (array, None)
     pixels = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
     losses = ("the palette is expanded to colours",) if has_palette else ()
-    is_rgb = is_colour and pixels.ndim == 3 and pixels.shape[2] == 3
-    return ImageFile(pixels, "tiff", alpha, container, notes, losses, native, is_rgb=is_rgb)
+    is_rgb = has_colours and pixels.ndim == 3 and pixels.shape[2] == 3
+    return ImageFile(pixels, "tiff", alpha, template, notes, losses, native, is_rgb=is_rgb)
+
+
+def _find_page(file: Any) -> Any:
+    """The page of the full image; a stack is refused."""
+    pages = [page.aspage() for page in file.pages]
+    full = [page for page in pages if not page.is_reduced]
+    page = (full or pages)[0]
+    check_numbers(page)
+    _check_single(file, page, len(full))
+    return page
+
+
+def _decode(page: Any) -> NDArray[Any]:
+    """Pixels of a page, (H, W) or (H, W, C): palettes expanded, samples last, 2 and 4 bits stretched to 8."""
+    array: NDArray[Any] = page.asarray()
+    if is_palette(page):
+        return _expand_palette(array, page.colormap)
+    array = np.moveaxis(array, 0, -1) if page.axes == "SYX" else array
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    return array * array.dtype.type(LEVELS[page.bitspersample]) if page.bitspersample in LEVELS else array
 
 
 def _find_notes(page: Any, count: int) -> tuple[str, ...]:
     notes = []
     if count > 1 or page.subifds:
         sizes = count + len(page.subifds or ())
-        notes.append(f"holds {sizes} sizes of the picture: the full one is denoised, the others stay as they were")
+        notes.append(f"holds {sizes} sizes of the image: the full one is denoised, the others stay as they were")
     if page.bitspersample in LEVELS and not is_palette(page):
         notes.append(f"only {2**page.bitspersample} grey levels: the result is rounded to them")
     return tuple(notes)
@@ -99,7 +107,7 @@ def _check_single(file: Any, page: Any, count: int) -> None:
     if STK_PLANES in page.tags:
         planes = max(planes, page.tags[STK_PLANES].count)
     if planes > 1:
-        raise FileError(f"a stack of {planes} planes (a single picture needed here)")
+        raise FileError(f"a stack of {planes} planes (a single image needed here)")
 
 
 def check_page(page: Any, file_size: int, *, max_pixels: int) -> None:
@@ -108,6 +116,15 @@ def check_page(page: Any, file_size: int, *, max_pixels: int) -> None:
     check_size(page.imagewidth, page.imagelength, page.samplesperpixel, max_pixels=max_pixels)
     if page.is_tiled:
         check_size(page.tilewidth, page.tilelength, max_pixels=max_pixels)
+    _check_values(page)
+    _check_photometric(page)
+    if page.axes not in ("YX", "YXS", "SYX"):
+        raise FileError(f"not a plane (axes {page.axes}; single images only so far)")
+    _check_segments(page, file_size)
+
+
+def _check_values(page: Any) -> None:
+    """Refuse values of a size or type that cannot be denoised."""
     bits = set(np.atleast_1d(page.bitspersample).tolist())
     is_packed = bits <= PACKED_BITS and page.predictor == 1
     is_indices = bits <= {1, 2, 4} and page.photometric.name == "PALETTE"
@@ -117,6 +134,10 @@ def check_page(page: Any, file_size: int, *, max_pixels: int) -> None:
         raise FileError(f"pixels of an unusual size ({sorted(bits)} bits; 8, 16, 32 or 64 needed)")
     if page.dtype.kind not in "iuf":
         raise FileError(f"holds no numbers that can be denoised ({page.dtype}; integers or floats needed)")
+
+
+def _check_photometric(page: Any) -> None:
+    """Refuse what is neither grey nor RGB."""
     photometric = page.photometric.name
     if photometric in ("CFA", "LINEAR_RAW"):
         raise FileError("a camera raw (let its name end in .dng, or as its camera named it)")
@@ -124,9 +145,6 @@ def check_page(page: Any, file_size: int, *, max_pixels: int) -> None:
         raise FileError(f"neither grey nor RGB (photometric {photometric}; convert it first)")
     if photometric == "YCBCR" and page.compression not in JPEG_COMPRESSIONS:
         raise FileError("neither grey nor RGB (photometric YCBCR without JPEG; convert it to RGB first)")
-    if page.axes not in ("YX", "YXS", "SYX"):
-        raise FileError(f"not a plane (axes {page.axes}; single pictures only so far)")
-    _check_segments(page, file_size)
 
 
 def _check_segments(page: Any, file_size: int) -> None:
@@ -165,18 +183,16 @@ def _expand_palette(indices: NDArray[Any], colormap: Any) -> NDArray[np.uint8]:
     return np.asarray(np.moveaxis(colours, 0, -1).astype(np.uint8)[indices])
 
 
-def why_not(image: ImageFile) -> str | None:
-    """Why this picture cannot be written as TIFF, or None."""
+def cannot_hold(image: ImageFile, old: TiffTemplate | None) -> str | None:
+    """Why an image cannot be written as TIFF, or None."""
     if image.pixels.dtype.itemsize > 8:
         return f"TIFF holds up to 64 bits ({image.pixels.dtype}; choose NPY)"
-    old: Container | None = image.container if image.format == "tiff" else None
-    return changed(join_alpha(image), old.shape, old.dtype) if old else None
+    return mismatch(join_alpha(image), old.shape, old.dtype) if old else None
 
 
-def encode(image: ImageFile) -> tuple[bytes, list[str]]:
+def encode(image: ImageFile, old: TiffTemplate | None) -> tuple[bytes, list[str]]:
     """The bytes of the file, and what could not be kept."""
     array = join_alpha(image)
-    old: Container | None = image.container if image.format == "tiff" else None
     if old is None:
         return new_file(array, has_alpha=image.alpha is not None), []
     if old.bits in LEVELS:
@@ -185,7 +201,14 @@ def encode(image: ImageFile) -> tuple[bytes, list[str]]:
         data = replace_pixels(old, old.strips, array)
         if _holds(data, array):
             return data, []
-    return rebuild(old, array), old.lost
+    return rebuild(old, array), list(old.lost)
+
+
+def find_losses(image: ImageFile, old: TiffTemplate | None) -> list[str]:
+    """What `encode` would not keep: it is tried where a new file would lose something that a copy keeps."""
+    if old is None or not old.lost:
+        return []
+    return encode(image, old)[1] if old.strips is not None else list(old.lost)
 
 
 def _holds(data: bytes, array: NDArray[Any]) -> bool:
@@ -195,3 +218,6 @@ def _holds(data: bytes, array: NDArray[Any]) -> bool:
     except Exception:
         return False
     return found.shape == array.shape and found.tobytes() == array.tobytes()
+
+
+TIFF = Format(MAGICS, TiffTemplate, read, cannot_hold, encode, find_losses)

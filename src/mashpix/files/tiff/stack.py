@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from mashpix.axes import Index, check_axes, remark
 from mashpix.errors import FileError, MashpixError, UsageError
 from mashpix.files.atomic import atomic_file
-from mashpix.files.image_file import damaged
+from mashpix.files.image_file import damaged_error
 from mashpix.files.pyramid import factors_of, level_notes, shrink_to
 from mashpix.files.tiff.chain import check_chain
-from mashpix.files.tiff.copy import LOSSLESS, Container, compression_of, find_layout, find_strips, put_pixels
+from mashpix.files.tiff.copy import LOSSLESS, TiffTemplate, compression_of, find_layout, find_strips, put_pixels
 from mashpix.files.tiff.image import ALPHA_KINDS, check_numbers, check_page, has_colour, is_palette
 
 COMPRESSION, PHOTOMETRIC, FILL_ORDER, SUBSAMPLING = 259, 262, 266, 530
@@ -85,7 +85,7 @@ class TiffStack:
         try:
             plane = self._mapped("r")[number] if self._is_one_page() else self.series.pages[number].asarray()
         except Exception as error:  # decoders raise whatever they like on damaged files
-            raise damaged(f"TIFF, plane {number + 1}", error) from None
+            raise damaged_error(f"TIFF, plane {number + 1}", error) from None
         return np.array(plane, self.dtype)
 
     def _is_one_page(self) -> bool:
@@ -108,14 +108,16 @@ class TiffStack:
 
             def put(index: Index, plane: NDArray[Any]) -> None:
                 number = self._number(index)
-                whole = self._whole(number)
-                (self._colours(whole) if self.has_alpha else whole)[...] = plane
+                whole = np.array(plane, self.dtype)
+                if self.has_alpha:
+                    whole = self._whole(number)
+                    self._colours(whole)[...] = plane
                 try:
                     self._put(file, number, whole)
                 except (MashpixError, OSError):
                     raise
                 except Exception as error:  # a page whose tags are not those of the first
-                    raise damaged(f"TIFF, plane {number + 1}", error) from None
+                    raise damaged_error(f"TIFF, plane {number + 1}", error) from None
                 sums[number] = crc32(whole.tobytes())
 
             yield put
@@ -141,8 +143,13 @@ class TiffStack:
         if strips is None:
             raise FileError("a page without the lengths of its strips (save it with another program first)")
         axes_last = np.moveaxis(array, 0, -1) if page.axes == "SYX" else array
-        byteorder, is_bigtiff, bits = self.file.byteorder, self.file.is_bigtiff, 8 * array.itemsize
-        old = Container(b"", array.shape, array.dtype, byteorder, is_bigtiff, layout, bits, strips, {}, [])
+        old = TiffTemplate(
+            shape=array.shape,
+            dtype=array.dtype,
+            byteorder=self.file.byteorder,
+            layout=layout,
+            is_bigtiff=self.file.is_bigtiff,
+        )
         put_pixels(file, old, strips._replace(overlap=strips.overlap or self.shares_pixels), axes_last)
         changes: dict[int, tuple[int, ...]] = {FILL_ORDER: (1,)} if page.fillorder != 1 else {}
         if compression_of(page) not in LOSSLESS:
@@ -165,7 +172,7 @@ class TiffStack:
 
 
 def open_tiff(path: Path, *, axes: str | None, max_pixels: int) -> TiffStack | None:
-    """Open a TIFF as a stack; None if it holds a single picture in one size."""
+    """Open a TIFF as a stack; None if it holds a single image in one size."""
     file = path.open("rb")
     try:
         stack = _open_stack(path, file, axes=axes, max_pixels=max_pixels)
@@ -174,58 +181,68 @@ def open_tiff(path: Path, *, axes: str | None, max_pixels: int) -> TiffStack | N
         raise
     except Exception as error:  # readers raise whatever they like on damaged files
         file.close()
-        raise damaged("TIFF", error) from None
+        raise damaged_error("TIFF", error) from None
     if stack is None:
         file.close()
     return stack
 
 
 def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int) -> TiffStack | None:
-    size = path.stat().st_size
     with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
         count = check_chain(data)
-    tiff = _open(file, path.name)
-    check_numbers(tiff.pages.first)
-    declared = _declared_planes(tiff.ome_metadata or "") if tiff.is_ome else 0
-    notes = []
-    if declared > count * tiff.pages.first.samplesperpixel:
-        if "FileName=" not in tiff.ome_metadata:
-            raise FileError(f"truncated or damaged OME-TIFF (it declares {declared} planes and holds {count})")
-        notes.append(f"its OME-XML names other files too: of {declared} planes, the {count} in this file are denoised")
-        file.seek(0)
-        tiff = _open(file, path.name, is_ome=False)
+    tiff, notes = _open_own_planes(file, path.name, count)
     series = _largest(tiff.series)
     if _count(series) == 1 and len(series.levels) == 1 and _is_single(tiff):
         return None
+    _check_series(tiff, series, path.stat().st_size, max_pixels=max_pixels)
     page = series.keyframe
-    check_page(page, size, max_pixels=max_pixels)
-    if is_palette(page) and not tiff.is_imagej:  # ImageJ: a look-up table beside measured values
-        raise FileError("a stack of palette pictures (convert it to RGB first)")
-    if any(plane is None for plane in series.pages) or (len(series.pages) != _count(series) and not series.dataoffset):
-        raise FileError(f"planes are missing ({len(series.pages)} of {_count(series)}; save it as OME-TIFF first)")
-    for other in {id(plane.keyframe): plane.keyframe for plane in series.pages}.values():
-        check_page(other, size, max_pixels=max_pixels)
-    if any((plane.shape, plane.dtype) != (page.shape, page.dtype) for plane in series.pages):
-        raise FileError("damaged TIFF (its planes differ in size or dtype)")
-    if len(series.pages) == _count(series) and find_strips(page) is None:
-        raise FileError("a page without the lengths of its strips (save it with another program first)")
-    _check_places([*tiff.pages], size)
     found, axes_notes = _name_axes(series, axes)
     are_made = [factors_of(page.shape, level.keyframe.shape) is not None for level in series.levels[1:]]
     if len(tiff.series) > 1:
         named = f"number {tiff.series.index(series) + 1} {series.shape}"
         notes.append(f"holds {len(tiff.series)} series: the largest, {named}, is denoised, the rest stays as it was")
     return TiffStack(
-        file,
-        tiff,
-        series,
-        found,
-        page.dtype.newbyteorder("="),
-        bool(page.extrasamples) and page.extrasamples[-1] in ALPHA_KINDS and "S" in found,
-        _shares_pixels(tiff),
-        (*notes, *axes_notes, *level_notes(are_made)),
-        tuple(find_layout(tiff, page)[1]),
+        handle=file,
+        file=tiff,
+        series=series,
+        axes=found,
+        dtype=page.dtype.newbyteorder("="),
+        has_alpha=bool(page.extrasamples) and page.extrasamples[-1] in ALPHA_KINDS and "S" in found,
+        shares_pixels=_shares_pixels(tiff),
+        notes=(*notes, *axes_notes, *level_notes(are_made)),
+        lost=tuple(find_layout(tiff, page)[1]),
     )
+
+
+def _open_own_planes(file: BinaryIO, name: str, count: int) -> tuple[Any, list[str]]:
+    """The file of `count` directories in tifffile's hands, with a note where its OME-XML names other files too."""
+    tiff = _open(file, name)
+    check_numbers(tiff.pages.first)
+    declared = _declared_planes(tiff.ome_metadata or "") if tiff.is_ome else 0
+    if declared <= count * tiff.pages.first.samplesperpixel:
+        return tiff, []
+    if "FileName=" not in tiff.ome_metadata:
+        raise FileError(f"truncated or damaged OME-TIFF (it declares {declared} planes and holds {count})")
+    file.seek(0)
+    note = f"its OME-XML names other files too: of {declared} planes, the {count} in this file are denoised"
+    return _open(file, name, is_ome=False), [note]
+
+
+def _check_series(tiff: Any, series: Any, size: int, *, max_pixels: int) -> None:
+    """Refuse a series that cannot be denoised plane by plane, or cannot be what a file of that size holds."""
+    page, count = series.keyframe, _count(series)
+    check_page(page, size, max_pixels=max_pixels)
+    if is_palette(page) and not tiff.is_imagej:  # ImageJ: a look-up table beside measured values
+        raise FileError("a stack of palette images (convert it to RGB first)")
+    if any(plane is None for plane in series.pages) or (len(series.pages) != count and not series.dataoffset):
+        raise FileError(f"planes are missing ({len(series.pages)} of {count}; save it as OME-TIFF first)")
+    for other in {id(plane.keyframe): plane.keyframe for plane in series.pages}.values():
+        check_page(other, size, max_pixels=max_pixels)
+    if any((plane.shape, plane.dtype) != (page.shape, page.dtype) for plane in series.pages):
+        raise FileError("damaged TIFF (its planes differ in size or dtype)")
+    if len(series.pages) == count and find_strips(page) is None:
+        raise FileError("a page without the lengths of its strips (save it with another program first)")
+    _check_places([*tiff.pages], size)
 
 
 def _open(file: BinaryIO, name: str, **options: Any) -> Any:
@@ -236,7 +253,7 @@ def _open(file: BinaryIO, name: str, **options: Any) -> Any:
 
 
 def _is_single(tiff: Any) -> bool:
-    """Whether a file holds one picture, thumbnails aside."""
+    """Whether a file holds one image, thumbnails aside."""
     return len(tiff.series) == 1 or sum(not page.aspage().is_reduced for page in tiff.pages) == 1
 
 
@@ -251,7 +268,7 @@ def _count(series: Any) -> int:
 
 
 def _declared_planes(xml: str) -> int:
-    """The most planes that a picture in OME-XML declares: an absurd number would fill the memory."""
+    """The most planes that an image in OME-XML declares: an absurd number would fill the memory."""
     most = 0
     for pixels in re.findall(r"<(?:\w+:)?Pixels\b[^>]*>", xml):
         sizes = re.findall(r"\bSize[ZCT]\s*=\s*[\"'](\d{1,18})", pixels)
@@ -280,11 +297,11 @@ def _name_axes(series: Any, axes: str | None) -> tuple[str, list[str]]:
     if axes is not None:
         named = check_axes(axes, series.shape)
         if named[-len(within) :] != within:
-            raise UsageError(f"--axes: a plane of this TIFF is {within} ({axes!r}; the letters must end with that)")
+            raise UsageError(f"`axes`: a plane of this TIFF is {within} ({axes!r}; the letters must end with that)")
         return named, []
     if len(set(series.axes)) == len(series.axes) and not set(series.axes) & set(GUESSED):
         return series.axes, []
     outside = "QTZ"[-(len(series.shape) - len(within)) :]
     if len(outside) + len(within) != len(series.shape):
-        raise UsageError(f"too many axes without names (shape {series.shape}; --axes names them)")
+        raise UsageError(f"too many axes without names (shape {series.shape}; `axes` names them)")
     return outside + within, [remark(outside + within, series.shape)]

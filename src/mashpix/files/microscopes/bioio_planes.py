@@ -8,11 +8,11 @@ from mashpix.errors import FileError
 from mashpix.files.reader_process import ReadPlane, serve_planes
 
 STANDARD = "TCZYXS"
-"""Axes that bioio orders all pictures by; M, the tiles of a mosaic, it joins."""
+"""Axes that bioio orders all images by; M, the tiles of a mosaic, it joins."""
 
 
 def open_file(path: str) -> tuple[dict[str, Any], ReadPlane]:
-    """What the largest scene of a file holds, see `bio_stack.BioStack`, and how to read a plane of it."""
+    """What the largest scene of a file holds, see `MicroscopeStack`, and how to read a plane of it."""
     image = _open(path)
     sizes = []
     for number in range(len(image.scenes)):
@@ -54,7 +54,7 @@ def _read_plane(image: Any, index: dict[str, int]) -> Any:
     from bioio_base.reader import Reader
 
     order = "YXS" if "S" in image.dims.order else "YX"
-    can_index = type(image.reader)._read_indexed is not Reader._read_indexed  # else it would load all of the picture
+    can_index = type(image.reader)._read_indexed is not Reader._read_indexed  # else it would load all of the image
     if can_index and "M" not in image.reader.dims.order:
         return image.get_image_data(order, **index)
     return image.get_image_dask_data(order, **index).compute(scheduler="synchronous")

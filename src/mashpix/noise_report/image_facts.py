@@ -1,0 +1,64 @@
+"""Facts about an image that need no estimate: shape, invalid pixels, clipping, bit depth, memory."""
+
+from typing import Any
+
+import numpy as np
+
+from mashpix.arrays.costs import expected_memory
+from mashpix.arrays.normalization import Array, Door
+from mashpix.devices import available_memory
+from mashpix.noise_report.report import NoiseReport
+
+MAX_VALUES = 2**22
+"""About how many values are sorted to find the bit depth and the clipping."""
+PILED_UP = 5
+"""A value is clipped if it occurs this many times as often as its neighbour."""
+MAX_BITS = 24
+"""More bits than this are those of a float, not of a measurement."""
+
+
+def image_facts(door: Door) -> NoiseReport:
+    """A report of what needs no estimate: shape, holes, clipping, bit depth, memory."""
+    finite = np.isfinite(door.array)
+    values = door.array[finite].ravel()
+    values = np.sort(values[:: max(values.size // MAX_VALUES, 1)])
+    low, high = clipped_limits(values)
+    return NoiseReport(
+        shape=door.original.shape,
+        dtype=str(door.array.dtype),
+        clipped_low=0.0 if low is None else float((door.array == low).sum() / max(finite.sum(), 1)),
+        clipped_high=0.0 if high is None else float((door.array == high).sum() / max(finite.sum(), 1)),
+        nan_fraction=float(1 - finite.mean()),
+        bit_depth=_bit_depth(values),
+        memory_bytes=expected_memory(door.array.size),
+        memory_free_bytes=available_memory(),
+    )
+
+
+def clipped_limits(values: Array) -> tuple[Any, Any]:
+    """The smallest and the largest of sorted values where many pile up there, else None."""
+    found, count = np.unique(values, return_counts=True)
+    if len(found) < 3:
+        return None, None
+    low = found[0] if count[0] > PILED_UP * max(count[1], 2) else None
+    return low, found[-1] if count[-1] > PILED_UP * max(count[-2], 2) else None
+
+
+def _bit_depth(values: Array) -> int | None:
+    """Bits needed to represent sorted values as multiples of their common step; None where they have none."""
+    found = np.unique(values)
+    if len(found) < 2:
+        return None
+    if found.dtype.kind in "iu":
+        distances = np.diff(found.astype(object) if found.dtype.itemsize > 4 else found.astype(np.int64))
+        step = np.gcd.reduce(distances)
+        return int(
+            int(max(abs(int(found[0])), abs(int(found[-1])), int(found[-1]) - int(found[0]))) // step
+        ).bit_length()
+    distances = np.diff(found.astype(np.float64))
+    if distances.min() <= 0 or (found[-1] - found[0]) / distances.min() > 2**MAX_BITS:
+        return None
+    multiples = distances / distances.min()
+    if np.abs(multiples - np.rint(multiples)).max() > 0.01:
+        return None
+    return round((float(found[-1]) - float(found[0])) / float(distances.min())).bit_length()

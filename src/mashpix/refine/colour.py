@@ -1,0 +1,45 @@
+"""Relation R1: channels of independent noise, and the one among them that the noise depends on.
+
+Camera noise of R, G and B is correlated, and so is the picture in them. In the orthonormal opponent colours,
+(R + G + B) / sqrt 3, (R - B) / sqrt 2, (R - 2 G + B) / sqrt 6, both come apart: nearly all texture is in the first,
+the brightness. Channels that are no colours stay as they are.
+"""
+
+import torch
+from torch import Tensor
+
+from mashpix.picture import Picture
+from mashpix.refine.dct import cosine_matrix
+
+
+def opponent_matrix(unit: Tensor, *, is_rgb: bool) -> Tensor:
+    """Matrix M (C, C) of R1, from the network's scale (`Picture.unit`) to channels of independent noise."""
+    if not is_rgb:
+        return torch.eye(len(unit)).to(unit)
+    return cosine_matrix(3).to(unit) * (unit / unit.max())
+
+
+def to_channels(picture: Picture, prediction: Tensor, *, opponent: bool = True) -> tuple[Tensor, Tensor]:
+    """R1: the noisy y, its holes filled, and the prediction p within the range of its values, (C, H, W) each."""
+    low, high = picture.pixels[picture.valid].min(), picture.pixels[picture.valid].max()
+    predicted = prediction[0].clamp(low, high)
+    noisy = torch.where(picture.valid[0], picture.pixels[0], predicted)
+    matrix = opponent_matrix(picture.unit, is_rgb=picture.is_rgb and opponent)
+    return torch.tensordot(matrix, noisy, dims=1), torch.tensordot(matrix, predicted, dims=1)
+
+
+def from_channels(pixels: Tensor, picture: Picture, *, opponent: bool = True) -> Tensor:
+    """The way back of R1: (C, H, W) as a picture (1, C, H, W) on the network's scale."""
+    matrix = opponent_matrix(picture.unit, is_rgb=picture.is_rgb and opponent)
+    result: Tensor = torch.tensordot(torch.linalg.inv(matrix), pixels, dims=1)[None]
+    return result
+
+
+def brightness(channels: Tensor, *, is_rgb: bool) -> Tensor:
+    """What the noise depends on, of (C, ...): in RGB the first opponent colour, else the mean of the channels."""
+    return channels[0] if is_rgb else channels.mean(dim=0)
+
+
+def low_texture(channels: Tensor, *, is_rgb: bool) -> Tensor:
+    """The channels (C', ...) that hold least texture: in RGB the two opponents, else all there are."""
+    return channels[1:] if is_rgb else channels
