@@ -14,6 +14,7 @@ from mashpix.arrays.normalization import Door, is_constant, open_door, spread_to
 from mashpix.devices import available_memory, choose_device
 from mashpix.errors import InputError
 from mashpix.method.mash import Result, mash, side_multiple
+from mashpix.method.relations import Groups, group_channels
 from mashpix.report import Report, Step
 from mashpix.settings import Settings, preset
 from mashpix.steps import numbered
@@ -152,8 +153,9 @@ def _run(
     picture = to_picture(door, multiple=side_multiple(settings), device=device)
     generator = torch.Generator(device).manual_seed(seed)
     seconds: dict[str, float] = {}
-    working = mash(picture, settings=settings, generator=generator, preview_every=preview_every)
-    plan = expected_cost(picture.pixels[0, 0].numel(), settings)
+    groups = group_channels(picture, settings=settings)
+    working = mash(picture, settings=settings, generator=generator, preview_every=preview_every, groups=groups)
+    plan = expected_cost(picture.pixels[0, 0].numel(), settings.replace(fits=settings.fits * len(groups)))
     result = yield from present(working, door, plan=plan, seconds=seconds)
     report = describe(door, result, device=device, seconds=seconds)
     spread = spread_to_array(result.spread, door)
@@ -184,8 +186,29 @@ def describe(
         shuffled_fraction=result.shuffled_fraction,
         mean_spread=float(np.nanmean(spread_to_array(result.spread, door))),
         held_out_error=float(np.sqrt(np.mean(result.held_out.cpu().numpy() * np.square(door.unit)))),
+        channel_groups=result.groups,
+        averaged_channels=result.averaged,
         seconds=seconds or {},
+        notes=describe_channels(result.groups, result.averaged),
     )
+
+
+def describe_channels(groups: Groups, averaged: tuple[int, ...]) -> tuple[str, ...]:
+    """Notes on what became of the channels, counted from 0.
+
+    Examples
+    --------
+    >>> describe_channels(((0, 2), (1,)), ())
+    ('channels that do not help each other were denoised apart: 0 + 2, 1',)
+    """
+    notes = []
+    if len(groups) > 1:
+        listed = ", ".join(" + ".join(map(str, group)) for group in groups)
+        notes.append(f"channels that do not help each other were denoised apart: {listed}")
+    if averaged:
+        names = "the image" if groups == ((0,),) else f"channel {', '.join(map(str, averaged))}"
+        notes.append(f"the network had not learnt to predict {names}: an average of neighbours took its place")
+    return tuple(notes)
 
 
 def expected_memory(values: int) -> int:

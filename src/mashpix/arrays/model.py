@@ -15,10 +15,12 @@ import torch.nn.functional as F
 from mashpix.arrays.normalization import Array, Door, find_scale, open_door, to_picture
 from mashpix.errors import InputError
 from mashpix.method.fitting import fit, new_network
-from mashpix.method.mash import Result, apply, average, side_multiple
+from mashpix.method.mash import Result, apply, average, fit_updates, side_multiple
 from mashpix.method.masking_ratio import Masking, choose_masking
 from mashpix.method.network import UNet
 from mashpix.method.predicting import predict
+from mashpix.method.readiness import replace_unready
+from mashpix.method.relations import Groups, group_channels
 from mashpix.picture import Picture
 from mashpix.refine.refining import Noises, measure_noises
 from mashpix.refine.residual_noise import Noise
@@ -102,7 +104,7 @@ def fit_model(
             mosaic,
             masking.masking_ratio,
             shuffle=masking.shuffle,
-            steps=settings.steps,
+            steps=fit_updates(mosaic, settings),
             stage=numbered("fit", index),
             settings=settings,
             generator=generator,
@@ -126,6 +128,13 @@ def fit_model(
     )
 
 
+def find_groups(doors: Sequence[Door], *, settings: Settings) -> Groups:
+    """Which channels help each other in pictures that are let in with one scale."""
+    multiple = side_multiple(settings)
+    pictures = [to_picture(door, multiple=multiple, device=torch.device("cpu")) for door in doors]
+    return group_channels(_join(pictures, gap=multiple), settings=settings)
+
+
 def _measure(
     network: UNet, mosaic: Picture, masking: Masking, index: int, *, settings: Settings, generator: torch.Generator
 ) -> Generator[Step, None, Noises | None]:
@@ -134,6 +143,7 @@ def _measure(
     prediction = yield from predict(
         network, mosaic, masking.masking_ratio, stage=stage, settings=settings, generator=generator
     )
+    prediction = replace_unready(prediction, mosaic, masking.masking_ratio, settings=settings)
     measuring = measure_noises(mosaic, prediction.mean, settings=settings)
     noises: Noises | None = yield from numbered_steps(measuring, index)
     return noises

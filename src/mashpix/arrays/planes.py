@@ -9,9 +9,19 @@ import numpy as np
 import torch
 
 from mashpix.arrays.denoising import check_memory, denoise_steps, describe, expected_cost, present
-from mashpix.arrays.model import MOST_FITTED, MOST_PICTURES, Model, apply_model, fit_model, make_doors, open_like
+from mashpix.arrays.model import (
+    MOST_FITTED,
+    MOST_PICTURES,
+    Model,
+    apply_model,
+    find_groups,
+    fit_model,
+    make_doors,
+    open_like,
+)
 from mashpix.arrays.normalization import MOST_HOLES, Array, spread_to_array, to_array
 from mashpix.axes import Index, samples_axis
+from mashpix.method.relations import Groups
 from mashpix.report import Report, Step
 from mashpix.settings import Settings
 from mashpix.steps import numbered, scaled
@@ -100,10 +110,22 @@ def fit_once(work: Work, group: list[Planes]) -> Generator[Step, None, None]:
     if chosen:
         doors = make_doors(chosen, data_range=work.data_range, settings=work.settings)
         del chosen
+        channels = find_groups(doors, settings=work.settings) if samples_axis(work.axes) is None else ()
+        if len(channels) > 1:
+            del doors
+            yield from _fit_apart(work, group, channels)
+            return
         fitting = fit_model(doors, share_noise=True, settings=work.settings, generator=generator)
         model = yield from scaled(present(fitting, doors[0], plan=plans[0], seconds=seconds), 0.0, share)
         del doors, fitting
     yield from apply_to_all(work, group, model, plan=plans[1], start=share, seconds=seconds)
+
+
+def _fit_apart(work: Work, group: list[Planes], channels: Groups) -> Generator[Step, None, None]:
+    """Channels that do not help each other one group after another, each with a network of its own."""
+    for number, chosen in enumerate(channels):
+        planes = [tuple(picture[channel] for channel in chosen) for picture in group]
+        yield from scaled(fit_once(work, planes), number / len(channels), 1 / len(channels))
 
 
 def apply_to_all(
