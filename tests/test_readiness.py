@@ -1,4 +1,4 @@
-"""Laws of what a prediction has to be worth: unrelated channels do not share a network, nothing unlearnt is believed."""
+"""Laws of readiness: unrelated channels do not share a network, and nothing that was not learnt is believed."""
 
 from dataclasses import replace
 

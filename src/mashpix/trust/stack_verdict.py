@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mashpix.axes import WITHIN, Index
-from mashpix.trust.verdict import GOOD, LOOK, LOST, Verdict, counted_rules
+from mashpix.trust.verdict import GOOD, Verdict, severity
 
 
 def name_plane(index: Index, axes: str) -> str:
@@ -17,13 +17,6 @@ def name_plane(index: Index, axes: str) -> str:
     """
     outside = [f"{letter} {place}" for letter, place in zip(axes, index, strict=True) if letter not in WITHIN]
     return ", ".join(outside) or "the picture"
-
-
-def severity(verdict: Verdict) -> tuple[int, float]:
-    """What orders verdicts from best to worst; of equal ones by the measure that comes nearest to its limit."""
-    measures = verdict.measures
-    nearest = max((measures[rule.measure] / rule.look for rule in counted_rules(measures)), default=0.0)
-    return (GOOD, LOOK, LOST).index(verdict.verdict), nearest
 
 
 def sum_up(verdicts: Mapping[str, Verdict]) -> Verdict:

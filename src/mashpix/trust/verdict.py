@@ -2,11 +2,12 @@
 
 If a denoised picture has lost nothing, its residual (noisy minus denoised) is noise alone: as large in one place as
 in another of the same brightness, with the same spectrum, of mean zero, and without a likeness to the picture. The
-noise that is expected is measured in flat blocks of that very residual (spectrum.measure_noise).
+noise that is expected is measured in flat blocks of that very residual (spectrum.measure_noise), and once more in the
+noisy picture alone (residual_level): an error that lies everywhere looks like noise in the residual.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from mashpix.refine.residual_noise import Noise
+from mashpix.trust.residual_level import measure_excess
 from mashpix.trust.signal_in_residual import SMALLEST, measure_likeness, window_sums
 from mashpix.trust.whitened_residual import SIDE, Blocks, Pair, measure_residual, pair, whiten
 
@@ -56,6 +58,13 @@ RULES = (
         "missing_detail", "detail missing, {:.2f} times what is left of it", 0.8, 1.2, (("missing_detail_level", 0.4),)
     ),
     Rule("structure", "a structure in the residual, {:.1f} times the noise", 9.0, 15.0),
+    Rule(
+        "residual_excess",
+        "residual larger than the noise of the noisy image, by {:.0%}",
+        0.3,
+        0.7,
+        (("noise_whiteness", 0.8), ("noise_evenness", 0.1)),
+    ),
 )
 """What decides. Limits are chosen on one half of the pictures of benchmarks/verdicts.csv, see docs/trust.md."""
 
@@ -83,6 +92,10 @@ class Verdict:
         signal_correlation : correlation of the residual with the detail of the denoised picture where it has most
         structure : largest slow energy of a block of the residual, over its fast energy and over what is usual at
             its brightness; up to about 3 for noise alone
+        residual_excess : how much the level of the residual exceeds that of the noise, estimated from the noisy picture
+            alone, as a fraction of it, largest of the channels; about 0 for noise alone
+        noise_whiteness : 1 minus the largest correlation of the noise of two neighbouring pixels, by that estimate
+        noise_evenness : least over largest variance of the noise in dark and bright places, by that estimate
     """
 
     verdict: str
@@ -96,6 +109,8 @@ class Verdict:
 
 def check(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None = None) -> Verdict:
     """Tell from the residual whether a denoised picture has lost signal; nothing is trained, no truth is needed.
+
+    Channels that are not the colours of one scene are judged one by one: the verdict is that on the worst of them.
 
     Parameters
     ----------
@@ -126,6 +141,16 @@ def check(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | No
     'brightness changed by 0.50 noise levels'
     """
     both = pair(noisy, denoised, channel_axis=channel_axis)
+    if both.is_rgb or len(both.noisy) == 1:
+        return _check_pair(both, noisy, denoised)
+    channels = zip(np.moveaxis(noisy, channel_axis or 0, 0), np.moveaxis(denoised, channel_axis or 0, 0), strict=True)
+    verdicts = [check(*channel) for channel in channels]
+    worst = max(range(len(verdicts)), key=lambda channel: severity(verdicts[channel]))
+    return replace(verdicts[worst], reason=f"channel {worst}: {verdicts[worst].reason}")
+
+
+def _check_pair(both: Pair, noisy: NDArray[Any], denoised: NDArray[Any]) -> Verdict:
+    """The verdict on one channel, or on the colours of one scene."""
     if torch.equal(both.noisy, both.denoised):
         return Verdict(GOOD, "nothing was changed")
     noise = measure_residual(both)
@@ -138,7 +163,15 @@ def check(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | No
     measures |= _measure_offset(residual, both, noise)
     measures |= _measure_blocks(whiten(residual, both.denoised, both.usable, noise))
     measures |= measure_likeness(residual, both, noise)
+    measures |= measure_excess(both.noisy, residual, both.usable)
     return _judge({name: float(np.clip(value, -MOST, MOST)) for name, value in measures.items()})
+
+
+def severity(verdict: Verdict) -> tuple[int, float]:
+    """What orders verdicts from best to worst; of equal ones by the measure that comes nearest to its limit."""
+    measures = verdict.measures
+    nearest = max((measures[rule.measure] / rule.look for rule in counted_rules(measures)), default=0.0)
+    return (GOOD, LOOK, LOST).index(verdict.verdict), nearest
 
 
 def counted_rules(measures: Mapping[str, float]) -> list[Rule]:
