@@ -4,13 +4,12 @@ python benchmarks/detail.py ../shared/data --preset fast --cache /tmp/verdicts
 Takes the results that benchmarks/verdicts.py left in the cache; writes benchmarks/detail.csv.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 import mashpix
-from verdicts import tabulate
+from _common import Result, tabulate
 
 DETAILS = (0.0, 0.5, 1.0)
 COLUMNS = ("preset", "set", "pictures", "detail", "psnr_db", "ssim", "worst_change_db")
@@ -29,7 +28,7 @@ def score(clean: np.ndarray, noisy: np.ndarray, denoised: np.ndarray) -> list[tu
     ]
 
 
-def rows_of(results: Iterable[tuple[np.ndarray, np.ndarray, Mapping[str, np.ndarray]]]) -> Iterator[list[object]]:
+def rows_of(results: Iterable[Result]) -> Iterator[list[object]]:
     """A row for each of DETAILS: means over the pictures, and the worst change of one."""
     table = np.array([score(clean, noisy, stored["denoised"]) for clean, noisy, stored in results])  # (N, details, 2)
     worst = (table[:, :, 0] - table[:, :1, 0]).min(axis=0)
@@ -38,4 +37,4 @@ def rows_of(results: Iterable[tuple[np.ndarray, np.ndarray, Mapping[str, np.ndar
 
 
 if __name__ == "__main__":
-    tabulate(Path(__file__), __doc__, COLUMNS, rows_of)
+    tabulate(__file__, __doc__, COLUMNS, rows_of)

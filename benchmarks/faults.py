@@ -3,105 +3,19 @@
     python benchmarks/faults.py                      # all parts: about an hour on one busy core
     python benchmarks/faults.py zoo cut --quick      # a share of some parts
     python benchmarks/faults.py --csv faults.csv     # where the counts go; else beside this script
+    python benchmarks/faults.py --page               # no attempts, only renew the tables of docs/faults.md
 
-Every attempt is made in a process of its own or a limited child of this one, on Linux. What is counted is said in
-`fault_parts/attempts.py`.
+The parts are in `tests/faults`, where the tests run a share of them; this command starts them there.
 """
 
-import argparse
-import csv
+import os
 import subprocess
 import sys
-import tempfile
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from fault_parts.attempts import GOOD, OUTCOMES, Attempt
-from fault_parts.cut import cut_files
-from fault_parts.disk import fill_disk
-from fault_parts.kills import kill_batches
-from fault_parts.mutations import mutate_files
-from fault_parts.page import renew_page
-from fault_parts.torn import kill_writers
-from fault_parts.two import run_two
-from fault_parts.writes import fail_writes
-from fault_parts.zoo import visit_zoo
-
-PARTS: dict[str, Callable[..., Iterator[Attempt]]] = {
-    "zoo": visit_zoo,
-    "cut": cut_files,
-    "mutations": mutate_files,
-    "writes": fail_writes,
-    "disk": fill_disk,
-    "two": run_two,
-    "torn": kill_writers,
-    "kills": kill_batches,
-}
-MEMORY_DISK = Path("/dev/shm")
-"""Where files are made, if it is there: what is synchronised costs no time then."""
-COLUMNS = ("part", "tried", *OUTCOMES, "seconds", "seed", "commit")
-
-
-def count(part: str, *, quick: bool, seed: int) -> tuple[Counter[str], float]:
-    """Make all attempts of a part, tell which went wrong, and count."""
-    started, counts = time.monotonic(), Counter[str]()
-    for attempt in PARTS[part](quick=quick, seed=seed):
-        counts[attempt.outcome] += 1
-        if attempt.outcome not in GOOD or attempt.outcome == "skipped":
-            print(f"{part}: {attempt.outcome}: {attempt.name}: {attempt.detail[:2000]}", flush=True)
-        elif sys.stderr.isatty():
-            print(f"\r{part} {counts.total()}", end="", file=sys.stderr, flush=True)
-    return counts, time.monotonic() - started
-
-
-def write_rows(path: Path, rows: list[dict[str, object]]) -> None:
-    """Replace the lines of these parts in a CSV; those of other parts stay."""
-    old: list[dict[str, object]] = []
-    if path.exists():
-        with path.open(newline="") as file:
-            old = list(csv.DictReader(file))
-    lines = {row["part"]: row for row in (*old, *rows)}
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(lines[part] for part in PARTS if part in lines)
-
-
-def print_table(rows: list[dict[str, object]]) -> None:
-    """The counts as a table, with their sums."""
-    columns = COLUMNS[: 2 + len(OUTCOMES)]
-    sums = {"part": "all"} | {name: sum(int(row[name]) for row in rows) for name in columns[1:]}
-    for row in (dict(zip(columns, columns, strict=True)), *rows, sums):
-        print(f"{row['part']:<10}" + "".join(f"{row[name]:>10}" for name in columns[1:]))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help=", ".join(PARTS))
-    parser.add_argument("--quick", action="store_true", help="a share of each part")
-    parser.add_argument("--csv", type=Path, default=Path(__file__).with_suffix(".csv"))
-    parser.add_argument("--page", action="store_true", help="try nothing, renew the tables of docs/faults.md")
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    if args.page:
-        renew_page(args.csv)
-        return
-    if MEMORY_DISK.is_dir():
-        tempfile.tempdir = str(MEMORY_DISK)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    rows, bad = [], 0
-    for part in args.parts or PARTS:
-        counts, seconds = count(part, quick=args.quick, seed=args.seed)
-        bad += sum(number for outcome, number in counts.items() if outcome not in GOOD)
-        values = (part, counts.total(), *(counts[outcome] for outcome in OUTCOMES), round(seconds, 1), args.seed)
-        rows.append(dict(zip(COLUMNS, (*values, commit), strict=True)))
-        write_rows(args.csv, rows)
-        print(f"\r{part}: {counts.total()} attempts, {seconds:.0f} s", flush=True)
-    print_table(rows)
-    sys.exit(bad > 0)
-
+TESTS = Path(__file__).resolve().parents[1] / "tests"
 
 if __name__ == "__main__":
-    main()
+    paths = (str(TESTS), str(TESTS / "helpers"), os.environ.get("PYTHONPATH"))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    sys.exit(subprocess.call([sys.executable, "-P", "-m", "faults", *sys.argv[1:]], env=environment))

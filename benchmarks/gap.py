@@ -4,34 +4,21 @@ python benchmarks/gap.py ../shared/data/kodak/kodim05.png --preset scripts --pre
 """
 
 import argparse
-import csv
 import time
 from collections import deque
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 import mashpix
+from _common import Table, load
 from mashpix import simulation as noise
 
 BETAS = (0.0, 0.5, 1.0)
 SIGMA = 25
-COLUMNS = (
-    "picture",
-    "crop",
-    "beta",
-    "sigma",
-    "preset",
-    "seed",
-    "noisy_db",
-    "denoised_db",
-    "gap",
-    "correlation",
-    "ratio",
-    "seconds",
-)
+COLUMNS = ("picture", "crop", "beta", "sigma", "preset", "seed", "noisy_db", "denoised_db", "gap", "correlation",
+           "ratio", "seconds")  # fmt: skip
 
 
 def main() -> None:
@@ -44,12 +31,8 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, required=True)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    with Image.open(args.picture) as image:
-        top, left = (image.height - args.crop) // 2, (image.width - args.crop) // 2
-        clean = np.asarray(image)[top : top + args.crop, left : left + args.crop]
-    with args.csv.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
+    clean = load(args.picture, args.crop)
+    with Table(args.csv, COLUMNS) as table:
         for preset in args.preset:
             for beta in BETAS:
                 rng = np.random.default_rng(args.seed)
@@ -66,14 +49,11 @@ def main() -> None:
                 scores = (mashpix.psnr(clean, np.clip(p, 0, 255), data_range=255) for p in (noisy, last.denoised))
                 report, seconds = last.report, round(time.perf_counter() - started, 1)
                 gap = "" if report.noise_level_gap is None else round(report.noise_level_gap, 3)
-                row = (
+                table.add(
                     args.picture.name, args.crop, beta, SIGMA, preset, args.seed,
                     *(round(score, 2) for score in scores), gap,
                     round(report.neighbour_correlation, 3), report.masking_ratio, seconds,
                 )  # fmt: skip
-                writer.writerow(row)
-                file.flush()
-                print(*row, sep="\t", flush=True)
 
 
 if __name__ == "__main__":

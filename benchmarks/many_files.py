@@ -7,7 +7,6 @@ Linux only, whenever the manifest has reached another of `MARKS`.
 """
 
 import argparse
-import csv
 import os
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from _common import Table
 from mashpix.files import ImageFile, write_image
 
 COLUMNS = ("file", "seconds", "run_rss_mib", "run_open", "worker_rss_mib", "worker_open")
@@ -43,8 +43,8 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=1000)
     parser.add_argument("--side", type=int, default=32)
     args = parser.parse_args()
-    rng, rows = np.random.default_rng(0), []
-    with tempfile.TemporaryDirectory() as name:
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as name, Table(Path(__file__).with_suffix(".csv"), COLUMNS) as table:
         folder, manifest = Path(name, "in"), Path(name, "out", "mashpix.jsonl")
         folder.mkdir()
         for index in range(args.files):
@@ -58,12 +58,9 @@ def main() -> None:
                     time.sleep(0.02)
                     lines = manifest.read_bytes().count(b"\n") if manifest.exists() else 0
                 seconds = round(time.perf_counter() - started, 1)
-                rows.append((mark, seconds, *look(child.pid), *look(find_worker(child.pid))))
-                print(*rows[-1], flush=True)
+                table.add(mark, seconds, *look(child.pid), *look(find_worker(child.pid)))
         statuses = [b'"status": "done"' in line for line in manifest.read_bytes().splitlines()]
     print(f"exit code {child.returncode}, {sum(statuses)} of {len(statuses)} lines are done")
-    with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
-        csv.writer(file).writerows([COLUMNS, *rows])
 
 
 if __name__ == "__main__":

@@ -3,23 +3,24 @@
 python benchmarks/noise_correlation.py
 """
 
-import csv
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
+from _common import Table
 from mashpix import simulation as noise
 
 SEED = 0
+COLUMNS = ("distance", "beta", "lag", "asked", "reached", "measured", "std", "seed")
 LAGS = ((1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (4, 0))
 RADIUS = 4
 
 
 def main() -> None:
-    rows = []
-    for distance in ("euclidean", "chebyshev", "manhattan"):
-        for beta in (0, 0.5, 1):
+    with Table(Path(__file__).with_suffix(".csv"), COLUMNS) as table:
+        for distance, beta in product(("euclidean", "chebyshev", "manhattan"), (0, 0.5, 1)):
             rng = np.random.default_rng(SEED)
             field = noise.correlated_noise((2000, 2000), sigma=25, beta=beta, distance=distance, rng=rng)
             options = {"beta": beta, "distance": distance, "radius": RADIUS}
@@ -27,14 +28,8 @@ def main() -> None:
             measured = noise.autocorrelation(field, radius=RADIUS)
             for row, column in LAGS:
                 place = RADIUS + row, RADIUS + column
-                values = (round(float(table[place]), 4) for table in (asked, reached, measured))
-                rows.append((distance, beta, f"({row},{column})", *values, round(float(field.std()), 3), SEED))
-    with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("distance", "beta", "lag", "asked", "reached", "measured", "std", "seed"))
-        writer.writerows(rows)
-    for row in rows:
-        print(*row, sep="\t")
+                values = (round(float(values[place]), 4) for values in (asked, reached, measured))
+                table.add(distance, beta, f"({row},{column})", *values, round(float(field.std()), 3), SEED)
     seconds = []
     for _ in range(3):
         started = time.perf_counter()

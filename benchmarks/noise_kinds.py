@@ -5,7 +5,6 @@ python benchmarks/noise_kinds.py FOLDER      # the folder of Kodak pictures
 The limits of noise_kind.py were chosen by the figures on the pictures marked `chosen by`; the others only check them.
 """
 
-import csv
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from PIL import Image
 
 import mashpix
+from _common import Table
 from mashpix import simulation as noise
 from noise_report import CHECKED_ON, CHOSEN_BY, SEED, read_crop
 
@@ -50,9 +50,7 @@ def models(clean: np.ndarray[Any, Any], sigma: float) -> Iterator[tuple[str, str
 def main() -> None:
     torch.set_num_threads(1)
     rows: list[tuple[Any, ...]] = []
-    with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
+    with Table(Path(__file__).with_suffix(".csv"), COLUMNS) as table:
         for name in (*CHOSEN_BY, *CHECKED_ON):
             clean, kept = read_crop(name), "chosen by" if name in CHOSEN_BY else "checked on"
             for sigma in SIGMAS:
@@ -60,9 +58,7 @@ def main() -> None:
                     report = mashpix.inspect(noisy, channel_axis=-1, time_updates=False)
                     measures = [f"{report.kind_measures.get(key, np.nan):.3f}" for key in MEASURES]
                     rows.append((name, kept, label, sigma, true, report.kind, *measures))
-                    writer.writerow(rows[-1])
-                file.flush()
-                print(*rows[-1], sep="\t", flush=True)
+                    table.add(*rows[-1])
     show(rows)
 
 

@@ -3,17 +3,15 @@
 python benchmarks/noise_pairs.py DATA      # the folder that holds sidd, polyu, cc15 and fmdd; evenly spaced files
 """
 
-import csv
 import sys
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 import mashpix
+from _common import SETS, Table, load_pair
 
-SETS = ("sidd", "polyu", "cc15", "fmdd")
 MOST = 8
 FLATTEST = 0.1
 """Fraction of the 8 x 8 blocks of the clean picture, the flattest, whose noise is told beside that of all."""
@@ -23,36 +21,32 @@ COLUMNS = ("set", "picture", "deviation", "flat_deviation", "sigma", "true_lag1"
 
 def main() -> None:
     torch.set_num_threads(1)
-    with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
+    root = Path(sys.argv[1])
+    with Table(Path(__file__).with_suffix(".csv"), COLUMNS) as table:
         for name in SETS:
-            files = sorted((Path(sys.argv[1]) / name / "noisy").iterdir())
+            files = sorted((root / name / "noisy").iterdir())
             chosen = files[:: max(len(files) // MOST, 1)][:MOST]
-            ratios = np.array([measure(name, path, writer) for path in chosen])
+            ratios = np.array([measure(root, name, path.name, table) for path in chosen])
             low, high = ratios.min(axis=0), ratios.max(axis=0)
             print(f"{name}: sigma over deviation {low[0]:.2f} to {high[0]:.2f}, over that in flat places", end=" ")
             print(f"{low[1]:.2f} to {high[1]:.2f}; lag 1 off by {low[2]:+.2f} to {high[2]:+.2f}", flush=True)
 
 
-def measure(name: str, path: Path, writer: "csv._writer") -> tuple[float, float, float]:
+def measure(root: Path, kind: str, name: str, table: Table) -> tuple[float, float, float]:
     """One row; sigma against the deviation of the noise, in all and in flat places, and the error of lag 1."""
-    noisy = np.asarray(Image.open(path)).astype(np.float64)
-    clean = np.asarray(Image.open(path.parents[1] / "clean" / path.name)).astype(np.float64)
-    noise = np.atleast_3d(noisy - clean)
-    blocks = [cut(np.atleast_3d(array)) for array in (clean, noisy - clean)]
+    clean, noisy = load_pair(root, kind, name)
+    noise = np.atleast_3d(noisy.astype(np.float64) - clean)
+    blocks = [cut(np.atleast_3d(array)) for array in (clean.astype(np.float64), noise)]
     activity = blocks[0].var(axis=1).mean(axis=1)
     flat = blocks[1][activity <= np.quantile(activity, FLATTEST)]
     deviation, flat_deviation = noise.std(), float(np.sqrt(flat.var(axis=1).mean()))
     centred = noise - noise.mean(axis=(0, 1))
     lags = [(centred[1:] * centred[:-1]).mean(), (centred[:, 1:] * centred[:, :-1]).mean()]
     lag1 = float(np.mean(lags) / np.square(centred).mean())
-    report = mashpix.inspect(
-        np.asarray(Image.open(path)), channel_axis=-1 if noisy.ndim == 3 else None, time_updates=False
-    )
+    report = mashpix.inspect(noisy, channel_axis=-1 if noisy.ndim == 3 else None, time_updates=False)
     told = float("nan") if report.lag1 is None else float(np.mean(report.lag1))
     numbers = [f"{value:.4g}" for value in (deviation, flat_deviation, report.sigma, lag1, told)]
-    writer.writerow((name, path.name, *numbers, report.kind))
+    table.add(kind, name, *numbers, report.kind)
     return report.sigma / deviation, report.sigma / flat_deviation, told - lag1
 
 

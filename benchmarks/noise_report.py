@@ -5,7 +5,6 @@ python benchmarks/noise_report.py FOLDER      # the folder of Kodak pictures
 The estimator was chosen by its figures on the pictures marked `chosen by`; the others only check it.
 """
 
-import csv
 import sys
 from collections.abc import Iterator
 from itertools import product
@@ -14,13 +13,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 import mashpix
+from _common import CROP, Table, centre, load
 from mashpix import simulation as noise
 
 SEED = 0
-CROP = 256
 SIZES = ("crop", "whole")
 CHOSEN_BY = ("01", "05", "09", "13", "17", "21")
 CHECKED_ON = ("03", "07", "11", "15", "19", "23")
@@ -51,30 +49,24 @@ def models(clean: np.ndarray[Any, Any]) -> Iterator[tuple[str, np.ndarray[Any, A
 def main() -> None:
     torch.set_num_threads(1)
     rows: list[Any] = []
-    with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
+    with Table(Path(__file__).with_suffix(".csv"), COLUMNS) as table:
         for pair in zip(CHOSEN_BY, CHECKED_ON, strict=True):
             for name, size in product(pair, SIZES):
-                found = measure(name, size)
-                rows += found
-                writer.writerows(found)
-                file.flush()
-                print(*found[-1], sep="\t", flush=True)
+                for row in measure(name, size):
+                    rows.append(row)
+                    table.add(*row)
     for size in SIZES:
         show([row for row in rows if row[1] == size], size)
 
 
 def read_whole(name: str) -> np.ndarray[Any, Any]:
     """A picture, (H, W, 3)."""
-    return np.asarray(Image.open(Path(sys.argv[1]) / f"{name}.png")).astype(np.float64)
+    return load(Path(sys.argv[1]) / f"{name}.png").astype(np.float64)
 
 
 def read_crop(name: str) -> np.ndarray[Any, Any]:
     """The centre of a picture, (CROP, CROP, 3)."""
-    picture = read_whole(name)
-    top, left = ((side - CROP) // 2 for side in picture.shape[:2])
-    return picture[top : top + CROP, left : left + CROP]
+    return centre(read_whole(name), CROP)
 
 
 def measure(name: str, size: str) -> list[tuple[Any, ...]]:

@@ -6,10 +6,7 @@ The picture is the demo picture, mirrored over and over, in white noise of sigma
 """
 
 import argparse
-import csv
 import resource
-import subprocess
-import sys
 import time
 from collections import deque
 from importlib.resources import files
@@ -20,6 +17,7 @@ import torch
 from PIL import Image
 
 import mashpix
+from _common import Table, measure_alone
 
 COLUMNS = ("megapixels", "height", "width", "preset", "threads", "seconds", "peak_mib")
 
@@ -48,14 +46,10 @@ def main() -> None:
     if len(args.megapixels) == 1:
         print(*measure(args.megapixels[0], preset=args.preset, threads=args.threads))
         return
-    rows = []
-    for megapixels in args.megapixels:
-        command = [sys.executable, __file__, "--megapixels", str(megapixels)]
-        command += ["--preset", args.preset, "--threads", str(args.threads)]
-        rows.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
-        print(*rows[-1], flush=True)
-    with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
-        csv.writer(file).writerows([COLUMNS, *rows])
+    with Table(Path(__file__).with_suffix(".csv"), COLUMNS) as table:
+        for megapixels in args.megapixels:
+            options = ("--megapixels", megapixels, "--preset", args.preset, "--threads", args.threads)
+            table.add(*measure_alone(__file__, *options))
 
 
 if __name__ == "__main__":

@@ -7,15 +7,16 @@ The time of `scripts` for a whole picture is extrapolated from the timed updates
 """
 
 import argparse
-import csv
 import statistics
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import torch
 
 import mashpix
+from _common import Table
 
 SIDE = 256
 UPDATES = {"scripts": 4, "default": 20}
@@ -61,14 +62,12 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     noisy = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
     rows = []
-    for index in range(args.rounds):
-        for preset in UPDATES:
+    with Table(args.csv, COLUMNS) as table:
+        for index, preset in product(range(args.rounds), UPDATES):
             rate = updates_per_second(noisy, preset, args.device)
             seconds = seconds_a_picture(noisy, preset, args.device, rate)
             rows.append((index, preset, args.device, args.threads, round(rate, 3), round(seconds, 3)))
-            print(*rows[-1], sep="\t", flush=True)
-    with args.csv.open("w", newline="") as file:
-        csv.writer(file).writerows([COLUMNS, *rows])
+            table.add(*rows[-1])
     for column, what in ((4, "updates a second"), (5, "seconds a picture")):
         medians = {preset: statistics.median(row[column] for row in rows if row[1] == preset) for preset in UPDATES}
         print(f"{what}: {medians}, default / scripts = {medians['default'] / medians['scripts']:.4f}")

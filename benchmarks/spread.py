@@ -4,12 +4,11 @@ python benchmarks/spread.py ../shared/data --preset fast --cache /tmp/verdicts
 Takes the results that benchmarks/verdicts.py left in the cache; writes benchmarks/spread.csv.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from verdicts import tabulate
+from _common import Result, tabulate
 
 BINS = 10
 """Bins of each picture, with as many values each, from the least spread to the most."""
@@ -26,7 +25,7 @@ def calibrate(spread: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, float]
     return np.stack([spreads, errors]), float(np.corrcoef(np.arange(BINS), ranks)[0, 1])
 
 
-def rows_of(results: Iterable[tuple[np.ndarray, np.ndarray, Mapping[str, np.ndarray]]]) -> Iterator[list[object]]:
+def rows_of(results: Iterable[Result]) -> Iterator[list[object]]:
     """A row for each bin: means over the pictures."""
     measured = [
         calibrate(stored["spread"].ravel(), (stored["denoised"].astype(float) - clean).ravel())
@@ -39,4 +38,4 @@ def rows_of(results: Iterable[tuple[np.ndarray, np.ndarray, Mapping[str, np.ndar
 
 
 if __name__ == "__main__":
-    tabulate(Path(__file__), __doc__, COLUMNS, rows_of)
+    tabulate(__file__, __doc__, COLUMNS, rows_of)

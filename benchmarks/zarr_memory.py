@@ -7,15 +7,13 @@ figures are those of the files alone, without a network, whose memory depends on
 """
 
 import argparse
-import csv
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import zarr
 
+from _common import Table, measure_alone
 from mashpix.axes import plane_groups
 from mashpix.evaluation.timed_process import peak_mib
 from mashpix.files import open_stack
@@ -63,13 +61,9 @@ def main() -> None:
     if len(args.planes) == 1:
         print(*measure(args.planes[0]))
         return
-    rows = []
-    for planes in args.planes:
-        command = [sys.executable, __file__, "--planes", str(planes)]
-        rows.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
-        print(*rows[-1], flush=True)
-    with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
-        csv.writer(file).writerows([COLUMNS, *rows])
+    with Table(Path(__file__).with_suffix(".csv"), COLUMNS) as table:
+        for planes in args.planes:
+            table.add(*measure_alone(__file__, "--planes", planes))
 
 
 if __name__ == "__main__":

@@ -5,13 +5,13 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from mashpix.cli.finishing import finish
 from PIL import Image
 
+from commands import QUICK, names, pixels, run_cli
 from mashpix import add_detail
-from mashpix.cli.finishing import finish
 from mashpix.errors import InputError
 from mashpix.trust.comparison_sheet import compare
-from test_cli import QUICK, mashpix, names, pixels
 
 
 @pytest.fixture
@@ -26,11 +26,11 @@ def folder(tmp_path, rng):
 
 def test_blend_mixes_a_finished_result_and_keeps_the_metadata_of_the_input(folder):
     options = ("--strength", "0.5", "--detail", "0.5", "--compare", "c.png")
-    done = mashpix("blend", "noisy.png", "clean.png", *options, cwd=folder)
+    done = run_cli("blend", "noisy.png", "clean.png", *options, cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert "verdict: good (" in done.stdout
     noisy, clean, mixed = (pixels(folder / name) for name in ("noisy.png", "clean.png", "clean_blended.png"))
-    detailed = add_detail(noisy, clean, 0.5, channel_axis=-1)
+    detailed = add_detail(noisy, clean, detail=0.5, channel_axis=-1)
     np.testing.assert_allclose(mixed, (noisy.astype(float) + detailed) / 2, atol=0.51)
     with Image.open(folder / "clean_blended.png") as image, Image.open(folder / "c.png") as sheet:
         assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
@@ -61,14 +61,14 @@ REFUSED = [
 @pytest.mark.parametrize(("arguments", "code", "message"), REFUSED)
 def test_what_cannot_be_blended_is_refused_and_nothing_is_written(arguments, code, message, folder):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    done = mashpix("blend", *arguments, cwd=folder)
+    done = run_cli("blend", *arguments, cwd=folder)
     assert done.returncode == code
     assert message in done.stderr
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_a_run_has_detail_a_comparison_and_its_verdict_in_the_recipe(folder):
-    done = mashpix("denoise", "noisy.png", *QUICK, "--detail", "0.7", "--compare", "c.png", cwd=folder)
+    done = run_cli("denoise", "noisy.png", *QUICK, "--detail", "0.7", "--compare", "c.png", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[1].startswith("verdict: ")
     assert "c.png" in names(folder)
@@ -76,7 +76,7 @@ def test_a_run_has_detail_a_comparison_and_its_verdict_in_the_recipe(folder):
     assert recipe["detail"] == 0.7
     assert recipe["report"]["verdict"]["verdict"] in done.stdout
     assert recipe["report"]["held_out_error"] > 0
-    again = mashpix(
+    again = run_cli(
         "denoise", "noisy.png", "--recipe", "noisy_denoised.png.json", "-o", "again.png", "--compare", "again.png",
         cwd=folder,
     )  # fmt: skip

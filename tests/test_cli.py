@@ -5,7 +5,6 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,15 +13,9 @@ import pytest
 import tifffile
 from PIL import Image
 
+from commands import QUICK, names, pixels, run_cli, start_cli
 from mashpix.cli.targets import find_targets
 from mashpix.errors import UsageError
-
-QUICK = ("--masking-ratio", "0.5", "--steps", "3", "--channels", "6", "--depth", "2", "--masks", "2", "--threads", "1")
-
-
-def mashpix(*arguments, cwd, **options):
-    command = [sys.executable, "-c", "from mashpix.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, **options)
 
 
 @pytest.fixture
@@ -34,21 +27,12 @@ def folder(tmp_path, rng):
     return tmp_path
 
 
-def pixels(path):
-    with Image.open(path) as image:
-        return np.asarray(image)
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
-
-
 @pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("denoise", "--help")])
 def test_it_starts_in_half_a_second(arguments, tmp_path):
     seconds = []
     for _ in range(3):
         started = time.perf_counter()
-        assert mashpix(*arguments, cwd=tmp_path).returncode == 0
+        assert run_cli(*arguments, cwd=tmp_path).returncode == 0
         seconds.append(time.perf_counter() - started)
     assert min(seconds) < (2.0 if os.environ.get("CI") else 1.0)  # idle machines need 0.3 s, test machines are shared
 
@@ -58,13 +42,13 @@ def test_every_setting_is_a_flag(tmp_path):
 
     from mashpix import Settings
 
-    text = mashpix("denoise", "--help", cwd=tmp_path, env=os.environ | {"COLUMNS": "200"}).stdout
+    text = run_cli("denoise", "--help", cwd=tmp_path, env=os.environ | {"COLUMNS": "200"}).stdout
     assert all(f"--{item.name.replace('_', '-')}" in text for item in fields(Settings))
 
 
 def test_output_recipe_and_extras_are_written_and_reproduced(folder):
     before = (folder / "b.tif").read_bytes()
-    done = mashpix("denoise", "b.tif", *QUICK, "--seed", 7, "--save", "spread,residual,report", cwd=folder)
+    done = run_cli("denoise", "b.tif", *QUICK, "--seed", 7, "--save", "spread,residual,report", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert "'b_denoised.tif': masking ratio 0.5" in done.stdout
     assert (folder / "b.tif").read_bytes() == before
@@ -74,14 +58,14 @@ def test_output_recipe_and_extras_are_written_and_reproduced(folder):
     residual = tifffile.imread(folder / "b_denoised_residual.tif")
     np.testing.assert_array_equal(residual, tifffile.imread(folder / "b.tif").astype(np.float32) - denoised)
     assert json.loads((folder / "b_denoised_report.json").read_text())["masking_ratio"] == 0.5
-    again = mashpix("denoise", "b.tif", "--recipe", "b_denoised.tif.json", "-o", "again.tif", cwd=folder)
+    again = run_cli("denoise", "b.tif", "--recipe", "b_denoised.tif.json", "-o", "again.tif", cwd=folder)
     assert again.returncode == 0
     assert (folder / "again.tif").read_bytes() == (folder / "b_denoised.tif").read_bytes()
 
 
 def test_a_bad_file_does_not_stop_the_others(folder):
     (folder / "out").mkdir()
-    done = mashpix("denoise", "bad.png", "a.png", "b.tif", "-o", "out", *QUICK, cwd=folder)
+    done = run_cli("denoise", "bad.png", "a.png", "b.tif", "-o", "out", *QUICK, cwd=folder)
     assert done.returncode == 1
     assert done.stderr.startswith("mashpix: 'bad.png': no known picture format")
     assert done.stderr.count("\n") == 1
@@ -92,7 +76,7 @@ def test_a_bad_file_does_not_stop_the_others(folder):
 def test_strength_0_gives_the_picture_back_and_1_does_not(folder):
     for strength in (0, 1):
         assert (
-            mashpix("denoise", "a.png", *QUICK, "--strength", strength, "-o", f"{strength}.png", cwd=folder).returncode
+            run_cli("denoise", "a.png", *QUICK, "--strength", strength, "-o", f"{strength}.png", cwd=folder).returncode
             == 0
         )
     noisy, kept, denoised = (pixels(folder / name) for name in ("a.png", "0.png", "1.png"))
@@ -102,19 +86,19 @@ def test_strength_0_gives_the_picture_back_and_1_does_not(folder):
 
 def test_in_place_replaces_the_input_and_nothing_else(folder):
     before = (folder / "a.png").read_bytes()
-    assert mashpix("denoise", "a.png", *QUICK, "--in-place", cwd=folder).returncode == 0
+    assert run_cli("denoise", "a.png", *QUICK, "--in-place", cwd=folder).returncode == 0
     assert (folder / "a.png").read_bytes() != before
     with Image.open(folder / "a.png") as image:
         assert image.size == (33, 40)
     (folder / "b.tif.json").write_text("mine")
-    done = mashpix("denoise", "b.tif", *QUICK, "--in-place", cwd=folder)
+    done = run_cli("denoise", "b.tif", *QUICK, "--in-place", cwd=folder)
     assert done.returncode == 1
     assert "the output exists ('b.tif.json'" in done.stderr
     assert (folder / "b.tif.json").read_text() == "mine"
 
 
 def test_what_cannot_be_kept_is_one_line_of_warning(folder):
-    done = mashpix("denoise", "palette.png", *QUICK, cwd=folder)
+    done = run_cli("denoise", "palette.png", *QUICK, cwd=folder)
     assert (done.returncode, done.stderr) == (0, "mashpix: 'palette.png': the palette is expanded to colours\n")
     assert pixels(folder / "palette_denoised.png").shape == (40, 33, 3)
 
@@ -153,7 +137,7 @@ REFUSED = [
 @pytest.mark.parametrize(("arguments", "code", "message"), REFUSED)
 def test_what_cannot_be_done_is_refused_in_one_line_and_nothing_is_written(arguments, code, message, folder):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    done = mashpix("denoise", *arguments, cwd=folder)
+    done = run_cli("denoise", *arguments, cwd=folder)
     assert done.returncode == code
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -173,18 +157,10 @@ def test_targets_lie_beside_the_inputs_or_in_a_folder(tmp_path):
         find_targets([a, tmp_path / "a_denoised.png"], None, in_place=False)
 
 
-def start(*arguments, cwd, **options):
-    """A child that hears Ctrl-C even where the tests themselves run in the background, which ignore it."""
-    command = [sys.executable, "-c", "from mashpix.cli import main; main()", *map(str, arguments)]
-    return subprocess.Popen(
-        command, cwd=cwd, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options
-    )
-
-
 def test_ctrl_c_ends_it_within_a_second_and_leaves_nothing(folder):
     before = names(folder)
     long = ("--masking-ratio", "0.5", "--steps", "100000", "--threads", "1")
-    with start("denoise", "a.png", *long, cwd=folder, stderr=subprocess.PIPE, text=True) as child:
+    with start_cli("denoise", "a.png", *long, cwd=folder, stderr=subprocess.PIPE, text=True) as child:
         time.sleep(5)
         child.send_signal(signal.SIGINT)
         started = time.perf_counter()
@@ -201,7 +177,7 @@ def test_ctrl_c_ends_it_within_a_second_and_leaves_nothing(folder):
 def test_a_terminal_sees_progress_with_the_time_left(folder):
     ours, theirs = pty.openpty()
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
-    child = start("denoise", "a.png", *QUICK, "--steps", 200, cwd=folder, stderr=theirs, env=environment)
+    child = start_cli("denoise", "a.png", *QUICK, "--steps", 200, cwd=folder, stderr=theirs, env=environment)
     os.close(theirs)
     seen = b""
     while True:
@@ -222,19 +198,19 @@ def test_a_terminal_sees_progress_with_the_time_left(folder):
 def test_noise_is_added_to_a_clean_picture(model, tmp_path):
     Image.fromarray(np.full((64, 64, 3), 120, np.uint8)).save(tmp_path / "clean.png")
     options = ("--model", model, "--sigma", "10", "--seed", "3", "-o", "noisy.png")
-    assert mashpix("add-noise", "clean.png", *options, cwd=tmp_path).returncode == 0
+    assert run_cli("add-noise", "clean.png", *options, cwd=tmp_path).returncode == 0
     noisy = pixels(tmp_path / "noisy.png").astype(float)
     assert noisy.shape == (64, 64, 3)
     assert noisy.mean() == pytest.approx(120, abs=3)
     expected = {"poisson-gaussian": (120 + 100) ** 0.5, "camera": noisy.std()}.get(model, 10)
     assert noisy.std() == pytest.approx(expected, rel=0.1)
-    again = mashpix("add-noise", "clean.png", *options, cwd=tmp_path)
+    again = run_cli("add-noise", "clean.png", *options, cwd=tmp_path)
     assert again.returncode == 1
     assert "the output exists" in again.stderr
 
 
 def test_doctor_names_versions_and_the_device_that_auto_takes(tmp_path):
-    done = mashpix("doctor", cwd=tmp_path)
+    done = run_cli("doctor", cwd=tmp_path)
     assert done.returncode == 0
     rows = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
     assert rows["torch"]

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 import tifffile
+from mashpix.cli.stack import Look
 from typer.testing import CliRunner
 
 from mashpix import add_detail
 from mashpix.cli import app
-from mashpix.cli.stack import Look
 from mashpix.trust.stack_verdict import list_planes, sum_up
 from mashpix.trust.verdict import Verdict
 
@@ -141,7 +141,7 @@ def test_detail_comes_back_plane_by_plane(tmp_path, rng):
         denoised.append(np.load(tmp_path / "a_denoised.npy"))
     assert (denoised[0] != denoised[1]).any()
     for plane in range(2):
-        np.testing.assert_array_equal(denoised[1][plane], add_detail(stack[plane], denoised[0][plane], 1.0))
+        np.testing.assert_array_equal(denoised[1][plane], add_detail(stack[plane], denoised[0][plane], detail=1.0))
 
 
 def test_the_plane_to_look_at_is_the_worst_or_the_one_in_the_middle():

@@ -11,24 +11,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from mashpix.jobs.memory import one_line_for_memory
 from typer.testing import CliRunner
 
 from bad_files import BAD, GREY, PLAIN, saved, tiff_directory
+from faults import page, zoo
+from faults.attempts import GOOD, OUTCOMES, Ended
 from mashpix import FileError, InputError, denoise, devices
 from mashpix.cli import app
 from mashpix.cli.folders import FolderOptions, is_batch
-from mashpix.cli.one_file import one_line_for_memory
 from mashpix.cli.targets import find_targets
 from mashpix.files import ImageFile, formats, open_stack, read_image, write_image
 from mashpix.jobs.batch.lock import LOCK
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 QUICK = ("--masking-ratio", "0.5", "--steps", "2", "--channels", "4", "--depth", "2", "--masks", "1", "--threads", "1")
-sys.path.append(str(BENCHMARKS))
-
-from fault_parts import page, zoo  # noqa: E402
-from fault_parts.attempts import GOOD, OUTCOMES, Ended  # noqa: E402
-
 PARTS = ("zoo", "cut", "mutations", "writes", "disk", "two", "torn", "kills")
 
 
@@ -107,7 +104,7 @@ def test_a_result_that_is_not_what_went_in_is_seen(tmp_path):
 def test_a_child_that_dies_or_hangs_costs_one_input(tmp_path):
     code = """
 import os, time
-from fault_parts.many import try_many
+from faults.many import try_many
 def work(number):
     if number == 1:
         os.abort()
@@ -118,7 +115,9 @@ def work(number):
     return "survived", ""
 print([answer[:2] for answer in try_many(range(6), work, seconds=1)])
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=BENCHMARKS, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=60
+    )
     outcomes = ["survived", "crashed", "survived", "hung", "crashed", "survived"]
     assert done.stdout == f"{list(enumerate(outcomes))}\n", done.stderr
 

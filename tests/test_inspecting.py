@@ -13,10 +13,10 @@ import tifffile
 from PIL import Image
 from scipy import ndimage
 
+from commands import run_cli
 from mashpix import InputError, NoiseReport, Settings, UsageError, inspect, inspect_stack, preset
 from mashpix.noise_report.html import make_page
 from mashpix.simulation import add_poisson_gaussian, correlated_noise, correlation_reached
-from test_cli import mashpix
 
 
 def look(image, **options):
@@ -164,17 +164,17 @@ def test_the_command_writes_table_json_and_page(tmp_path, rng):
     Image.fromarray(rng.integers(0, 256, (48, 48, 3)).astype(np.uint8)).save(tmp_path / "a.png")
     Image.new("RGB", (48, 48)).save(tmp_path / "b.png")
     arguments = ("inspect", "a.png", "--html", "a.html", "--json", "a.json", "--denoised", "b.png", "--threads", "1")
-    run = mashpix(*arguments, cwd=tmp_path)
+    run = run_cli(*arguments, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     assert "noise level (sigma)" in run.stdout
     report = json.loads((tmp_path / "a.json").read_text())
     assert set(report) == set(NoiseReport.__dataclass_fields__)
     assert (tmp_path / "a.html").read_text().startswith("<!doctype html>")
-    again = mashpix(*arguments, cwd=tmp_path)
+    again = run_cli(*arguments, cwd=tmp_path)
     assert again.returncode == 1
     assert "a.html" in again.stderr
     Image.new("RGB", (40, 48)).save(tmp_path / "c.png")
-    other = mashpix("inspect", "a.png", "--denoised", "c.png", cwd=tmp_path)
+    other = run_cli("inspect", "a.png", "--denoised", "c.png", cwd=tmp_path)
     assert other.returncode == 1
     assert other.stderr.count("\n") == 1
 
@@ -209,7 +209,7 @@ def test_the_command_inspects_a_stack(tmp_path, rng, name):
         else:
             tifffile.imwrite(path, values, metadata={"axes": "ZYX"}, imagej=True)
     options = ("--json", "a.json", "--html", "a.html", "--denoised", f"after_{name}", "--threads", "1")
-    run = mashpix("inspect", name, *options, cwd=tmp_path)
+    run = run_cli("inspect", name, *options, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     assert "plane Z 1" in run.stdout
     assert "verdict" in run.stdout
@@ -219,7 +219,7 @@ def test_the_command_inspects_a_stack(tmp_path, rng, name):
         "Z 2",
     ]
     np.save(tmp_path / "other.npy", stack[:2])
-    other = mashpix("inspect", name, "--denoised", "other.npy", cwd=tmp_path)
+    other = run_cli("inspect", name, "--denoised", "other.npy", cwd=tmp_path)
     assert other.returncode == 1
     assert other.stderr.count("other.npy") == 1
 

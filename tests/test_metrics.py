@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mashpix import InputError, psnr, ssim
+from mashpix import InputError, UsageError, psnr, ssim
 
 metrics = pytest.importorskip("skimage.metrics", reason="scikit-image, the oracle, is not installed")
 
@@ -35,7 +35,7 @@ def test_what_cannot_be_compared_is_refused(metric):
     with pytest.raises(InputError, match="different shapes"):
         metric(np.zeros((8, 8)), np.zeros((8, 9)), data_range=1)
     for data_range in (0, -1, np.nan):
-        with pytest.raises(InputError, match="positive"):
+        with pytest.raises(UsageError, match="positive"):
             metric(np.zeros((8, 8)), np.zeros((8, 8)), data_range=data_range)
 
 

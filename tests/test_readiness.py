@@ -8,7 +8,6 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from mashpix import PRESETS, denoise_stack, denoise_steps, psnr
-from mashpix.arrays import normalization
 from mashpix.arrays.denoising import denoise
 from mashpix.method.predicting import Prediction
 from mashpix.method.readiness import average_neighbours, replace_unready
@@ -43,12 +42,6 @@ def picture_of(array):
     return Picture(pixels, torch.ones_like(pixels) == 1, torch.ones(len(array)))
 
 
-@pytest.fixture
-def no_colours(monkeypatch):
-    """Three channels at the door are three dyes."""
-    monkeypatch.setattr(normalization.Door, "is_rgb", property(lambda door: False, lambda door, value: None))
-
-
 @pytest.mark.parametrize("size", [24, 64, 128])
 def test_unrelated_channels_are_apart_and_copies_of_one_scene_are_together(size, rng):
     scene = spots(0, size)
@@ -66,19 +59,21 @@ def test_noise_alone_helps_nobody(rng):
 
 
 @pytest.mark.parametrize("units", [(1.0,), (1000.0, 1.0), (1.0, 1000.0, 30.0), (5.0, 1.0, 1.0, 300.0)])
-def test_unrelated_channels_are_denoised_together_as_alone(units, rng, no_colours):
+def test_unrelated_channels_are_denoised_together_as_alone(units, rng):
     _, noisy = dyes(units, rng)
-    together = denoise(noisy, channel_axis=0, settings=HURRIED, device="cpu")
-    backwards = denoise(noisy[::-1], channel_axis=0, settings=HURRIED, device="cpu")[::-1]
+    together = denoise(noisy, channel_axis=0, channels="joint", settings=HURRIED, device="cpu")
+    backwards = denoise(noisy[::-1], channel_axis=0, channels="joint", settings=HURRIED, device="cpu")[::-1]
     alone = np.stack([denoise(channel, settings=HURRIED, device="cpu") for channel in noisy])
     np.testing.assert_array_equal(together, alone)
     np.testing.assert_array_equal(backwards, alone)
 
 
-def test_the_report_says_which_channels_shared_a_network(rng, no_colours):
+def test_the_report_says_which_channels_shared_a_network(rng):
     scene = spots(0)
     _, noisy = dyes([1.0, 20.0, 1.0], rng, [scene, spots(1), scene])
-    *steps, last = denoise_steps(noisy, channel_axis=0, settings=HURRIED, device="cpu", preview_every=3)
+    *steps, last = denoise_steps(
+        noisy, channel_axis=0, channels="joint", settings=HURRIED, device="cpu", preview_every=3
+    )
     assert last.report.channel_groups == ((0, 2), (1,))
     assert "denoised apart: 0 + 2, 1" in " ".join(last.report.notes)
     previews = [step.denoised for step in steps if step.denoised is not None]
@@ -91,7 +86,7 @@ def test_unrelated_channels_of_a_stack_are_denoised_together_as_apart(rng):
     _, noisy = dyes([1.0, 1000.0], rng)
     stack = np.stack([noisy, noisy[:, ::-1]])
     apart = denoise_stack(stack, axes="TCYX", settings=HURRIED)
-    np.testing.assert_array_equal(denoise_stack(stack, axes="TCYX", joint=True, settings=HURRIED), apart)
+    np.testing.assert_array_equal(denoise_stack(stack, axes="TCYX", channels="joint", settings=HURRIED), apart)
 
 
 @pytest.mark.parametrize("steps", [1, 5])

@@ -6,20 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from mashpix.cli.one_file import Run, list_beside
+from mashpix.cli.series import MODEL, MOST_LOOKED_AT, choose_like, find_model, spread
 from typer.testing import CliRunner
 
+from commands import QUICK, names, run_cli
 from mashpix import FileError, Settings, UsageError
 from mashpix.cli import app
 from mashpix.cli.model import Fit, origin_of
-from mashpix.cli.one_file import Run, list_beside
-from mashpix.cli.series import MODEL, MOST_LOOKED_AT, choose_like, find_model, spread
 from mashpix.files.safetensors import encode_tensors
 from mashpix.jobs.batch import Batch, Origin
 from mashpix.jobs.batch.items import make_item
 from mashpix.jobs.batch.manifest import MANIFEST, read_manifest
 from mashpix.jobs.model_header import FORMAT
 from mashpix.jobs.recipe import hash_file
-from test_batch import QUICK, mashpix, names
 
 ONCE = ("in", "-o", "out", "--fit", "once", *QUICK)
 
@@ -47,7 +47,8 @@ def test_one_network_serves_a_folder_and_goes_on_after_an_interruption(folder, m
     assert "3 files, about" in planned.stdout
     assert "0 skipped, 1 cannot be read, 3 unlike the series, 0 left out; nothing is written" in planned.stdout
     assert not (folder / "out").exists()
-    code, stdout, stderr = mashpix(*ONCE, cwd=folder)
+    done = run_cli("denoise", *ONCE, cwd=folder)
+    code, stdout, stderr = done.returncode, done.stdout, done.stderr
     first, *refused = stderr.splitlines()
     assert first == f"mashpix: 'out/{MODEL}': one network is fitted first"
     assert (code, sorted(refused)) == (1, sorted(planned.stderr.splitlines()))
@@ -66,7 +67,7 @@ def test_one_network_serves_a_folder_and_goes_on_after_an_interruption(folder, m
 
     (out / "b_denoised.tif").unlink()  # as if the run had been killed, and a picture had come meanwhile
     (folder / "in" / "d.tif").write_bytes((folder / "in" / "a.tif").read_bytes())
-    code, stdout, _ = mashpix(*ONCE, "--resume", cwd=folder)
+    stdout = run_cli("denoise", *ONCE, "--resume", cwd=folder).stdout
     assert "fitted" not in stdout
     assert "done              2\nskipped           2" in stdout
     assert (out / MODEL).read_bytes() == model

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mashpix import PRESETS, InputError, UsageError, denoise, denoise_stack, denoise_stack_steps
-from mashpix.arrays.model import apply_model, fit_model, make_doors, open_like
+from mashpix.arrays.model import apply_to_door, fit_to_doors, make_doors, open_like
 from mashpix.arrays.normalization import Door
 from mashpix.arrays.planes import is_blank
 from mashpix.axes import check_axes, guess_axes, plane_groups
@@ -25,10 +25,10 @@ def stack(rng):
     return (scene + rng.normal(0, 8, (7, 40, 32))).astype(np.float32)
 
 
-@pytest.mark.parametrize("fit", ["once", "each"])
-def test_shape_dtype_and_order_of_planes_are_kept(fit, stack):
+@pytest.mark.parametrize("networks", ["shared", "each"])
+def test_shape_dtype_and_order_of_planes_are_kept(networks, stack):
     stack = (stack[:3] + 20 * np.arange(3)[:, None, None]).astype(np.uint16)
-    denoised = denoise_stack(stack, axes="TYX", fit=fit, settings=REFINED)
+    denoised = denoise_stack(stack, axes="TYX", networks=networks, settings=REFINED)
     assert (denoised.shape, denoised.dtype) == (stack.shape, stack.dtype)
     np.testing.assert_allclose(denoised.mean(axis=(1, 2)), stack.mean(axis=(1, 2)), atol=6)
     assert (denoised != stack).any()
@@ -43,7 +43,7 @@ def test_the_order_of_axes_changes_nothing(axes, order, stack):
 
 
 def test_each_is_what_denoise_does(stack):
-    denoised = denoise_stack(stack[:2], axes="TYX", fit="each", settings=REFINED, seed=3)
+    denoised = denoise_stack(stack[:2], axes="TYX", networks="each", settings=REFINED, seed=3)
     for plane, result in zip(stack, denoised, strict=False):
         np.testing.assert_array_equal(denoise(plane, settings=REFINED, seed=3), result)
 
@@ -53,11 +53,23 @@ def test_channels_do_not_see_each_other_unless_joint(stack):
     both = np.stack([stack, other], axis=1)
     alone = denoise_stack(both, axes="TCYX", settings=TINY)
     np.testing.assert_array_equal(alone[:, 0], denoise_stack(stack, axes="TYX", settings=TINY))
-    joint = denoise_stack(both, axes="TCYX", joint=True, settings=TINY)
+    joint = denoise_stack(both, axes="TCYX", channels="joint", settings=TINY)
     assert joint.shape == both.shape
     assert (joint != alone).any()
-    colours = denoise_stack(np.moveaxis(both, 1, -1), axes="TYXS", settings=TINY)
-    np.testing.assert_array_equal(np.moveaxis(colours, -1, 1), joint)
+    samples = denoise_stack(np.moveaxis(both, 1, -1), axes="TYXS", channels="joint", settings=TINY)
+    np.testing.assert_array_equal(np.moveaxis(samples, -1, 1), joint)
+    samples = denoise_stack(np.moveaxis(both, 1, -1), axes="TYXS", settings=TINY)
+    np.testing.assert_array_equal(np.moveaxis(samples, -1, 1), alone)
+
+
+def test_the_former_options_of_stacks_work_with_a_warning(stack):
+    both = np.stack([stack[:2], stack[2:4]], axis=1)
+    with pytest.warns(DeprecationWarning, match="networks"):
+        former = denoise_stack(stack[:2], axes="TYX", fit="each", settings=TINY)
+    np.testing.assert_array_equal(former, denoise_stack(stack[:2], axes="TYX", networks="each", settings=TINY))
+    with pytest.warns(DeprecationWarning, match="channels"):
+        former = denoise_stack(both, axes="TCYX", joint=True, settings=TINY)
+    np.testing.assert_array_equal(former, denoise_stack(both, axes="TCYX", channels="joint", settings=TINY))
 
 
 def test_with_one_network_equal_planes_stay_equal(stack):
@@ -80,8 +92,8 @@ def test_blank_planes_stay_as_they_are_and_are_counted(stack):
 
 
 def test_fractions_rise_to_one_and_the_network_is_fitted_once(stack):
-    for fit, fits in (("once", 1), ("each", 7)):
-        steps = list(denoise_stack_steps(stack, axes="TYX", fit=fit, settings=TINY))
+    for networks, fits in (("shared", 1), ("each", 7)):
+        steps = list(denoise_stack_steps(stack, axes="TYX", networks=networks, settings=TINY))
         fractions = [step.fraction for step in steps]
         assert fractions == sorted(fractions)
         assert fractions[-1] == 1
@@ -93,7 +105,12 @@ def test_fractions_rise_to_one_and_the_network_is_fitted_once(stack):
 
 def test_each_plane_comes_with_its_spread_and_its_picture_with_a_report(stack):
     colours = np.stack([stack[:3], stack[3:6]], axis=3)
-    for array, options in ((stack[:3], {}), (stack[:3], {"fit": "each"}), (colours, {}), (colours, {"joint": True})):
+    for array, options in (
+        (stack[:3], {}),
+        (stack[:3], {"networks": "each"}),
+        (colours, {}),
+        (colours, {"channels": "joint"}),
+    ):
         axes = "TYX" if array.ndim == 3 else ("TYXC" if options else "TYXS")
         *steps, last = denoise_stack_steps(array, axes=axes, settings=TINY, **options)
         planes = [step for step in steps if step.plane is not None]
@@ -133,8 +150,8 @@ def test_what_makes_no_sense_is_refused(stack):
     for axes in ("TY", "TZX", "TYY", "T1X"):
         with pytest.raises(UsageError, match="axes"):
             denoise_stack(stack, axes=axes)
-    with pytest.raises(UsageError, match="fit: unknown choice"):
-        denoise_stack(stack, axes="TYX", fit="twice")
+    with pytest.raises(UsageError, match="networks`: unknown choice"):
+        denoise_stack(stack, axes="TYX", networks="twice")
     with pytest.raises(UsageError, match="too many axes"):
         guess_axes((2,) * 9)
     assert check_axes("czyx", (1, 1, 1, 1)) == "CZYX"
@@ -146,10 +163,10 @@ def test_what_makes_no_sense_is_refused(stack):
 def test_a_model_refuses_pictures_of_another_kind(stack):
     generator = torch.Generator().manual_seed(0)
     doors = make_doors([stack[:1], stack[1:2, :24]], data_range=None, settings=TINY)
-    model = drain(fit_model(doors, share_noise=True, settings=TINY, generator=generator))
+    model = drain(fit_to_doors(doors, share_noise=True, settings=TINY, generator=generator))
     door = open_like(stack[2:3, :30, :27], model)
     assert isinstance(door, Door)
-    assert drain(apply_model(model, door, generator=generator)).denoised.shape[1] == 1
+    assert drain(apply_to_door(model, door, generator=generator)).denoised.shape[1] == 1
     for other in (stack[:2], stack[:1].astype(np.float64)):
         with pytest.raises(InputError, match="not like the pictures"):
             open_like(other, model)
@@ -162,7 +179,7 @@ def test_frames_flicker_less_with_one_network(rng):
     stack = (scene + rng.normal(0, 10, (4, 64, 64))).astype(np.float32)
     settings = replace(PRESETS["fast"], steps=30, channels=8, refine=False)
     flicker = {}
-    for fit in ("once", "each"):
-        flat = denoise_stack(stack, axes="TYX", fit=fit, settings=settings)[:, 4:28]
-        flicker[fit] = flat.std(axis=0).mean()
-    assert flicker["once"] <= 1.05 * flicker["each"]
+    for networks in ("shared", "each"):
+        flat = denoise_stack(stack, axes="TYX", networks=networks, settings=settings)[:, 4:28]
+        flicker[networks] = flat.std(axis=0).mean()
+    assert flicker["shared"] <= 1.05 * flicker["each"]

@@ -5,6 +5,7 @@ channel by channel; every other axis (T, Z, I, Q, ...) counts planes of one kind
 """
 
 from itertools import product
+from typing import Literal
 
 from mashpix.errors import UsageError
 
@@ -13,8 +14,10 @@ WITHIN = "YXS"
 MOST_COLOURS = 4
 """A last axis up to this long is taken for colours where nothing says what it is."""
 
-FITS = ("once", "each")
+Networks = Literal["shared", "each"]
 """One network for all planes of one kind, or one for each plane."""
+FITS = ("once", "each")
+"""The former names of `Networks`."""
 
 Index = tuple[int | slice, ...]
 """What picks one plane out of a stack: numbers for the axes outside the plane, slices for those within."""

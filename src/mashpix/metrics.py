@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-from mashpix.errors import InputError
+from mashpix.errors import InputError, UsageError
 
 WINDOW = 7
 """Side in pixels of the uniform window of the SSIM."""
@@ -32,7 +32,9 @@ def psnr(clean: NDArray[Any], denoised: NDArray[Any], *, data_range: float) -> f
     Raises
     ------
     InputError
-        If the shapes differ or `data_range` is not positive.
+        If the shapes differ.
+    UsageError
+        If `data_range` is not positive.
 
     Examples
     --------
@@ -65,7 +67,9 @@ def ssim(clean: NDArray[Any], denoised: NDArray[Any], *, data_range: float, chan
     Raises
     ------
     InputError
-        If the shapes differ, a side is too short, or `data_range` is not positive.
+        If the shapes differ or a side is too short.
+    UsageError
+        If `data_range` is not positive.
 
     Examples
     --------
@@ -96,4 +100,4 @@ def _check(clean: NDArray[Any], denoised: NDArray[Any], data_range: float) -> No
     if clean.shape != denoised.shape:
         raise InputError(f"pictures of different shapes cannot be compared ({clean.shape} and {denoised.shape})")
     if not data_range > 0:
-        raise InputError(f"data_range must be a positive number ({data_range})")
+        raise UsageError(f"`data_range`: not a positive number ({data_range})")

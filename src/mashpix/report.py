@@ -1,11 +1,14 @@
 """What a run tells: a `Step` for every update, and a `Report` of what was measured and decided."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
 from mashpix.notebook import as_table
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,8 @@ class Report:
     shape, dtype : of the picture
     device, threads : where it ran; `threads` counts those that torch may use on a CPU
     hole_fraction : fraction of NaN and infinite values, left as they were
+    channels : how several channels were denoised, "rgb" (the colours of one scene), "independent" or "joint"; None
+        for a single one
     constant : True if there was nothing to denoise and the picture was returned unchanged
     low_noise_level, high_noise_level : noise level seen by the probes (Eq. 8); None without probes
     noise_level_gap : correlation gap (Eq. 9), grey levels; None without probes
@@ -36,6 +41,7 @@ class Report:
     device: str
     threads: int
     hole_fraction: float = 0.0
+    channels: Literal["rgb", "independent", "joint"] | None = None
     constant: bool = False
     low_noise_level: float | None = None
     high_noise_level: float | None = None
@@ -69,7 +75,9 @@ class Step:
     fraction : share of the whole run that is done, 0 to 1, by expected cost
     loss : mean error over the hidden pixels, a 0-dimensional tensor (reading it waits for a GPU); None where
         there is none
-    denoised : now and then the picture as it stands, shape and dtype of the input; always on the last step
+    denoised : now and then the image as it stands, shape and dtype of the input, and on the last step the result. In
+        a stack the plane that is finished; the last step then has none
+    preview : inside the method, the image as it stands as a tensor; callers of public functions see it as `denoised`
     spread : on the last step, and for each plane of a stack, the standard deviation over the masks, float32, units of
         the picture
     report : on the last step, what was measured and decided; in a stack, of each picture too
@@ -80,8 +88,9 @@ class Step:
     index: int
     total: int
     fraction: float = 0.0
-    loss: Any = None
-    denoised: Any = None
+    loss: "Tensor | None" = None
+    denoised: NDArray[Any] | None = None
+    preview: "Tensor | None" = None
     spread: NDArray[Any] | None = None
     report: Report | None = None
     plane: tuple[int | slice, ...] | None = None

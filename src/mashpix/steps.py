@@ -8,6 +8,7 @@ from typing import TypeVar
 from mashpix.report import Step
 
 Yielded = TypeVar("Yielded")
+Changed = TypeVar("Changed")
 Returned = TypeVar("Returned")
 
 
@@ -22,8 +23,8 @@ def drain(steps: Generator[object, None, Returned]) -> Returned:
 
 
 def relay(
-    steps: Generator[Yielded, None, Returned], change: Callable[[Yielded], Yielded]
-) -> Generator[Yielded, None, Returned]:
+    steps: Generator[Yielded, None, Returned], change: Callable[[Yielded], Changed]
+) -> Generator[Changed, None, Returned]:
     """Pass on what a generator yields, changed by a function, and return what it returns.
 
     Closing this generator closes the one behind it.

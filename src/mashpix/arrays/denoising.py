@@ -2,39 +2,48 @@
 
 import time
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mashpix.arrays.normalization import Door, is_constant, open_door, spread_to_array, to_array, to_picture
-from mashpix.devices import available_memory, choose_device
-from mashpix.errors import InputError
+from mashpix.arrays.colour import Channels, Kind, decide_channels
+from mashpix.arrays.costs import check_memory, expected_costs
+from mashpix.arrays.model import find_groups
+from mashpix.arrays.normalization import (
+    Door,
+    is_constant,
+    open_door,
+    restore_axes,
+    select_channels,
+    spread_to_array,
+    to_array,
+    to_picture,
+)
+from mashpix.arrays.summary import describe_averaged, join_reports
+from mashpix.devices import choose_device
 from mashpix.method.mash import Result, mash, side_multiple
-from mashpix.method.relations import Groups, group_channels
+from mashpix.method.relations import Groups
 from mashpix.report import Report, Step
-from mashpix.settings import Settings, preset
-from mashpix.steps import numbered
+from mashpix.settings import Scale, Settings, preset
+from mashpix.steps import scaled
 
 Returned = TypeVar("Returned")
 
 PREVIEW_EVERY = 50
 """Updates between two pictures in the steps of `denoise_steps`, unless told otherwise."""
-BYTES_PER_VALUE = 64
-"""Memory for each value of a picture, about: see benchmarks/scale.csv."""
-BYTES_FOR_TILES = 5 * 2**28
-"""Memory for one tile or window in the network, about, and for torch itself."""
-REFINING_COST = {"shrink": 7.0, "shrink again": 7.0, "shrink slow": 2.0, "group": 20.0, "restore": 3.0}
-"""About how many predictions of a picture cost as much as each stage of refining it."""
 
 
 def denoise(
     image: NDArray[Any],
     *,
     channel_axis: int | None = None,
+    channels: Channels = "auto",
     data_range: float | None = None,
     settings: Settings | str = "default",
     seed: int = 0,
@@ -49,6 +58,11 @@ def denoise(
         any units. NaN and infinite pixels are left out and come back at their places.
     channel_axis : int or None
         Axis of the channels; None for a grey picture.
+    channels : {"auto", "rgb", "independent", "joint"}
+        "rgb": the three channels are the colours of one scene in one unit, as of a camera. "independent": each
+        channel is denoised by itself, as if it were alone. "joint": one network for all channels, which are not
+        treated as colour. "auto": "rgb" where the image shows that its three channels are one scene, else
+        "independent"; the report says which.
     data_range : float or None
         Distance from black to white in the units of `image`. The published presets measure in it; None takes
         what the dtype can hold if that is an unsigned integer, else the range of the values. `default` measures
@@ -71,7 +85,7 @@ def denoise(
     InputError
         For a picture that cannot be denoised.
     UsageError
-        For an unknown preset or device.
+        For an unknown preset, device or kind of channels, or a `data_range` that is not positive.
     DeviceError
         If the device asked for is not there.
 
@@ -86,6 +100,7 @@ def denoise(
     steps = denoise_steps(
         image,
         channel_axis=channel_axis,
+        channels=channels,
         data_range=data_range,
         settings=settings,
         seed=seed,
@@ -93,14 +108,15 @@ def denoise(
         preview_every=0,
     )
     (last,) = deque(steps, maxlen=1)
-    denoised: NDArray[Any] = last.denoised
-    return denoised
+    assert last.denoised is not None
+    return last.denoised
 
 
 def denoise_steps(
     image: NDArray[Any],
     *,
     channel_axis: int | None = None,
+    channels: Channels = "auto",
     data_range: float | None = None,
     settings: Settings | str = "default",
     seed: int = 0,
@@ -138,8 +154,46 @@ def denoise_steps(
     settings = preset(settings) if isinstance(settings, str) else settings
     chosen, _ = choose_device(device)
     door = open_door(image, channel_axis=channel_axis, data_range=data_range, scale=settings.scale)
+    kind = decide_channels(door.array, channels)
+    working = partial(_run, settings=settings, seed=seed, device=chosen, preview_every=preview_every)
+    if kind == "independent":
+        check_memory(door.array[0].size)
+        groups: Groups = tuple((channel,) for channel in range(len(door.array)))
+        return _run_each(door, groups, working, data_range=data_range, scale=settings.scale)
     check_memory(door.array.size)
-    return _run(door, settings=settings, seed=seed, device=chosen, preview_every=preview_every)
+    if kind == "joint" and len(groups := find_groups([door], settings=settings)) > 1:
+        return _run_each(door, groups, working, data_range=data_range, scale=settings.scale, kind=kind)
+    return working(replace(door, is_rgb=kind == "rgb"))
+
+
+def _run_each(
+    door: Door,
+    groups: Groups,
+    working: Callable[[Door], Generator[Step, None, None]],
+    *,
+    data_range: float | None,
+    scale: Scale,
+    kind: Kind = "independent",
+) -> Generator[Step, None, None]:
+    """Each group of channels as if it were alone, then all of them together."""
+    shown, spread = door.array.copy(), np.zeros(door.array.shape, np.float32)
+    reports: list[Report] = []
+    for number, group in enumerate(groups):
+        own = select_channels(door, group, data_range=data_range, scale=scale)
+        with closing(scaled(working(own), number / len(groups), 1 / len(groups))) as steps:
+            for step in steps:
+                if step.denoised is not None:
+                    shown[list(group)] = step.denoised
+                if step.report is not None and step.spread is not None:
+                    spread[list(group)] = step.spread
+                    reports.append(step.report)
+                elif step.denoised is not None:
+                    yield replace(step, denoised=restore_axes(shown.copy(), door))
+                else:
+                    yield step
+    report = join_reports(reports, groups, shape=door.original.shape, channels=kind)
+    denoised, spread = (restore_axes(array, door) for array in (shown, spread))
+    yield Step("done", 1, 1, 1.0, denoised=denoised, spread=spread, report=report)
 
 
 def _run(
@@ -153,9 +207,8 @@ def _run(
     picture = to_picture(door, multiple=side_multiple(settings), device=device)
     generator = torch.Generator(device).manual_seed(seed)
     seconds: dict[str, float] = {}
-    groups = group_channels(picture, settings=settings)
-    working = mash(picture, settings=settings, generator=generator, preview_every=preview_every, groups=groups)
-    plan = expected_cost(picture.pixels[0, 0].numel(), settings.replace(fits=settings.fits * len(groups)))
+    working = mash(picture, settings=settings, generator=generator, preview_every=preview_every)
+    plan = expected_costs(picture.pixels[0, 0].numel(), settings)
     result = yield from present(working, door, plan=plan, seconds=seconds)
     report = describe(door, result, device=device, seconds=seconds)
     spread = spread_to_array(result.spread, door)
@@ -172,6 +225,7 @@ def describe(
         device=str(device),
         threads=torch.get_num_threads(),
         hole_fraction=float(1 - np.isfinite(door.array).mean()),
+        channels=door.channels,
     )
     if result is None:
         return replace(report, constant=True, notes=("constant picture: returned unchanged",))
@@ -186,58 +240,10 @@ def describe(
         shuffled_fraction=result.shuffled_fraction,
         mean_spread=float(np.nanmean(spread_to_array(result.spread, door))),
         held_out_error=float(np.sqrt(np.mean(result.held_out.cpu().numpy() * np.square(door.unit)))),
-        channel_groups=result.groups,
         averaged_channels=result.averaged,
         seconds=seconds or {},
-        notes=describe_channels(result.groups, result.averaged),
+        notes=describe_averaged(result.averaged, len(door.array)),
     )
-
-
-def describe_channels(groups: Groups, averaged: tuple[int, ...]) -> tuple[str, ...]:
-    """Notes on what became of the channels, counted from 0.
-
-    Examples
-    --------
-    >>> describe_channels(((0, 2), (1,)), ())
-    ('channels that do not help each other were denoised apart: 0 + 2, 1',)
-    """
-    notes = []
-    if len(groups) > 1:
-        listed = ", ".join(" + ".join(map(str, group)) for group in groups)
-        notes.append(f"channels that do not help each other were denoised apart: {listed}")
-    if averaged:
-        names = "the image" if groups == ((0,),) else f"channel {', '.join(map(str, averaged))}"
-        notes.append(f"the network had not learnt to predict {names}: an average of neighbours took its place")
-    return tuple(notes)
-
-
-def expected_memory(values: int) -> int:
-    """Bytes of memory that a picture of so many values (height x width x channels) needs, about."""
-    return values * BYTES_PER_VALUE + BYTES_FOR_TILES
-
-
-def check_memory(values: int) -> None:
-    """Refuse a picture of so many values that it would not fit into memory, before any work is done."""
-    needed, free = expected_memory(values), available_memory()
-    if free is not None and needed > free:
-        raise InputError(
-            f"not enough memory (about {needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free; "
-            "denoise it in parts)"
-        )
-
-
-def expected_cost(pixels: int, settings: Settings) -> dict[str, float]:
-    """Expected cost of each stage for so many pixels (height x width), in network updates on one window."""
-    prediction = max(pixels / settings.window_size**2, 1) / 3  # without the way back
-    plan: dict[str, float] = {}
-    for index in range(settings.fits):
-        plan |= {numbered("fit", index): float(settings.steps), numbered("predict", index): settings.masks * prediction}
-        if settings.refine:
-            plan |= {numbered(stage, index): cost * prediction for stage, cost in REFINING_COST.items()}
-    if settings.masking_ratio is None and settings.choose_by == "gap":
-        probes = {f"probe {settings.low_probe_ratio:g}", f"probe {settings.high_probe_ratio:g}"}
-        plan = dict.fromkeys(sorted(probes), float(settings.probe_steps)) | plan
-    return plan
 
 
 def present(
@@ -254,5 +260,5 @@ def present(
             return result
         seconds[step.stage] = seconds.get(step.stage, 0.0) + time.perf_counter() - started
         done += plan.get(step.stage, 0.0) / step.total
-        denoised = None if step.denoised is None else to_array(step.denoised, door)
-        yield replace(step, fraction=min(done / whole, 1.0), denoised=denoised)
+        denoised = None if step.preview is None else to_array(step.preview, door)
+        yield replace(step, fraction=min(done / whole, 1.0), denoised=denoised, preview=None)

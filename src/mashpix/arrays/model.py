@@ -14,19 +14,15 @@ import torch.nn.functional as F
 
 from mashpix.arrays.normalization import Array, Door, find_scale, open_door, to_picture
 from mashpix.errors import InputError
-from mashpix.method.fitting import fit, new_network
-from mashpix.method.mash import Result, apply, average, fit_updates, side_multiple
-from mashpix.method.masking_ratio import Masking, choose_masking
+from mashpix.method.mash import Fitted, Result, apply_networks, fit_networks, side_multiple
+from mashpix.method.masking_ratio import Masking
 from mashpix.method.network import UNet
-from mashpix.method.predicting import predict
-from mashpix.method.readiness import replace_unready
 from mashpix.method.relations import Groups, group_channels
 from mashpix.picture import Picture
-from mashpix.refine.refining import Noises, measure_noises
+from mashpix.refine.refining import Noises
 from mashpix.refine.residual_noise import Noise
 from mashpix.report import Step
 from mashpix.settings import Settings
-from mashpix.steps import numbered, numbered_steps
 
 MOST_PICTURES = 4
 """Pictures that a model is fitted to."""
@@ -43,7 +39,7 @@ class Model:
     low, high : float64 (C,), the values that the network sees as 0 and 1
     masking : the masking ratio, and what it was read off
     shuffled_fraction : of the pixels that were fitted
-    networks : one a fit
+    networks : one per fit
     is_rgb : whether the channels are the colours of one scene
     noises : the noise that each of them left in the pictures; None where a picture's own has to be measured
     """
@@ -74,7 +70,9 @@ def on_device(model: Model, device: torch.device) -> Model:
     return replace(model, networks=tuple(network.to(device) for network in model.networks), noises=tuple(noises))
 
 
-def make_doors(arrays: Sequence[Array], *, data_range: float | None, settings: Settings) -> list[Door]:
+def make_doors(
+    arrays: Sequence[Array], *, data_range: float | None, settings: Settings, is_rgb: bool = False
+) -> list[Door]:
     """Doors of pictures (C, H, W), all with one scale; channels or dtypes that differ raise `InputError`."""
     kinds = sorted({f"{len(array)} channels of {array.dtype}" for array in arrays})
     if len(kinds) > 1:
@@ -82,10 +80,10 @@ def make_doors(arrays: Sequence[Array], *, data_range: float | None, settings: S
     doors = [open_door(array, channel_axis=0, data_range=data_range, scale=settings.scale) for array in arrays]
     values = np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1)
     low, high = find_scale(values, data_range=data_range, scale=settings.scale)
-    return [replace(door, low=low, high=high) for door in doors]
+    return [replace(door, low=low, high=high, is_rgb=is_rgb) for door in doors]
 
 
-def fit_model(
+def fit_to_doors(
     doors: Sequence[Door], *, share_noise: bool, settings: Settings, generator: torch.Generator
 ) -> Generator[Step, None, Model]:
     """Fit networks to pictures of one kind; with `share_noise` the noise measured in them is taken for that of all.
@@ -95,58 +93,16 @@ def fit_model(
     """
     multiple = side_multiple(settings)
     mosaic = _join([to_picture(door, multiple=multiple, device=generator.device) for door in doors], gap=multiple)
-    masking = yield from choose_masking(mosaic, settings=settings, generator=generator)
-    networks, noises, shuffled_fraction = [], [], 0.0
-    for index in range(settings.fits):
-        network = new_network(mosaic, settings=settings, generator=generator)
-        shuffled_fraction = yield from fit(
-            network,
-            mosaic,
-            masking.masking_ratio,
-            shuffle=masking.shuffle,
-            steps=fit_updates(mosaic, settings),
-            stage=numbered("fit", index),
-            settings=settings,
-            generator=generator,
-        )
-        networks.append(network)
-        measured: Noises | None = None
-        if share_noise and settings.refine:
-            measured = yield from _measure(network, mosaic, masking, index, settings=settings, generator=generator)
-        noises.append(measured)
+    fitted = yield from fit_networks(mosaic, share_noise=share_noise, settings=settings, generator=generator)
     door = doors[0]
-    return Model(
-        settings,
-        str(door.array.dtype),
-        door.low,
-        door.high,
-        masking,
-        shuffled_fraction,
-        tuple(networks),
-        tuple(noises),
-        door.is_rgb,
-    )
+    return Model(settings, str(door.array.dtype), door.low, door.high, *fitted, door.is_rgb)
 
 
 def find_groups(doors: Sequence[Door], *, settings: Settings) -> Groups:
-    """Which channels help each other in pictures that are let in with one scale."""
+    """Which channels of pictures that are let in with one scale help each other."""
     multiple = side_multiple(settings)
     pictures = [to_picture(door, multiple=multiple, device=torch.device("cpu")) for door in doors]
     return group_channels(_join(pictures, gap=multiple), settings=settings)
-
-
-def _measure(
-    network: UNet, mosaic: Picture, masking: Masking, index: int, *, settings: Settings, generator: torch.Generator
-) -> Generator[Step, None, Noises | None]:
-    """The noise that refining needs; None where it cannot be measured."""
-    stage = numbered("predict", index)
-    prediction = yield from predict(
-        network, mosaic, masking.masking_ratio, stage=stage, settings=settings, generator=generator
-    )
-    prediction = replace_unready(prediction, mosaic, masking.masking_ratio, settings=settings)
-    measuring = measure_noises(mosaic, prediction.mean, settings=settings)
-    noises: Noises | None = yield from numbered_steps(measuring, index)
-    return noises
 
 
 def _join(pictures: list[Picture], *, gap: int) -> Picture:
@@ -170,13 +126,8 @@ def open_like(array: Array, model: Model) -> Door:
     return replace(door, low=model.low, high=model.high, is_rgb=model.is_rgb)
 
 
-def apply_model(model: Model, door: Door, *, generator: torch.Generator) -> Generator[Step, None, Result]:
-    """Denoise a picture that `open_like` let in: predict and refine, as `method.mash` does after a fit."""
-    settings = model.settings
-    picture = to_picture(door, multiple=side_multiple(settings), device=generator.device)
-    passes = []
-    for index, (network, noises) in enumerate(zip(model.networks, model.noises, strict=True)):
-        ratio = model.masking.masking_ratio
-        applying = apply(network, picture, ratio, index=index, settings=settings, generator=generator, noises=noises)
-        passes.append((yield from applying))
-    return average(passes, model.masking, model.shuffled_fraction)
+def apply_to_door(model: Model, door: Door, *, generator: torch.Generator) -> Generator[Step, None, Result]:
+    """Denoise a picture that `open_like` let in."""
+    picture = to_picture(door, multiple=side_multiple(model.settings), device=generator.device)
+    fitted = Fitted(model.masking, model.shuffled_fraction, model.networks, model.noises)
+    return apply_networks(fitted, picture, settings=model.settings, generator=generator)

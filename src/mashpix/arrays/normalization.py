@@ -1,5 +1,6 @@
 """The door: any array on the outside, float (1, C, H, W) with marked holes on the inside, and back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mashpix.errors import InputError
+from mashpix.arrays.colour import Kind
+from mashpix.deprecation import third_by_name
+from mashpix.errors import InputError, UsageError
 from mashpix.picture import Picture
+from mashpix.settings import Scale
 
 SMALLEST_SIDE = 8
 """Pictures with a shorter side, in pixels, are refused: too few neighbours to predict a pixel from."""
@@ -50,12 +54,19 @@ class Door:
         return np.where(distance > 0, distance, 1.0)
 
     @property
+    def channels(self) -> Kind | None:
+        """How its channels are denoised; None for a single one."""
+        return None if len(self.array) == 1 else "rgb" if self.is_rgb else "joint"
+
+    @property
     def original(self) -> Array:
         """The array as it came in."""
         return restore_axes(self.array, self)
 
 
-def open_door(image: Array, *, channel_axis: int | None, data_range: float | None, scale: str) -> Door:
+def open_door(
+    image: Array, *, channel_axis: int | None, data_range: float | None, scale: Scale, is_rgb: bool = False
+) -> Door:
     """Check an array and decide how its values are scaled; nothing is copied.
 
     Parameters
@@ -68,11 +79,15 @@ def open_door(image: Array, *, channel_axis: int | None, data_range: float | Non
         Distance from black to white, in the units of the array, for the scale "data-range".
     scale : {"data-range", "percentiles"}
         See `Settings.scale`.
+    is_rgb : bool
+        Whether the channels are the colours of one scene.
 
     Raises
     ------
     InputError
         For a dtype, a shape or values that cannot be denoised.
+    UsageError
+        For a `data_range` that is not a positive number.
     """
     image = np.asarray(image)
     if image.dtype.kind not in "iuf":
@@ -88,17 +103,23 @@ def open_door(image: Array, *, channel_axis: int | None, data_range: float | Non
     if array.size > MOST_ELEMENTS:
         raise InputError(f"too large ({array.size} values; at most {MOST_ELEMENTS}, denoise it in parts)")
     if data_range is not None and not (np.isfinite(data_range) and data_range > 0):
-        raise InputError(f"data_range must be a positive number ({data_range})")
+        raise UsageError(f"`data_range`: not a positive number ({data_range})")
     holes = 1 - np.isfinite(array).mean()
     if holes > MOST_HOLES:
         raise InputError(f"hardly any finite pixels ({holes:.1%} are NaN or infinite; at most {MOST_HOLES:.0%})")
-    door = Door(array, channel_axis, *find_scale(array, data_range=data_range, scale=scale), len(array) == 3)
+    door = Door(array, channel_axis, *find_scale(array, data_range=data_range, scale=scale), is_rgb)
     if not door.unit.max() <= WIDEST:
         raise InputError(f"values too far apart ({door.low.min():g} to {door.high.max():g}; divide them first)")
     return door
 
 
-def find_scale(array: Array, *, data_range: float | None, scale: str) -> tuple[Array, Array]:
+def select_channels(door: Door, channels: Sequence[int], *, data_range: float | None, scale: Scale) -> Door:
+    """A door of some channels, (N, H, W), with the scale that they have alone; options as in `open_door`."""
+    array = door.array[list(channels)] if len(channels) > 1 else door.array[channels[0] : channels[0] + 1]
+    return Door(array, 0, *find_scale(array, data_range=data_range, scale=scale))
+
+
+def find_scale(array: Array, *, data_range: float | None, scale: Scale) -> tuple[Array, Array]:
     """The values of each channel of (C, ...) that become 0 and 1, float64 (C,) each; options as in `open_door`."""
     limits = [_limits(plane, data_range=data_range, scale=scale) for plane in array]
     low, high = np.array(limits, dtype=np.float64).T
@@ -122,7 +143,7 @@ def _channels_first(image: Array, channel_axis: int | None) -> Array:
     return np.moveaxis(image, channel_axis, 0)
 
 
-def _limits(plane: Array, *, data_range: float | None, scale: str) -> tuple[float, float]:
+def _limits(plane: Array, *, data_range: float | None, scale: Scale) -> tuple[float, float]:
     """The values of one channel that become 0 and 1."""
     if scale == "data-range" and plane.dtype.kind == "u":
         return 0.0, float(np.iinfo(plane.dtype).max if data_range is None else data_range)
@@ -138,7 +159,9 @@ def _limits(plane: Array, *, data_range: float | None, scale: str) -> tuple[floa
 
 
 def is_constant(door: Door) -> bool:
-    """Whether all finite values of each channel are the same: there is nothing to denoise."""
+    """Whether there is nothing to denoise: all finite values of each channel are the same, or there are hardly any."""
+    if np.isfinite(door.array).mean() < 1 - MOST_HOLES:
+        return True
     for plane in door.array:
         values = plane[np.isfinite(plane)]
         if values.size and values.min() != values.max():
@@ -205,7 +228,8 @@ def restore_axes(array: Array, door: Door) -> Array:
     return np.ascontiguousarray(np.moveaxis(array, 0, door.channel_axis))
 
 
-def blend(noisy: Array, denoised: Array, strength: float) -> Array:
+@third_by_name("strength")
+def blend(noisy: Array, denoised: Array, *, strength: float) -> Array:
     """Mix a noisy picture and its denoised version, in the dtype of the noisy one.
 
     Parameters
@@ -223,17 +247,19 @@ def blend(noisy: Array, denoised: Array, strength: float) -> Array:
     Raises
     ------
     InputError
-        If the shapes differ or `strength` is not within 0 to 1.
+        If the shapes differ.
+    UsageError
+        If `strength` is not within 0 to 1.
 
     Examples
     --------
-    >>> blend(np.array([0, 100], dtype=np.uint8), np.array([50, 100], dtype=np.uint8), 0.5)
+    >>> blend(np.array([0, 100], dtype=np.uint8), np.array([50, 100], dtype=np.uint8), strength=0.5)
     array([ 25, 100], dtype=uint8)
     """
     if noisy.shape != denoised.shape:
         raise InputError(f"pictures of different shapes cannot be mixed ({noisy.shape} and {denoised.shape})")
     if not 0 <= strength <= 1:
-        raise InputError(f"strength is out of its limits ({strength}; 0 to 1)")
+        raise UsageError(f"`strength`: outside its limits ({strength:g}; 0 to 1)")
     if strength == 1:
         return denoised.astype(noisy.dtype, copy=True)
     holes = ~np.isfinite(noisy)

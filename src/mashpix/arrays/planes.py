@@ -1,30 +1,33 @@
 """The planes of a stack: read when their turn comes, denoised by one network or one each, given back in steps."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 
-from mashpix.arrays.denoising import check_memory, denoise_steps, describe, expected_cost, present
+from mashpix.arrays.colour import Kind
+from mashpix.arrays.costs import check_memory, model_costs
+from mashpix.arrays.denoising import denoise_steps, describe, present
 from mashpix.arrays.model import (
     MOST_FITTED,
     MOST_PICTURES,
     Model,
-    apply_model,
+    apply_to_door,
     find_groups,
-    fit_model,
+    fit_to_doors,
     make_doors,
     open_like,
 )
 from mashpix.arrays.normalization import MOST_HOLES, Array, spread_to_array, to_array
+from mashpix.arrays.summary import summarise
 from mashpix.axes import Index, samples_axis
 from mashpix.method.relations import Groups
 from mashpix.report import Report, Step
 from mashpix.settings import Settings
-from mashpix.steps import numbered, scaled
+from mashpix.steps import scaled
 
 Returned = TypeVar("Returned")
 Planes = tuple[Index, ...]
@@ -47,7 +50,7 @@ class Indexable(Protocol):
 
 @dataclass(frozen=True)
 class Work:
-    """What all planes have in common."""
+    """What all planes have in common; `channels` is what was decided on those of C and S, None if there is one."""
 
     stack: Indexable
     axes: str
@@ -55,6 +58,18 @@ class Work:
     settings: Settings
     seed: int
     device: torch.device
+    channels: Kind | None = None
+    groups: Groups = ()
+
+    @property
+    def parts(self) -> list[slice | list[int]]:
+        """Channels of a picture (C, H, W) that are denoised together: all, some, or each by itself."""
+        if self.groups:
+            return [list(group) for group in self.groups]
+        if self.channels != "independent":
+            return [slice(None)]
+        samples = dict(zip(self.axes, self.stack.shape, strict=True)).get("S", 1)
+        return [slice(index, index + 1) for index in range(samples)]
 
 
 def read_picture(stack: Indexable, axes: str, planes: Planes) -> Array:
@@ -73,7 +88,8 @@ def run(
             if step.report is not None:
                 reports.append(step.report)
             yield replace(step, fraction=(number + step.fraction) / len(groups))
-    yield Step("done", 1, 1, 1.0, report=_summarise(reports, shape=tuple(work.stack.shape)))
+    report = summarise(reports, shape=tuple(work.stack.shape), channels=work.channels)
+    yield Step("done", 1, 1, 1.0, report=report)
 
 
 def fit_each(work: Work, group: list[Planes]) -> Generator[Step, None, None]:
@@ -84,6 +100,7 @@ def fit_each(work: Work, group: list[Planes]) -> Generator[Step, None, None]:
             steps = denoise_steps(
                 picture,
                 channel_axis=0,
+                channels=work.channels or "auto",
                 data_range=work.data_range,
                 settings=work.settings,
                 seed=work.seed,
@@ -93,6 +110,7 @@ def fit_each(work: Work, group: list[Planes]) -> Generator[Step, None, None]:
             for step in steps:
                 if step.report is None:
                     yield replace(step, fraction=(index + step.fraction) / len(group))
+            assert step.denoised is not None
             picture, spread, report = step.denoised, step.spread, step.report
         end = Step("plane", index + 1, len(group), (index + 1) / len(group), spread=spread, report=report)
         yield from _finish(work, planes, picture, end)
@@ -101,61 +119,79 @@ def fit_each(work: Work, group: list[Planes]) -> Generator[Step, None, None]:
 def fit_once(work: Work, group: list[Planes]) -> Generator[Step, None, None]:
     """All pictures with one network, fitted to some of them."""
     lengths = dict(zip(work.axes, work.stack.shape, strict=True))
-    plans = plan_model(lengths["Y"] * lengths["X"], min(len(group), MOST_PICTURES), work.settings, share_noise=True)
+    plans = model_costs(lengths["Y"] * lengths["X"], min(len(group), MOST_PICTURES), work.settings, share_noise=True)
     seconds: dict[str, float] = {}
     share = sum(plans[0].values()) / (sum(plans[0].values()) + len(group) * sum(plans[1].values()))
-    generator = torch.Generator(work.device).manual_seed(work.seed)
-    chosen = choose_pictures(lambda index: read_picture(work.stack, work.axes, group[index]), len(group))
-    model = None
-    if chosen:
-        doors = make_doors(chosen, data_range=work.data_range, settings=work.settings)
+    models: list[Model | None] = []
+    if work.channels == "joint":
+        work = replace(work, groups=_find_groups(work, group))
+    for number, part in enumerate(work.parts):
+        chosen = choose_pictures(partial(_read_part, work, group, part), len(group))
+        if not chosen:
+            models.append(None)
+            continue
+        doors = make_doors(chosen, data_range=work.data_range, settings=work.settings, is_rgb=work.channels == "rgb")
         del chosen
-        channels = find_groups(doors, settings=work.settings) if samples_axis(work.axes) is None else ()
-        if len(channels) > 1:
-            del doors
-            yield from _fit_apart(work, group, channels)
-            return
-        fitting = fit_model(doors, share_noise=True, settings=work.settings, generator=generator)
-        model = yield from scaled(present(fitting, doors[0], plan=plans[0], seconds=seconds), 0.0, share)
-        del doors, fitting
-    yield from apply_to_all(work, group, model, plan=plans[1], start=share, seconds=seconds)
+        generator = torch.Generator(work.device).manual_seed(work.seed)
+        fitting = fit_to_doors(doors, share_noise=True, settings=work.settings, generator=generator)
+        steps = present(fitting, doors[0], plan=plans[0], seconds=seconds)
+        models.append((yield from scaled(steps, share * number / len(work.parts), share / len(work.parts))))
+        del doors, fitting, steps
+    yield from apply_to_all(work, group, models, plan=plans[1], start=share, seconds=seconds)
 
 
-def _fit_apart(work: Work, group: list[Planes], channels: Groups) -> Generator[Step, None, None]:
-    """Channels that do not help each other one group after another, each with a network of its own."""
-    for number, chosen in enumerate(channels):
-        planes = [tuple(picture[channel] for channel in chosen) for picture in group]
-        yield from scaled(fit_once(work, planes), number / len(channels), 1 / len(channels))
+def _find_groups(work: Work, group: list[Planes]) -> Groups:
+    """Which channels help each other, as the pictures show that a network would be fitted to."""
+    chosen = choose_pictures(lambda index: read_picture(work.stack, work.axes, group[index]), len(group))
+    if not chosen:
+        return ()
+    groups = find_groups(make_doors(chosen, data_range=work.data_range, settings=work.settings), settings=work.settings)
+    return groups if len(groups) > 1 else ()
+
+
+def _read_part(work: Work, group: list[Planes], part: slice | list[int], index: int) -> Array:
+    return read_picture(work.stack, work.axes, group[index])[part]
 
 
 def apply_to_all(
     work: Work,
     group: list[Planes],
-    model: Model | None,
+    models: Sequence[Model | None],
     *,
     plan: dict[str, float],
     start: float,
     seconds: dict[str, float],
 ) -> Generator[Step, None, None]:
-    """All pictures through one model; None where all are blank. `start` is the fraction that is done."""
-    part = (1 - start) / len(group)
+    """All pictures through one model for each of `work.parts`; None where all are blank.
+
+    `start` is the fraction that is done, `seconds` the time that fitting took: it is reported with the first picture.
+    """
+    share = (1 - start) / len(group)
     for index, planes in enumerate(group):
-        picture, spread, report = read_picture(work.stack, work.axes, planes), None, None
-        if model is not None and not is_blank(picture):
-            door = open_like(picture, model)
+        picture = read_picture(work.stack, work.axes, planes)
+        spread, reports = np.zeros(picture.shape, np.float32), []
+        for number, (part, model) in enumerate(zip(work.parts, models, strict=True)):
+            if model is None or is_blank(picture[part]):
+                continue
+            door = open_like(picture[part], model)
             generator = torch.Generator(work.device).manual_seed(work.seed)  # the same masks for all do not flicker
-            applying = present(apply_model(model, door, generator=generator), door, plan=plan, seconds=seconds)
-            result = yield from scaled(applying, start + part * index, part)
-            report = describe(door, result, device=work.device, seconds=seconds)
-            picture, spread, seconds = to_array(result.denoised, door), spread_to_array(result.spread, door), {}
-        end = Step("plane", index + 1, len(group), start + part * (index + 1), spread=spread, report=report)
+            applying = present(apply_to_door(model, door, generator=generator), door, plan=plan, seconds=seconds)
+            done = start + share * (index + number / len(work.parts))
+            result = yield from scaled(applying, done, share / len(work.parts))
+            reports.append(describe(door, result, device=work.device, seconds=seconds))
+            picture[part], spread[part] = to_array(result.denoised, door), spread_to_array(result.spread, door)
+            seconds = {}
+        kind = work.channels if len(picture) > 1 else None
+        report = summarise(reports, shape=picture.shape, channels=kind, parts="channels") if reports else None
+        report = report and replace(report, channel_groups=work.groups)
+        end = Step("plane", index + 1, len(group), start + share * (index + 1), spread=spread, report=report)
         yield from _finish(work, planes, picture, end)
 
 
 def choose_pictures(read: Callable[[int], Array], count: int) -> list[Array]:
     """Pictures (C, H, W) spread over so many, blank ones left out, to fit a network to."""
     middle = read(count // 2)
-    most = min(max(MOST_FITTED // middle[0].size, 1), MOST_PICTURES)
+    most = count_fitted(middle[0].size)
     spread = [int((index + 0.5) * count / most) for index in range(most)]
     chosen: list[Array] = []
     for index in dict.fromkeys([*spread, *range(count)]):
@@ -168,18 +204,9 @@ def choose_pictures(read: Callable[[int], Array], count: int) -> list[Array]:
     return chosen
 
 
-def plan_model(
-    pixels: int, fitted: int, settings: Settings, *, share_noise: bool
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Expected cost of each stage of fitting a model to so many pictures, and of applying it to one of them."""
-    plan = expected_cost(pixels, settings)
-    fitting = {stage: cost for stage, cost in plan.items() if stage.startswith(("probe", "fit"))}
-    applying = {stage: cost for stage, cost in plan.items() if stage not in fitting}
-    if settings.refine and share_noise:  # the noise is measured once, in the pictures that are fitted
-        indices = range(settings.fits)
-        fitting |= {numbered("predict", index): plan[numbered("predict", index)] * fitted for index in indices}
-        fitting |= {numbered("shrink", index): applying.pop(numbered("shrink", index)) * fitted for index in indices}
-    return fitting, applying
+def count_fitted(pixels: int) -> int:
+    """How many pictures of so many pixels (height x width) a network is fitted to, at most."""
+    return min(max(MOST_FITTED // pixels, 1), MOST_PICTURES)
 
 
 def _finish(work: Work, planes: Planes, picture: Array, end: Step) -> Generator[Step, None, None]:
@@ -202,29 +229,3 @@ def is_blank(picture: Array) -> bool:
     if finite.mean() < 1 - MOST_HOLES:
         return True
     return all(np.ptp(plane[held]) == 0 for plane, held in zip(picture, finite, strict=True) if held.any())
-
-
-def _summarise(reports: list[Report], *, shape: tuple[int, ...]) -> Report:
-    """One report of all pictures: what was decided for the first, means (of errors RMS), and times added up."""
-    worked = [report for report in reports if not report.constant] or reports
-    seconds: dict[str, float] = {}
-    for report in worked:
-        for stage, spent in report.seconds.items():
-            seconds[stage] = seconds.get(stage, 0.0) + spent
-    spreads = [report.mean_spread for report in worked if report.mean_spread is not None]
-    squares = [report.held_out_error**2 for report in worked if report.held_out_error is not None]
-    notes = []
-    if blank := sum(report.constant for report in reports):
-        notes.append(f"{blank} blank planes left as they were")
-    ratios = sorted({report.masking_ratio for report in worked if report.masking_ratio is not None})
-    if len(ratios) > 1:
-        notes.append(f"masking ratios {', '.join(f'{ratio:g}' for ratio in ratios)}")
-    return replace(
-        worked[0],
-        shape=shape,
-        hole_fraction=fmean(report.hole_fraction for report in reports),
-        mean_spread=fmean(spreads) if spreads else None,
-        held_out_error=fmean(squares) ** 0.5 if squares else None,
-        seconds=seconds,
-        notes=tuple(notes),
-    )

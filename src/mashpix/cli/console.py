@@ -1,21 +1,25 @@
-"""What the command line says on the way: errors in one line, progress with the time left."""
+"""What the command line says on the way: errors and remarks in one line, progress with the time left."""
 
-import queue
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import typer
 
+from mashpix.durations import say_duration
 from mashpix.errors import spelled
-from mashpix.report import Step
+from mashpix.jobs import Event, Note, Step, in_background, run
+
+Returned = TypeVar("Returned")
 
 LOG_EVERY = 60.0
 """Seconds between two lines of progress where there is no terminal."""
 SPEED_OVER = 86_400.0
 """Seconds over which the time left is estimated: the whole run, since one step may take minutes."""
+PATIENCE = 0.5
+"""Seconds that Ctrl-C waits for a job to be closed; one that is still at work then ends with the process."""
 
 
 def complain(message: str, *, name: str | None = None) -> None:
@@ -29,29 +33,28 @@ def spell_flag(option: str) -> str:
     return "--" + option.replace("_", "-")
 
 
-def in_background(steps: Iterator[Step]) -> Iterator[Step]:
-    """Run a generator in a thread, so that Ctrl-C is heard at once and not after a network update."""
-    results: queue.Queue[Step | BaseException | None] = queue.Queue(maxsize=1)
+def use_threads(threads: int | None) -> None:
+    """Let torch use so many processor threads; None leaves it at one per core."""
+    import torch
 
-    def work() -> None:
-        try:
-            for step in steps:
-                results.put(step)
-            results.put(None)
-        except BaseException as error:  # handed to the main thread
-            results.put(error)
+    if threads is not None:
+        torch.set_num_threads(threads)
 
-    threading.Thread(target=work, daemon=True).start()
-    while True:
-        try:
-            result = results.get(timeout=0.2)
-        except queue.Empty:
-            continue
-        if result is None:
-            return
-        if isinstance(result, BaseException):
-            raise result
-        yield result
+
+def follow(job: Generator[Event, None, Returned], name: str, *, notes_of: str | None = None) -> Returned:
+    """Run a job with its progress shown and its remarks on stderr, those of one file with its name.
+
+    It works in a thread, so that Ctrl-C is heard at once and not after a network update.
+    """
+    with progress(name) as show_step:
+
+        def show(event: Event) -> None:
+            if isinstance(event, Step):
+                show_step(event)
+            elif isinstance(event, Note):
+                complain(event.text, name=notes_of)
+
+        return run(in_background(job, patience=PATIENCE), show=show)
 
 
 @contextmanager
@@ -83,7 +86,7 @@ def progress(name: str) -> Iterator[Callable[[Step], None]]:
         now = time.monotonic()
         if now - last >= LOG_EVERY and step.fraction > 0:
             last = now
-            left = (now - started) * (1 - step.fraction) / step.fraction
-            typer.echo(f"mashpix: {name!r}: {step.stage} {step.index}/{step.total}, {left:.0f} s left", err=True)
+            left = say_duration((now - started) * (1 - step.fraction) / step.fraction)
+            typer.echo(f"mashpix: {name!r}: {step.stage} {step.index}/{step.total}, {left} left", err=True)
 
     yield log

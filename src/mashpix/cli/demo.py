@@ -1,6 +1,7 @@
 """`mashpix demo`: the shipped picture gets camera noise, is denoised and scored, and shown side by side."""
 
 import time
+from contextlib import closing
 from importlib.resources import files as package_files
 from io import BytesIO
 from pathlib import Path
@@ -10,7 +11,8 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from mashpix.cli.console import in_background, progress
+from mashpix.cli.console import PATIENCE, progress
+from mashpix.jobs import in_background
 
 PICTURE = "data/demo.png"
 ELECTRONS = 150.0
@@ -41,8 +43,9 @@ def demo(
     )
     noisy = _to_uint8(noise.add_camera_noise(clean / 255, electrons=ELECTRONS, rng=rng))
     started = time.perf_counter()
-    with progress("demo") as show:
-        for step in in_background(denoise_steps(noisy, channel_axis=-1, seed=SEED, device="cpu", preview_every=0)):
+    steps = denoise_steps(noisy, channel_axis=-1, seed=SEED, device="cpu", preview_every=0)
+    with progress("demo") as show, closing(in_background(steps, patience=PATIENCE)) as working:
+        for step in working:
             show(step)
     assert step.denoised is not None
     pictures = {"clean": reference, "camera noise": noisy, "mashpix": step.denoised}

@@ -3,20 +3,41 @@
 import time
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from mashpix.cli.console import complain, progress
-from mashpix.errors import UsageError
-from mashpix.jobs.batch import Batch, Tally, is_folder, is_pattern, run_batch
+from mashpix.cli.console import complain, progress, spell_flag, use_threads
+from mashpix.cli.outcomes import describe_fit, describe_outcome, print_lines
+from mashpix.durations import say_duration
+from mashpix.errors import UsageError, spelled
+from mashpix.jobs import DenoiseRequest
+from mashpix.jobs.batch import (
+    Batch,
+    BatchEvent,
+    BatchProgress,
+    Counts,
+    FileDone,
+    FileFailed,
+    FileNote,
+    NetworkFitted,
+    ProcessExecutor,
+    is_folder,
+    is_pattern,
+    run_batch,
+)
+from mashpix.jobs.plan import Plan, plan_batch
 from mashpix.report import Step
+from mashpix.settings import number
 
-PANEL = "Folders and many files"
-LEAST_FRACTION = 0.05
-"""Share of a batch that must be done before the time left is told: starting the workers takes a while."""
-MOST_REASONS = 20
+if TYPE_CHECKING:
+    from mashpix.arrays.costs import Estimate
+
+MIN_FRACTION = 0.05
+"""Share of a batch that must be done before the time left is shown: starting the workers takes a while."""
+MAX_REASONS = 20
 """Failed files that the summary names."""
 
 
@@ -24,20 +45,11 @@ MOST_REASONS = 20
 class FolderOptions:
     """The options for many files."""
 
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Skip what an earlier run has done.", rich_help_panel=PANEL)
-    ] = False
-    jobs: Annotated[int, typer.Option(metavar="N", min=1, help="Pictures at a time.", rich_help_panel=PANEL)] = 1
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="List the files with time and memory, write nothing.", rich_help_panel=PANEL),
-    ] = False
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Go on with files that come in, until Ctrl-C.", rich_help_panel=PANEL)
-    ] = False
-    interval: Annotated[
-        float, typer.Option(metavar="S", min=0.1, help="Seconds between two looks of --watch.", rich_help_panel=PANEL)
-    ] = 5.0
+    resume: bool = number(False, "skip what an earlier run has done")
+    jobs: int = number(1, "images at a time", low=1)
+    dry_run: bool = number(False, "list the files with time and memory, write nothing")
+    watch: bool = number(False, "denoise files as they come in, until Ctrl-C")
+    interval: float = number(5.0, "seconds between two looks of --watch", low=0.1)
 
 
 def is_batch(inputs: list[Path], output: str | None, options: FolderOptions, *, in_place: bool) -> bool:
@@ -46,54 +58,108 @@ def is_batch(inputs: list[Path], output: str | None, options: FolderOptions, *, 
     return several or options != FolderOptions() or any(is_folder(path) or is_pattern(path) for path in inputs)
 
 
-def find_folder(output: str | None, *, in_place: bool) -> Path:
-    """The output folder of many files; raises `UsageError` where there is none."""
-    if in_place or output is None:
-        raise UsageError("a folder of pictures needs an output folder (name it with -o; --in-place is for files)")
-    return Path(output)
-
-
-def denoise_batch(batch: Batch, *, device: str) -> int:
-    """Denoise many files, tell what happens, and return the exit code."""
-    if device not in ("auto", "cpu"):
+def denoise_folder(
+    inputs: list[Path],
+    output: str | None,
+    request: DenoiseRequest,
+    options: FolderOptions,
+    *,
+    threads: int | None,
+    share_network: bool,
+) -> int:
+    """Denoise many files, or list them; `request` holds what they have in common. Return the exit code."""
+    if request.in_place or output is None:
+        raise UsageError("a folder of images needs an output folder (name it with -o; `in_place` is for files)")
+    batch = Batch(
+        inputs=inputs,
+        out=Path(output),
+        request=request,
+        share_network=share_network,
+        resume=options.resume,
+        watch_every=options.interval if options.watch else None,
+    )
+    executor = ProcessExecutor(options.jobs, threads)
+    if options.dry_run:
+        use_threads(executor.threads_each(options.jobs))
+        return _print_plan(plan_batch(batch, jobs=options.jobs), jobs=options.jobs)
+    if request.device not in ("auto", "cpu"):
         from mashpix.devices import choose_device
 
-        choose_device(device)  # a device that is not there ends the batch, not each of its files
-    tally, started = Tally(), time.monotonic()
-    with closing(run_batch(batch, tally)) as events:
-        next(events)
-        for path, message in tally.errors:
-            complain(message, name=str(path))
+        choose_device(request.device)  # a device that is not there ends the batch, not each of its files
+    return _denoise_batch(batch, executor)
+
+
+def _print_plan(plan: Plan, *, jobs: int) -> int:
+    """List the files with their targets, expected time and memory; return the exit code."""
+    for path, error in (*plan.unreadable, *plan.unlike):
+        complain(error, name=str(path))
+    if plan.network is not None:
+        typer.echo(f"one network for {plan.network.kind}: {_describe_cost(plan.network.cost)}")
+    for file, cost in plan.files:
+        size = (f"{file.axes} " if file.is_stack else "") + " x ".join(map(str, file.shape))
+        typer.echo(f"{str(file.item.source)!r} -> {str(file.item.target)!r}: {size}, {_describe_cost(cost)}")
+    unlike = f"{len(plan.unlike)} unlike the series, " if plan.is_series else ""
+    typer.echo(
+        f"{len(plan.files)} files, about {say_duration(plan.seconds)} with {jobs} at a time, up to "
+        f"{plan.memory / 2**30:.1f} GiB; {plan.skipped} skipped, {len(plan.unreadable)} cannot be read, "
+        f"{unlike}{plan.left_out} left out; nothing is written"
+    )
+    return int(bool(plan.unreadable or plan.unlike))
+
+
+def _describe_cost(cost: "Estimate") -> str:
+    return f"about {say_duration(cost.seconds)}, {cost.memory / 2**30:.1f} GiB"
+
+
+def _denoise_batch(batch: Batch, executor: ProcessExecutor) -> int:
+    """Denoise many files, print what happens, and return the exit code."""
+    counts, failures, started = Counts(), list[tuple[Path, str]](), time.monotonic()
+    with closing(run_batch(batch, execute=executor)) as events:
+        first = next(events)  # what is impossible is refused here, without a summary
         if batch.watch_every is not None:
             complain(f"watching, a look every {batch.watch_every:g} s; Ctrl-C ends it")
         try:
             with progress(str(batch.out)) as show:
-                for event in events:
-                    typer.echo(event.complained, err=True, nl=False)
-                    typer.echo(event.said, nl=False)
-                    if event.item is not None and event.entry is not None and event.entry.error is not None:
-                        complain(event.entry.error, name=str(event.item.source))
-                    fraction = event.fraction if event.fraction >= LEAST_FRACTION else 0.0
-                    show(Step("file", min(tally.ended + 1, tally.total), tally.total, fraction))
+                for event in chain([first], events):
+                    if isinstance(event, BatchProgress):
+                        counts = event.counts
+                        fraction = event.fraction if event.fraction >= MIN_FRACTION else 0.0
+                        show(Step("file", min(counts.ended + 1, counts.total), counts.total, fraction))
+                    elif isinstance(event, FileFailed):
+                        failures.append((event.path, event.error))
+                    _print_event(event)
         finally:
-            typer.echo(summarise(tally, seconds=time.monotonic() - started))
-    return int(bool(tally.errors))
+            typer.echo(summarise(counts, failures, seconds=time.monotonic() - started))
+    return int(bool(failures))
 
 
-def summarise(tally: Tally, *, seconds: float) -> str:
+def _print_event(event: BatchEvent) -> None:
+    """What is printed of an event of a batch."""
+    if isinstance(event, FileNote):
+        complain(event.note.text, name=str(event.path))
+    elif isinstance(event, FileFailed):
+        complain(event.error, name=str(event.path))
+    elif isinstance(event, FileDone):
+        print_lines(describe_outcome(event.outcome))
+    elif isinstance(event, NetworkFitted):
+        typer.echo(f"{describe_fit(event.outcome)}; for {event.outcome.kinds[0]}")
+
+
+def summarise(counts: Counts, failures: list[tuple[Path, str]], *, seconds: float) -> str:
     """The table at the end, and why files failed."""
     rows = [
-        ("done", tally.done, ""),
-        ("skipped", tally.skipped, "done by an earlier run"),
-        ("failed", len(tally.errors), ""),
-        ("not reached", tally.total - tally.ended, "--resume goes on with them"),
-        ("left out", tally.no_pictures, "not named like pictures"),
-        ("left out", tally.own_outputs, "outputs of an earlier run"),
+        ("done", counts.done, ""),
+        ("skipped", counts.skipped, "done by an earlier run"),
+        ("failed", counts.failed, ""),
+        ("not reached", counts.total - counts.ended, "--resume goes on with them"),
+        ("left out", counts.not_images, "not named like images"),
+        ("left out", counts.own_outputs, "outputs of an earlier run"),
     ]
     lines = [
         f"{what:<12}{count:>7}  {why}".rstrip() for what, count, why in rows if count or what in ("done", "failed")
     ]
-    lines += [f"failed: {str(path)!r}: {' '.join(error.split())}" for path, error in tally.errors[:MOST_REASONS]]
-    if len(tally.errors) > MOST_REASONS:
-        lines.append(f"failed: {len(tally.errors) - MOST_REASONS} more: see the manifest")
-    return "\n".join([*lines, f"{seconds:.0f} s"])
+    for path, error in failures[:MAX_REASONS]:
+        lines.append(f"failed: {str(path)!r}: {' '.join(spelled(error, spell_flag).split())}")
+    if len(failures) > MAX_REASONS:
+        lines.append(f"failed: {len(failures) - MAX_REASONS} more: see the manifest")
+    return "\n".join([*lines, say_duration(seconds)])

@@ -1,13 +1,14 @@
-"""`--recipe`: what an earlier run was told, where the command line does not say otherwise."""
+"""`--recipe`: the options of an earlier run, where the command line does not say otherwise."""
 
 from pathlib import Path
 from typing import Any
 
 from mashpix import __version__
 from mashpix.cli.console import complain
-from mashpix.jobs.recipe import Recipe, read_recipe
+from mashpix.jobs import Recipe, read_recipe
+from mashpix.jobs.request import networks_of
 
-USUAL = {"seed": 0, "strength": 1.0, "detail": 0.0, "device": "auto", "fit": "once", "joint": False}
+USUAL = {"seed": 0, "strength": 1.0, "detail": 0.0, "device": "auto", "networks": "shared", "joint": False}
 """What an option is that neither the command line nor a recipe names; all others are None."""
 
 
@@ -29,6 +30,9 @@ def merge(recipe: Recipe | None, **given: Any) -> dict[str, Any]:
     >>> merge(None, seed=3, strength=None, axes=None)
     {'seed': 3, 'strength': 1.0, 'axes': None}
     """
-    known = vars(recipe) | (recipe.stack or {}) if recipe else {}
+    known: dict[str, Any] = {}
+    if recipe is not None:
+        stack = recipe.stack or {}
+        known = vars(recipe) | stack | ({"networks": networks_of(stack["fit"])} if stack else {})
     choices = {name: (value, known.get(name), USUAL.get(name)) for name, value in given.items()}
     return {name: next((value for value in values if value is not None), None) for name, values in choices.items()}

@@ -1,50 +1,95 @@
-"""Flags made from the fields of `Settings`, `NoiseModel` and `FolderOptions`: each option is spelled once."""
+"""Flags: those that several commands have, and those made from the fields of dataclasses. Each is spelled once."""
 
 import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import Field, fields, replace
-from typing import Any, Literal, get_args, get_origin
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
 from mashpix.cli.folders import FolderOptions
 from mashpix.errors import UsageError
 from mashpix.evaluation.noise_model import NoiseModel
-from mashpix.settings import Settings
+from mashpix.jobs.request import Map
+from mashpix.settings import PRESETS, Settings
 
 DEVICES = "auto|cpu|cuda|cuda:N|mps"
 """How the command line shows what --device takes."""
 AUTO = "auto"
-"""How the command line spells None: read it off the picture."""
+"""How the command line spells None: read it off the image."""
+
+Output = Annotated[
+    str | None,
+    typer.Option("-o", "--output", metavar="OUT|DIR", help="Output file, or folder; else <stem>_denoised<ext>."),
+]
+RecipeFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Take settings, seed, strength, device and threads from a recipe.")
+]
+Preset = Annotated[str, typer.Option("--preset", metavar="|".join(PRESETS), help="Settings to start from.")]
+Device = Annotated[str | None, typer.Option(metavar=DEVICES, help="Where to compute; default auto.")]
+Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Processor threads; default: one per core.")]
+Seed = Annotated[int | None, typer.Option(metavar="N", min=0, help="Seed of all random draws; default 0.")]
+Strength = Annotated[
+    float | None,
+    typer.Option(metavar="0..1", min=0, max=1, help="Blend: 0 leaves the image as it is, 1 (default) denoises it."),
+]
+Detail = Annotated[
+    float | None,
+    typer.Option(metavar="0..1", min=0, max=1, help="Restore fine texture where the residual contains any; default 0."),
+]
+DataRange = Annotated[
+    float | None, typer.Option(metavar="X", help="Distance from black to white, for the published presets.")
+]
+Save = Annotated[
+    str,
+    typer.Option(
+        metavar=",".join(get_args(Map)), help="Write these too, beside the output; several separated by commas."
+    ),
+]
+Compare = Annotated[
+    Path | None, typer.Option(metavar="PNG", help="Draw before, after and residual side by side; one input only.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse an image when part of its file cannot be kept.")]
+MaxPixels = Annotated[int, typer.Option(metavar="N", min=1, help="Refuse larger images.")]
+Axes = Annotated[
+    str | None, typer.Option(metavar="LETTERS", help="Axes of a stack, such as TZCYX; default: as the file says.")
+]
+Joint = Annotated[
+    bool | None, typer.Option("--joint/--no-joint", help="Stacks: denoise all channels together; default: not.")
+]
+Sparse = Annotated[
+    bool, typer.Option("--sparse", help="OME-Zarr: accept missing chunks as empty, and leave them missing.")
+]
+
+
+def parse_save(text: str) -> tuple[Any, ...]:
+    """The files that --save asks for; a request refuses those that there are not."""
+    return tuple(dict.fromkeys(filter(None, text.split(","))))
 
 
 def settings_flags(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the flags of all settings; it gets those that were used as the keyword `overrides`."""
+    flags = [_override_flag(item, panel="Settings (default: those of the preset)") for item in fields(Settings)]
 
     def used(values: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in values.items() if value is not None}
 
-    return _with_flags(command, [_flag(item) for item in fields(Settings)], keyword="overrides", make=used)
+    return _with_flags(command, flags, keyword="overrides", make=used)
 
 
 def noise_flags(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the flags of the noise models; it gets the one asked for as the keyword `noise_model`."""
-    return _with_fields(command, NoiseModel, keyword="noise_model")
+    flags = [_flag(item, panel=None) for item in fields(NoiseModel)]
+    return _with_flags(command, flags, keyword="noise_model", make=lambda values: NoiseModel(**values))
 
 
 def folder_flags(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the flags for many files; it gets them as the keyword `folders`."""
-    return _with_fields(command, FolderOptions, keyword="folders")
-
-
-def _with_fields(command: Callable[..., None], kind: type[Any], *, keyword: str) -> Callable[..., None]:
-    """The command with a flag for each field of a dataclass, whose types are annotated with options."""
-    flags = [
-        inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=item.default, annotation=item.type)
-        for item in fields(kind)
-    ]
-    return _with_flags(command, flags, keyword=keyword, make=lambda values: kind(**values))
+    flags = [_flag(item, panel="Folders and many files") for item in fields(FolderOptions)]
+    return _with_flags(command, flags, keyword="folders", make=lambda values: FolderOptions(**values))
 
 
 def _with_flags(
@@ -67,25 +112,47 @@ def _with_flags(
     return with_flags
 
 
-def _flag(item: Field[Any]) -> inspect.Parameter:
+def _flag(item: Field[Any], *, panel: str | None) -> inspect.Parameter:
+    """The flag of a field that has a default; its metadata are `help`, `low` and `high`."""
+    about, has_metavar = item.metadata, item.type is not bool and get_origin(item.type) is not Literal
+    low, high = about["low"], about["high"]
+    names = [f"--{item.name.replace('_', '-')}"] if item.type is bool else []  # no --no-...: False is the default
+    option = typer.Option(
+        *names,
+        help=_sentence(about["help"]),
+        metavar=(f"{low:g}..{high:g}" if high is not None else _metavar(item.type)) if has_metavar else None,
+        min=low,
+        max=high,
+        rich_help_panel=panel,
+    )
+    annotation = Annotated[item.type, option]  # type: ignore[name-defined]
+    return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=item.default, annotation=annotation)
+
+
+def _override_flag(item: Field[Any], *, panel: str) -> inspect.Parameter:
+    """The flag of a field whose default is that of a preset: None where it is not used."""
     kind: Any = item.type
     if type(None) in get_args(kind) or get_origin(kind) is Literal:
         choices = [choice for choice in get_args(kind) if isinstance(choice, str)]
         metavar: str | None = "|".join(choices or [AUTO, "X"])
         kind = str
     else:
-        metavar = None if kind is bool else "N" if kind is int else "X"
-    option = typer.Option(
-        help=item.metadata["help"].capitalize() + ".",
-        metavar=metavar,
-        rich_help_panel="Settings (default: those of the preset)",
-    )
+        metavar = None if kind is bool else _metavar(kind)
+    option = typer.Option(help=_sentence(item.metadata["help"]), metavar=metavar, rich_help_panel=panel)
     option.default = None
     return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind | None)
 
 
+def _metavar(kind: Any) -> str:
+    return "N" if kind is int else "X"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."
+
+
 def build_settings(base: Settings, overrides: dict[str, Any]) -> Settings:
-    """Settings with the flags that were used; "auto" stands for None where a number may be read off the picture."""
+    """Settings with the flags that were used; "auto" stands for None where a number may be read off the image."""
     kinds = {item.name: item.type for item in fields(Settings)}
     values: dict[str, Any] = {}
     for name, value in overrides.items():
@@ -100,4 +167,4 @@ def _number(name: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise UsageError(f"--{name.replace('_', '-')}: neither a number nor {AUTO} ({text!r})") from None
+        raise UsageError(f"`{name}`: neither a number nor {AUTO} ({text!r})") from None

@@ -1,11 +1,12 @@
-"""The noise model of a command line: one dataclass whose fields are the flags of `add-noise` and of `bench`."""
+"""The synthetic noise of studies and demonstrations: one dataclass, whose fields are flags of two commands."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-import typer
 from numpy.typing import NDArray
+
+from mashpix.settings import number
 
 USED = {
     "correlated": ("sigma", "beta", "k", "distance", "shared"),
@@ -20,26 +21,14 @@ USED = {
 class NoiseModel:
     """What is added to a clean picture; its text names the model and the options that it has."""
 
-    model: Annotated[
-        Literal["correlated", "gaussian", "poisson-gaussian", "camera"], typer.Option(help="Kind of noise.")
-    ] = "correlated"
-    sigma: Annotated[
-        float, typer.Option(metavar="X", min=0, help="Standard deviation, in the picture's own units; not for camera.")
-    ] = 25.0
-    beta: Annotated[
-        float, typer.Option(metavar="0..1", min=0, max=1, help="correlated: strength of the correlation (Eq. 2).")
-    ] = 1.0
-    k: Annotated[int, typer.Option(metavar="N", min=1, help="correlated: its reach, pixels.")] = 3
-    distance: Annotated[
-        Literal["euclidean", "chebyshev", "manhattan"], typer.Option(help="correlated: the distance of Eq. 2.")
-    ] = "euclidean"
-    shared: Annotated[bool, typer.Option("--shared", help="correlated: one draw for all channels.")] = False
-    gain: Annotated[
-        float, typer.Option(metavar="X", min=0, help="poisson-gaussian: units of the picture for one photon.")
-    ] = 1.0
-    electrons: Annotated[
-        float, typer.Option(metavar="X", min=1, help="camera: electrons at white; fewer are noisier.")
-    ] = 500.0
+    model: Literal["correlated", "gaussian", "poisson-gaussian", "camera"] = number("correlated", "kind of noise")
+    sigma: float = number(25.0, "standard deviation, in the image's own units; not for camera", low=0)
+    beta: float = number(1.0, "correlated: strength of the correlation (Eq. 2)", low=0, high=1)
+    k: int = number(3, "correlated: its reach, pixels", low=1)
+    distance: Literal["euclidean", "chebyshev", "manhattan"] = number("euclidean", "correlated: the distance of Eq. 2")
+    shared: bool = number(False, "correlated: one draw for all channels")
+    gain: float = number(1.0, "poisson-gaussian: units of the image for one photon", low=0)
+    electrons: float = number(500.0, "camera: electrons at white; fewer are noisier", low=1)
 
     def __str__(self) -> str:
         """Such as `gaussian sigma=25`."""

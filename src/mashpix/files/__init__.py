@@ -4,14 +4,18 @@ from mashpix.files.atomic import atomic_write, check_output
 from mashpix.files.atomic_folder import check_folder
 from mashpix.files.folder import is_zarr
 from mashpix.files.formats import check_writable, encode_map, read_image, write_image
+from mashpix.files.hashing import hash_file
 from mashpix.files.image_file import FORMATS, MAX_PIXELS, ImageFile
 from mashpix.files.map_stack import map_stack
+from mashpix.files.opening import Copy, OpenFile, open_file
 from mashpix.files.stack_file import Stack, check_same_format, open_stack
 
 __all__ = [
     "FORMATS",
     "MAX_PIXELS",
+    "Copy",
     "ImageFile",
+    "OpenFile",
     "Stack",
     "atomic_write",
     "check_folder",
@@ -19,8 +23,10 @@ __all__ = [
     "check_same_format",
     "check_writable",
     "encode_map",
+    "hash_file",
     "is_zarr",
     "map_stack",
+    "open_file",
     "open_stack",
     "read_image",
     "write_image",

@@ -131,19 +131,23 @@ def _create_temporary(target: Path) -> tuple[int, Path]:
 
 def temporary_name(target: Path) -> Path:
     """A new name beside the target."""
-    ending = f".{token_hex(8)}.{MARK}"
-    start = os.fsencode(target.name)[: LONGEST_NAME - 1 - len(ending)]
-    return target.with_name(f".{os.fsdecode(start)}{ending}")
+    return target.with_name(_start_of(target) + f"{token_hex(8)}.{MARK}")
 
 
-def remove_stale(target: Path) -> None:
-    """Remove old temporary files and folders of this target, as far as the system and other runs let us."""
-    pattern = re.compile(rf"\.{re.escape(target.name[:200])}.*\.[0-9a-f]{{16}}\.{MARK}", re.DOTALL)
+def _start_of(target: Path) -> str:
+    """How the names of all temporary files of a target begin."""
+    longest = LONGEST_NAME - len(f"..{token_hex(8)}.{MARK}")
+    return f".{os.fsdecode(os.fsencode(target.name)[:longest])}."
+
+
+def remove_stale(target: Path, *, older_than: float = STALE_AFTER) -> None:
+    """Remove temporary files and folders of this target that are older than so many seconds, as far as possible."""
+    pattern = re.compile(rf"{re.escape(_start_of(target))}[0-9a-f]{{16}}\.{MARK}", re.DOTALL)
     with contextlib.suppress(OSError):
         for entry in os.scandir(target.parent):
             if pattern.fullmatch(entry.name):
                 with contextlib.suppress(OSError):
-                    if time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE_AFTER:
+                    if time.time() - entry.stat(follow_symlinks=False).st_mtime >= older_than:
                         remove(Path(entry.path))
 
 

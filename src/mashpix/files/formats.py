@@ -48,7 +48,13 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
     FileError
         In one line, for anything that cannot be read completely.
     """
-    name, data = _read_bytes(path, max_pixels=max_pixels)
+    name = format_of_file(path)
+    data = read_bytes(path, max_pixels=max_pixels)
+    return decode_image(name, data, max_pixels=max_pixels, suffix=path.suffix)
+
+
+def decode_image(name: str, data: bytes, *, max_pixels: int, suffix: str) -> ImageFile:
+    """The picture in the bytes of a file of a known format, whose name ends in `suffix`; errors as in `read_image`."""
     if name == "bio":
         raise FileError("a microscope's file (mashpix denoise reads it as a stack; for all else save it as OME-TIFF)")
     try:
@@ -62,7 +68,7 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
         raise damaged(name.upper(), error) from None
     if image.pixels.size == 0:
         raise FileError(f"holds no pixels (shape {image.pixels.shape})")
-    return replace(image, suffix=output_suffix(path.suffix))
+    return replace(image, suffix=output_suffix(suffix))
 
 
 def readable_suffixes() -> set[str]:
@@ -92,15 +98,14 @@ def format_of_file(path: Path) -> str:
         raise FileError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
 
 
-def _read_bytes(path: Path, *, max_pixels: int) -> tuple[str, bytes]:
-    """Format and content of a file that may be a picture of that size."""
-    name = format_of_file(path)
+def read_bytes(path: Path, *, max_pixels: int) -> bytes:
+    """Content of a file that may be a picture of that size."""
     try:
         size = path.stat().st_size
         most = max_pixels * 4 * 8 + HEADROOM  # four channels of float64
         if size > most:
             raise FileError(f"too large ({size} bytes; at most {most}, --max-pixels allows more)")
-        return name, path.read_bytes()
+        return path.read_bytes()
     except MemoryError:
         raise FileError(f"too large for the memory of this computer ({size} bytes)") from None
     except (OSError, ValueError) as error:

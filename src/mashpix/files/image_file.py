@@ -28,6 +28,7 @@ class ImageFile:
     losses : what a new file of the same format cannot be given back, one line each
     native : why its values would mean something else in another format, or ""
     suffix : ending of the name it was read from, such as ".tif"
+    is_rgb : whether the channels are red, green and blue, as the file says; None if nothing says what they are
     """
 
     pixels: NDArray[Any]
@@ -38,6 +39,7 @@ class ImageFile:
     losses: tuple[str, ...] = ()
     native: str = ""
     suffix: str = ""
+    is_rgb: bool | None = None
 
     @property
     def colours(self) -> int:

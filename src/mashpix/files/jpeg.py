@@ -64,7 +64,8 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
         f"{rest} bytes behind the picture are not kept": rest > 0 and not further,
         "an unusual chroma subsampling becomes none (4:4:4)": is_unusual,
     }
-    return ImageFile(pixels, "jpeg", container=Container(carried, encoding), losses=true_of(losses))
+    container = Container(carried, encoding)
+    return ImageFile(pixels, "jpeg", container=container, losses=true_of(losses), is_rgb=pixels.ndim == 3)
 
 
 def _check_frame(data: bytes, segments: list[tuple[int, int, int]]) -> None:

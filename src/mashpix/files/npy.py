@@ -36,7 +36,8 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     flat = np.frombuffer(data, dtype, offset=file.tell())
     array = flat.reshape(shape, order="F" if fortran else "C").astype(dtype.newbyteorder("="), order="C")
     notes = (f"the last axis is taken for {shape[2]} channels",) if len(shape) == 3 else ()
-    return ImageFile(array, "npy", container=Container(data[: file.tell()], shape, dtype, fortran), notes=notes)
+    container = Container(data[: file.tell()], shape, dtype, fortran)
+    return ImageFile(array, "npy", container=container, notes=notes, is_rgb=None if len(shape) == 3 else False)
 
 
 def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

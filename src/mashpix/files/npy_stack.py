@@ -30,6 +30,7 @@ class NpyStack:
     stored: np.dtype[Any]
     order: Literal["C", "F"]
     axes: str
+    is_rgb: bool | None
     notes: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
 
@@ -89,4 +90,6 @@ def _open_stack(file: BinaryIO, size: int, *, axes: str | None, max_pixels: int)
     needed, found = int(np.prod(shape, dtype=object)) * dtype.itemsize, size - file.tell()
     if needed == 0 or needed != found:
         raise FileError(f"truncated or damaged NPY ({found} bytes of {needed})")
-    return NpyStack(file, file.tell(), shape, dtype, "F" if is_fortran else "C", axes, (note,) if note else ())
+    is_rgb = None if note and "S" in axes else lengths.get("S") == 3  # samples that are named are colours
+    order: Literal["C", "F"] = "F" if is_fortran else "C"
+    return NpyStack(file, file.tell(), shape, dtype, order, axes, is_rgb, (note,) if note else ())

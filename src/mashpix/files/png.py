@@ -57,7 +57,9 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     array, alpha = split_alpha(array.reshape(height, width, -1))
     container = Container(b"".join(_chunk(*item) for item in carried), bits if same_colours else 8)
     notes = (f"only {2**bits} grey levels: the result is rounded to them",) if container.bits < 8 else ()
-    return ImageFile(array, "png", alpha, container=container, notes=notes, losses=true_of(losses))
+    return ImageFile(
+        array, "png", alpha, container=container, notes=notes, losses=true_of(losses), is_rgb=array.ndim == 3
+    )
 
 
 def _check_header(chunks: list[tuple[bytes, bytes]], *, max_pixels: int) -> tuple[int, int, int, int, bool]:

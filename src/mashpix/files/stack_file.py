@@ -27,6 +27,7 @@ class Stack(Protocol):
 
     axes : letters as tifffile writes them
     shape, dtype : of the stack, alpha left out
+    is_rgb : whether the samples of a plane are red, green and blue; None if nothing says what they are
     notes : remarks for the user, one line each
     lost : what a copy cannot keep, one line each
     """
@@ -37,6 +38,8 @@ class Stack(Protocol):
     def shape(self) -> tuple[int, ...]: ...  # noqa: D102
     @property
     def dtype(self) -> np.dtype[Any]: ...  # noqa: D102
+    @property
+    def is_rgb(self) -> bool | None: ...  # noqa: D102
     @property
     def notes(self) -> tuple[str, ...]: ...  # noqa: D102
     @property
@@ -85,18 +88,32 @@ def open_stack(
     ExtraError
         For a Zarr where the extra `zarr` is not installed.
     """
-    if is_zarr(path):
+    kind = "zarr" if is_zarr(path) else format_of_file(path)
+    stack = open_stack_of(kind, path, axes=axes, max_pixels=max_pixels, sparse=sparse)
+    if stack is None:
+        check_axes_of_image(kind, axes)
+    return stack
+
+
+def open_stack_of(kind: str, path: Path, *, axes: str | None, max_pixels: int, sparse: bool) -> Stack | None:
+    """Open a file of a known format, "zarr" for a folder, as `open_stack` does."""
+    if kind == "zarr":
         return open_zarr(path, axes=axes, max_pixels=max_pixels, sparse=sparse)
-    kind = format_of_file(path)
     if kind == "tiff":
         return tiff_stack.open_tiff(path, axes=axes, max_pixels=max_pixels)
     if kind == "npy":
         return npy_stack.open_npy(path, axes=axes, max_pixels=max_pixels)
     if kind == "bio":
         return bio_stack.open_bio(path, axes=axes, max_pixels=max_pixels)
+    return None
+
+
+def check_axes_of_image(kind: str, axes: str | None) -> None:
+    """Refuse axes that the caller names for a format of single images."""
+    if kind in ("tiff", "npy"):
+        return
     if axes is not None and set(axes.upper()) not in ({"Y", "X"}, {"Y", "X", "S"}):
         raise UsageError(f"--axes: {kind.upper()} holds one picture, YX or YXS ({axes!r}; leave it out)")
-    return None
 
 
 def check_same_format(source: Path, target: Path) -> None:

@@ -67,7 +67,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     packed = _chunk(ALPHA, content[ALPHA]) if has_alpha and ALPHA in content else b""
     container = Container(kinds[0] == LOSSLESS, extended, before, after, alpha, packed)
     notes = () if container.is_lossless else (f"lossy WebP: written again with quality {QUALITY}",)
-    return ImageFile(array, "webp", alpha, container=container, notes=notes, losses=true_of(losses))
+    return ImageFile(array, "webp", alpha, container, notes, true_of(losses), is_rgb=True)
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

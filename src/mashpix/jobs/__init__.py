@@ -1,1 +1,45 @@
-"""Jobs: everything that happens to one file, as a generator of events."""
+"""Jobs: everything that happens to one file, as a generator of events.
+
+What is asked for is a request; what happens on the way are events (`Step`, `Note`, `Written`); what came of it is an
+outcome. All three travel between threads and processes. A job prints nothing and sets no thread count.
+
+    job = denoise_file(DenoiseRequest(source=Path("cells.tif"), target=Path("clean.tif")))
+    outcome = run(job, show=print)      # or in a loop; `job.close()` stops it, and nothing is half-written
+    outcome = run(in_background(job))   # the work in a thread of its own
+"""
+
+from mashpix.jobs.background import in_background, run
+from mashpix.jobs.blend_files import blend_files
+from mashpix.jobs.denoise_file import denoise_file
+from mashpix.jobs.events import BlendOutcome, Event, FitOutcome, InspectOutcome, Note, Outcome, Written
+from mashpix.jobs.fit_model import fit_model
+from mashpix.jobs.inspect_file import inspect_file
+from mashpix.jobs.model_reference import ModelReference, refer_to_model
+from mashpix.jobs.recipe import Recipe, read_recipe
+from mashpix.jobs.request import BlendRequest, DenoiseRequest, FitRequest, InspectRequest
+from mashpix.report import Step
+
+__all__ = [
+    "BlendOutcome",
+    "BlendRequest",
+    "DenoiseRequest",
+    "Event",
+    "FitOutcome",
+    "FitRequest",
+    "InspectOutcome",
+    "InspectRequest",
+    "ModelReference",
+    "Note",
+    "Outcome",
+    "Recipe",
+    "Step",
+    "Written",
+    "blend_files",
+    "denoise_file",
+    "fit_model",
+    "in_background",
+    "inspect_file",
+    "read_recipe",
+    "refer_to_model",
+    "run",
+]

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from mashpix.jobs.recipe import Recipe
 from mashpix.report import Report, Step
-from mashpix.trust.verdict import Verdict
+
+if TYPE_CHECKING:
+    from mashpix.noise_report.report import NoiseReport
+    from mashpix.trust.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,8 @@ class Note:
 class Written:
     """A file that now exists, complete.
 
-    kind : "denoised", "recipe", "spread", "residual", "report", "compare" or "model"
+    kind : "denoised", "recipe", "spread", "residual", "report" or "compare"; of other jobs "model", "blended", "html"
+        or "json"
     """
 
     path: Path
@@ -37,7 +41,7 @@ Event = Step | Note | Written
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job on one file ended.
+    """How denoising one file ended.
 
     target : the denoised file
     axes, shape : of the stack; of a single image "YX" or "YXS"
@@ -52,8 +56,56 @@ class Outcome:
     axes: str
     shape: tuple[int, ...]
     report: Report
-    verdict: Verdict
+    verdict: "Verdict"
     recipe: Recipe
     written: dict[str, Path]
     compared: str = ""
     seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class FitOutcome:
+    """How fitting a model ended.
+
+    target, sha256 : the file of the model
+    fitted, planes : how many images the network was fitted to, and how many there were
+    kinds : what the files that were looked at are: axes, channels and dtype, in words
+    masking_ratio : as measured
+    seconds : of the whole job
+    """
+
+    target: Path
+    sha256: str
+    fitted: int
+    planes: int
+    kinds: tuple[str, ...]
+    masking_ratio: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class InspectOutcome:
+    """How an inspection ended.
+
+    report : the noise, and what denoising would take
+    verdict : on the denoised version, if that was given
+    written : the reports that were written, "html" and "json"
+    """
+
+    report: "NoiseReport"
+    verdict: "Verdict | None"
+    written: dict[str, Path]
+
+
+@dataclass(frozen=True)
+class BlendOutcome:
+    """How blending ended.
+
+    target : the result
+    verdict : on the denoised version that went into it
+    written : all files that were written, "blended" and "compare"
+    """
+
+    target: Path
+    verdict: "Verdict"
+    written: dict[str, Path]

@@ -26,6 +26,14 @@ class ModelReference:
     kind: str | None = None
 
 
+def refer_to_model(path: Path) -> ModelReference:
+    """The model in a file, for any file with its channels and dtype; one that is not there raises `FileError`."""
+    try:
+        return ModelReference(path, hash_file(path))
+    except OSError as error:
+        raise FileError(f"{str(path)!r}: cannot be read ({error.strerror})") from None
+
+
 @lru_cache(maxsize=1)
 def load_model(file: ModelReference) -> "Model":
     """Read a model; one that is no longer the file that was named raises `FileError`."""

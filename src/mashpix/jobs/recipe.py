@@ -1,13 +1,13 @@
 """The recipe beside every output: what it takes to make the same bytes again, and what was found on the way."""
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from mashpix.errors import FileError, UsageError
-from mashpix.files.folder import walk_files
+from mashpix.files.hashing import hash_file as hash_file
+from mashpix.files.hashing import sha256 as sha256
 from mashpix.settings import Settings
 
 FORMAT = "mashpix-recipe-1"
@@ -76,23 +76,9 @@ def recipe_path(target: Path) -> Path:
     return target.with_name(target.name + ".json")
 
 
-def hash_file(path: Path) -> str:
-    """Hash of a file, as `sha256` of its bytes, without holding it in memory.
-
-    Of a folder: of the sorted list of its files, a line `<hash>  <path>` each, as `sha256sum` writes it.
-    """
-    if path.is_dir():
-        names = sorted(name.as_posix() for name in walk_files(path))
-        return sha256(
-            "".join(f"{hash_file(path / name)}  {name}\n" for name in names).encode("utf-8", "surrogateescape")
-        )
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sha256(data: bytes) -> str:
-    """Hash of a file's bytes, as recipes hold it."""
-    return hashlib.sha256(data).hexdigest()
+def hash_settings(settings: Settings, **others: Any) -> str:
+    """One hash of the settings and of all other options that change the bytes of an output."""
+    return sha256(json.dumps([settings.to_dict(), others], sort_keys=True).encode())
 
 
 def to_json(data: dict[str, Any]) -> bytes:

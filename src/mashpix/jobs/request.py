@@ -1,17 +1,32 @@
-"""What a job is asked for: frozen, picklable, every option with a default; knows no command line, HTTP or Qt."""
+"""What jobs are asked for: frozen, picklable, every option with a default; knows no command line, HTTP or Qt."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
+from mashpix.axes import Networks
+from mashpix.errors import UsageError
 from mashpix.files import MAX_PIXELS
 from mashpix.jobs.model_reference import ModelReference
 from mashpix.settings import PRESETS, Settings
 
-Networks = Literal["shared", "each"]
-"""One network for all planes of a kind, or one for each plane."""
+FITS: dict[str, Networks] = {"once": "shared", "each": "each"}
+"""How recipes, and version 0.1 everywhere, name the choices of `Networks`."""
 Map = Literal["spread", "residual", "report"]
 """What can be saved beside an output, besides its recipe."""
+
+
+def networks_of(fit: str) -> Networks:
+    """The choice that recipes and the former option `fit` name "once" or "each".
+
+    Raises
+    ------
+    UsageError
+        For any other name.
+    """
+    if fit not in FITS:
+        raise UsageError(f"`fit`: unknown choice ({fit!r}; one of {', '.join(FITS)})")
+    return FITS[fit]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,3 +70,93 @@ class DenoiseRequest:
     sparse: bool = False
     max_pixels: int = MAX_PIXELS
     command: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse choices that there are not; `UsageError` names them."""
+        if self.networks not in get_args(Networks):
+            raise UsageError(f"`networks`: unknown choice ({self.networks!r}; one of {', '.join(get_args(Networks))})")
+        if unknown := sorted(set(self.save) - set(get_args(Map))):
+            raise UsageError(f"`save`: unknown ({', '.join(unknown)}; any of {', '.join(get_args(Map))})")
+
+    @property
+    def fit(self) -> str:
+        """How recipes name `networks`."""
+        return next(fit for fit, networks in FITS.items() if networks == self.networks)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What changes the bytes of an output besides settings, seed and device: for the hash in a manifest."""
+        names = ("strength", "detail", "data_range", "axes", "fit", "joint")
+        model = {"model": self.model.sha256} if self.model else {}
+        return {name: getattr(self, name) for name in names} | model
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitRequest:
+    """Fit a model to up to four images or planes, spread over those of the files given.
+
+    sources : files of one kind
+    target : where the model goes
+    settings, seed, device, data_range, axes, joint, sparse, max_pixels : as in `DenoiseRequest`
+    overwrite : whether a model that exists may be replaced
+    names : how each source is named in the model's header; with names, files that cannot be read are left out
+    """
+
+    sources: tuple[Path, ...]
+    target: Path
+    settings: Settings = PRESETS["default"]
+    seed: int = 0
+    device: str = "auto"
+    data_range: float | None = None
+    axes: str | None = None
+    joint: bool = False
+    overwrite: bool = False
+    sparse: bool = False
+    max_pixels: int = MAX_PIXELS
+    names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectRequest:
+    """Estimate the noise of an image or a stack.
+
+    source : the input
+    html, json : where the report goes, if anywhere
+    denoised : the same file denoised: the report shows what was taken away, with a verdict
+    preset_name, probe, device, seed : as in `mashpix.inspect`
+    axes, max_pixels, sparse : as in `DenoiseRequest`
+    overwrite : whether reports that exist may be replaced
+    """
+
+    source: Path
+    html: Path | None = None
+    json: Path | None = None
+    denoised: Path | None = None
+    preset_name: str = "default"
+    probe: bool = False
+    device: str = "auto"
+    seed: int = 0
+    axes: str | None = None
+    max_pixels: int = MAX_PIXELS
+    sparse: bool = False
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlendRequest:
+    """Blend a denoised file with the noisy one that it was made of, and restore detail; nothing is trained.
+
+    source, finished : the noisy file, whose metadata are kept, and its denoised version
+    target : where the result goes
+    strength, detail, compare, axes, overwrite, max_pixels : as in `DenoiseRequest`
+    """
+
+    source: Path
+    finished: Path
+    target: Path
+    strength: float = 1.0
+    detail: float = 0.0
+    compare: Path | None = None
+    axes: str | None = None
+    overwrite: bool = False
+    max_pixels: int = MAX_PIXELS

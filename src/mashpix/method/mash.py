@@ -11,15 +11,14 @@ element-wise product. The equations, and where each is:
     (5)   y_sh = c . Gamma(y) + (1 - c) . y                      shuffling.shuffle_tiles
     (6)   (4) with y_sh as the target                            fitting.fit
     (7)   c[i] = 1 where the prediction is flat                  shuffling.flat_regions
-    (8)   sigma_tau = RMS of f(m . y) - y                        correlation.noise_level
-    (9)   gap = |sigma_0.8 - sigma_0.2|                          correlation.correlation_gap
-    (10)  the gap chooses tau, and whether to shuffle            correlation.choose_ratio
+    (8)   sigma_tau = RMS of f(m . y) - y                        masking_ratio.probe_residual_level
+    (9)   gap = |sigma_0.8 - sigma_0.2|                          masking_ratio.correlation_gap
+    (10)  the gap chooses tau, and whether to shuffle            masking_ratio.choose_ratio
     (11)  the mean of the predictions from K masks               predicting.predict
 
 The published presets end there. What grows out of it: the noise spectrum that the prediction's residual shows in
-flat regions tells what of the residual is picture, and brings it back (refining.refine). Refining needs a prediction
-that can be believed: channels that do not help each other are fitted apart (relations.group_channels), and what a
-network has not learnt is left out (readiness.replace_unready).
+flat regions tells what of the residual is picture, and brings it back (refining.refine). What a network has not learnt
+to predict is left out there (readiness.replace_unready).
 """
 
 import math
@@ -36,9 +35,8 @@ from mashpix.method.masking_ratio import Masking, choose_masking
 from mashpix.method.network import UNet
 from mashpix.method.predicting import Prediction, pool, predict
 from mashpix.method.readiness import replace_unready
-from mashpix.method.relations import Groups
 from mashpix.picture import Picture
-from mashpix.refine.refining import MULTIPLE, Noises, refine
+from mashpix.refine.refining import MULTIPLE, Noises, measure_noises, refine
 from mashpix.report import Step
 from mashpix.settings import Settings
 from mashpix.steps import drain, numbered, numbered_steps, relay
@@ -52,8 +50,8 @@ PREVIEW_MASKS = 2
 class Result(NamedTuple):
     """What `mash` returns: the picture and the spread over the masks, the decision, and the fraction shuffled.
 
-    `held_out` (C,) is the mean squared error of the predictions at hidden pixels; `averaged` are the channels that the
-    network had not learnt to predict (see `readiness`); `groups` are the channels that shared a network.
+    `held_out` (C,) is the mean squared error of the predictions at hidden pixels; `averaged` are the channels that a
+    network had not learnt to predict (see `readiness`).
     """
 
     denoised: Tensor
@@ -62,50 +60,42 @@ class Result(NamedTuple):
     shuffled_fraction: float
     held_out: Tensor
     averaged: tuple[int, ...] = ()
-    groups: Groups = ()
+
+
+class Fitted(NamedTuple):
+    """Networks fitted to one picture, or to the mosaic of several: what it takes to denoise pictures of that kind.
+
+    noises : the noise that each network left in the picture; None where every picture's own is to be measured
+    """
+
+    masking: Masking
+    shuffled_fraction: float
+    networks: tuple[UNet, ...]
+    noises: tuple[Noises | None, ...]
 
 
 def mash(
+    picture: Picture, *, settings: Settings, generator: torch.Generator, preview_every: int = 0
+) -> Generator[Step, None, Result]:
+    """MASH on one picture: choose the masking ratio, fit a network, and refine what it predicts."""
+    fitted = yield from fit_networks(
+        picture, settings=settings, generator=generator, preview_every=preview_every
+    )  # Eq. 3-10
+    return (yield from apply_networks(fitted, picture, settings=settings, generator=generator))  # Eq. 11
+
+
+def fit_networks(
     picture: Picture,
     *,
     settings: Settings,
     generator: torch.Generator,
+    share_noise: bool = False,
     preview_every: int = 0,
-    groups: Groups | None = None,
-) -> Generator[Step, None, Result]:
-    """MASH on one picture: each group of channels as if it were alone, all in one group unless told otherwise.
-
-    Every group starts from the same state of the generator, so the result does not depend on the other groups.
-    """
-    groups = groups or (tuple(range(picture.pixels.shape[1])),)
-    if len(groups) == 1:
-        result = yield from _mash_group(picture, settings=settings, generator=generator, preview_every=preview_every)
-        return result._replace(groups=groups)
-    state, seen, results = generator.get_state(), picture.pixels.clone(), []
-    for index, group in enumerate(groups):
-        generator.set_state(state)
-        steps = _mash_group(
-            _select(picture, group),
-            first=index * settings.fits,
-            settings=settings,
-            generator=generator,
-            preview_every=preview_every,
-        )
-        results.append((yield from relay(steps, partial(_among_others, group=group, others=seen))))
-        seen[:, group] = results[-1].denoised
-    return _join(results, groups)
-
-
-def _mash_group(
-    picture: Picture, *, settings: Settings, generator: torch.Generator, preview_every: int, first: int = 0
-) -> Generator[Step, None, Result]:
-    """Choose the masking ratio, then fit a network and refine what it predicts.
-
-    With `settings.fits` that is done so many times, and the results averaged; stages are numbered from `first`.
-    """
+) -> Generator[Step, None, Fitted]:
+    """Choose the masking ratio and fit `settings.fits` networks; with `share_noise` measure what each leaves."""
     masking = yield from choose_masking(picture, settings=settings, generator=generator)  # Eq. 8-10
-    passes = []
-    for index in range(first, first + settings.fits):
+    networks, noises, target = [], [], picture.pixels
+    for index in range(settings.fits):
         network = new_network(picture, settings=settings, generator=generator)
         fitting = fit(  # Eq. 3-7
             network,
@@ -118,50 +108,44 @@ def _mash_group(
             generator=generator,
         )
         look = partial(_look, network, picture, masking.masking_ratio, settings=settings)
-        shuffled_fraction = yield from _with_previews(fitting, look, every=preview_every)
-        applying = apply(  # Eq. 11
-            network, picture, masking.masking_ratio, index=index, settings=settings, generator=generator
-        )
-        passes.append((yield from applying))
-    return average(passes, masking, shuffled_fraction)
+        target = yield from _with_previews(fitting, look, every=preview_every)
+        measured: Noises | None = None
+        if share_noise and settings.refine:
+            measured = yield from _measure(network, picture, masking, index, settings=settings, generator=generator)
+        networks.append(network)
+        noises.append(measured)
+    shuffled = float((target != picture.pixels).any(dim=1).float().mean())
+    return Fitted(masking, shuffled, tuple(networks), tuple(noises))
 
 
 def fit_updates(picture: Picture, settings: Settings) -> int:
-    """Updates of one fit: channels that are not colours share a network, and each gets the updates it had alone."""
-    shared = 1 if picture.is_rgb or not settings.refine else picture.pixels.shape[1]
-    return settings.steps * shared
+    """Updates of one fit: with refining, channels that share a network without being colours each add their own."""
+    return settings.steps * (1 if picture.is_rgb or not settings.refine else picture.pixels.shape[1])
 
 
-def _select(picture: Picture, group: tuple[int, ...]) -> Picture:
-    """Some of the channels of a picture, as a picture."""
-    channels = list(group)
-    return Picture(picture.pixels[:, channels], picture.valid[:, channels], picture.unit[channels])
-
-
-def _among_others(step: Step, *, group: tuple[int, ...], others: Tensor) -> Step:
-    """A step of a group of channels, with the whole picture where it carries one."""
-    if step.denoised is None:
-        return step
-    whole = others.clone()
-    whole[:, group] = step.denoised
-    return replace(step, denoised=whole)
-
-
-def _join(results: Sequence[Result], groups: Groups) -> Result:
-    """The results of all groups as one, channels in their order; of the masking the first counts."""
-    order = torch.tensor([channel for group in groups for channel in group]).argsort()
-    denoised, spread = (
-        torch.cat(tensors, dim=1)[:, order]
-        for tensors in ([result.denoised for result in results], [result.spread for result in results])
+def _measure(
+    network: UNet, picture: Picture, masking: Masking, index: int, *, settings: Settings, generator: torch.Generator
+) -> Generator[Step, None, Noises | None]:
+    """The noise that refining needs; None where it cannot be measured."""
+    stage = numbered("predict", index)
+    prediction = yield from predict(
+        network, picture, masking.masking_ratio, stage=stage, settings=settings, generator=generator
     )
-    held_out = torch.cat([result.held_out for result in results])[order]
-    averaged = (group[index] for group, result in zip(groups, results, strict=True) for index in result.averaged)
-    shuffled_fraction = sum(
-        result.shuffled_fraction * len(group) for group, result in zip(groups, results, strict=True)
-    ) / len(order)
-    return Result(
-        denoised, spread, results[0].masking, shuffled_fraction, held_out, tuple(sorted(averaged)), tuple(groups)
-    )
+    prediction = replace_unready(prediction, picture, masking.masking_ratio, settings=settings)
+    measuring = measure_noises(picture, prediction.mean, settings=settings)
+    return (yield from numbered_steps(measuring, index))
+
+
+def apply_networks(
+    fitted: Fitted, picture: Picture, *, settings: Settings, generator: torch.Generator
+) -> Generator[Step, None, Result]:
+    """The mean of what each network makes of a picture: its prediction (Eq. 11), refined."""
+    passes = []
+    for index, (network, noises) in enumerate(zip(fitted.networks, fitted.noises, strict=True)):
+        ratio = fitted.masking.masking_ratio
+        applying = apply(network, picture, ratio, index=index, settings=settings, generator=generator, noises=noises)
+        passes.append((yield from applying))
+    return average(passes, fitted.masking, fitted.shuffled_fraction)
 
 
 def apply(
@@ -210,12 +194,12 @@ def _look(network: UNet, picture: Picture, masking_ratio: float, *, settings: Se
 
 
 def _with_previews(
-    steps: Generator[Step, None, float], look: Callable[[], Tensor], *, every: int
-) -> Generator[Step, None, float]:
+    steps: Generator[Step, None, Tensor], look: Callable[[], Tensor], *, every: int
+) -> Generator[Step, None, Tensor]:
     """Pass the steps of a fit on, every so often with the picture as it stands."""
 
     def with_preview(step: Step) -> Step:
         wanted = every and step.loss is not None and step.index % every == 0
-        return replace(step, denoised=look()) if wanted else step
+        return replace(step, preview=look()) if wanted else step
 
     return relay(steps, with_preview)

@@ -1,6 +1,5 @@
 """Look at the noise of one picture before it is denoised: `inspect`, and the generator behind it."""
 
-import time
 from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
@@ -9,10 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mashpix.arrays.denoising import expected_cost, expected_memory
+from mashpix.arrays.costs import expected_costs, expected_memory, time_update
 from mashpix.arrays.normalization import Door, is_constant, open_door, to_picture
 from mashpix.devices import available_memory, choose_device
-from mashpix.method.fitting import fit, new_network
 from mashpix.method.masking_ratio import Masking, choose_masking
 from mashpix.noise_estimation.autocovariance import REACH
 from mashpix.noise_estimation.blind_estimate import NoiseLevel, measure_noise_level
@@ -31,8 +29,6 @@ FEW_BLOCKS = 400
 """With fewer blocks than this the estimates are rough."""
 MOST_CLIPPED = 0.3
 """Fraction of clipped values from which the estimates are rough."""
-TIMED_UPDATES = 3
-"""Network updates that are timed; the first, which also loads what is needed, is left out."""
 MOST_VALUES = 2**22
 """About how many values are sorted to find the bit depth and the clipping."""
 PILED_UP = 5
@@ -128,8 +124,8 @@ def inspect_steps(
     generator = torch.Generator(chosen).manual_seed(seed)
     report = yield from _decide(report, own, image, settings=settings, probe=probe, generator=generator)
     if time_updates:
-        seconds = _time_update(own, settings=settings, generator=generator)
-        report = replace(report, seconds=seconds * sum(expected_cost(own.pixels[0, 0].numel(), settings).values()))
+        seconds = time_update(own.pixels.shape[1:], settings, device=chosen)
+        report = replace(report, seconds=seconds * sum(expected_costs(own.pixels[0, 0].numel(), settings).values()))
     return report
 
 
@@ -274,22 +270,3 @@ def _centre(picture: Picture) -> Picture:
     top, left = (max(side - PROBE_SIDE, 0) // 2 for side in picture.pixels.shape[2:])
     window = ..., slice(top, top + PROBE_SIDE), slice(left, left + PROBE_SIDE)
     return replace(picture, pixels=picture.pixels[window], valid=picture.valid[window])
-
-
-def _time_update(picture: Picture, *, settings: Settings, generator: torch.Generator) -> float:
-    """Seconds of one network update on this picture, here."""
-    network = new_network(picture, settings=settings, generator=generator)
-    steps = fit(
-        network,
-        picture,
-        settings.masking_ratio or settings.medium_ratio,
-        shuffle=False,
-        steps=TIMED_UPDATES,
-        stage="time",
-        settings=settings,
-        generator=generator,
-    )
-    next(steps)
-    started = time.perf_counter()
-    count = sum(1 for _ in steps)
-    return (time.perf_counter() - started) / max(count, 1)

@@ -4,9 +4,9 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
-from mashpix.arrays.denoising import expected_cost
+from mashpix.arrays.costs import expected_costs, model_costs
 from mashpix.arrays.model import MOST_PICTURES
-from mashpix.arrays.planes import Indexable, Planes, is_blank, plan_model, read_picture
+from mashpix.arrays.planes import Indexable, Planes, is_blank, read_picture
 from mashpix.axes import check_axes, plane_groups
 from mashpix.noise_report.inspecting import inspect_steps
 from mashpix.noise_report.report import NoiseReport
@@ -124,8 +124,8 @@ def _tell(report: NoiseReport, axes: str, planes: Planes) -> dict[str, Any]:
 def _cost(axes: str, shape: tuple[int, ...], pixels: int, preset_name: str) -> float:
     """What `denoise` takes for the stack, one network a channel, against what it takes for one plane."""
     settings = preset(preset_name)
-    alone, total = sum(expected_cost(pixels, settings).values()), 0.0
+    alone, total = sum(expected_costs(pixels, settings).values()), 0.0
     for group in plane_groups(axes, shape, joint=False):
-        fitting, applying = plan_model(pixels, min(len(group), MOST_PICTURES), settings, share_noise=True)
+        fitting, applying = model_costs(pixels, min(len(group), MOST_PICTURES), settings, share_noise=True)
         total += sum(fitting.values()) + len(group) * sum(applying.values()) if len(group) > 1 else alone
     return total / alone

@@ -30,6 +30,7 @@ from torch import Tensor
 
 from mashpix.picture import Picture
 from mashpix.refine import block_matching as grouping
+from mashpix.refine import stages
 from mashpix.refine.block_matching import filter_groups
 from mashpix.refine.dct import analyse, brightness, main_channel, opponent_colours, synthesise, wiener_gain
 from mashpix.refine.residual_noise import CONSTANT, Noise, measure_noise, settle
@@ -92,16 +93,16 @@ def refine(
         return prediction
     observed, predicted = _in_opponent_colours(picture, prediction)
     by_tiles, shrink = partial(_by_tiles, settings=settings), partial(_shrink, threshold=settings.threshold)
-    pilot = yield from by_tiles(partial(shrink, noise=noises.single), observed, stage="shrink again")
+    pilot = yield from by_tiles(partial(shrink, noise=noises.single), observed, stage=stages.SHRINK_AGAIN)
     if noises.slow is not None:
-        slow = yield from by_tiles(partial(shrink, noise=noises.slow), halve(observed), stage="shrink slow")
+        slow = yield from by_tiles(partial(shrink, noise=noises.slow), halve(observed), stage=stages.SHRINK_SLOW)
         pilot = _with_slow_part(pilot, slow)
     group = partial(filter_groups, noise=noises.grouped, caution=CAUTION)
-    grouped = yield from by_tiles(group, observed, pilot, stage="group", context=grouping.CONTEXT)
+    grouped = yield from by_tiles(group, observed, pilot, stage=stages.GROUP, context=grouping.CONTEXT)
     grouped = _with_slow_part(grouped, halve(pilot))
     del pilot
     restore = partial(_restore, noise=noises.missed)
-    refined = yield from by_tiles(restore, observed, predicted, grouped, stage="restore")
+    refined = yield from by_tiles(restore, observed, predicted, grouped, stage=stages.RESTORE)
     del observed, predicted, grouped
     from_opponent = torch.linalg.inv(opponent_colours(picture.unit, is_rgb=picture.is_rgb))
     result: Tensor = torch.tensordot(from_opponent, refined, dims=1)[None]
@@ -116,7 +117,7 @@ def measure_noises(picture: Picture, prediction: Tensor, *, settings: Settings) 
     if missed is None:
         return None
     shrink = partial(_shrink, threshold=settings.threshold, noise=missed)
-    first = yield from _by_tiles(shrink, observed, stage="shrink", settings=settings)
+    first = yield from _by_tiles(shrink, observed, stage=stages.SHRINK, settings=settings)
     measure = partial(settle, is_rgb=picture.is_rgb, follow=missed.law != CONSTANT)
     single, grouped = (measure(observed, predicted, first, usable, side=side) for side in (SIDE, grouping.SIDE))
     if single is None or grouped is None:

@@ -7,8 +7,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mashpix.errors import InputError
-from mashpix.trust.whitened_residual import STRIDE, Blocks, measure_residual, pair, whiten
+from mashpix.arrays.colour import Channels
+from mashpix.deprecation import third_by_name
+from mashpix.errors import UsageError
+from mashpix.trust.whitened_residual import STRIDE, Blocks, decide_parts, measure_residual, pair, whiten
 
 CHANCE = 1.5
 """Energy of the residual of a block, 1 for noise alone, up to which nothing is brought back."""
@@ -16,8 +18,14 @@ SLOW_WINDOW = 9
 """Side in pixels of the windows whose mean residual stays out: only what is finer comes back. Odd."""
 
 
+@third_by_name("detail")
 def add_detail(
-    noisy: NDArray[Any], denoised: NDArray[Any], detail: float, *, channel_axis: int | None = None
+    noisy: NDArray[Any],
+    denoised: NDArray[Any],
+    *,
+    detail: float,
+    channel_axis: int | None = None,
+    channels: Channels = "auto",
 ) -> NDArray[Any]:
     """Bring fine texture of the residual back, where a block of it holds more energy than the noise would.
 
@@ -33,6 +41,8 @@ def add_detail(
         0 gives the denoised picture as it is, 1 the most.
     channel_axis : int or None
         Axis of the channels; None for a grey picture.
+    channels : {"auto", "rgb", "independent", "joint"}
+        As in `denoise`.
 
     Returns
     -------
@@ -42,20 +52,37 @@ def add_detail(
     Raises
     ------
     InputError
-        If the shapes differ, `detail` is not within 0 to 1, or the picture is none.
+        If the shapes differ or an array is not a valid image.
+    UsageError
+        If `detail` is not within 0 to 1.
 
     Examples
     --------
     >>> rng = np.random.default_rng(0)
     >>> flat = np.full((64, 64), 100.0)
-    >>> bool((add_detail(flat + rng.normal(0, 5, flat.shape), flat, 1.0) == flat).all())  # noise alone
+    >>> bool((add_detail(flat + rng.normal(0, 5, flat.shape), flat, detail=1.0) == flat).all())  # noise alone
     True
     """
     if not 0 <= detail <= 1:
-        raise InputError(f"detail is out of its limits ({detail}; 0 to 1)")
-    both = pair(noisy, denoised, channel_axis=channel_axis)
+        raise UsageError(f"`detail`: outside its limits ({detail:g}; 0 to 1)")
+    if detail == 0 and noisy.shape == denoised.shape:
+        return denoised.astype(noisy.dtype, copy=True)
+    is_rgb, numbers = decide_parts(noisy, channel_axis=channel_axis, channels=channels)
+    if channel_axis is not None and numbers is not None and noisy.shape == denoised.shape:
+        pairs = [[np.take(array, number, axis=channel_axis) for array in (noisy, denoised)] for number in numbers]
+        return np.stack([_add_to_one(before, after, detail, None, False) for before, after in pairs], axis=channel_axis)
+    return _add_to_one(noisy, denoised, detail, channel_axis, is_rgb)
+
+
+def _add_to_one(
+    noisy: NDArray[Any], denoised: NDArray[Any], detail: float, channel_axis: int | None, is_rgb: bool
+) -> NDArray[Any]:
+    """Detail in channels that have their noise in common; an image that is unchanged, a blank one too, stays so."""
+    if np.array_equal(noisy, denoised, equal_nan=True):
+        return denoised.astype(noisy.dtype, copy=True)
+    both = pair(noisy, denoised, channel_axis=channel_axis, is_rgb=is_rgb)
     residual = both.noisy - both.denoised
-    noise = measure_residual(both) if detail else None
+    noise = measure_residual(both)
     if noise is None:
         return denoised.astype(noisy.dtype, copy=True)
     weight = detail * _weight(whiten(residual, both.denoised, both.usable, noise), residual)

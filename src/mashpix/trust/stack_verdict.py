@@ -1,10 +1,19 @@
 """The verdicts on the planes of a stack: how many are not good, and which plane is the worst."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from mashpix.axes import WITHIN, Index
-from mashpix.trust.verdict import GOOD, Verdict, severity
+import numpy as np
+from numpy.typing import NDArray
+
+from mashpix.arrays.colour import Channels
+from mashpix.arrays.planes import read_picture
+from mashpix.arrays.stacks import decide_stack_channels
+from mashpix.axes import WITHIN, Index, check_axes, plane_groups, samples_axis
+from mashpix.errors import InputError
+from mashpix.trust.comparison_sheet import compare
+from mashpix.trust.verdict import GOOD, UNCHANGED, Verdict, check, severity
 
 
 def name_plane(index: Index, axes: str) -> str:
@@ -42,3 +51,97 @@ def list_planes(verdicts: Mapping[str, Verdict]) -> dict[str, str]:
         name: verdict.verdict if verdict.verdict == GOOD else f"{verdict.verdict} ({verdict.reason})"
         for name, verdict in verdicts.items()
     }
+
+
+@dataclass(frozen=True)
+class WorstPlane:
+    """The plane of a stack to look at: the worst, or the one in the middle if all are good.
+
+    name : as `name_plane` gives it
+    noisy, denoised : its pixels
+    rank : what ordered it before the others
+    """
+
+    name: str
+    noisy: NDArray[Any]
+    denoised: NDArray[Any]
+    rank: tuple[int, float]
+
+
+@dataclass
+class PlaneVerdicts:
+    """The verdicts on the planes of a stack as they come in, and one plane to look at; a single image has one plane.
+
+    axes, shape : of the stack
+    by_name : verdicts by the names of the planes
+    worst : kept of the planes that came in
+    """
+
+    axes: str
+    shape: tuple[int, ...]
+    by_name: dict[str, Verdict] = field(default_factory=dict)
+    worst: WorstPlane | None = None
+
+    def add(self, index: Index, noisy: NDArray[Any], denoised: NDArray[Any], verdict: Verdict) -> None:
+        """Take in a plane."""
+        name, is_middle = name_plane(index, self.axes), index == middle_plane(self.axes, self.shape)
+        self.by_name[name] = verdict
+        rank = severity(verdict) if verdict.verdict != GOOD else (0, float(is_middle))
+        if self.worst is None or rank > self.worst.rank:
+            self.worst = WorstPlane(name, noisy, denoised, rank)
+
+    def sum_up(self) -> Verdict:
+        """One verdict on all planes: see `sum_up`."""
+        return sum_up(self.by_name)
+
+    def list_planes(self) -> dict[str, str]:
+        """The verdict on each plane as a line: see `list_planes`."""
+        return list_planes(self.by_name)
+
+    def draw(self, *, named: bool) -> bytes:
+        """Before, after and residual of the plane to look at, as a PNG file; with its name if `named`."""
+        assert self.worst is not None
+        name = self.worst.name if named else None
+        return compare(self.worst.noisy, self.worst.denoised, channel_axis=samples_axis(self.axes), name=name)
+
+
+def middle_plane(axes: str, shape: tuple[int, ...]) -> Index:
+    """The plane in the middle along every axis.
+
+    Examples
+    --------
+    >>> middle_plane("TYX", (5, 64, 64))
+    (2, slice(None, None, None), slice(None, None, None))
+    """
+    return tuple(slice(None) if letter in WITHIN else length // 2 for letter, length in zip(axes, shape, strict=True))
+
+
+def check_stack(noisy: NDArray[Any], denoised: NDArray[Any], *, axes: str, channels: Channels = "auto") -> Verdict:
+    """Check plane by plane whether denoising a stack has removed signal; the verdict is that on the worst plane.
+
+    Parameters
+    ----------
+    noisy, denoised : ndarray
+        Stacks of one shape.
+    axes, channels
+        As in `denoise_stack`.
+
+    Raises
+    ------
+    InputError, UsageError
+        As `check` and `denoise_stack`.
+    """
+    if np.shape(noisy) != np.shape(denoised):
+        raise InputError(f"stacks of different shapes cannot be compared ({np.shape(noisy)} and {np.shape(denoised)})")
+    axes = check_axes(axes, noisy.shape)
+    kind, together = decide_stack_channels(axes, noisy.shape, channels)
+    verdicts = {}
+    for group in plane_groups(axes, noisy.shape, joint=together):
+        for planes in group:
+            before, after = (read_picture(stack, axes, planes) for stack in (noisy, denoised))
+            same = np.array_equal(before, after, equal_nan=True)
+            verdict = (
+                Verdict(GOOD, UNCHANGED) if same else check(before, after, channel_axis=0, channels=kind or "auto")
+            )
+            verdicts[name_plane(planes[0], axes)] = verdict
+    return sum_up(verdicts)

@@ -14,13 +14,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mashpix.arrays.colour import Channels
 from mashpix.refine.residual_noise import Noise
 from mashpix.trust.residual_level import measure_excess
 from mashpix.trust.signal_in_residual import SMALLEST, measure_likeness, window_sums
-from mashpix.trust.whitened_residual import SIDE, Blocks, Pair, measure_residual, pair, whiten
+from mashpix.trust.whitened_residual import SIDE, Blocks, Pair, decide_parts, measure_residual, pair, whiten
 
 GOOD, LOOK, LOST = "good", "look closer", "signal lost"
 """The verdicts, from best to worst."""
+UNCHANGED = "nothing was changed"
+"""The reason of a verdict on an image that is the noisy one."""
 WINDOW = 32
 """Side in pixels of the windows whose means tell how sure the mean of the residual is."""
 LEVELS = 6
@@ -107,10 +110,10 @@ class Verdict:
         return asdict(self)
 
 
-def check(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None = None) -> Verdict:
+def check(
+    noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None = None, channels: Channels = "auto"
+) -> Verdict:
     """Tell from the residual whether a denoised picture has lost signal; nothing is trained, no truth is needed.
-
-    Channels that are not the colours of one scene are judged one by one: the verdict is that on the worst of them.
 
     Parameters
     ----------
@@ -119,6 +122,9 @@ def check(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | No
         pixels are left out.
     channel_axis : int or None
         Axis of the channels; None for a grey picture.
+    channels : {"auto", "rgb", "independent", "joint"}
+        As in `denoise`. Channels that are not colours are judged one by one: the verdict is that on the worst, and its
+        reason names the channel, counted from 0.
 
     Returns
     -------
@@ -140,19 +146,12 @@ def check(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | No
     >>> check(noisy, clean + 5).reason
     'brightness changed by 0.50 noise levels'
     """
-    both = pair(noisy, denoised, channel_axis=channel_axis)
-    if both.is_rgb or len(both.noisy) == 1:
-        return _check_pair(both, noisy, denoised)
-    channels = zip(np.moveaxis(noisy, channel_axis or 0, 0), np.moveaxis(denoised, channel_axis or 0, 0), strict=True)
-    verdicts = [check(*channel) for channel in channels]
-    worst = max(range(len(verdicts)), key=lambda channel: severity(verdicts[channel]))
-    return replace(verdicts[worst], reason=f"channel {worst}: {verdicts[worst].reason}")
-
-
-def _check_pair(both: Pair, noisy: NDArray[Any], denoised: NDArray[Any]) -> Verdict:
-    """The verdict on one channel, or on the colours of one scene."""
+    is_rgb, _ = decide_parts(noisy, channel_axis=channel_axis, channels=channels)
+    if channel_axis is not None and not is_rgb and noisy.shape == np.shape(denoised):
+        return _check_each(noisy, denoised, list(range(noisy.shape[channel_axis])), channel_axis)
+    both = pair(noisy, denoised, channel_axis=channel_axis, is_rgb=is_rgb)
     if torch.equal(both.noisy, both.denoised):
-        return Verdict(GOOD, "nothing was changed")
+        return Verdict(GOOD, UNCHANGED)
     noise = measure_residual(both)
     if noise is None:
         return Verdict(LOOK, f"no block of {SIDE} x {SIDE} pixels to measure the noise in")
@@ -165,6 +164,18 @@ def _check_pair(both: Pair, noisy: NDArray[Any], denoised: NDArray[Any]) -> Verd
     measures |= measure_likeness(residual, both, noise)
     measures |= measure_excess(both.noisy, residual, both.usable)
     return _judge({name: float(np.clip(value, -MOST, MOST)) for name, value in measures.items()})
+
+
+def _check_each(noisy: NDArray[Any], denoised: NDArray[Any], numbers: list[int], channel_axis: int) -> Verdict:
+    """The verdict on the worst of several channels; one that hardly holds a finite value cannot be judged."""
+    verdicts = {}
+    for number in numbers:
+        before, after = (np.take(array, number, axis=channel_axis) for array in (noisy, denoised))
+        same = np.array_equal(before, after, equal_nan=True)
+        verdicts[number] = Verdict(GOOD, UNCHANGED) if same else check(before, after)
+    worst = max(verdicts, key=lambda number: severity(verdicts[number]))
+    found = verdicts[worst]
+    return found if found.reason == UNCHANGED else replace(found, reason=f"channel {worst}: {found.reason}")
 
 
 def severity(verdict: Verdict) -> tuple[int, float]:

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mashpix.arrays.colour import Channels, decide_channels
 from mashpix.arrays.normalization import open_door, to_picture
 from mashpix.errors import InputError
 from mashpix.refine.dct import block_transform, main_channel, opponent_colours
@@ -57,14 +58,14 @@ class Blocks(NamedTuple):
     usable: Tensor
 
 
-def pair(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None) -> Pair:
+def pair(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None, is_rgb: bool = False) -> Pair:
     """Both arrays on the scale of the noisy one; different shapes or a picture that is none raise `InputError`."""
     noisy, denoised = np.asarray(noisy), np.asarray(denoised)
     if noisy.shape != denoised.shape:
         raise InputError(f"a picture and its denoised version of different shapes ({noisy.shape} and {denoised.shape})")
     if denoised.dtype.kind not in "iuf":
         raise InputError(f"a denoised picture of another kind of value ({denoised.dtype}; numbers needed)")
-    door = open_door(noisy, channel_axis=channel_axis, data_range=None, scale="percentiles")
+    door = open_door(noisy, channel_axis=channel_axis, data_range=None, scale="percentiles", is_rgb=is_rgb)
     after = denoised[None] if channel_axis is None else np.moveaxis(denoised, channel_axis, 0)
     cpu = torch.device("cpu")
     before, result = (to_picture(item, multiple=1, device=cpu) for item in (door, replace(door, array=after)))
@@ -72,6 +73,14 @@ def pair(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | Non
     to_channels = opponent_colours(before.unit, is_rgb=before.is_rgb)
     noisier, cleaner = (torch.tensordot(to_channels, item.pixels[0], dims=1) * usable for item in (before, result))
     return Pair(noisier, cleaner, usable, before.is_rgb)
+
+
+def decide_parts(noisy: NDArray[Any], *, channel_axis: int | None, channels: Channels) -> tuple[bool, list[int] | None]:
+    """Whether the channels of an image are RGB, and their numbers where each is looked at by itself, else None."""
+    if channel_axis is None:
+        return False, None
+    kind = decide_channels(np.moveaxis(np.asarray(noisy), channel_axis, 0), channels)
+    return kind == "rgb", list(range(noisy.shape[channel_axis])) if kind == "independent" else None
 
 
 def measure_residual(both: Pair) -> Noise | None:

@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 
+from mashpix.arrays.costs import fit_updates
 from mashpix.evaluation.plots import MARKERS, new_figure
 from mashpix.evaluation.study.plan import (
     Plan,
     Row,
     Size,
     Study,
-    fit_updates,
     listing,
     open_picture,
     run_denoising,

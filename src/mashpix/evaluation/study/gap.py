@@ -27,7 +27,7 @@ from mashpix.evaluation.study.plan import (
     values_of,
 )
 from mashpix.method.fitting import fit, new_network
-from mashpix.method.masking_ratio import noise_level, residual_of
+from mashpix.method.masking_ratio import probe_residual_level, residual_of
 from mashpix.report import Step
 from mashpix.settings import PAPER
 from mashpix.steps import drain
@@ -70,7 +70,7 @@ def measure(plan: Plan, row: Any) -> Generator[Step, None, list[Any]]:
         if step.index % every == 0 or step.index == step.total:
             another = torch.Generator(picture.pixels.device).manual_seed(plan.seed)
             residual = drain(residual_of(network, picture, row.masking_ratio, generator=another, **options))
-            level = noise_level(
+            level = probe_residual_level(
                 residual * picture.unit[:, None, None], picture.valid, noise_estimate=settings.noise_estimate
             )
             rows.append(replace(row, updates=step.index, noise_level=round(level, 4)))

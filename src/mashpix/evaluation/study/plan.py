@@ -178,12 +178,6 @@ def shortened(settings: Settings, steps: int | None) -> Settings:
     )
 
 
-def fit_updates(settings: Settings) -> int:
-    """Network updates of one denoising."""
-    probes = settings.masking_ratio is None and settings.choose_by == "gap"
-    return settings.steps * settings.fits + 2 * settings.probe_steps * probes
-
-
 def run_denoising(plan: Plan, pair: Pair, settings: Settings) -> Generator[Step, None, dict[str, float]]:
     """Denoise a picture and score it: psnr (dB), ssim, seconds, and what was decided."""
     from mashpix.arrays.denoising import denoise_steps
@@ -196,6 +190,7 @@ def run_denoising(plan: Plan, pair: Pair, settings: Settings) -> Generator[Step,
     ):
         yield step
     assert step.report is not None
+    assert step.denoised is not None
     psnr, ssim = score(pair, np.clip(step.denoised, *pair.limits))
     return {"psnr": psnr, "ssim": ssim, "seconds": round(sum(step.report.seconds.values()), 2)}
 
@@ -203,7 +198,13 @@ def run_denoising(plan: Plan, pair: Pair, settings: Settings) -> Generator[Step,
 def open_picture(plan: Plan, pair: Pair, settings: Settings) -> tuple[Picture, Door]:
     """A noisy picture as the method sees it, and the way back."""
     channel_axis = None if pair.noisy.ndim == 2 else -1
-    door = open_door(pair.noisy, channel_axis=channel_axis, data_range=pair.data_range, scale=settings.scale)
+    door = open_door(
+        pair.noisy,
+        channel_axis=channel_axis,
+        data_range=pair.data_range,
+        scale=settings.scale,
+        is_rgb=pair.noisy.ndim == 3,
+    )
     return to_picture(door, multiple=2**settings.depth, device=torch.device(plan.device)), door
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from math import nan
 from typing import Any
 
+from mashpix.arrays.costs import fit_updates
 from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.evaluation.plots import line_style, new_figure
 from mashpix.evaluation.study.plan import (
@@ -14,7 +15,6 @@ from mashpix.evaluation.study.plan import (
     Row,
     Size,
     Study,
-    fit_updates,
     grows,
     listing,
     mean_of,

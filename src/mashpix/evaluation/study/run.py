@@ -1,32 +1,32 @@
 """From a plan to a folder: measure what is not there yet, then draw and tell."""
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
+import torch
 import typer
 
 from mashpix import __version__, files
-from mashpix.cli.console import in_background, progress
+from mashpix.arrays import costs
+from mashpix.cli.console import progress
 from mashpix.errors import FileError, UsageError
 from mashpix.evaluation.plots import encode
-from mashpix.evaluation.study.plan import Plan, Study, run_denoising
+from mashpix.evaluation.study.plan import Plan, Study
 from mashpix.evaluation.table import append_rows, read_rows
+from mashpix.jobs import in_background
 from mashpix.jobs.recipe import sha256, to_json
 from mashpix.report import Step
 
-TIMED = 4
-"""Network updates of each preset that are timed to tell what a study will take."""
 SUFFIXES = (".png", ".svg")
 
 
 def find_study(name: str) -> Study:
     """The study of a name."""
-    study: Study = import_module(f"mashpix.cli.study.{name}").STUDY
+    study: Study = import_module(f"mashpix.evaluation.study.{name}").STUDY
     return study
 
 
@@ -97,7 +97,7 @@ def run(plan: Plan, study: Study, output: Path, *, quick: bool) -> None:
     finish(plan, study, output, [row for row in rows if row.key in keys])
 
 
-def _collect(steps: Generator[Step, None, list[Any]], found: list[Any]) -> Iterator[Step]:
+def _collect(steps: Generator[Step, None, list[Any]], found: list[Any]) -> Generator[Step, None, None]:
     """Pass steps on, and keep what the generator returns."""
     found.extend((yield from steps))
 
@@ -119,13 +119,9 @@ def state_cost(plan: Plan, study: Study, jobs: list[Any], *, done: int) -> None:
 def time_update(plan: Plan, preset: str) -> float:
     """Seconds of one network update, on the largest of the folders' first pictures."""
     pairs = [plan.load(sources[0]) for sources in plan.sets.values()]
-    pair = max(pairs, key=lambda pair: pair.noisy.size)
-    short = plan.presets[preset].replace(masking_ratio=0.5, steps=TIMED + 1, fits=1, masks=1, refine=False)
-    times = []
-    for step in in_background(run_denoising(plan, pair, short)):
-        if step.stage == "fit":
-            times.append(perf_counter())
-    return (times[-1] - times[0]) / TIMED
+    largest = max((pair.noisy for pair in pairs), key=lambda noisy: noisy.size)
+    shape = (*largest.shape[2:], 1)[:1] + largest.shape[:2]
+    return costs.time_update(shape, plan.presets[preset], device=torch.device(plan.device))
 
 
 def finish(plan: Plan, study: Study, output: Path, rows: list[Any]) -> None:

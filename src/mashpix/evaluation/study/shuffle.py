@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mashpix.arrays.costs import fit_updates
 from mashpix.arrays.normalization import to_array
 from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.evaluation.plots import line_style, new_figure
@@ -18,7 +19,6 @@ from mashpix.evaluation.study.plan import (
     Row,
     Size,
     Study,
-    fit_updates,
     listing,
     mean_of,
     open_picture,

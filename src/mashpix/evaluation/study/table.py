@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from math import nan
 from typing import Any
 
+from mashpix.arrays.costs import fit_updates
 from mashpix.evaluation.bench.run import score
 from mashpix.evaluation.plots import MARKERS, new_figure
-from mashpix.evaluation.study.plan import Plan, Row, Size, Study, fit_updates, mean_of, run_denoising, values_of
+from mashpix.evaluation.study.plan import Plan, Row, Size, Study, mean_of, run_denoising, values_of
 from mashpix.report import Step
 
 PUBLISHED = {

@@ -61,6 +61,11 @@ class BioStack:
         dtype: np.dtype[Any] = np.dtype(self.found["dtype"])
         return dtype.newbyteorder("=")
 
+    @property
+    def is_rgb(self) -> bool:
+        """Whether the samples of a plane are colours: three samples always are."""
+        return self._plane_shape[2:] == (3,)
+
     def __getitem__(self, index: Index) -> NDArray[Any]:
         """One plane, native byte order."""
         numbers = {letter: number for letter, number in zip(self.axes, index, strict=True) if isinstance(number, int)}

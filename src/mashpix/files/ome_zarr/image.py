@@ -29,12 +29,14 @@ class Image:
     """A picture.
 
     axes : letters as tifffile writes them
+    is_rgb : whether its samples are colours: three that are named S; None where the axes are a guess
     full : the largest of its sizes
     levels : the others
     notes : remarks for the user, one line each
     """
 
     axes: str
+    is_rgb: bool | None
     full: Layout
     levels: tuple[Layout, ...]
     notes: tuple[str, ...]
@@ -67,7 +69,9 @@ def find_image(root: Path, *, axes: str | None, max_pixels: int) -> Image:
         named, more = _name_axes(entries, full)
         notes += more
     _check_sizes(full, named, max_pixels=max_pixels)
-    return Image(named, full, tuple(layout for layout in layouts if layout.name != full.name), tuple(notes))
+    is_guess = axes is None and not entries and not full.names
+    is_rgb = None if is_guess and "S" in named else dict(zip(named, full.shape, strict=True)).get("S") == 3
+    return Image(named, is_rgb, full, tuple(layout for layout in layouts if layout.name != full.name), tuple(notes))
 
 
 def _list_images(root: Path, node: Node) -> list[tuple[list[Any], list[Layout]]]:

@@ -43,6 +43,11 @@ class ZarrStack:
         return self.image.axes
 
     @property
+    def is_rgb(self) -> bool | None:
+        """Whether the samples of a plane are colours."""
+        return self.image.is_rgb
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Lengths of all axes."""
         return self.image.full.shape

@@ -50,7 +50,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     need("rawpy", what="camera raw", extra="raw")
     if DNG_VERSION in first:
         _check_places(data, first)
-    with Child("mashpix.files.raw.image.decoder", what="camera raw") as child:
+    with Child("mashpix.files.raw.decoder", what="camera raw") as child:
         found, array = child.ask({"max_pixels": max_pixels}, data)
     pixels = array[..., 0] if array.shape[2] == 1 else array
     notes = ["camera raw: developed to 16 bits of sRGB"]
@@ -59,7 +59,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     elif not found["has_balance"]:
         notes.append("no white balance of the camera in it: that of daylight is taken")
     container = _describe(data, first, pixels, ORIENTATIONS.get(found["flip"], 1))
-    return ImageFile(pixels, "tiff", container=container, notes=tuple(notes))
+    return ImageFile(pixels, "tiff", container=container, notes=tuple(notes), is_rgb=pixels.ndim == 3)
 
 
 def _describe(data: bytes, first: Directory, pixels: NDArray[Any], orientation: int) -> Container:

@@ -53,13 +53,14 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
         if not has_palette and page.bitspersample in LEVELS:
             array = array * array.dtype.type(LEVELS[page.bitspersample])
         container = remember(file, page, data, array, has_palette=has_palette)
-        native = _find_native(page)
+        native, is_colour = _find_native(page), has_palette or has_colour(page)
     has_alpha = array.ndim == 3 and bool(page.extrasamples) and page.extrasamples[-1] in ALPHA_KINDS
     alpha = array[..., -1] if has_alpha else None
     pixels = array[..., :-1] if has_alpha else array
     pixels = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
     losses = ("the palette is expanded to colours",) if has_palette else ()
-    return ImageFile(pixels, "tiff", alpha, container=container, notes=notes, losses=losses, native=native)
+    is_rgb = is_colour and pixels.ndim == 3 and pixels.shape[2] == 3
+    return ImageFile(pixels, "tiff", alpha, container, notes, losses, native, is_rgb=is_rgb)
 
 
 def _find_notes(page: Any, count: int) -> tuple[str, ...]:
@@ -151,6 +152,11 @@ def is_palette(page: Any) -> bool:
         return False
     ramp = np.linspace(0, 65535, page.colormap.shape[1])
     return bool(np.abs(page.colormap - ramp).max() > 257)
+
+
+def has_colour(page: Any) -> bool:
+    """Whether the first three samples of a page are said to be colours: grey with two more samples is not."""
+    return page.photometric.name in ("RGB", "YCBCR")
 
 
 def _expand_palette(indices: NDArray[Any], colormap: Any) -> NDArray[np.uint8]:

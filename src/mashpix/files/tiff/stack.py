@@ -26,7 +26,7 @@ from mashpix.files.image_file import damaged
 from mashpix.files.pyramid import factors_of, level_notes, shrink_to
 from mashpix.files.tiff.chain import check_chain
 from mashpix.files.tiff.copy import LOSSLESS, Container, compression_of, find_layout, find_strips, put_pixels
-from mashpix.files.tiff.image import ALPHA_KINDS, check_numbers, check_page, is_palette
+from mashpix.files.tiff.image import ALPHA_KINDS, check_numbers, check_page, has_colour, is_palette
 
 COMPRESSION, PHOTOMETRIC, FILL_ORDER, SUBSAMPLING = 259, 262, 266, 530
 DEFLATE, RGB = 8, 2
@@ -55,6 +55,11 @@ class TiffStack:
         if self.has_alpha:
             lengths[self.axes.index("S")] -= 1
         return tuple(lengths)
+
+    @property
+    def is_rgb(self) -> bool:
+        """Whether the samples of a plane are red, green and blue, as the file says."""
+        return has_colour(self.series.keyframe) and dict(zip(self.axes, self.shape, strict=True)).get("S") == 3
 
     def close(self) -> None:
         """Close the file."""

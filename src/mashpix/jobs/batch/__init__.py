@@ -1,24 +1,36 @@
-"""Many files: which to take, what was done already, worker processes, and a durable line for each."""
+"""Many files: which to take, what was done already, who runs the jobs, and a durable line for each file."""
 
+from mashpix.jobs.batch.batch import NOWHERE, Batch, plan_items
+from mashpix.jobs.batch.events import BatchEvent, BatchProgress, Counts, FileDone, FileFailed, FileNote, NetworkFitted
+from mashpix.jobs.batch.executor import Executor, WorkerMessage, run_in_process
 from mashpix.jobs.batch.inputs import find_sources, is_folder, is_pattern
 from mashpix.jobs.batch.items import Item, check_targets, output_name
-from mashpix.jobs.batch.manifest import Origin, hash_settings
-from mashpix.jobs.batch.running import Batch, Event, Tally, plan_items, run_batch
-from mashpix.jobs.batch.workers import run_workers
+from mashpix.jobs.batch.manifest import Provenance, provenance_of
+from mashpix.jobs.batch.running import run_batch
+from mashpix.jobs.batch.workers import ProcessExecutor
 
 __all__ = [
+    "NOWHERE",
     "Batch",
-    "Event",
+    "BatchEvent",
+    "BatchProgress",
+    "Counts",
+    "Executor",
+    "FileDone",
+    "FileFailed",
+    "FileNote",
     "Item",
-    "Origin",
-    "Tally",
+    "NetworkFitted",
+    "ProcessExecutor",
+    "Provenance",
+    "WorkerMessage",
     "check_targets",
     "find_sources",
-    "hash_settings",
     "is_folder",
     "is_pattern",
     "output_name",
     "plan_items",
+    "provenance_of",
     "run_batch",
-    "run_workers",
+    "run_in_process",
 ]

@@ -1,4 +1,4 @@
-"""Which pictures a batch takes: folders walked, patterns expanded; own outputs and other files left out and counted."""
+"""Which files a batch takes: folders walked, patterns expanded; own outputs and other files left out and counted."""
 
 import os
 from collections.abc import Iterator
@@ -15,43 +15,43 @@ WILDCARDS = "*?["
 
 @dataclass(frozen=True)
 class Source:
-    """A picture, and the name below its folder or pattern that its output takes over."""
+    """An image file, and its path below its folder or pattern, which its output takes over."""
 
     path: Path
     relative: Path
 
 
 @dataclass
-class Found:
-    """What a look at the inputs found.
+class Discovered:
+    """What was found in the inputs.
 
-    sources : pictures, in sorted order
-    no_pictures : files left out because of their names
-    own_outputs : files left out because an earlier run made them
-    unreadable : folders that could not be looked into, and why
+    sources : image files, in sorted order
+    not_images : number of files left out because of their names
+    own_outputs : number of files left out because an earlier run made them
+    unreadable : folders that could not be read, and why
     """
 
     sources: list[Source] = field(default_factory=list)
-    no_pictures: int = 0
+    not_images: int = 0
     own_outputs: int = 0
     unreadable: list[tuple[Path, str]] = field(default_factory=list)
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a folder holds pictures; a Zarr is one."""
+    """Whether a path is a folder of images, and not a Zarr, which is an image itself."""
     return os.path.isdir(path) and not is_zarr(path)
 
 
 def is_pattern(path: Path) -> bool:
-    """Whether a name is no file but a pattern to expand, such as `scans/**/*.tif`."""
+    """Whether a path is not a file but a pattern to expand, such as `scans/**/*.tif`."""
     return not os.path.lexists(path) and any(sign in str(path) for sign in WILDCARDS)
 
 
-def find_sources(inputs: list[Path], out: Path) -> Found:
-    """Find the pictures of files, folders and patterns, as a batch with the output folder `out` takes them.
+def find_sources(inputs: list[Path], out: Path) -> Discovered:
+    """Find the images of a batch that writes into the folder `out`.
 
-    Named files are taken whatever they are called. In folders and patterns, hidden files are passed over; so are
-    files whose names are no pictures', and own outputs where `out` and the input lie in each other. Links are
+    Files given by name are taken whatever they are called. In folders and patterns, hidden files are skipped; so are
+    files whose names are not those of images, and own outputs where `out` and the input contain each other. Links are
     followed, each folder is visited once.
 
     Raises
@@ -59,9 +59,9 @@ def find_sources(inputs: list[Path], out: Path) -> Found:
     FileError
         For a folder that cannot be read, or a pattern that nothing matches.
     UsageError
-        For a pattern that is none.
+        For an invalid pattern.
     """
-    found = Found()
+    found = Discovered()
     place = Path(os.path.realpath(out))
     for path in inputs:
         if is_folder(path):
@@ -78,7 +78,7 @@ def find_sources(inputs: list[Path], out: Path) -> Found:
 
 
 def _expand(pattern: Path) -> tuple[Path, list[Path]]:
-    """The folder before the first wildcard, and what matches, in sorted order, but for what lies in a matching Zarr."""
+    """The folder before the first wildcard, and what matches, sorted, except for what lies in a matching Zarr."""
     first = next(index for index, part in enumerate(pattern.parts) if any(sign in part for sign in WILDCARDS))
     base = Path(*pattern.parts[:first])
     try:
@@ -91,8 +91,8 @@ def _expand(pattern: Path) -> tuple[Path, list[Path]]:
     return base, [match for match in matches if zarrs.isdisjoint(match.parents)]
 
 
-def _walk(folder: Path, out: Path, found: Found) -> Iterator[Path]:
-    """All files, and Zarrs, below a folder in sorted order, but those in the output folder below it."""
+def _walk(folder: Path, out: Path, found: Discovered) -> Iterator[Path]:
+    """All files, and Zarrs, below a folder in sorted order, except those in the output folder below it."""
 
     def refuse(error: OSError) -> None:
         found.unreadable.append((Path(error.filename), f"cannot be read ({error.strerror})"))
@@ -109,14 +109,14 @@ def _walk(folder: Path, out: Path, found: Found) -> Iterator[Path]:
         yield from (Path(place, name) for name in sorted([*names, *zarrs]))
 
 
-def _take(files: Iterator[Path] | list[Path], base: Path, out: Path, found: Found) -> None:
-    """Sort files into pictures, own outputs and others."""
+def _take(files: Iterator[Path] | list[Path], base: Path, out: Path, found: Discovered) -> None:
+    """Sort files into images, own outputs and others."""
     suffixes = readable_suffixes()
     for path in files:
         if any(part.startswith(".") for part in path.relative_to(base).parts):
             continue
         if path.suffix.lower() not in suffixes and not is_zarr(path):
-            found.no_pictures += 1
+            found.not_images += 1
         elif OWN_MARK in path.name and Path(os.path.realpath(path.parent)).is_relative_to(out):
             found.own_outputs += 1
         else:

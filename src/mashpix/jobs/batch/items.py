@@ -1,53 +1,64 @@
-"""One picture of a batch: where it comes from, where its outputs go, and that no two meet."""
+"""One file of a batch: what is asked for, where its outputs go, and that no two outputs meet."""
 
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mashpix.errors import UsageError
 from mashpix.files.formats import output_suffix
+from mashpix.jobs.request import DenoiseRequest
+from mashpix.jobs.sidecars import sidecar_paths
 
 OWN_MARK = "_denoised"
-"""What the names of outputs have before their ending."""
+"""Ends the stem of every output's name."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """A picture of a batch.
+    """One file of a batch.
 
-    source : the input
-    name : its path below the folder it was found in, as the manifest has it
-    target : the denoised picture
-    beside : the other outputs: the recipe and what --save asks for
-    replace : whether outputs that are there may be replaced
+    name : its path below the folder it was found in, with slashes, as the manifest records it
+    request : what is done to it; `overwrite` says whether outputs that exist may be replaced
     """
 
-    source: Path
     name: str
-    target: Path
-    beside: tuple[Path, ...]
-    replace: bool = False
+    request: DenoiseRequest
+
+    @property
+    def source(self) -> Path:
+        """The input."""
+        return self.request.source
+
+    @property
+    def target(self) -> Path:
+        """The denoised file."""
+        return self.request.target
+
+    @property
+    def sidecars(self) -> tuple[Path, ...]:
+        """The other outputs: the recipe, and what the request asks to save."""
+        return tuple(sidecar_paths(self.request).values())
 
     @property
     def outputs(self) -> tuple[Path, ...]:
         """All files that are written."""
-        return (self.target, *self.beside)
+        return (self.target, *self.sidecars)
 
 
 def output_name(source: Path) -> str:
-    """Name of the denoised picture of a file: `<stem>_denoised<ending>`."""
+    """Name of the output for a file: `<stem>_denoised<ending>`."""
     return f"{source.stem}{OWN_MARK}{output_suffix(source.suffix)}"
 
 
-def make_item(source: Path, relative: Path, out: Path, beside_of: Callable[[Path], Iterable[Path]]) -> Item:
-    """The item of a picture that is found at `relative` below its folder: the tree is mirrored in `out`."""
+def make_item(source: Path, relative: Path, out: Path, request: DenoiseRequest) -> Item:
+    """The item of a file found at `relative` below its folder; the tree is mirrored in `out`."""
     target = out / relative.with_name(output_name(relative))
-    return Item(source, relative.as_posix(), target, tuple(beside_of(target)))
+    return Item(relative.as_posix(), replace(request, source=source, target=target))
 
 
 def stamp_of(path: Path) -> tuple[int, int]:
-    """Size and time of change (ns) of a file, or of all in a folder: while both stay, it is taken for the same."""
+    """Size and time of change (ns) of a file, or of everything in a folder: while both stay, it has not changed."""
     found = [path.stat()]
     for place, folders, names in os.walk(path):
         found += [os.lstat(Path(place, name)) for name in (*folders, *names)]

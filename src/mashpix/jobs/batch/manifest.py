@@ -1,25 +1,28 @@
 """The manifest of a batch: a durable JSON line for each file that was finished or has failed."""
 
-import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from mashpix import __version__
 from mashpix.errors import FileError
 from mashpix.files.atomic import sync_folder
-from mashpix.settings import Settings
+from mashpix.jobs.recipe import hash_settings
+from mashpix.jobs.request import DenoiseRequest
 
 MANIFEST = "mashpix.jsonl"
 """Its name in the output folder."""
+KEYS = {"sidecars": "beside"}
+"""Fields of `Entry` whose key in the file is another: that of version 0.1."""
 
 
 @dataclass(frozen=True)
-class Origin:
-    """What an output depends on beside its input.
+class Provenance:
+    """What an output depends on besides its input.
 
-    settings : hash of the settings, the strength and the data range
+    settings : hash of the settings and of all other options that change the bytes of an output
     seed : of all random draws
     version : of mashpix
     """
@@ -36,9 +39,9 @@ class Entry:
     input : path below the folder that was denoised, with slashes
     status : "done" or "failed"
     size, mtime_ns, input_sha256 : of the input; the hash is None if it failed
-    settings, seed, version : see `Origin`
+    settings, seed, version : see `Provenance`
     output, output_sha256 : path below the output folder, and hash
-    beside : hashes of the other outputs by their paths; after a failure, what it left, without hashes
+    sidecars : hashes of the other outputs by their paths; after a failure, what it left, without hashes
     seconds : that it took
     error : why it failed
     verdict : of the report, where there is one
@@ -54,25 +57,25 @@ class Entry:
     input_sha256: str | None = None
     output: str | None = None
     output_sha256: str | None = None
-    beside: dict[str, str | None] = field(default_factory=dict)
+    sidecars: dict[str, str | None] = field(default_factory=dict)
     seconds: float = 0.0
     error: str | None = None
     verdict: Any = None
 
     @property
-    def origin(self) -> Origin:
-        """What the outputs depend on beside the input."""
-        return Origin(self.settings, self.seed, self.version)
+    def provenance(self) -> Provenance:
+        """What the outputs depend on besides the input."""
+        return Provenance(self.settings, self.seed, self.version)
 
     @property
     def outputs(self) -> dict[str, str | None]:
         """Hashes of all outputs by their paths."""
-        return ({self.output: self.output_sha256} if self.output is not None else {}) | self.beside
+        return ({self.output: self.output_sha256} if self.output is not None else {}) | self.sidecars
 
 
-def hash_settings(settings: Settings, **others: Any) -> str:
-    """One hash of the settings and of all other options of the command line that change the bytes of an output."""
-    return hashlib.sha256(json.dumps([settings.to_dict(), others], sort_keys=True).encode()).hexdigest()
+def provenance_of(request: DenoiseRequest) -> Provenance:
+    """What the outputs of a request depend on besides the input."""
+    return Provenance(hash_settings(request.settings, **request.options), request.seed, __version__)
 
 
 def read_manifest(path: Path) -> list[Entry]:
@@ -84,14 +87,15 @@ def read_manifest(path: Path) -> list[Entry]:
         If it cannot be read or a line of it is damaged.
     """
     try:
-        return [Entry(**{item.name: line[item.name] for item in fields(Entry)}) for line in read_lines(path)]
+        names = {item.name: KEYS.get(item.name, item.name) for item in fields(Entry)}
+        return [Entry(**{name: line[key] for name, key in names.items()}) for line in read_lines(path)]
     except (KeyError, TypeError):
         raise FileError(f"not the manifest of this version ({str(path)!r}; move it away)") from None
 
 
 def append_entry(path: Path, entry: Entry) -> None:
     """Add one durable line to a manifest."""
-    append_line(path, asdict(entry))
+    append_line(path, {KEYS.get(name, name): value for name, value in asdict(entry).items()})
 
 
 def read_lines(path: Path) -> list[Any]:

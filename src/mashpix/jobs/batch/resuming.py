@@ -1,4 +1,4 @@
-"""What earlier runs into an output folder have done, and whether a picture has to be done again."""
+"""What earlier runs into an output folder have done, and whether a file has to be done again."""
 
 import contextlib
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from pathlib import Path
 
 from mashpix.jobs.batch.items import Item, stamp_of
 from mashpix.jobs.batch.lock import LOCK
-from mashpix.jobs.batch.manifest import MANIFEST, Entry, Origin, read_lines, read_manifest
+from mashpix.jobs.batch.manifest import MANIFEST, Entry, Provenance, read_lines, read_manifest
 from mashpix.jobs.recipe import hash_file
 
 
 @dataclass(frozen=True)
-class Past:
+class EarlierRuns:
     """Earlier runs into one output folder.
 
     entries : the last line of the manifest for each input, by its name
@@ -22,12 +22,12 @@ class Past:
     outputs: set[str]
 
 
-def read_past(out: Path) -> Past:
+def read_earlier_runs(out: Path) -> EarlierRuns:
     """Read the manifest, and what a killed run had begun."""
     entries = read_manifest(out / MANIFEST)
     begun = read_lines(out / LOCK)
     outputs = {name for entry in entries for name in entry.outputs} | {name for names in begun for name in names}
-    return Past({entry.input: entry for entry in entries}, outputs)
+    return EarlierRuns({entry.input: entry for entry in entries}, outputs)
 
 
 def name_of(path: Path, out: Path) -> str:
@@ -35,13 +35,13 @@ def name_of(path: Path, out: Path) -> str:
     return path.relative_to(out).as_posix()
 
 
-def is_done(item: Item, past: Past, origin: Origin, out: Path) -> bool:
+def is_done(item: Item, earlier: EarlierRuns, provenance: Provenance, out: Path) -> bool:
     """Whether the input, what its outputs depend on, and the outputs are those of the manifest.
 
-    An input of the same size and time of change is taken for the same; else its hash decides. Outputs are hashed.
+    An input of the same size and time of change counts as the same; else its hash decides. Outputs are hashed.
     """
-    entry = past.entries.get(item.name)
-    if entry is None or entry.status != "done" or entry.origin != origin:
+    entry = earlier.entries.get(item.name)
+    if entry is None or entry.status != "done" or entry.provenance != provenance:
         return False
     with contextlib.suppress(OSError):
         outputs = all(

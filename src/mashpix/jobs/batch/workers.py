@@ -1,131 +1,119 @@
-"""Worker processes that denoise one picture at a time: one that dies costs the picture it had, not the batch."""
+"""Worker processes that run one job at a time: one that dies costs the file it had, not the batch."""
 
 import contextlib
-import io
 import multiprocessing
 import os
 import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any
+from typing import Any, Generic
 
-from mashpix.errors import FileError, MashpixError
-from mashpix.files.atomic import remove
-from mashpix.jobs.batch.items import Item, stamp_of
+from mashpix.jobs.batch.executor import LOOK_EVERY, Result, Run, Task, WorkerMessage
+from mashpix.jobs.events import Event
 from mashpix.report import Step
 
-LOOK_EVERY = 0.2
-"""Seconds between two looks at whether there is more to do, and between two messages of one worker."""
-ATTEMPTS = 2
-"""How often a picture is tried whose process dies."""
-
-Denoise = Callable[..., None]
-"""Takes a source, a target, `replace_outputs` and `show`; writes all outputs. It must be picklable."""
+MAX_ATTEMPTS = 2
+"""How often a task is tried whose process dies."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a worker says of an item: how far it is, or how it ended.
+class ProcessExecutor:
+    """Runs tasks in processes of this machine: an `Executor`.
 
-    fraction : share of the item that is done
-    ended : whether this is the last that is heard of the item
-    begun : whether it got as far as writing
-    stamp : size and time of change (ns) of the input before it was read
-    error : why it failed
-    seconds : that it took
-    said, complained : what it wrote to stdout and stderr
+    jobs : tasks at a time
+    threads : processor threads of all processes together; None: one per core, or for one job what torch takes
     """
 
-    fraction: float = 0.0
-    ended: bool = False
-    begun: bool = False
-    stamp: tuple[int, int] | None = None
-    error: str | None = None
-    seconds: float = 0.0
-    said: str = ""
-    complained: str = ""
+    jobs: int = 1
+    threads: int | None = None
+
+    def __call__(
+        self, run: Run[Task, Result], tasks: Iterator[Task | None], *, at_once: int | None = None
+    ) -> Generator[WorkerMessage[Task, Result] | None, None, None]:
+        """Run all tasks; closing the generator kills the processes."""
+        jobs = min(self.jobs, at_once or self.jobs)
+        return _run_workers(run, tasks, jobs=jobs, threads=self.threads_each(jobs))
+
+    def threads_each(self, jobs: int) -> int | None:
+        """Threads of each process where so many work at the same time; None for what torch takes."""
+        return self.threads if jobs == 1 else max((self.threads or os.cpu_count() or 1) // jobs, 1)
 
 
 @dataclass(frozen=True)
-class Worker:
-    """A process, and our end of the line to it."""
+class _Worker:
+    """A process, and this end of the line to it."""
 
     process: SpawnProcess
     line: Connection
 
 
-def run_workers(
-    items: Iterator[Item | None], denoise: Denoise, *, jobs: int
-) -> Generator[tuple[Item | None, Answer], None, None]:
-    """Denoise items in up to `jobs` processes; closing the generator kills them.
+@dataclass(frozen=True)
+class _Assignment(Generic[Task]):
+    """A worker, its task, and which attempt at the task it is, from 1."""
 
-    Parameters
-    ----------
-    items : iterator of Item or None
-        Asked for an item whenever a process is free; None means that there is none at the moment.
-    denoise : callable
-        See `Denoise`.
-    jobs : int
-        Processes at a time.
+    worker: _Worker
+    task: Task
+    attempt: int
 
-    Yields
-    ------
-    (Item, Answer)
-        Every LOOK_EVERY or more often; the item is None when nothing has happened.
-    """
-    idle: list[Worker] = []
-    busy: dict[Connection, tuple[Worker, Item, int]] = {}
-    again: deque[tuple[Item, int]] = deque()
+
+def _run_workers(
+    run: Run[Task, Result], tasks: Iterator[Task | None], *, jobs: int, threads: int | None
+) -> Generator[WorkerMessage[Task, Result] | None, None, None]:
+    """Run tasks in up to `jobs` processes of `threads` threads each."""
+    idle: list[_Worker] = []
+    busy: dict[Any, _Assignment[Task]] = {}
+    again: deque[tuple[Task, int]] = deque()
     more = True
     try:
         while True:
             while len(busy) < jobs and (again or more):
                 try:
-                    item, attempt = again.popleft() if again else (next(items), 1)
+                    task, attempt = again.popleft() if again else (next(tasks), 1)
                 except StopIteration:
                     more = False
                     break
-                if item is None:
+                if task is None:
                     break
-                worker = idle.pop() if idle else _start(denoise)
-                busy[worker.line] = worker, item, attempt
+                worker = idle.pop() if idle else _start(run, threads)
+                busy[worker.line] = _Assignment(worker, task, attempt)
                 with contextlib.suppress(OSError):  # it has died meanwhile: seen below
-                    worker.line.send(item)
+                    worker.line.send((task, attempt))
             if not busy and not more and not again:
                 return
             if not busy:
                 time.sleep(LOOK_EVERY)
             for line in wait(list(busy), timeout=LOOK_EVERY):
-                worker, item, attempt = busy[line]  # type: ignore[index]
-                answer = _hear(worker)
-                if answer is not None and not answer.ended:
-                    yield item, answer
+                at = busy[line]
+                message = _receive(at)
+                if message is not None and message.event is not None:
+                    yield message
                     continue
-                del busy[worker.line]
-                if answer is not None:
-                    idle.append(worker)
-                    yield item, answer
-                elif attempt < ATTEMPTS:
-                    again.append((replace(item, replace=True), attempt + 1))  # what is there now is its own
+                del busy[line]
+                if message is not None:
+                    idle.append(at.worker)
+                    yield message
+                elif at.attempt < MAX_ATTEMPTS:
+                    again.append((at.task, at.attempt + 1))
                 else:
-                    death = f"its process died (exit code {worker.process.exitcode}; tried {ATTEMPTS} times)"
-                    yield item, Answer(ended=True, begun=True, error=death)
-            yield None, Answer()
+                    code = at.worker.process.exitcode
+                    death = f"its process died (exit code {code}; tried {MAX_ATTEMPTS} times)"
+                    yield WorkerMessage(at.task, death=death)
+            yield None
     finally:
-        for worker in [*idle, *(worker for worker, _, _ in busy.values())]:
+        for worker in [*idle, *(at.worker for at in busy.values())]:
             _end(worker)
 
 
-def _start(denoise: Denoise) -> Worker:
+def _start(run: Run[Task, Result], threads: int | None) -> _Worker:
     """Start a process that is deaf to Ctrl-C: this one hears it and ends the others."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, denoise), daemon=True)
+    process = context.Process(target=_serve, args=(theirs, run, threads), daemon=True)
     with _held_back():
         if hasattr(signal, "pthread_sigmask"):
             before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -136,7 +124,7 @@ def _start(denoise: Denoise) -> Worker:
         else:
             process.start()
     theirs.close()
-    return Worker(process, ours)
+    return _Worker(process, ours)
 
 
 @contextlib.contextmanager
@@ -159,75 +147,54 @@ def _held_back() -> Iterator[None]:
             signal.raise_signal(heard[0])
 
 
-def _hear(worker: Worker) -> Answer | None:
-    """The next answer of a worker, or None if it has died."""
+def _receive(at: _Assignment[Task]) -> WorkerMessage[Task, Any] | None:
+    """The next message of a worker, or None if it has died."""
     try:
-        answer: Answer = worker.line.recv()
-        return answer
+        event, result = at.worker.line.recv()
+        return WorkerMessage(at.task, event, result)
     except (EOFError, OSError):
-        worker.line.close()
-        worker.process.join()
+        at.worker.line.close()
+        at.worker.process.join()
         return None
 
 
-def _end(worker: Worker) -> None:
-    worker.process.kill()  # outputs are written at once or not at all
+def _end(worker: _Worker) -> None:
+    worker.process.kill()  # outputs are written in one step or not at all
     worker.process.join()
     worker.line.close()
 
 
-def _serve(line: Connection, denoise: Denoise) -> None:
-    """The worker's side: items in, answers out, until the other end is gone."""
+def _serve(line: Connection, run: Run[Task, Result], threads: int | None) -> None:
+    """The worker's side: tasks in, events and results out, until the other end is gone."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
     with contextlib.suppress(EOFError, OSError):
         while True:
-            line.send(_denoise_item(line.recv(), denoise, line))
+            task, attempt = line.recv()
+            line.send((None, _run_task(line, run(task, attempt))))
+
+
+def _run_task(line: Connection, work: Generator[Event, None, Result]) -> Result:
+    """Run a task to its end and send its events: each note and path, and how far it is now and then."""
+    last = time.monotonic()
+    while True:
+        try:
+            event = next(work)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+        if isinstance(event, Step):
+            if time.monotonic() - last < LOOK_EVERY:
+                continue
+            last = time.monotonic()
+            event = replace(event, loss=None, denoised=None, spread=None, report=None)
+        line.send((event, None))
 
 
 def _end_with_parent() -> None:
     parent: Any = multiprocessing.parent_process()
     parent.join()
     os._exit(1)
-
-
-def _denoise_item(item: Item, denoise: Denoise, line: Connection) -> Answer:
-    """Denoise one item, tell on the way how far it is, and never fail."""
-    said, complained = io.StringIO(), io.StringIO()
-    started = last = time.monotonic()
-    begun, error, stamp = False, None, None
-
-    def show(step: Step) -> None:
-        nonlocal last
-        if time.monotonic() - last >= LOOK_EVERY:
-            last = time.monotonic()
-            line.send(Answer(fraction=step.fraction))
-
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(complained):
-        try:
-            _prepare(item)
-            begun = True
-            stamp = stamp_of(item.source)
-            denoise(item.source, item.target, replace_outputs=item.replace, show=show)
-            if stamp_of(item.source) != stamp:
-                for path in item.outputs:
-                    remove(path)
-                error = "it changed while it was denoised (its outputs are removed; denoise it again)"
-        except MashpixError as problem:
-            error = str(problem)
-        except OSError as problem:  # it vanished
-            error = f"cannot be read ({problem.strerror})"
-        except Exception as problem:  # a failed file, not the end of the others
-            error = f"{type(problem).__name__}: {problem}"
-    seconds = time.monotonic() - started
-    return Answer(1.0, True, begun, stamp, error, seconds, said.getvalue(), complained.getvalue())
-
-
-def _prepare(item: Item) -> None:
-    """Make the folder of the outputs; refuse outputs that are there and not ours."""
-    for path in item.outputs:
-        if os.path.lexists(path) and not item.replace:
-            raise FileError(f"the output exists ({str(path)!r}; --overwrite replaces it)")
-    try:
-        item.target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot write there ({str(item.target.parent)!r}; {error.strerror})") from None

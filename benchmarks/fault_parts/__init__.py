@@ -1,1 +1,0 @@
-"""The parts of benchmarks/faults.py: each is a generator of `Attempt`."""

@@ -1,0 +1,111 @@
+"""Whether channels are the colours of one scene, independent of each other, or to be denoised jointly."""
+
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mashpix.errors import UsageError
+
+Channels = Literal["auto", "rgb", "independent", "joint"]
+"""What a caller can say about channels: see `decide_channels`."""
+Kind = Literal["rgb", "independent", "joint"]
+"""What was decided."""
+
+SCALES = (1, 2, 4, 8, 16)
+"""Sides in pixels of the blocks whose differences are correlated. Demosaicing shows at 1, scenes in noise at 8."""
+MIN_CORRELATION = 0.1
+"""Correlation of two channels from which they show the same thing. [ours] Unrelated channels stay below 0.08."""
+CHANCE = 8.0
+"""The correlation has to exceed so many times 1 / sqrt(number of differences). [ours] Sparse images reach 4."""
+MAX_RATIO = 6.0
+"""Largest ratio of the contrasts of two channels in one unit. [ours] Cameras reach 3.9, other units start at 10."""
+OUTLIERS = 0.05
+"""Fraction of the differences, the largest ones, that are clipped: no single edge decides."""
+MAX_SIDE = 1024
+"""Side in pixels of the centre that is looked at."""
+
+
+def decide_channels(array: NDArray[Any], channels: Channels) -> Kind | None:
+    """Decide how the channels of an image (C, H, W) are denoised; None where there is only one.
+
+    Parameters
+    ----------
+    array : ndarray
+        Noisy image (C, H, W).
+    channels : {"auto", "rgb", "independent", "joint"}
+        "rgb": the three channels are the colours of one scene. "independent": each is denoised by itself.
+        "joint": one network for all of them, which are not treated as colour. "auto": "rgb" where the image shows
+        that its three channels are one scene in one unit (`show_one_scene`), else "independent".
+
+    Raises
+    ------
+    UsageError
+        For an unknown choice, and for "rgb" with other than three channels.
+    """
+    if channels not in get_args(Channels):
+        raise UsageError(f"`channels`: unknown choice ({channels!r}; one of {', '.join(get_args(Channels))})")
+    if channels == "rgb" and len(array) != 3:
+        raise UsageError(f"`channels`: RGB has three channels ({len(array)} found; independent or joint fits)")
+    if len(array) == 1:
+        return None
+    if channels == "auto":
+        return "rgb" if show_one_scene(array) else "independent"
+    return channels
+
+
+def show_one_scene(array: NDArray[Any]) -> bool:
+    """Whether three channels (3, H, W) show one scene in one unit, as the colours of a camera do.
+
+    Differences of neighbouring block means are correlated between the channels, from single pixels (demosaicing
+    correlates even the noise of a flat image) to blocks of 16 x 16 (where a scene stands out of strong noise). The
+    finest scale at which the least of the three correlations is significant decides: it has to be positive, and the
+    contrasts of the channels within a factor of 6. Measured in benchmarks/channels.py.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> scene = np.kron(rng.uniform(0, 200, (16, 16)), np.ones((8, 8)))
+    >>> show_one_scene(scene + rng.normal(0, 20, (3, 128, 128)))
+    True
+    >>> show_one_scene(rng.normal(0, 20, (3, 128, 128)))
+    False
+    """
+    if len(array) != 3:
+        return False
+    for correlation, ratio, count in compare_channels(array):
+        needed = max(MIN_CORRELATION, CHANCE / max(count, 1) ** 0.5)
+        if abs(correlation) >= needed:
+            return correlation > 0 and ratio <= MAX_RATIO
+    return False
+
+
+def compare_channels(array: NDArray[Any]) -> list[tuple[float, float, int]]:
+    """At each of SCALES: least correlation of two channels, largest ratio of contrasts, number of differences.
+
+    Holes take no part. A scale at which a channel has no contrast is left out.
+    """
+    height, width = array.shape[1:]
+    top, left = max(0, (height - MAX_SIDE) // 2), max(0, (width - MAX_SIDE) // 2)
+    centre = array[:, top : top + MAX_SIDE, left : left + MAX_SIDE].astype(np.float64)
+    found = []
+    for side in SCALES:
+        rows, columns = (length // side for length in centre.shape[1:])
+        if min(rows, columns) < 2:
+            break
+        blocks = centre[:, : rows * side, : columns * side].reshape(len(array), rows, side, columns, side)
+        with np.errstate(invalid="ignore"):  # infinite minus infinite
+            means = blocks.mean(axis=(2, 4))
+            both = [np.diff(means, axis=axis).reshape(len(array), -1) for axis in (1, 2)]
+        steps = np.concatenate([part[:, np.isfinite(part).all(axis=0)] for part in both], axis=1)
+        if steps.shape[1] == 0:
+            continue
+        limit = np.quantile(np.abs(steps), 1 - OUTLIERS, axis=1, keepdims=True)
+        steps = np.clip(steps, -limit, limit)
+        contrast = np.sqrt(np.square(steps).mean(axis=1))
+        if not contrast.min() > 0:
+            continue
+        scaled = steps / contrast[:, None]
+        correlations = (scaled @ scaled.T / steps.shape[1])[np.triu_indices(len(array), 1)]
+        found.append((float(correlations.min()), float(contrast.max() / contrast.min()), steps.shape[1]))
+    return found

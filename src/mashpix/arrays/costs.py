@@ -1,0 +1,212 @@
+"""What denoising costs: memory, network updates per stage, and seconds from a few updates timed on this machine.
+
+The unit of cost is one update of the network: on the whole image, or on one window of a larger image. The progress
+bar, the estimates of `inspect`, of `--dry-run` and of studies all read the tables below.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+
+import torch
+
+from mashpix.arrays.model import MOST_PICTURES
+from mashpix.devices import available_memory, choose_device
+from mashpix.errors import InputError
+from mashpix.method.fitting import fit, new_network
+from mashpix.method.mash import side_multiple
+from mashpix.method.masking_ratio import wants_shuffle
+from mashpix.picture import Picture
+from mashpix.refine import stages
+from mashpix.settings import Settings
+from mashpix.steps import numbered
+
+BYTES_PER_VALUE = 64
+"""Memory for each value of an image, about: see benchmarks/scale.csv."""
+BYTES_FOR_TILES = 5 * 2**28
+"""Memory for one tile or window in the network, about, and for torch itself."""
+PREDICTION = 1 / 3
+"""Cost of one prediction of a window in updates: the forward pass without the backward pass, which takes twice that."""
+MIN_TIMED, MAX_TIMED = 2, 8
+"""Updates that are timed, after a first one that is slower."""
+LONG_ENOUGH = 0.5
+"""Seconds after which no more updates are timed, once there are MIN_TIMED."""
+
+Costs = dict[str, float]
+"""Expected cost of each stage, by the name that its steps carry, in updates."""
+
+
+def expected_memory(values: int) -> int:
+    """Bytes of memory that an image of so many values (height x width x channels) needs, about."""
+    return values * BYTES_PER_VALUE + BYTES_FOR_TILES
+
+
+def check_memory(values: int) -> None:
+    """Refuse an image of so many values that it would not fit into memory, before any work is done."""
+    needed, free = expected_memory(values), available_memory()
+    if free is not None and needed > free:
+        raise InputError(
+            f"not enough memory (about {needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free; "
+            "denoise it in parts)"
+        )
+
+
+def expected_costs(pixels: int, settings: Settings) -> Costs:
+    """Costs of denoising an image of so many pixels (height x width) with networks of its own."""
+    return _fitting_costs(pixels, settings) | _applying_costs(pixels, settings)
+
+
+def model_costs(pixels: int, fitted: int, settings: Settings, *, share_noise: bool) -> tuple[Costs, Costs]:
+    """Costs of fitting a model to so many images, and of applying it to one of them; parameters as for `fit_model`."""
+    fitting, applying = _fitting_costs(pixels * fitted, settings), _applying_costs(pixels, settings)
+    if settings.refine and share_noise:  # the noise is measured once, in the images that are fitted
+        for index in range(settings.fits):
+            predict = numbered("predict", index)
+            fitting[predict] = applying[predict] * fitted
+            for stage in stages.MEASURING:
+                fitting[numbered(stage, index)] = applying.pop(numbered(stage, index)) * fitted
+    return fitting, applying
+
+
+def fit_updates(settings: Settings) -> int:
+    """Network updates of denoising one image, those of the probes included."""
+    probes = 2 * settings.probe_steps if _needs_probes(settings) else 0
+    return settings.steps * settings.fits + probes
+
+
+def _fitting_costs(pixels: int, settings: Settings) -> Costs:
+    """Costs of choosing the masking ratio and of the fits."""
+    prediction = _prediction_cost(pixels, settings)
+    costs: Costs = {}
+    if _needs_probes(settings):
+        masks = 1 if settings.noise_estimate == "one-pass" else settings.masks
+        for ratio in (settings.low_probe_ratio, settings.high_probe_ratio):
+            costs |= {f"probe {ratio:g}": float(settings.probe_steps)}
+            costs |= {f"probe {ratio:g}: noise level": masks * prediction}
+    for index in range(settings.fits):
+        costs[numbered("fit", index)] = float(settings.steps)
+        if _may_shuffle(settings):
+            costs[f"{numbered('fit', index)}: flat regions"] = settings.masks * prediction
+    return costs
+
+
+def _applying_costs(pixels: int, settings: Settings) -> Costs:
+    """Costs of predicting and refining."""
+    prediction = _prediction_cost(pixels, settings)
+    costs: Costs = {}
+    for index in range(settings.fits):
+        costs[numbered("predict", index)] = settings.masks * prediction
+        if settings.refine:
+            costs |= {numbered(stage, index): cost * prediction for stage, cost in stages.COSTS.items()}
+    return costs
+
+
+def _prediction_cost(pixels: int, settings: Settings) -> float:
+    return max(pixels / settings.window_size**2, 1) * PREDICTION
+
+
+def _needs_probes(settings: Settings) -> bool:
+    return settings.masking_ratio is None and settings.choose_by == "gap"
+
+
+def _may_shuffle(settings: Settings) -> bool:
+    """Whether flat regions are looked for; True where the image decides that."""
+    if settings.shuffle_start >= settings.steps:
+        return False
+    high = settings.masking_ratio is None or settings.masking_ratio >= settings.high_ratio
+    return wants_shuffle(high, settings)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Expected seconds, and bytes of memory, Python and the libraries included."""
+
+    seconds: float
+    memory: int
+
+
+class Estimator(Protocol):
+    """Estimates the cost of images from their shape, (H, W) or (H, W, C)."""
+
+    def __call__(
+        self, shape: tuple[int, ...], *, applied: int = 1, fitted: int | None = None, share_noise: bool = False
+    ) -> Estimate:
+        """Cost of so many images: each with networks of its own, or all with a model fitted to some of `fitted`.
+
+        `fitted` is 0 where the model exists already; `share_noise` as for `fit_model`.
+        """
+        ...
+
+
+def make_estimator(settings: Settings, *, device: str) -> Estimator:
+    """A function that estimates what denoising costs.
+
+    Updates are timed once for each number of channels, on one window of noise. Images denoised at the same time slow
+    each other down, which the estimate leaves out.
+    """
+    chosen, _ = choose_device(device)
+
+    @cache
+    def seconds_per_update(channels: int) -> float:
+        return time_update((channels, settings.window_size, settings.window_size), settings, device=chosen)
+
+    def estimate(
+        shape: tuple[int, ...], *, applied: int = 1, fitted: int | None = None, share_noise: bool = False
+    ) -> Estimate:
+        channels = shape[2] if len(shape) == 3 else 1
+        pixels, together = shape[0] * shape[1], min(fitted or 1, MOST_PICTURES)
+        if fitted is None:
+            updates = applied * _windows(expected_costs(pixels, settings), pixels, settings)
+        else:
+            fitting, applying = model_costs(pixels, together, settings, share_noise=share_noise)
+            updates = applied * _windows(applying, pixels, settings)
+            updates += _windows(fitting, pixels * together, settings) if fitted else 0.0
+        return Estimate(updates * seconds_per_update(channels), expected_memory(pixels * channels * together))
+
+    return estimate
+
+
+def _windows(costs: Costs, pixels: int, settings: Settings) -> float:
+    """Costs in updates on a whole window: an image that is smaller costs less."""
+    return sum(costs.values()) * min(pixels / settings.window_size**2, 1.0)
+
+
+def time_update(shape: Sequence[int], settings: Settings, *, device: torch.device) -> float:
+    """Seconds of one network update on an image of a shape (C, H, W), on a machine that does nothing else.
+
+    The fastest of a few updates on noise counts. On a CPU that is the processor time of the calling thread, which
+    takes part in every operation: it does not grow while other programs hold the processor.
+    """
+    multiple = side_multiple(settings)
+    size = [min(-(-side // multiple) * multiple, settings.window_size) for side in shape[1:]]
+    generator = torch.Generator(device).manual_seed(0)
+    pixels = torch.rand((1, shape[0], *size), generator=generator, device=device)
+    picture = Picture(pixels, torch.ones_like(pixels, dtype=torch.bool), torch.ones(shape[0], device=device))
+    network = new_network(picture, settings=settings, generator=generator)
+    steps = fit(
+        network,
+        picture,
+        settings.masking_ratio or settings.medium_ratio,
+        shuffle=False,
+        steps=1 + MAX_TIMED,
+        stage="time",
+        settings=settings,
+        generator=generator,
+    )
+    losses = (float(step.loss) for step in steps if step.loss is not None)  # reading a loss waits for a GPU
+    return _fastest(losses, cpu=device.type == "cpu")
+
+
+def _fastest(updates: Iterable[float], *, cpu: bool) -> float:
+    """Seconds of the fastest of a few updates, the first left out."""
+    read = time.thread_time if cpu else time.perf_counter
+    started, before, times = time.perf_counter(), 0.0, []
+    for index, _ in enumerate(updates):
+        if index:
+            times.append(read() - before)
+        if len(times) >= MIN_TIMED and time.perf_counter() - started > LONG_ENOUGH:
+            break
+        before = read()
+    return min(times)

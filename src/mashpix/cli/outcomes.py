@@ -1,0 +1,68 @@
+"""Named files one after another, and what is printed of how a job ended; for `denoise`, `apply` and folders alike."""
+
+from collections.abc import Iterable
+
+import typer
+
+from mashpix.cli.console import complain, follow
+from mashpix.errors import DeviceError, MashpixError, UsageError
+from mashpix.jobs import DenoiseRequest, FitOutcome, Outcome, denoise_file
+from mashpix.report import Report
+
+
+def denoise_files(requests: list[DenoiseRequest]) -> int:
+    """Denoise files one after another, complain of those that fail, and return the exit code."""
+    exit_code = 0
+    for request in requests:
+        name = str(request.source)
+        try:
+            print_lines(describe_outcome(follow(denoise_file(request), name, notes_of=name)))
+        except (DeviceError, UsageError):
+            raise
+        except MashpixError as error:
+            complain(str(error), name=name)
+            exit_code = error.exit_code if len(requests) == 1 else 1
+    return exit_code
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines on stdout."""
+    for line in lines:
+        typer.echo(line)
+
+
+def describe_outcome(outcome: Outcome) -> list[str]:
+    """What is printed of a denoised file: a summary, the verdict, and which plane was drawn."""
+    recipe, found = outcome.recipe, _summarise(outcome.report)
+    if recipe.stack is not None:
+        how = "a model" if recipe.model else f"fit {recipe.stack['fit']}"
+        found = f"{outcome.axes} {' x '.join(map(str, outcome.shape))}, {how}, {found}"
+    lines = [
+        f"{str(outcome.target)!r}: {found}, {outcome.seconds:.0f} s",
+        f"verdict: {outcome.verdict.verdict} ({outcome.verdict.reason})",
+    ]
+    if outcome.compared:
+        lines.append(f"{str(outcome.written['compare'])!r}: {outcome.compared}")
+    return lines
+
+
+def _summarise(report: Report) -> str:
+    """What was found and decided, in a few words."""
+    if report.constant:
+        return "constant, left as it is"
+    found = f"masking ratio {report.masking_ratio:g}"
+    if report.noise_level_gap is not None:
+        found += f", gap {report.noise_level_gap:.2f} grey levels"
+    if report.neighbour_correlation is not None:
+        found += f", neighbours correlated {report.neighbour_correlation:.2f}"
+    if report.shuffled_fraction:
+        found += f", {report.shuffled_fraction:.0%} shuffled"
+    return found
+
+
+def describe_fit(outcome: FitOutcome) -> str:
+    """What is printed of a model that was fitted."""
+    return (
+        f"{str(outcome.target)!r}: fitted to {outcome.fitted} of {outcome.planes} planes, masking ratio "
+        f"{outcome.masking_ratio:g}, {outcome.seconds:.0f} s"
+    )

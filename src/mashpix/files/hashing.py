@@ -1,0 +1,25 @@
+"""The hash of a file or folder, as recipes and manifests hold it."""
+
+import hashlib
+from pathlib import Path
+
+from mashpix.files.folder import walk_files
+
+
+def hash_file(path: Path) -> str:
+    """Hash of a file, as `sha256` of its bytes, without holding it in memory.
+
+    Of a folder: of the sorted list of its files, a line `<hash>  <path>` each, as `sha256sum` writes it.
+    """
+    if path.is_dir():
+        names = sorted(name.as_posix() for name in walk_files(path))
+        return sha256(
+            "".join(f"{hash_file(path / name)}  {name}\n" for name in names).encode("utf-8", "surrogateescape")
+        )
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256(data: bytes) -> str:
+    """Hash of a file's bytes."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,88 @@
+"""Run a job to its end, here or in a thread; whoever leaves early leaves nothing behind."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing, suppress
+from typing import Any, TypeVar
+
+Yielded = TypeVar("Yielded")
+Returned = TypeVar("Returned")
+
+PATIENCE = 10.0
+"""Seconds that leaving early waits for the thread to close the job: what it is at must end first."""
+LOOK_EVERY = 0.05
+"""Seconds between two looks at whether a thread that was asked to stop has ended."""
+
+
+def run(job: Generator[Yielded, None, Returned], *, show: Callable[[Yielded], object] | None = None) -> Returned:
+    """Run a job to its end and return its outcome; every event is shown on the way.
+
+    If `show` raises, or Ctrl-C is heard, the job is closed.
+
+    Examples
+    --------
+    >>> def job():
+    ...     yield "half"
+    ...     return "done"
+    >>> run(job(), show=print)
+    half
+    'done'
+    """
+    with closing(job):
+        while True:
+            try:
+                event = next(job)
+            except StopIteration as stop:
+                outcome: Returned = stop.value
+                return outcome
+            if show is not None:
+                show(event)
+
+
+def in_background(
+    job: Generator[Yielded, None, Returned], *, patience: float = PATIENCE
+) -> Generator[Yielded, None, Returned]:
+    """The same job, working in a thread of its own: waiting for its events can be interrupted at any time.
+
+    Closing this generator, or an error in it such as Ctrl-C, closes the job in its thread as soon as it reaches its
+    next event, and waits for that up to `patience` seconds. The thread works at most one event ahead.
+    """
+    results: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=1)
+    is_stopped = threading.Event()
+    thread = threading.Thread(target=_work, args=(job, results, is_stopped), daemon=True)
+    thread.start()
+    try:
+        while True:
+            try:
+                kind, value = results.get(timeout=0.2)  # without a limit, Ctrl-C is not heard on Windows
+            except queue.Empty:
+                continue
+            if kind == "error":
+                raise value
+            if kind == "outcome":
+                outcome: Returned = value
+                return outcome
+            yield value
+    finally:
+        is_stopped.set()
+        until = time.monotonic() + patience
+        while thread.is_alive() and time.monotonic() < until:
+            with suppress(queue.Empty):
+                results.get_nowait()  # the thread may wait for room
+            thread.join(LOOK_EVERY)
+
+
+def _work(
+    job: Generator[object, None, object], results: "queue.Queue[tuple[str, Any]]", is_stopped: threading.Event
+) -> None:
+    """The thread's side: events in order, then the outcome or the error."""
+    try:
+        with closing(job):
+            while not is_stopped.is_set():
+                results.put(("event", next(job)))
+    except StopIteration as stop:
+        results.put(("outcome", stop.value))
+    except BaseException as error:  # raised where the job is waited for
+        results.put(("error", error))

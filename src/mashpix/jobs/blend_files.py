@@ -1,0 +1,83 @@
+"""Blend a denoised file with the noisy one that it was made of, restore detail, and judge it; nothing is trained."""
+
+from collections.abc import Generator
+from contextlib import ExitStack
+from pathlib import Path
+
+from mashpix import files
+from mashpix.axes import plane_groups, samples_axis
+from mashpix.errors import FileError, UsageError
+from mashpix.jobs.events import BlendOutcome, Event, Note, Written
+from mashpix.jobs.memory import one_line_for_memory
+from mashpix.jobs.request import BlendRequest
+from mashpix.report import Step
+
+
+def blend_files(request: BlendRequest) -> Generator[Event, None, BlendOutcome]:
+    """Blend a denoised image or stack with its noisy version, plane by plane, and restore detail.
+
+    Parameters
+    ----------
+    request : BlendRequest
+        What is asked for.
+
+    Yields
+    ------
+    Step, Note or Written
+        A step for each plane, remarks, and each file when it is there. The generator returns the `BlendOutcome`.
+
+    Raises
+    ------
+    FileError
+        For a file that cannot be read, files that do not belong together, or an output that cannot be written.
+    UsageError, InputError
+        For options outside their limits, and if memory runs out.
+    """
+    from mashpix.trust.finishing import finish
+    from mashpix.trust.stack_verdict import PlaneVerdicts
+
+    with one_line_for_memory(), ExitStack() as files_open:
+        noisy, finished = (
+            files_open.enter_context(files.open_file(path, axes=request.axes, max_pixels=request.max_pixels))
+            for path in (request.source, request.finished)
+        )
+        yield from map(Note, (*noisy.notes, *noisy.lost))
+        outputs = _check_outputs(request)
+        noisy.check_target(request.target, strict=False)
+        kinds = [f"{file.dtype} {tuple(file.shape)}" for file in (finished, noisy)]
+        if kinds[0] != kinds[1]:
+            raise FileError(f"{str(request.finished)!r} is no version of it ({kinds[0]}; {kinds[1]} needed)")
+        judged = PlaneVerdicts(noisy.axes, tuple(noisy.shape))
+        indices = [planes[0] for group in plane_groups(noisy.axes, noisy.shape, joint=False) for planes in group]
+        with noisy.copy_to(request.target, overwrite=request.overwrite) as copy:
+            for number, index in enumerate(indices, 1):
+                before = noisy[index]
+                pixels, verdict = finish(
+                    before,
+                    finished[index],
+                    strength=request.strength,
+                    detail=request.detail,
+                    channel_axis=samples_axis(noisy.axes),
+                )
+                copy(index, pixels)
+                judged.add(index, before, pixels, verdict)
+                yield Step("plane", number, len(indices), number / len(indices), plane=index)
+        yield from map(Note, copy.warnings)
+        yield Written(request.target, "blended")
+        if request.compare is not None:
+            drawn = judged.draw(named=noisy.is_stack)
+            files.atomic_write(request.compare, drawn, overwrite=request.overwrite)
+            yield Written(request.compare, "compare")
+    return BlendOutcome(request.target, judged.sum_up(), outputs)
+
+
+def _check_outputs(request: BlendRequest) -> dict[str, Path]:
+    """The files to write by kind; what cannot be written is refused."""
+    outputs = {"blended": request.target} | ({"compare": request.compare} if request.compare else {})
+    for path in outputs.values():
+        for read in (request.source, request.finished):
+            check = files.check_folder if read.is_dir() and path == request.target else files.check_output
+            check(read, path, overwrite=request.overwrite)
+    if request.compare is not None and request.compare.resolve() == request.target.resolve():
+        raise UsageError(f"the result and the comparison are one file ({str(request.target)!r}; name two)")
+    return outputs

@@ -1,0 +1,211 @@
+"""Denoise one file: open, check, denoise, judge, write and record it. A single image is a stack of one plane."""
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mashpix import __version__, files
+from mashpix.axes import samples_axis
+from mashpix.jobs.events import Event, Note, Outcome, Written
+from mashpix.jobs.kept_planes import KeptPlanes
+from mashpix.jobs.memory import one_line_for_memory
+from mashpix.jobs.model_reference import check_like, load_model
+from mashpix.jobs.outputs import MAPS, check_outputs, new_map, residual_of
+from mashpix.jobs.recipe import Recipe, hash_file, to_json
+from mashpix.jobs.request import DenoiseRequest
+from mashpix.report import Report, Step
+from mashpix.steps import relay
+
+if TYPE_CHECKING:
+    from mashpix.files import Copy, OpenFile
+    from mashpix.files.stack_file import Put
+    from mashpix.trust.stack_verdict import PlaneVerdicts
+
+
+def denoise_file(request: DenoiseRequest) -> Generator[Event, None, Outcome]:
+    """Denoise one file, an image or a stack, and write all that belongs to the result.
+
+    Close the generator to stop: an output is there in full or not at all, and nothing else is left.
+
+    Parameters
+    ----------
+    request : DenoiseRequest
+        What is asked for.
+
+    Yields
+    ------
+    Step, Note or Written
+        Steps as those of `denoise_stack_steps`, remarks, and each file when it is there. The generator returns the
+        `Outcome`.
+
+    Raises
+    ------
+    FileError
+        For a file that cannot be read, or an output that cannot be written.
+    InputError, UsageError, DeviceError, ExtraError
+        As `denoise` and `denoise_stack`, most of them before any work is done; `InputError` if memory runs out too.
+    """
+    started = time.perf_counter()
+    reading: dict[str, Any] = {"axes": request.axes, "max_pixels": request.max_pixels, "sparse": request.sparse}
+    with one_line_for_memory(), files.open_file(request.source, **reading) as opened:
+        check_like(opened.axes, opened, request.model)
+        opened.check_target(request.target, strict=request.strict)
+        yield from map(Note, dict.fromkeys((*opened.notes, *opened.lost)))
+        sidecars = check_outputs(request)
+        planes = KeptPlanes(opened, most=_count_kept(opened, request))
+        steps = _denoise(planes, opened, request)
+        input_sha256 = opened.sha256()
+        with _open_outputs(opened, sidecars, request) as (copy, maps):
+            report, judged = yield from _put_planes(steps, planes, copy, maps, request)
+        yield from map(Note, copy.warnings)
+        yield from map(Note, report.notes if opened.is_stack else ())
+        recipe = _make_recipe(request, opened, report, judged, input_sha256=input_sha256)
+        made: dict[str, Callable[[], bytes]] = {
+            "recipe": recipe.to_json,
+            "report": lambda: to_json(recipe.report),
+            "compare": lambda: judged.draw(named=opened.is_stack),
+        }
+        written = {"denoised": request.target} | sidecars
+        for kind, path in written.items():
+            if kind in made:
+                files.atomic_write(path, made[kind](), overwrite=request.overwrite)
+            yield Written(path, kind)
+        return Outcome(
+            target=request.target,
+            axes=opened.axes,
+            shape=tuple(opened.shape),
+            report=report,
+            verdict=judged.sum_up(),
+            recipe=recipe,
+            written=written,
+            compared=judged.worst.name if opened.is_stack and request.compare and judged.worst else "",
+            seconds=time.perf_counter() - started,
+        )
+
+
+def _count_kept(opened: "OpenFile", request: DenoiseRequest) -> int:
+    """How many planes to keep: those of an image in work, and those that a network is fitted to meanwhile."""
+    from mashpix.arrays.planes import count_fitted
+
+    lengths = dict(zip(opened.axes, opened.shape, strict=True))
+    together = lengths.get("C", 1) if request.joint else 1
+    fitted = count_fitted(lengths["Y"] * lengths["X"])
+    return together * (fitted + 2)  # to choose those, one in the middle is looked at
+
+
+def _denoise(planes: KeptPlanes, opened: "OpenFile", request: DenoiseRequest) -> Generator[Step, None, None]:
+    """The steps of denoising all planes; what cannot be denoised is refused at once."""
+    from mashpix.arrays.denoising import denoise_steps
+    from mashpix.arrays.stacks import apply_model_steps, denoise_stack_steps
+    from mashpix.trust.stack_verdict import middle_plane
+
+    where: dict[str, Any] = {"seed": request.seed, "device": request.device}
+    if request.model is not None:
+        return apply_model_steps(
+            load_model(request.model), planes, axes=opened.axes, **where, **_joint(opened, request)
+        )
+    how: dict[str, Any] = {"data_range": request.data_range, "settings": request.settings} | where
+    if opened.is_stack:
+        channels = _joint(opened, request) or _samples(opened)
+        return denoise_stack_steps(planes, axes=opened.axes, networks=request.networks, **channels, **how)
+    only = middle_plane(opened.axes, opened.shape)
+    how |= _samples(opened)
+    steps = denoise_steps(planes[only], channel_axis=samples_axis(opened.axes), preview_every=0, **how)
+    return relay(steps, lambda step: step if step.denoised is None else replace(step, plane=only))
+
+
+def _joint(opened: "OpenFile", request: DenoiseRequest) -> dict[str, Any]:
+    """The option that denoises the channels along C together."""
+    return {"channels": "joint"} if request.joint and "C" in opened.axes else {}
+
+
+def _samples(opened: "OpenFile") -> dict[str, Any]:
+    """The option that says what the file knows of its samples; nothing where it knows nothing."""
+    if "S" not in opened.axes or opened.is_rgb is None:
+        return {}
+    samples = dict(zip(opened.axes, opened.shape, strict=True))["S"]
+    return {"channels": "rgb" if opened.is_rgb and samples == 3 else "independent"}
+
+
+@contextmanager
+def _open_outputs(
+    opened: "OpenFile", sidecars: dict[str, Path], request: DenoiseRequest
+) -> "Iterator[tuple[Copy, dict[str, Put]]]":
+    """The copy of the file and the maps, to put planes into; all get their names when the block ends without error."""
+    with ExitStack() as outputs:
+        maps = {
+            kind: outputs.enter_context(new_map(sidecars[kind], opened, overwrite=request.overwrite))
+            for kind in MAPS
+            if kind in sidecars
+        }
+        may_replace = request.overwrite or request.in_place
+        copying = opened.copy_to(request.target, overwrite=may_replace, strict=request.strict)
+        yield outputs.enter_context(copying), maps
+
+
+def _put_planes(
+    steps: Generator[Step, None, None],
+    planes: KeptPlanes,
+    copy: "Copy",
+    maps: "dict[str, Put]",
+    request: DenoiseRequest,
+) -> "Generator[Step, None, tuple[Report, PlaneVerdicts]]":
+    """Pass the steps on; each plane is finished, judged and put into its place as soon as it is there."""
+    from mashpix.trust.finishing import finish
+    from mashpix.trust.stack_verdict import PlaneVerdicts
+
+    judged = PlaneVerdicts(planes.axes, planes.shape)
+    with closing(steps):
+        for step in steps:
+            if step.plane is not None and step.denoised is not None:
+                noisy = planes.take(step.plane)
+                denoised, verdict = finish(
+                    noisy,
+                    step.denoised,
+                    strength=request.strength,
+                    detail=request.detail,
+                    channel_axis=samples_axis(planes.axes),
+                    channels=(step.report and step.report.channels) or "auto",
+                )
+                copy(step.plane, denoised)
+                if "spread" in maps:
+                    maps["spread"](step.plane, np.asarray(step.spread))
+                if "residual" in maps:
+                    maps["residual"](step.plane, residual_of(noisy, denoised))
+                judged.add(step.plane, noisy, denoised, verdict)
+            yield step
+    assert step.report is not None
+    return step.report, judged
+
+
+def _make_recipe(
+    request: DenoiseRequest, opened: "OpenFile", report: Report, judged: "PlaneVerdicts", *, input_sha256: str
+) -> Recipe:
+    """The recipe of an output that is written."""
+    import torch
+
+    verdict, model = judged.sum_up().to_dict(), request.model
+    if opened.is_stack:
+        verdict |= {"planes": judged.list_planes()}
+    return Recipe(
+        version=__version__,
+        torch_version=torch.__version__,
+        settings=load_model(model).settings if model else request.settings,
+        seed=request.seed,
+        strength=request.strength,
+        data_range=request.data_range,
+        device=report.device,
+        threads=report.threads,
+        input_sha256=input_sha256,
+        output_sha256=hash_file(request.target),
+        command=request.command,
+        report=report.to_dict() | {"verdict": verdict},
+        detail=request.detail,
+        stack={"axes": opened.axes, "fit": request.fit, "joint": request.joint} if opened.is_stack else None,
+        model={"name": model.path.name, "sha256": model.sha256} if model else None,
+    )

@@ -1,0 +1,134 @@
+"""Fit a network to a few images, or planes, of many files, and write it as a model."""
+
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mashpix import __version__, files
+from mashpix.axes import plane_groups
+from mashpix.errors import FileError, UsageError
+from mashpix.jobs.events import Event, FitOutcome, Note, Written
+from mashpix.jobs.memory import one_line_for_memory
+from mashpix.jobs.model_reference import kind_of
+from mashpix.jobs.recipe import hash_settings, sha256
+from mashpix.jobs.request import FitRequest
+
+if TYPE_CHECKING:
+    from mashpix.arrays.planes import Planes
+    from mashpix.files import OpenFile
+
+
+def fit_model(request: FitRequest) -> Generator[Event, None, FitOutcome]:
+    """Fit a model to up to four images spread over those of the files, and write it.
+
+    The model's header says what it was fitted to, with the hashes of the files that were read for it.
+
+    Parameters
+    ----------
+    request : FitRequest
+        What is asked for.
+
+    Yields
+    ------
+    Step, Note or Written
+        One step per update, remarks on the files, and the model when it is there. The generator returns the
+        `FitOutcome`.
+
+    Raises
+    ------
+    FileError
+        For a file that cannot be read, an output that cannot be written, or if all images are blank.
+    UsageError
+        If a file has several channels that need a model each.
+    InputError, DeviceError, ExtraError
+        As `denoise`.
+    """
+    from mashpix.arrays.stacks import fit_model_steps
+    from mashpix.jobs.model_file import encode_model
+
+    started = time.perf_counter()
+    files.check_output(None, request.target, overwrite=request.overwrite)
+    with one_line_for_memory():
+        places = yield from _list_places(request)
+        chosen, found = _choose(places, request)
+        model = yield from fit_model_steps(
+            chosen,
+            data_range=request.data_range,
+            settings=request.settings,
+            seed=request.seed,
+            device=request.device,
+        )
+    data = encode_model(model, origin=origin_of(request) | found)
+    files.atomic_write(request.target, data, overwrite=request.overwrite)
+    yield Written(request.target, "model")
+    return FitOutcome(
+        target=request.target,
+        sha256=sha256(data),
+        fitted=len(chosen),
+        planes=len(places),
+        kinds=tuple(found["kinds"]),
+        masking_ratio=model.masking.masking_ratio,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def origin_of(request: FitRequest) -> dict[str, Any]:
+    """What a model depends on besides the images, for its header."""
+    options = {"data_range": request.data_range, "axes": request.axes, "joint": request.joint}
+    return {"version": __version__, "seed": request.seed, "settings": hash_settings(request.settings, **options)}
+
+
+def _open(path: Path, request: FitRequest) -> "OpenFile":
+    """One of the files, named where it cannot be read."""
+    try:
+        return files.open_file(path, axes=request.axes, max_pixels=request.max_pixels, sparse=request.sparse)
+    except FileError as error:
+        raise FileError(f"{str(path)!r}: {error}") from None
+
+
+def _list_places(request: FitRequest) -> "Generator[Event, None, list[tuple[int, Planes]]]":
+    """Every image that the network is to serve: the number of its source, and which planes of that it is."""
+    places: list[tuple[int, Planes]] = []
+    for number, source in enumerate(request.sources):
+        try:
+            with _open(source, request) as opened:
+                groups = plane_groups(opened.axes, opened.shape, joint=request.joint)
+                notes = opened.notes if request.names is None else ()
+        except FileError:
+            if request.names is None:
+                raise
+            continue
+        if len(groups) > 1:
+            raise UsageError(f"{len(groups)} channels need a model each ({str(source)!r}; `joint` makes one for all)")
+        yield from (Note(f"{str(source)!r}: {note}") for note in notes)
+        places += [(number, planes) for planes in groups[0]]
+    return places
+
+
+def _choose(places: "list[tuple[int, Planes]]", request: FitRequest) -> tuple[list[Any], dict[str, Any]]:
+    """The images to fit to, and what the model's header says of them."""
+    from mashpix.arrays.planes import choose_pictures, read_picture
+
+    inputs: dict[str, str] = {}
+    kinds: set[str] = set()
+
+    def read(index: int) -> Any:
+        number, planes = places[index]
+        name = request.names[number] if request.names else str(request.sources[number])
+        try:
+            with _open(request.sources[number], request) as opened:
+                inputs[name] = inputs.get(name) or opened.sha256()
+                kinds.add(kind_of(opened.axes, opened.shape, opened.dtype))
+                return read_picture(opened, opened.axes, planes)
+        except (FileError, OSError):
+            if request.names is None:
+                raise
+            return np.zeros((1, 1, 1))  # blank: not to be fitted to
+
+    chosen = choose_pictures(read, len(places)) if places else []
+    if not chosen:
+        raise FileError("nothing to fit to (all images are blank)")
+    return chosen, {"kinds": sorted(kinds), "inputs": inputs}

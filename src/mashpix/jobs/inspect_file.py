@@ -1,0 +1,115 @@
+"""Estimate the noise of one file, an image or a stack, and write the report."""
+
+from collections.abc import Generator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from mashpix import files
+from mashpix.errors import FileError, UsageError
+from mashpix.files.image_file import changed
+from mashpix.jobs.events import Event, InspectOutcome, Note, Written
+from mashpix.jobs.memory import one_line_for_memory
+from mashpix.jobs.recipe import to_json
+from mashpix.jobs.request import InspectRequest
+from mashpix.report import Step
+
+if TYPE_CHECKING:
+    from mashpix.axes import Index
+    from mashpix.files import OpenFile
+    from mashpix.noise_report.report import NoiseReport
+
+
+def inspect_file(request: InspectRequest) -> Generator[Event, None, InspectOutcome]:
+    """Estimate the noise of one file, and what denoising it would take.
+
+    Parameters
+    ----------
+    request : InspectRequest
+        What is asked for.
+
+    Yields
+    ------
+    Step, Note or Written
+        Steps as those of `inspect_stack_steps`, remarks, and each report when it is there. The generator returns the
+        `InspectOutcome`.
+
+    Raises
+    ------
+    FileError
+        For a file that cannot be read, a report that cannot be written, or a denoised version that is none of it.
+    InputError, UsageError, DeviceError, ExtraError
+        As `inspect`.
+    """
+    from mashpix.noise_report.html import make_page
+    from mashpix.noise_report.inspecting_stacks import choose_planes
+    from mashpix.trust.verdict import check
+
+    outputs = _check_outputs(request)
+    with one_line_for_memory(), ExitStack() as files_open:
+        opened = files_open.enter_context(_open(request, request.source))
+        yield from map(Note, opened.notes)
+        shown = choose_planes(opened, opened.axes)[0][0]
+        pixels, denoised, verdict = _channels_last(opened[shown], opened.axes), None, None
+        if request.denoised is not None:
+            other = files_open.enter_context(_open(request, request.denoised))
+            denoised = _plane_like(other, opened, shown, str(request.denoised))
+        report = yield from _inspect(opened, request)
+        if denoised is not None:
+            verdict = check(pixels, denoised, channel_axis=-1 if pixels.ndim == 3 else None)
+        for kind, path in outputs.items():
+            if kind == "json":
+                data = to_json(report.to_dict())
+            else:
+                page = make_page(report, pixels, name=request.source.name, denoised=denoised, verdict=verdict)
+                data = page.encode("utf-8", "backslashreplace")
+            files.atomic_write(path, data, overwrite=request.overwrite)
+            yield Written(path, kind)
+    return InspectOutcome(report, verdict, outputs)
+
+
+def _check_outputs(request: InspectRequest) -> dict[str, Any]:
+    """The reports to write by kind; what cannot be written is refused."""
+    outputs = {kind: path for kind, path in (("json", request.json), ("html", request.html)) if path is not None}
+    if len({path.resolve() for path in outputs.values()}) < len(outputs):
+        raise UsageError(f"`html` and `json` name one file ({str(request.html)!r}; give two)")
+    for path in outputs.values():
+        files.check_output(request.source, path, overwrite=request.overwrite)
+    return outputs
+
+
+def _open(request: InspectRequest, path: Any) -> "OpenFile":
+    return files.open_file(path, axes=request.axes, max_pixels=request.max_pixels, sparse=request.sparse)
+
+
+def _inspect(opened: "OpenFile", request: InspectRequest) -> "Generator[Step, None, NoiseReport]":
+    """The steps of the inspection."""
+    from mashpix.noise_report.inspecting import inspect_steps
+    from mashpix.noise_report.inspecting_stacks import inspect_stack_steps
+
+    how: dict[str, Any] = {
+        "preset_name": request.preset_name,
+        "probe": request.probe,
+        "device": request.device,
+        "seed": request.seed,
+    }
+    if opened.is_stack:
+        return inspect_stack_steps(opened, axes=opened.axes, **how)
+    pixels = opened[(slice(None),) * len(opened.axes)]
+    return inspect_steps(pixels, channel_axis=-1 if pixels.ndim == 3 else None, **how)
+
+
+def _plane_like(other: "OpenFile", opened: "OpenFile", index: "Index", name: str) -> Any:
+    """The same plane of the denoised version."""
+    if other.axes != opened.axes or tuple(other.shape) != tuple(opened.shape):
+        kinds = (f"{file.axes} {tuple(file.shape)}" for file in (other, opened))
+        raise FileError("`denoised` {!r}: not a version of it ({}; {} needed)".format(name, *kinds))
+    plane = other[index]
+    if reason := changed(plane, opened[index].shape, opened.dtype):
+        raise FileError(f"`denoised` {name!r}: {reason}")
+    return _channels_last(plane, opened.axes)
+
+
+def _channels_last(plane: Any, axes: str) -> Any:
+    """A plane as images are shown, (H, W) or (H, W, C)."""
+    within = [letter for letter in axes if letter in "YXS"]
+    return plane.transpose([within.index(letter) for letter in "YXS" if letter in within])

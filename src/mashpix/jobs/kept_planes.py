@@ -1,0 +1,45 @@
+"""Planes of a file that have been read and are still needed: none is decoded twice."""
+
+from typing import Any
+
+from mashpix.axes import Index
+from mashpix.files import OpenFile
+
+
+class KeptPlanes:
+    """A stack that keeps the planes it has read until they are taken.
+
+    A network is fitted to a few planes that are denoised later, and a denoised plane is judged against the noisy one.
+
+    Parameters
+    ----------
+    stack : OpenFile
+        Where planes are read.
+    most : int
+        Planes that are kept at a time; beyond that the one read first is read again when it is needed.
+    """
+
+    def __init__(self, stack: OpenFile, *, most: int) -> None:
+        self.stack, self.most = stack, most
+        self.axes, self.shape, self.dtype = stack.axes, tuple(stack.shape), stack.dtype
+        self._kept: dict[tuple[int, ...], Any] = {}
+
+    def __getitem__(self, index: Index) -> Any:
+        """A plane, kept from now on; it must not be changed."""
+        key = _key_of(index)
+        if key not in self._kept:
+            while len(self._kept) >= self.most:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = self.stack[index]
+        return self._kept[key]
+
+    def take(self, index: Index) -> Any:
+        """A plane for the last time."""
+        plane = self[index]
+        del self._kept[_key_of(index)]
+        return plane
+
+
+def _key_of(index: Index) -> tuple[int, ...]:
+    """The numbers along the axes outside of the plane."""
+    return tuple(place for place in index if isinstance(place, int))

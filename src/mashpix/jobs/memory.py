@@ -1,0 +1,18 @@
+"""Memory that runs out during a job, in spite of the estimate: one clear error."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mashpix.errors import InputError
+
+
+@contextmanager
+def one_line_for_memory() -> Iterator[None]:
+    """Turn what libraries raise when memory runs out into one `InputError`."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or re.search("out of memory|DefaultCPUAllocator", str(error)):
+            raise InputError("not enough memory (it ran out; denoise the image in parts)") from None
+        raise

@@ -1,0 +1,173 @@
+"""What a batch will do and what it will cost, without doing it; nothing is written."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mashpix import files
+from mashpix.axes import plane_groups
+from mashpix.errors import DeviceError, MashpixError, UsageError
+from mashpix.jobs.batch.batch import Batch, plan_items
+from mashpix.jobs.batch.inputs import find_sources
+from mashpix.jobs.batch.items import Item
+from mashpix.jobs.model_reference import check_kind, kind_of
+from mashpix.jobs.series import find_model, most_common_kind
+
+if TYPE_CHECKING:
+    from mashpix.arrays.costs import Estimate, Estimator
+
+
+@dataclass(frozen=True)
+class PlannedFile:
+    """A file of a batch that can be read, and whose output can be written.
+
+    item : the file
+    kind : axes, channels and dtype, in words
+    axes, shape, is_stack : of the file
+    image_shape : of what a network processes at once, (H, W, C)
+    image_counts : number of such images in each group that one network can serve
+    """
+
+    item: Item
+    kind: str
+    axes: str
+    shape: tuple[int, ...]
+    is_stack: bool
+    image_shape: tuple[int, int, int]
+    image_counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class SharedNetwork:
+    """A network that is fitted before the files are denoised: for files of which kind, and its cost."""
+
+    kind: str
+    cost: "Estimate"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a batch will do.
+
+    files : each with its cost
+    is_series : whether one network is to serve all files
+    network : what is fitted first; None where nothing is
+    unreadable : files, and folders, that cannot be denoised, and why
+    unlike : files that are not like the series that one network is to serve, and why
+    skipped : number of files that an earlier run has done
+    left_out : number of files that are not images or are own outputs
+    seconds, memory : of the whole batch
+    """
+
+    files: "list[tuple[PlannedFile, Estimate]]"
+    is_series: bool
+    network: SharedNetwork | None
+    unreadable: list[tuple[Path, str]]
+    unlike: list[tuple[Path, str]]
+    skipped: int
+    left_out: int
+    seconds: float
+    memory: int
+
+
+def plan_batch(batch: Batch, *, jobs: int) -> Plan:
+    """Plan a batch that denoises `jobs` files at a time. Every file is opened, and network updates are timed.
+
+    Raises
+    ------
+    UsageError, FileError
+        As `run_batch`.
+    DeviceError
+        If the device is not there.
+    """
+    from mashpix.arrays.costs import make_estimator
+
+    if batch.watch_every is not None:
+        raise UsageError("`dry_run` cannot be combined with `watch`: the files are not known in advance")
+    found = find_sources(batch.inputs, batch.out)
+    items, skipped = plan_items(batch, found)
+    model = batch.request.model
+    if batch.share_network and (model := find_model(batch, items)) is not None:
+        items, skipped = plan_items(batch.with_model(model), found)
+    opened, unreadable = _open_all(items)
+    estimate = make_estimator(batch.request.settings, device=batch.request.device)
+    network, alike, unlike = None, opened, list[tuple[Path, str]]()
+    if batch.share_network and opened:
+        kinds = {file.item.name: file.kind for file in opened}
+        kind = str(model.kind if model else most_common_kind([kinds.get(item.name) for item in items]))
+        alike, unlike = _select(opened, kind)
+        if model is None:
+            fitted = sum(sum(file.image_counts) for file in alike)
+            network = SharedNetwork(kind, estimate(alike[0].image_shape, fitted=fitted, applied=0))
+    planned = [(file, _estimate(file, estimate, shared=batch.share_network)) for file in alike]
+    costs = [cost for _, cost in planned]
+    return Plan(
+        files=planned,
+        is_series=batch.share_network,
+        network=network,
+        unreadable=[*found.unreadable, *unreadable],
+        unlike=unlike,
+        skipped=skipped,
+        left_out=found.not_images + found.own_outputs,
+        seconds=sum(cost.seconds for cost in costs) / jobs + (network.cost.seconds if network else 0.0),
+        memory=max([*(cost.memory * jobs for cost in costs), network.cost.memory if network else 0], default=0),
+    )
+
+
+def _open_all(items: Iterable[Item]) -> tuple[list[PlannedFile], list[tuple[Path, str]]]:
+    """Those that can be denoised, and why the others cannot."""
+    opened: list[PlannedFile] = []
+    failed: list[tuple[Path, str]] = []
+    for item in items:
+        try:
+            opened.append(_open(item))
+        except (DeviceError, UsageError):
+            raise
+        except MashpixError as error:
+            failed.append((item.source, str(error)))
+    return opened, failed
+
+
+def _open(item: Item) -> PlannedFile:
+    """Open one file, and check that its target can be written."""
+    request = item.request
+    reading: dict[str, Any] = {"axes": request.axes, "max_pixels": request.max_pixels, "sparse": request.sparse}
+    with files.open_file(item.source, **reading) as opened:
+        opened.check_target(item.target, strict=request.strict)
+        groups = plane_groups(opened.axes, opened.shape, joint=request.joint)
+        lengths = dict(zip(opened.axes, opened.shape, strict=True))
+        channels = lengths.get("S", 1) * len(groups[0][0])
+        return PlannedFile(
+            item=item,
+            kind=kind_of(opened.axes, opened.shape, opened.dtype),
+            axes=opened.axes,
+            shape=tuple(opened.shape),
+            is_stack=opened.is_stack,
+            image_shape=(lengths["Y"], lengths["X"], channels),
+            image_counts=tuple(map(len, groups)),
+        )
+
+
+def _select(opened: list[PlannedFile], kind: str) -> tuple[list[PlannedFile], list[tuple[Path, str]]]:
+    """The files of a kind, and why the others cannot be denoised with them."""
+    alike: list[PlannedFile] = []
+    unlike: list[tuple[Path, str]] = []
+    for file in opened:
+        try:
+            check_kind(file.kind, kind)
+            alike.append(file)
+        except MashpixError as error:
+            unlike.append((file.item.source, str(error)))
+    return alike, unlike
+
+
+def _estimate(file: PlannedFile, estimate: "Estimator", *, shared: bool) -> "Estimate":
+    """Cost of one file, with a network that exists, one per group of images, or one per image."""
+    counts = file.image_counts
+    if shared:
+        return estimate(file.image_shape, applied=sum(counts), fitted=0)
+    if file.item.request.networks == "each" or max(counts) == 1:
+        return estimate(file.image_shape, applied=sum(counts))
+    cost = estimate(file.image_shape, applied=counts[0], fitted=counts[0], share_noise=True)
+    return replace(cost, seconds=cost.seconds * len(counts))

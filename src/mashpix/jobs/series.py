@@ -1,0 +1,161 @@
+"""A series of files of one kind: one network, fitted to a few of them, serves all that are like most of them."""
+
+from collections import Counter
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from mashpix import files
+from mashpix.errors import FileError, MashpixError
+from mashpix.files.atomic import remove_stale
+from mashpix.jobs.batch.batch import Batch
+from mashpix.jobs.batch.events import BatchEvent, BatchProgress, Counts, FileNote, NetworkFitted
+from mashpix.jobs.batch.executor import Executor
+from mashpix.jobs.batch.items import Item
+from mashpix.jobs.batch.one_file import reason_of
+from mashpix.jobs.events import Event, FitOutcome, Note
+from mashpix.jobs.fit_model import fit_model, origin_of
+from mashpix.jobs.model_header import read_origin
+from mashpix.jobs.model_reference import ModelReference, kind_of
+from mashpix.jobs.recipe import hash_file
+from mashpix.jobs.request import FitRequest
+
+MODEL = "mashpix-model.safetensors"
+"""Name of the model in the output folder."""
+MAX_SAMPLED = 32
+"""Files, evenly spaced in the series, that are opened to find the most common kind, and that may be fitted to."""
+
+Thing = TypeVar("Thing")
+
+
+def share_network(
+    batch: Batch, items: Sequence[Item], *, execute: Executor
+) -> Generator[BatchEvent, None, ModelReference]:
+    """Fit one network for all files, or take over that of an earlier run, before the first file is begun.
+
+    Parameters
+    ----------
+    batch, items : Batch, sequence of Item
+        What is asked for, and all files, those too that are done already.
+    execute : Executor
+        Runs the fit, alone.
+
+    Yields
+    ------
+    BatchEvent
+        On the way. The generator returns the model to apply.
+
+    Raises
+    ------
+    FileError
+        If no network can be fitted.
+    """
+    if (model := find_model(batch, items)) is not None:
+        return model
+    request = fit_request_of(batch, items)
+    yield FileNote(request.target, Note("one network is fitted first", "info"))
+    ended: tuple[FitOutcome | None, str | None] = None, None
+    try:
+        with closing(execute(_run_fit, iter([request]), at_once=1)) as messages:
+            for message in messages:
+                if message is None:
+                    yield BatchProgress(0.0, Counts(total=len(items)))
+                elif isinstance(message.event, Note):
+                    yield FileNote(request.target, message.event)
+                elif message.event is None:
+                    ended = message.result or (None, message.death)
+    finally:
+        remove_stale(request.target, older_than=0)
+    outcome, error = ended
+    if outcome is None:
+        raise FileError(f"no network for all files can be fitted ({error}; denoise each by itself)")
+    yield NetworkFitted(outcome)
+    return ModelReference(outcome.target, outcome.sha256, outcome.kinds[0])
+
+
+def find_model(batch: Batch, items: Sequence[Item]) -> ModelReference | None:
+    """The model of an earlier run that is to be resumed, if it was fitted in this way to files that are as they were.
+
+    Raises
+    ------
+    FileError
+        If a file has the name of the model, but is not a model.
+    """
+    path = batch.out / MODEL
+    if not (batch.resume and path.exists()):
+        return None
+    try:
+        origin = read_origin(path)
+    except FileError as error:
+        raise FileError(f"{str(path)!r}: {error}; move it away") from None
+    sources, wanted = {item.name: item.source for item in items}, origin_of(fit_request_of(batch, items))
+    inputs = origin.get("inputs", {})
+    same = bool(inputs) and {key: origin.get(key) for key in wanted} == wanted
+    same = same and all(name in sources and sources[name].is_file() for name in inputs)
+    if same and all(hash_file(sources[name]) == inputs[name] for name in inputs):
+        (kind,) = origin["kinds"]
+        return ModelReference(path, hash_file(path), kind)
+    return None
+
+
+def fit_request_of(batch: Batch, items: Sequence[Item]) -> FitRequest:
+    """How the network of a series is fitted."""
+    request, sampled = batch.request, sample(items)
+    return FitRequest(
+        sources=tuple(item.source for item in sampled),
+        target=batch.out / MODEL,
+        settings=request.settings,
+        seed=request.seed,
+        device=request.device,
+        data_range=request.data_range,
+        axes=request.axes,
+        joint=request.joint,
+        overwrite=request.overwrite or batch.resume,
+        sparse=request.sparse,
+        max_pixels=request.max_pixels,
+        names=tuple(item.name for item in sampled),
+    )
+
+
+def most_common_kind(kinds: Sequence[str | None]) -> str | None:
+    """The kind that most of a sample of the files have; None stands for files that cannot be read."""
+    counted = Counter(kind for kind in sample(kinds) if kind is not None)
+    return counted.most_common(1)[0][0] if counted else None
+
+
+def sample(things: Sequence[Thing]) -> list[Thing]:
+    """An evenly spaced sample of at most `MAX_SAMPLED`."""
+    count = min(len(things), MAX_SAMPLED)
+    return [things[int((index + 0.5) * len(things) / count)] for index in range(count)]
+
+
+def _run_fit(request: FitRequest, attempt: int) -> Generator[Event, None, tuple[FitOutcome | None, str | None]]:
+    """Fit a model to those files that are like most of them; the error if that fails."""
+    try:
+        sources, names = _choose_alike(request)
+        overwrite = request.overwrite or attempt > 1
+        alike = replace(request, sources=sources, names=names, overwrite=overwrite)
+        return (yield from fit_model(alike)), None
+    except Exception as error:  # raised again where the batch runs
+        return None, reason_of(error)
+
+
+def _choose_alike(request: FitRequest) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """The files of the most common kind, and their names."""
+    kinds: list[str | None] = []
+    error: Exception = FileError("there are no files")
+    for source in request.sources:
+        try:
+            with files.open_file(source, axes=request.axes, max_pixels=request.max_pixels) as opened:
+                kinds.append(kind_of(opened.axes, opened.shape, opened.dtype))
+        except (MashpixError, OSError) as problem:  # reported when it is this file's turn
+            kinds.append(None)
+            error = problem
+    wanted = most_common_kind(kinds)
+    if wanted is None:
+        raise error
+    chosen = zip(request.sources, request.names or (), kinds, strict=True)
+    sources, names, _ = zip(*(entry for entry in chosen if entry[2] == wanted), strict=True)
+    return sources, names

@@ -1,0 +1,111 @@
+"""Laws of the model of cost: every stage that a run yields has a cost, and a busy machine does not change a time."""
+
+import itertools
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from mashpix import Settings, denoise_stack_steps, denoise_steps, preset
+from mashpix.arrays.costs import _fastest, expected_costs, fit_updates, make_estimator, model_costs
+from mashpix.arrays.stacks import apply_model_steps, fit_model_steps
+from mashpix.refine import stages
+from mashpix.steps import drain
+
+SHORT = {"steps": 3, "probe_steps": 3, "masks": 2}
+NOISY = np.random.default_rng(0).normal(100, 10, (3, 48, 48))
+RUNS = {
+    "default": preset("default").replace(**SHORT),
+    "fast": preset("fast").replace(**SHORT),
+    "best": preset("best").replace(**SHORT),
+    "scripts": preset("scripts").replace(**SHORT, channels=2, depth=2),
+    "paper": preset("paper").replace(**SHORT, channels=2, depth=2),
+    "shuffled": preset("default").replace(**SHORT, shuffle="always", shuffle_start=2),
+}
+
+
+def steps_of(kind, settings):
+    options = {"settings": settings, "device": "cpu"}
+    if kind == "image":
+        return denoise_steps(NOISY[0], **options)
+    if kind == "model":
+        model = drain(fit_model_steps(NOISY[:2, None], **options))
+        return apply_model_steps(model, NOISY, axes="ZYX", device="cpu")
+    return denoise_stack_steps(NOISY, axes="ZYX", fit={"shared": "once", "each": "each"}[kind], **options)
+
+
+@pytest.mark.parametrize("kind", ["image", "shared", "each", "model"])
+@pytest.mark.parametrize("name", RUNS)
+def test_every_stage_has_a_cost(name, kind):
+    """A stage without a cost would leave the fraction where it is, and the last stages would come at the end."""
+    steps = [step for step in steps_of(kind, RUNS[name]) if step.stage not in ("plane", "done")]
+    for before, after in itertools.pairwise(steps):
+        assert after.fraction > before.fraction, f"{after.stage} has no cost"
+    assert 0.95 < steps[-1].fraction <= 1 + 1e-9
+    assert steps[-2].fraction < 1
+
+
+def test_the_table_has_no_stage_that_never_comes():
+    seen = {step.stage for step in denoise_steps(NOISY[0], settings=RUNS["best"], device="cpu")}
+    assert set(expected_costs(NOISY[0].size, RUNS["best"])) == seen - {"done"}
+    assert set(stages.MEASURING) <= set(stages.COSTS) <= seen
+
+
+def test_fitting_and_applying_a_model_to_one_image_cost_what_the_image_costs_alone():
+    for share_noise in (False, True):
+        fitting, applying = model_costs(10**6, 1, preset("best"), share_noise=share_noise)
+        alone = expected_costs(10**6, preset("best"))
+        twice = sum(applying[stage] for stage in applying if stage.startswith("predict")) if share_noise else 0
+        assert sum(fitting.values()) + sum(applying.values()) == pytest.approx(sum(alone.values()) + twice)
+
+
+@pytest.mark.parametrize(("name", "updates"), [("default", 250), ("best", 1000), ("scripts", 2400)])
+def test_updates_of_a_fit(name, updates):
+    assert fit_updates(preset(name)) == updates
+
+
+def test_a_time_on_a_cpu_does_not_count_what_other_programs_take():
+    def updates():
+        for _ in range(4):
+            time.sleep(0.2)  # the processor is someone else's meanwhile
+            yield sum(range(20_000))
+
+    assert _fastest(updates(), cpu=True) < 0.1 < 0.2 < _fastest(updates(), cpu=False)
+
+
+def test_the_fastest_update_counts_and_the_first_does_not():
+    def updates():
+        for seconds in (0.0, 0.3, 0.02, 0.3):
+            time.sleep(seconds)
+            yield 0.0
+
+    assert 0.02 <= _fastest(updates(), cpu=False) < 0.3
+
+
+def test_an_estimate_is_not_fooled_by_a_busy_process():
+    settings = Settings(masking_ratio=0.5, steps=4, masks=2, window_size=32, channels=4, depth=2)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    ended = threading.Event()
+
+    def work():
+        while not ended.is_set():
+            sum(range(10_000))
+
+    def seconds():
+        return make_estimator(settings, device="cpu")((32, 32)).seconds
+
+    others = [threading.Thread(target=work) for _ in range(4)]
+    try:
+        quiet = seconds()
+        for other in others:
+            other.start()
+        busy = seconds()
+    finally:
+        ended.set()
+        for other in others:
+            other.join()
+        torch.set_num_threads(threads)
+    assert busy < 3 * quiet
