@@ -46,7 +46,10 @@ def summarise(
         mean_spread=fmean(spreads) if spreads else None,
         held_out_error=fmean(squares) ** 0.5 if squares else None,
         seconds=seconds,
-        notes=tuple(_notes(reports, worked, parts)),
+        notes=(
+            *_notes(reports, worked, parts),
+            *(describe_groups(worked[0].channel_groups) if channels == "joint" else ()),
+        ),
     )
 
 
@@ -64,14 +67,25 @@ def _notes(reports: Sequence[Report], worked: Sequence[Report], parts: str) -> l
 
 def join_reports(reports: Sequence[Report], groups: Groups, *, shape: tuple[int, ...], channels: Kind) -> Report:
     """One report of the groups of channels of an image, each denoised as if it were alone."""
-    report = summarise(reports, shape=shape, channels=channels, parts="channels")
     pairs = zip(groups, reports, strict=True)
     averaged = tuple(sorted(group[index] for group, own in pairs for index in own.averaged_channels))
-    notes = report.notes
-    if channels == "joint":
-        listed = ", ".join(" + ".join(map(str, group)) for group in groups)
-        notes = (*notes, f"channels that do not help each other were denoised apart: {listed}")
-    return replace(report, channel_groups=groups, averaged_channels=averaged, notes=notes)
+    grouped = [replace(report, channel_groups=groups) for report in reports]
+    report = summarise(grouped, shape=shape, channels=channels, parts="channels")
+    return replace(report, averaged_channels=averaged)
+
+
+def describe_groups(groups: Groups) -> tuple[str, ...]:
+    """A note on channels that were to be denoised jointly, counted from 0; none if all shared a network.
+
+    Examples
+    --------
+    >>> describe_groups(((0, 2), (1,)))
+    ('channels that do not help each other were denoised apart: 0 + 2, 1',)
+    """
+    if len(groups) < 2:
+        return ()
+    listed = ", ".join(" + ".join(map(str, group)) for group in groups)
+    return (f"channels that do not help each other were denoised apart: {listed}",)
 
 
 def describe_averaged(averaged: Sequence[int], channels: int) -> tuple[str, ...]:

@@ -25,6 +25,9 @@ MAX_ERROR = 2.0
 """Mean squared error of a network, over the larger one of the averages compared with, up to which it is believed."""
 MAX_UNEXPLAINED = 0.5
 """Mean squared error of a network, over the variance of the channel, up to which it is believed in any case."""
+MAX_MASKING_RATIO = 0.5
+"""Masking ratio beyond which every prediction is believed: it says that the noise is correlated, and then averages of
+the neighbours hold the noise of the pixel, and stand in for a prediction badly."""
 REACH = 4
 """Standard deviations at which the weights end."""
 LEAST_WEIGHT = 1e-3
@@ -53,11 +56,15 @@ def replace_unready(
     Prediction
         The very same where every channel is ready; else `averaged` names the channels that were replaced.
     """
+    if masking_ratio > MAX_MASKING_RATIO:
+        return prediction
     variance = torch.stack(
         [plane[valid].var() for plane, valid in zip(picture.pixels[0], picture.valid[0], strict=True)]
     )
-    reference = held_out_of_averages(picture, masking_ratio, TESTED, settings=settings).amax(dim=0)
-    unready = prediction.held_out > torch.maximum(MAX_ERROR * reference, MAX_UNEXPLAINED * variance)
+    unready = prediction.held_out > MAX_UNEXPLAINED * variance
+    if unready.any():
+        reference = held_out_of_averages(picture, masking_ratio, TESTED, settings=settings).amax(dim=0)
+        unready &= prediction.held_out > MAX_ERROR * reference
     channels = tuple(int(channel) for channel in unready.nonzero()[:, 0])
     if not channels:
         return prediction
