@@ -30,7 +30,7 @@ OFFSET = 0.03
 """Offset added, as a fraction of the distance between the percentiles 0.1 and 99.9 of the noisy picture."""
 GHOST = 64
 """Distance down and to the right of the part of the picture that is laid over the result, pixels."""
-GHOSTLY = 0.3
+GHOSTLY = 0.5
 """How much of the result that part makes up."""
 WEAK = 0.5
 """Damage that changes the damaged area by fewer noise levels than this is told apart in the summary."""
