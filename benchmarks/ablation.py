@@ -56,7 +56,11 @@ def pairs(data: Path, name: str, *, limit: int, crop: int | None) -> list[tuple[
 def results(pair: Pair, *, seed: int) -> dict[str, float]:
     """PSNR without each idea."""
     door = open_door(
-        pair.noisy, channel_axis=-1 if pair.noisy.ndim == 3 else None, data_range=None, scale=SETTINGS.scale
+        pair.noisy,
+        channel_axis=-1 if pair.noisy.ndim == 3 else None,
+        data_range=None,
+        scale=SETTINGS.scale,
+        is_rgb=pair.noisy.ndim == 3,
     )
     picture = to_picture(door, multiple=MULTIPLE, device=torch.device("cpu"))
     generator = torch.Generator().manual_seed(seed)

@@ -12,7 +12,7 @@ from mashpix.method.masking_ratio import (
     choose_ratio,
     correlation_gap,
     neighbour_correlation,
-    noise_level,
+    probe_residual_level,
 )
 from mashpix.picture import Picture
 from mashpix.simulation import correlated_noise
@@ -89,7 +89,8 @@ def test_noise_level_leaves_holes_out(generator):
     valid = torch.rand((1, 1, 200, 200), generator=generator) < 0.7
     for noise_estimate, expected in (("mean", 3.0), ("one-pass", 10**0.5)):
         levels = {
-            noise_level(residual.masked_fill(~valid, fill), valid, noise_estimate=noise_estimate) for fill in (0.0, 1e9)
+            probe_residual_level(residual.masked_fill(~valid, fill), valid, noise_estimate=noise_estimate)
+            for fill in (0.0, 1e9)
         }
         assert len(levels) == 1
         assert levels.pop() == pytest.approx(expected, rel=0.02)

@@ -19,7 +19,7 @@ def a_picture(generator, side=32):
 
 
 def run(picture, *, settings, seed=0, shuffle=False):
-    """All steps of a fit, the weights after it, and the fraction shuffled."""
+    """All steps of a fit, the weights after it, and the target of its last update."""
     steps, generator = [], torch.Generator().manual_seed(seed)
     network = new_network(picture, settings=settings, generator=generator)
     options = {"shuffle": shuffle, "steps": settings.steps, "stage": "fit", "settings": settings}
@@ -64,13 +64,23 @@ def test_values_in_holes_cannot_change_the_fit(quick, generator):
 def test_shuffling_starts_at_its_update_and_is_reported(quick, generator):
     picture = a_picture(generator)
     settings = replace(quick, flat_threshold=1.0)
-    _, plain, none = run(picture, settings=settings)
-    steps, shuffled, fraction = run(picture, settings=settings, shuffle=True)
+    _, plain, target = run(picture, settings=settings)
+    assert target is picture.pixels
+    steps, shuffled, target = run(picture, settings=settings, shuffle=True)
     assert "fit: flat regions" in [step.stage for step in steps]
-    assert none == 0
-    assert 0.5 < fraction < 1
+    assert 0.5 < (target != picture.pixels).float().mean() < 1
+    assert torch.equal(target.flatten().sort().values, picture.pixels.flatten().sort().values)
     assert not torch.equal(plain, shuffled)
-    assert run(picture, settings=replace(settings, shuffle_start=4), shuffle=True)[2] == 0
+    assert run(picture, settings=replace(settings, shuffle_start=4), shuffle=True)[2] is picture.pixels
+
+
+def test_a_new_permutation_at_every_update_needs_one_intermediate_prediction(quick, generator, monkeypatch):
+    targets, real = [], fitting._update
+    monkeypatch.setattr(fitting, "_update", lambda *a, **o: (targets.append(a[3]), real(*a, **o))[1])
+    settings = replace(quick, flat_threshold=1.0, steps=5, shuffle_start=2, redraw_shuffle=True)
+    steps, *_ = run(a_picture(generator), settings=settings, shuffle=True)
+    assert sum(step.stage == "fit: flat regions" for step in steps) == settings.masks
+    assert len({target.numpy().tobytes() for target in targets}) == 1 + 3  # as it is, then three permutations
 
 
 def test_windows_are_drawn_from_a_large_picture(quick, generator):

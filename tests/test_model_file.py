@@ -10,7 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 from mashpix import PRESETS, FileError
-from mashpix.arrays.model import fit_model, make_doors
+from mashpix.arrays.model import fit_to_doors, make_doors
 from mashpix.arrays.stacks import apply_model_steps, fit_model_steps
 from mashpix.cli import app
 from mashpix.files.safetensors import decode_tensors, encode_tensors
@@ -33,7 +33,7 @@ def test_a_model_that_was_written_and_read_does_the_same(share_noise, refine, fi
     pictures = rng.normal(50, 5, (3, 1, 40, 32)).astype(np.float32)
     settings, generator = replace(TINY, refine=refine, fits=fits), torch.Generator().manual_seed(0)
     doors = make_doors(pictures, data_range=None, settings=settings)
-    model = drain(fit_model(doors, share_noise=share_noise, settings=settings, generator=generator))
+    model = drain(fit_to_doors(doors, share_noise=share_noise, settings=settings, generator=generator))
     (tmp_path / "model").write_bytes(encode_model(model, origin={}))
     again = read_model(tmp_path / "model")
     assert again.settings == model.settings
@@ -46,7 +46,7 @@ def test_a_model_written_by_version_0_1_0_is_read(rng, tmp_path):
     """There the noises had other names, and a variance model three numbers."""
     pictures = rng.normal(50, 5, (3, 1, 40, 32)).astype(np.float32)
     doors = make_doors(pictures, data_range=None, settings=TINY)
-    fitting = fit_model(doors, share_noise=True, settings=TINY, generator=torch.Generator().manual_seed(0))
+    fitting = fit_to_doors(doors, share_noise=True, settings=TINY, generator=torch.Generator().manual_seed(0))
     model = drain(fitting)
     arrays, header = decode_tensors(encode_model(model, origin={}))
     former = {name: old for old, name in FORMER.items()}

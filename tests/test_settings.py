@@ -2,10 +2,12 @@
 
 from dataclasses import FrozenInstanceError, fields, replace
 
+import numpy as np
 import pytest
 
-from mashpix import PRESETS, FileError, Settings, UsageError, preset
+from mashpix import PRESETS, FileError, Settings, UsageError, denoise, preset
 from mashpix.jobs.recipe import Recipe, read_recipe
+from mashpix.simulation import correlated_noise
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,79 @@ def test_settings_cannot_be_changed():
 def test_an_unknown_preset_names_the_known_ones():
     with pytest.raises(UsageError, match=r"'fastest'; one of default, "):
         preset("fastest")
+
+
+QUICK = Settings(
+    masking_ratio=0.5, steps=4, probe_steps=3, channels=6, depth=2, masks=2, shuffle_start=1, window_size=32,
+    tile_size=32, flat_threshold=1.0, shuffle="never", learning_rate=5e-3,
+)  # fmt: skip
+GAP = {"masking_ratio": None}
+NEAR = {"masking_ratio": None, "choose_by": "correlation"}
+SHUFFLED = {"shuffle": "always"}
+CHANGES = {  # where a field matters, and another value of it
+    "scale": ({}, "percentiles"),
+    "masking_ratio": ({}, 0.3),
+    "mask_channels": ({}, "shared"),
+    "loss": ({}, "squared"),
+    "choose_by": (GAP | {"low_gap": 0.0, "high_gap": 0.0}, "correlation"),
+    "low_ratio": (NEAR | {"low_correlation": 1.0}, 0.3),
+    "medium_ratio": (NEAR | {"low_correlation": 0.0, "high_correlation": 1.0}, 0.3),
+    "high_ratio": (GAP | {"low_gap": 0.0, "high_gap": 0.0}, 0.3),
+    "low_probe_ratio": (GAP, 0.4),
+    "high_probe_ratio": (GAP, 0.6),
+    "probe_steps": (GAP, 5),
+    "noise_estimate": (GAP, "one-pass"),
+    "low_gap": (GAP | {"low_gap": 0.0, "high_gap": 255.0}, 255.0),
+    "high_gap": (GAP | {"low_gap": 0.0, "high_gap": 0.0}, 255.0),
+    "low_correlation": (NEAR | {"low_correlation": 0.0, "high_correlation": 1.0}, 1.0),
+    "high_correlation": (NEAR | {"low_correlation": 0.0, "high_correlation": 0.0}, 1.0),
+    "shuffle": ({}, "always"),
+    "shuffle_start": (SHUFFLED, 2),
+    "block_size": (SHUFFLED, 5),
+    "flat_threshold": (SHUFFLED, 0.2),
+    "redraw_shuffle": (SHUFFLED, True),
+    "channels": ({}, 9),
+    "depth": ({}, 3),
+    "steps": ({}, 5),
+    "fits": ({}, 2),
+    "learning_rate": ({}, 1e-3),
+    "window_size": ({}, 40),
+    "masks": ({}, 3),
+    "refine": ({}, True),
+    "threshold": ({"refine": True}, 9.0),
+}
+CHANGES_NOTHING = {"tile_size": 64}
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    """Correlated noise on steps, (96, 64, 3)."""
+    rng = np.random.default_rng(0)
+    noise = correlated_noise((96, 64, 3), sigma=20, beta=1.0, rng=rng)
+    return (100 + 60 * (np.arange(64) > 30)[:, None] + noise).astype(np.float32)
+
+
+def bytes_of(settings, noisy):
+    return denoise(noisy, channel_axis=-1, channels="rgb", settings=settings, device="cpu").tobytes()
+
+
+def test_every_field_is_in_one_of_the_lists():
+    assert CHANGES.keys() | CHANGES_NOTHING.keys() == {item.name for item in fields(Settings)}
+    assert not CHANGES.keys() & CHANGES_NOTHING.keys()
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_every_field_changes_a_result(field, noisy):
+    where, value = CHANGES[field]
+    settings = replace(QUICK, **where)
+    assert bytes_of(settings, noisy) != bytes_of(replace(settings, **{field: value}), noisy)
+
+
+@pytest.mark.parametrize("field", CHANGES_NOTHING)
+def test_fields_of_speed_and_memory_change_no_result(field, noisy):
+    other = denoise(noisy, channel_axis=-1, channels="rgb", device="cpu", settings=replace(QUICK, **CHANGES_NOTHING))
+    result = denoise(noisy, channel_axis=-1, channels="rgb", device="cpu", settings=QUICK)
+    np.testing.assert_allclose(other, result, atol=1e-3)
 
 
 def test_every_field_says_what_it_means():

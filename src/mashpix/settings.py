@@ -11,6 +11,13 @@ from typing import Any, Literal, get_args, get_origin
 
 from mashpix.errors import UsageError
 
+Scale = Literal["data-range", "percentiles"]
+MaskChannels = Literal["each", "shared"]
+Loss = Literal["squared", "absolute"]
+ChooseBy = Literal["gap", "correlation"]
+NoiseEstimate = Literal["one-pass", "mean"]
+Shuffle = Literal["auto", "always", "never"]
+
 
 def number(default: Any, help: str, *, low: float | None = None, high: float | None = None) -> Any:
     """A field of `Settings`: its default, what it means, and the limits it is checked against."""
@@ -25,59 +32,69 @@ class Settings:
     picture, that is 1/255 of the picture's value range. A field outside its limits raises `UsageError`.
     """
 
-    # What the network sees: scale of values (images.py)
-    scale: Literal["data-range", "percentiles"] = number(
+    # What the network sees: scale of values (arrays/normalization.py)
+    scale: Scale = number(
         "data-range",
-        "how values become the network's 0..1: the nominal range, or the picture's own percentiles",
-    )
+        "how values become the network's 0..1: the nominal range, or the image's own percentiles",
+    )  # [scripts]; percentiles: [ours]
 
     # Masking, Eq. 3 and 4
     masking_ratio: float | None = number(
-        None, "fraction of pixels hidden; 'auto' reads it off the picture", low=0.0, high=1.0
-    )
-    mask_channels: Literal["each", "shared"] = number("each", "one mask for each channel, or one shared by all")
-    loss: Literal["squared", "absolute"] = number("absolute", "error counted on hidden pixels")
+        None, "fraction of pixels hidden; 'auto' chooses it by the image", low=0.0, high=1.0
+    )  # [paper]: chosen
+    mask_channels: MaskChannels = number("each", "one mask per channel, or one shared by all")  # [scripts]
+    loss: Loss = number("absolute", "error counted on hidden pixels")  # [scripts]; squared: [paper]
 
     # Choice of the masking ratio, Eq. 8 to 10
-    choose_by: Literal["gap", "correlation"] = number(
-        "gap", "what the ratio is read off: the gap of two probes, or the correlation of neighbours in flat blocks"
-    )
-    low_ratio: float = number(0.1, "ratio chosen in the low regime", low=0.0, high=1.0)
-    medium_ratio: float = number(0.5, "ratio chosen in the medium regime", low=0.0, high=1.0)
-    high_ratio: float = number(0.9, "ratio chosen in the high regime", low=0.0, high=1.0)
-    low_probe_ratio: float = number(0.2, "ratio of the first probe", low=0.0, high=1.0)
-    high_probe_ratio: float = number(0.8, "ratio of the second probe", low=0.0, high=1.0)
-    probe_steps: int = number(800, "network updates of each probe", low=1)
-    noise_estimate: Literal["one-pass", "mean"] = number(
+    choose_by: ChooseBy = number(
+        "gap", "how the masking ratio is chosen: gap of two probes, or correlation of neighbours in flat blocks"
+    )  # [paper]; correlation: [ours]
+    low_ratio: float = number(0.1, "ratio chosen in the low regime", low=0.0, high=1.0)  # [scripts]
+    medium_ratio: float = number(0.5, "ratio chosen in the medium regime", low=0.0, high=1.0)  # [paper], [scripts]
+    high_ratio: float = number(0.9, "ratio chosen in the high regime", low=0.0, high=1.0)  # [scripts]
+    low_probe_ratio: float = number(0.2, "ratio of the first probe", low=0.0, high=1.0)  # [paper], [scripts]
+    high_probe_ratio: float = number(0.8, "ratio of the second probe", low=0.0, high=1.0)  # [paper], [scripts]
+    probe_steps: int = number(800, "network updates of each probe", low=1)  # [scripts]
+    noise_estimate: NoiseEstimate = number(
         "mean", "noise level from one masked pass (RMS) or from the mean prediction (standard deviation)"
-    )
-    low_gap: float = number(1.0, "gaps up to this choose the low regime, grey levels", low=0.0)
-    high_gap: float = number(2.0, "gaps above this choose the high regime, grey levels", low=0.0)
-    low_correlation: float = number(0.2, "correlations up to this choose the low regime", low=0.0, high=1.0)
-    high_correlation: float = number(0.35, "correlations above this choose the high regime", low=0.0, high=1.0)
+    )  # [scripts]; one-pass: [paper]
+    low_gap: float = number(1.0, "gaps up to this choose the low regime, grey levels", low=0.0)  # [scripts]
+    high_gap: float = number(2.0, "gaps above this choose the high regime, grey levels", low=0.0)  # [scripts]
+    low_correlation: float = number(
+        0.2, "correlations up to this choose the low regime", low=0.0, high=1.0
+    )  # [ours], experiments.md section 2
+    high_correlation: float = number(
+        0.35, "correlations above this choose the high regime", low=0.0, high=1.0
+    )  # [ours], experiments.md section 2
 
     # Local pixel shuffling, Eq. 5 to 7
-    shuffle: Literal["auto", "always", "never"] = number("auto", "shuffle flat regions; auto: high regime only")
-    shuffle_start: int = number(50, "update from which the target is shuffled (N1)", low=0)
-    block_size: int = number(4, "side of the tiles that are permuted, pixels (s)", low=2)
+    shuffle: Shuffle = number("auto", "shuffle flat regions; auto: high regime only")  # [paper]
+    shuffle_start: int = number(50, "update from which the target is shuffled (N1)", low=0)  # [scripts]
+    block_size: int = number(4, "side of the tiles that are permuted, pixels (s)", low=2)  # [scripts]
     flat_threshold: float = number(
         0.5, "flat: local deviation below this fraction of its maximum (lambda)", low=0.0, high=1.0
-    )
-    redraw_shuffle: bool = number(False, "a new permutation at every update instead of one for the whole fit")
+    )  # [scripts]
+    redraw_shuffle: bool = number(
+        False, "a new permutation at every update instead of one for the whole fit"
+    )  # [scripts]: one; a new one: [ours]
 
     # Network and its fit
-    channels: int = number(48, "feature channels of the U-Net", low=1)
-    depth: int = number(5, "poolings of the U-Net", low=1, high=8)
-    steps: int = number(800, "network updates of the final fit (N)", low=1)
-    fits: int = number(1, "networks fitted one after another; the mean of their results counts", low=1)
-    learning_rate: float = number(4e-4, "Adam's first learning rate, annealed to 0 by a cosine", low=0.0)
-    window_size: int = number(512, "pictures with a larger side are fitted on random windows, pixels", low=32)
+    channels: int = number(48, "feature channels of the U-Net", low=1)  # [scripts]
+    depth: int = number(5, "poolings of the U-Net", low=1, high=8)  # [scripts]
+    steps: int = number(800, "network updates of the final fit (N)", low=1)  # [scripts]
+    fits: int = number(1, "networks fitted one after another; the mean of their results counts", low=1)  # [ours]
+    learning_rate: float = number(4e-4, "Adam's first learning rate, annealed to 0 by a cosine", low=0.0)  # [scripts]
+    window_size: int = number(
+        512, "images with a larger side are fitted on random windows, pixels", low=32
+    )  # [ours]: the published images are smaller
 
     # Prediction, Eq. 11
-    masks: int = number(10, "random masks whose predictions are averaged (K)", low=1)
-    refine: bool = number(False, "bring detail back that stands out of the noise spectrum of the residual")
-    threshold: float = number(2.7, "what stands out of the noise, in its standard deviations", low=0.0)
-    tile_size: int = number(512, "side of the tiles that large pictures are predicted by, pixels", low=32)
+    masks: int = number(10, "random masks whose predictions are averaged (K)", low=1)  # [scripts]
+    refine: bool = number(False, "restore detail above the estimated noise spectrum of the residual")  # [ours]
+    threshold: float = number(2.7, "hard threshold of refining, noise standard deviations", low=0.0)  # [ours]
+    tile_size: int = number(
+        512, "side of the tiles by which large images are predicted, pixels", low=32
+    )  # [ours]: changes no result
 
     def __post_init__(self) -> None:
         """Check every field against its limits and choices."""

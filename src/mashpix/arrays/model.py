@@ -14,17 +14,14 @@ import torch.nn.functional as F
 
 from mashpix.arrays.normalization import Array, Door, find_scale, open_door, to_picture
 from mashpix.errors import InputError
-from mashpix.method.fitting import fit, new_network
-from mashpix.method.mash import Result, apply, average, side_multiple
-from mashpix.method.masking_ratio import Masking, choose_masking
+from mashpix.method.mash import Fitted, Result, apply_networks, fit_networks, side_multiple
+from mashpix.method.masking_ratio import Masking
 from mashpix.method.network import UNet
-from mashpix.method.predicting import predict
 from mashpix.picture import Picture
-from mashpix.refine.refining import Noises, measure_noises
+from mashpix.refine.refining import Noises
 from mashpix.refine.residual_noise import NoiseModel
 from mashpix.report import Step
 from mashpix.settings import Settings
-from mashpix.steps import numbered, numbered_steps
 
 MOST_PICTURES = 4
 """Pictures that a model is fitted to."""
@@ -41,7 +38,7 @@ class Model:
     low, high : float64 (C,), the values that the network sees as 0 and 1
     masking : the masking ratio, and what it was read off
     shuffled_fraction : of the pixels that were fitted
-    networks : one a fit
+    networks : one per fit
     is_rgb : whether the channels are the colours of one scene
     noises : the noise that each of them left in the pictures; None where a picture's own has to be measured
     """
@@ -85,7 +82,7 @@ def make_doors(
     return [replace(door, low=low, high=high, is_rgb=is_rgb) for door in doors]
 
 
-def fit_model(
+def fit_to_doors(
     doors: Sequence[Door], *, share_noise: bool, settings: Settings, generator: torch.Generator
 ) -> Generator[Step, None, Model]:
     """Fit networks to pictures of one kind; with `share_noise` the noise measured in them is taken for that of all.
@@ -95,50 +92,9 @@ def fit_model(
     """
     multiple = side_multiple(settings)
     mosaic = _join([to_picture(door, multiple=multiple, device=generator.device) for door in doors], gap=multiple)
-    masking = yield from choose_masking(mosaic, settings=settings, generator=generator)
-    networks, noises, shuffled_fraction = [], [], 0.0
-    for index in range(settings.fits):
-        network = new_network(mosaic, settings=settings, generator=generator)
-        shuffled_fraction = yield from fit(
-            network,
-            mosaic,
-            masking.masking_ratio,
-            shuffle=masking.shuffle,
-            steps=settings.steps,
-            stage=numbered("fit", index),
-            settings=settings,
-            generator=generator,
-        )
-        networks.append(network)
-        measured: Noises | None = None
-        if share_noise and settings.refine:
-            measured = yield from _measure(network, mosaic, masking, index, settings=settings, generator=generator)
-        noises.append(measured)
+    fitted = yield from fit_networks(mosaic, share_noise=share_noise, settings=settings, generator=generator)
     door = doors[0]
-    return Model(
-        settings,
-        str(door.array.dtype),
-        door.low,
-        door.high,
-        masking,
-        shuffled_fraction,
-        tuple(networks),
-        tuple(noises),
-        door.is_rgb,
-    )
-
-
-def _measure(
-    network: UNet, mosaic: Picture, masking: Masking, index: int, *, settings: Settings, generator: torch.Generator
-) -> Generator[Step, None, Noises | None]:
-    """The noise that refining needs; None where it cannot be measured."""
-    stage = numbered("predict", index)
-    prediction = yield from predict(
-        network, mosaic, masking.masking_ratio, stage=stage, settings=settings, generator=generator
-    )
-    measuring = measure_noises(mosaic, prediction.mean, settings=settings)
-    noises: Noises | None = yield from numbered_steps(measuring, index)
-    return noises
+    return Model(settings, str(door.array.dtype), door.low, door.high, *fitted, door.is_rgb)
 
 
 def _join(pictures: list[Picture], *, gap: int) -> Picture:
@@ -162,13 +118,8 @@ def open_like(array: Array, model: Model) -> Door:
     return replace(door, low=model.low, high=model.high, is_rgb=model.is_rgb)
 
 
-def apply_model(model: Model, door: Door, *, generator: torch.Generator) -> Generator[Step, None, Result]:
-    """Denoise a picture that `open_like` let in: predict and refine, as `method.mash` does after a fit."""
-    settings = model.settings
-    picture = to_picture(door, multiple=side_multiple(settings), device=generator.device)
-    passes = []
-    for index, (network, noises) in enumerate(zip(model.networks, model.noises, strict=True)):
-        ratio = model.masking.masking_ratio
-        applying = apply(network, picture, ratio, index=index, settings=settings, generator=generator, noises=noises)
-        passes.append((yield from applying))
-    return average(passes, model.masking, model.shuffled_fraction)
+def apply_to_door(model: Model, door: Door, *, generator: torch.Generator) -> Generator[Step, None, Result]:
+    """Denoise a picture that `open_like` let in."""
+    picture = to_picture(door, multiple=side_multiple(model.settings), device=generator.device)
+    fitted = Fitted(model.masking, model.shuffled_fraction, model.networks, model.noises)
+    return apply_networks(fitted, picture, settings=model.settings, generator=generator)

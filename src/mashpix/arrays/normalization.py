@@ -1,7 +1,7 @@
 """The door: any array on the outside, float (1, C, H, W) with marked holes on the inside, and back."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from mashpix.arrays.colour import Kind
 from mashpix.deprecation import third_by_name
 from mashpix.errors import InputError, UsageError
 from mashpix.picture import Picture
+from mashpix.settings import Scale
 
 SMALLEST_SIDE = 8
 """Pictures with a shorter side, in pixels, are refused: too few neighbours to predict a pixel from."""
@@ -26,7 +27,6 @@ PERCENTILES = (0.1, 99.9)
 """Values between which "percentiles" stretches each channel: robust against hot pixels."""
 
 Array = NDArray[Any]
-Scale = Literal["data-range", "percentiles"]
 
 
 @dataclass(frozen=True)

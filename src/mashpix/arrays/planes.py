@@ -11,7 +11,7 @@ import torch
 from mashpix.arrays.colour import Kind
 from mashpix.arrays.costs import check_memory, model_costs
 from mashpix.arrays.denoising import denoise_steps, describe, present
-from mashpix.arrays.model import MOST_FITTED, MOST_PICTURES, Model, apply_model, fit_model, make_doors, open_like
+from mashpix.arrays.model import MOST_FITTED, MOST_PICTURES, Model, apply_to_door, fit_to_doors, make_doors, open_like
 from mashpix.arrays.normalization import MOST_HOLES, Array, spread_to_array, to_array
 from mashpix.arrays.summary import summarise
 from mashpix.axes import Index, samples_axis
@@ -118,7 +118,7 @@ def fit_once(work: Work, group: list[Planes]) -> Generator[Step, None, None]:
         doors = make_doors(chosen, data_range=work.data_range, settings=work.settings, is_rgb=work.channels == "rgb")
         del chosen
         generator = torch.Generator(work.device).manual_seed(work.seed)
-        fitting = fit_model(doors, share_noise=True, settings=work.settings, generator=generator)
+        fitting = fit_to_doors(doors, share_noise=True, settings=work.settings, generator=generator)
         steps = present(fitting, doors[0], plan=plans[0], seconds=seconds)
         models.append((yield from scaled(steps, share * number / len(work.parts), share / len(work.parts))))
         del doors, fitting, steps
@@ -151,7 +151,7 @@ def apply_to_all(
                 continue
             door = open_like(picture[part], model)
             generator = torch.Generator(work.device).manual_seed(work.seed)  # the same masks for all do not flicker
-            applying = present(apply_model(model, door, generator=generator), door, plan=plan, seconds=seconds)
+            applying = present(apply_to_door(model, door, generator=generator), door, plan=plan, seconds=seconds)
             done = start + share * (index + number / len(work.parts))
             result = yield from scaled(applying, done, share / len(work.parts))
             reports.append(describe(door, result, device=work.device, seconds=seconds))

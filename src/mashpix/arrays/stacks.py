@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mashpix.arrays.colour import Channels, Kind, decide_channels
 from mashpix.arrays.costs import model_costs
 from mashpix.arrays.denoising import present
-from mashpix.arrays.model import Model, fit_model, make_doors, on_device, open_like
+from mashpix.arrays.model import Model, fit_to_doors, make_doors, on_device, open_like
 from mashpix.arrays.normalization import Array
 from mashpix.arrays.planes import Indexable, Work, apply_to_all, fit_each, fit_once, read_picture, run
 from mashpix.axes import FITS, Networks, check_axes, plane_groups
@@ -19,6 +19,7 @@ from mashpix.devices import choose_device
 from mashpix.errors import UsageError
 from mashpix.report import Step
 from mashpix.settings import Settings, preset
+from mashpix.steps import drain
 
 
 def denoise_stack(
@@ -84,11 +85,7 @@ def denoise_stack(
         fit=fit,
         joint=joint,
     )
-    result = np.empty(stack.shape, stack.dtype)
-    for step in steps:
-        if step.plane is not None:
-            result[step.plane] = step.denoised
-    return result
+    return _collect(steps, stack)
 
 
 def denoise_stack_steps(
@@ -168,6 +165,74 @@ def _formerly(
     return networks, channels
 
 
+def fit_model(
+    images: Sequence[Array],
+    *,
+    channel_axis: int | None = None,
+    channels: Literal["auto", "rgb", "joint"] = "auto",
+    data_range: float | None = None,
+    settings: Settings | str = "default",
+    seed: int = 0,
+    device: str = "auto",
+) -> Model:
+    """Fit a model to a few images of one kind; `apply_model` denoises others of the kind with it, fast and alike.
+
+    Parameters
+    ----------
+    images : sequence of ndarray
+        Up to about four images of one dtype, grey (H, W) or with channels along `channel_axis`; sizes may differ.
+    channels : {"auto", "rgb", "joint"}
+        As in `denoise`. One model serves all channels: "auto" is "rgb" where the first image shows one scene, else
+        "joint". Independent channels need a model each.
+    channel_axis, data_range, settings, seed, device
+        As in `denoise`.
+
+    Raises
+    ------
+    InputError, UsageError, DeviceError
+        As `denoise`; `InputError` for images of several kinds too.
+
+    Examples
+    --------
+    >>> noisy = np.random.default_rng(0).normal(100, 10, (2, 32, 32)).astype(np.float32)
+    >>> model = fit_model(noisy, settings=Settings(masking_ratio=0.5, steps=3), device="cpu")
+    >>> apply_model(model, noisy[0], axes="YX", device="cpu").shape
+    (32, 32)
+    """
+    arrays = [image[None] if channel_axis is None else np.moveaxis(image, channel_axis, 0) for image in images]
+    return drain(
+        fit_model_steps(arrays, channels=channels, data_range=data_range, settings=settings, seed=seed, device=device)
+    )
+
+
+def apply_model(
+    model: Model,
+    stack: Indexable,
+    *,
+    axes: str,
+    channels: Literal["auto", "independent", "joint"] = "auto",
+    seed: int = 0,
+    device: str = "auto",
+) -> NDArray[Any]:
+    """Denoise an image or a stack with a model; nothing is fitted. Parameters and errors as for `apply_model_steps`.
+
+    Returns
+    -------
+    ndarray
+        Shape and dtype of `stack`.
+    """
+    return _collect(apply_model_steps(model, stack, axes=axes, channels=channels, seed=seed, device=device), stack)
+
+
+def _collect(steps: Generator[Step, None, None], stack: Indexable) -> NDArray[Any]:
+    """The planes of all steps in one array."""
+    result = np.empty(stack.shape, stack.dtype)
+    for step in steps:
+        if step.plane is not None:
+            result[step.plane] = step.denoised
+    return result
+
+
 def fit_model_steps(
     pictures: Sequence[Array],
     *,
@@ -196,7 +261,7 @@ def fit_model_steps(
     doors = make_doors(pictures, data_range=data_range, settings=settings, is_rgb=kind == "rgb")
     generator = torch.Generator(chosen).manual_seed(seed)
     plan = model_costs(pictures[0][0].size, len(pictures), settings, share_noise=False)[0]
-    fitting = fit_model(doors, share_noise=False, settings=settings, generator=generator)
+    fitting = fit_to_doors(doors, share_noise=False, settings=settings, generator=generator)
     model = yield from present(fitting, doors[0], plan=plan, seconds={})
     return model
 

@@ -41,8 +41,8 @@ def fit(
     stage: str,
     settings: Settings,
     generator: torch.Generator,
-) -> Generator[Step, None, float]:
-    """Fit a network to a picture, in place; returns the fraction of the pixels that were shuffled for it.
+) -> Generator[Step, None, Tensor]:
+    """Fit a network to a picture, in place; returns the target of its last update: the picture, or that shuffled.
 
     A fit that diverges is started once more, from the first weights with a tenth of the learning rate.
 
@@ -55,7 +55,8 @@ def fit(
     masking_ratio : float
         Fraction of the pixels hidden at each update (Eq. 3).
     shuffle : bool
-        Whether flat regions of the target are shuffled from update `settings.shuffle_start` on (Eq. 5 to 7).
+        Whether flat regions of the target are shuffled from update `settings.shuffle_start` on (Eq. 5 to 7), with
+        `settings.redraw_shuffle` by a new permutation at every update.
     steps : int
         Updates.
     stage : str
@@ -74,17 +75,19 @@ def fit(
     first_weights = deepcopy(network.state_dict())
     for learning_rate in (settings.learning_rate, settings.learning_rate * RESTART_FACTOR):
         network.load_state_dict(first_weights)
-        target, shuffled_fraction = picture.pixels, 0.0
+        target = picture.pixels
         on_gpu = picture.pixels.is_cuda  # there, starting many small kernels is what an update costs
         optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=on_gpu)
         annealing = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
         try:
             for index in range(steps):
                 if shuffle and index == settings.shuffle_start:
-                    target = yield from _shuffle_target(
+                    flat = yield from _find_flat(
                         network, picture, masking_ratio, stage=stage, settings=settings, generator=generator
                     )
-                    shuffled_fraction = float((target != picture.pixels).any(dim=1).float().mean())
+                redraw = settings.redraw_shuffle and index > settings.shuffle_start
+                if shuffle and (redraw or index == settings.shuffle_start):
+                    target = shuffle_tiles(picture.pixels, flat, block_size=settings.block_size, generator=generator)
                 loss = _update(
                     network, optimiser, picture, target, masking_ratio, settings=settings, generator=generator
                 )
@@ -94,11 +97,11 @@ def fit(
                 yield Step(stage, index + 1, steps, loss=loss)
         except Diverged:
             continue
-        return shuffled_fraction
+        return target
     raise MashpixError(f"the fit diverged twice (learning rate {settings.learning_rate:g}; choose a lower one)")
 
 
-def _shuffle_target(
+def _find_flat(
     network: UNet,
     picture: Picture,
     masking_ratio: float,
@@ -107,12 +110,11 @@ def _shuffle_target(
     settings: Settings,
     generator: torch.Generator,
 ) -> Generator[Step, None, Tensor]:
-    """The picture with its flat regions shuffled, as the intermediate prediction shows them (Eq. 5 and 7)."""
+    """Where the picture is flat, as the intermediate prediction shows it (Eq. 7)."""
     intermediate = yield from predict(
         network, picture, masking_ratio, stage=f"{stage}: flat regions", settings=settings, generator=generator
     )
-    flat = flat_regions(intermediate.mean, picture.valid, flat_threshold=settings.flat_threshold)
-    return shuffle_tiles(picture.pixels, flat, block_size=settings.block_size, generator=generator)
+    return flat_regions(intermediate.mean, picture.valid, flat_threshold=settings.flat_threshold)
 
 
 def _update(

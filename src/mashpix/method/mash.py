@@ -11,9 +11,9 @@ element-wise product. The equations, and where each is:
     (5)   y_sh = c . Gamma(y) + (1 - c) . y                      shuffling.shuffle_tiles
     (6)   (4) with y_sh as the target                            fitting.fit
     (7)   c[i] = 1 where the prediction is flat                  shuffling.flat_regions
-    (8)   sigma_tau = RMS of f(m . y) - y                        correlation.noise_level
-    (9)   gap = |sigma_0.8 - sigma_0.2|                          correlation.correlation_gap
-    (10)  the gap chooses tau, and whether to shuffle            correlation.choose_ratio
+    (8)   sigma_tau = RMS of f(m . y) - y                        masking_ratio.probe_residual_level
+    (9)   gap = |sigma_0.8 - sigma_0.2|                          masking_ratio.correlation_gap
+    (10)  the gap chooses tau, and whether to shuffle            masking_ratio.choose_ratio
     (11)  the mean of the predictions from K masks               predicting.predict
 
 The published presets end there. What grows out of it: the noise spectrum that the prediction's residual shows in
@@ -34,7 +34,7 @@ from mashpix.method.masking_ratio import Masking, choose_masking
 from mashpix.method.network import UNet
 from mashpix.method.predicting import Prediction, pool, predict
 from mashpix.picture import Picture
-from mashpix.refine.refining import MULTIPLE, Noises, refine
+from mashpix.refine.refining import MULTIPLE, Noises, measure_noises, refine
 from mashpix.report import Step
 from mashpix.settings import Settings
 from mashpix.steps import drain, numbered, numbered_steps, relay
@@ -58,15 +58,39 @@ class Result(NamedTuple):
     held_out: Tensor
 
 
+class Fitted(NamedTuple):
+    """Networks fitted to one picture, or to the mosaic of several: what it takes to denoise pictures of that kind.
+
+    noises : the noise that each network left in the picture; None where every picture's own is to be measured
+    """
+
+    masking: Masking
+    shuffled_fraction: float
+    networks: tuple[UNet, ...]
+    noises: tuple[Noises | None, ...]
+
+
 def mash(
     picture: Picture, *, settings: Settings, generator: torch.Generator, preview_every: int = 0
 ) -> Generator[Step, None, Result]:
-    """MASH on one picture: choose the masking ratio, then fit a network and refine what it predicts.
+    """MASH on one picture: choose the masking ratio, fit a network, and refine what it predicts."""
+    fitted = yield from fit_networks(
+        picture, settings=settings, generator=generator, preview_every=preview_every
+    )  # Eq. 3-10
+    return (yield from apply_networks(fitted, picture, settings=settings, generator=generator))  # Eq. 11
 
-    With `settings.fits` that is done so many times, and the results averaged.
-    """
+
+def fit_networks(
+    picture: Picture,
+    *,
+    settings: Settings,
+    generator: torch.Generator,
+    share_noise: bool = False,
+    preview_every: int = 0,
+) -> Generator[Step, None, Fitted]:
+    """Choose the masking ratio and fit `settings.fits` networks; with `share_noise` measure what each leaves."""
     masking = yield from choose_masking(picture, settings=settings, generator=generator)  # Eq. 8-10
-    passes = []
+    networks, noises, target = [], [], picture.pixels
     for index in range(settings.fits):
         network = new_network(picture, settings=settings, generator=generator)
         fitting = fit(  # Eq. 3-7
@@ -80,12 +104,38 @@ def mash(
             generator=generator,
         )
         look = partial(_look, network, picture, masking.masking_ratio, settings=settings)
-        shuffled_fraction = yield from _with_previews(fitting, look, every=preview_every)
-        applying = apply(  # Eq. 11
-            network, picture, masking.masking_ratio, index=index, settings=settings, generator=generator
-        )
+        target = yield from _with_previews(fitting, look, every=preview_every)
+        measured: Noises | None = None
+        if share_noise and settings.refine:
+            measured = yield from _measure(network, picture, masking, index, settings=settings, generator=generator)
+        networks.append(network)
+        noises.append(measured)
+    shuffled = float((target != picture.pixels).any(dim=1).float().mean())
+    return Fitted(masking, shuffled, tuple(networks), tuple(noises))
+
+
+def _measure(
+    network: UNet, picture: Picture, masking: Masking, index: int, *, settings: Settings, generator: torch.Generator
+) -> Generator[Step, None, Noises | None]:
+    """The noise that refining needs; None where it cannot be measured."""
+    stage = numbered("predict", index)
+    prediction = yield from predict(
+        network, picture, masking.masking_ratio, stage=stage, settings=settings, generator=generator
+    )
+    measuring = measure_noises(picture, prediction.mean, settings=settings)
+    return (yield from numbered_steps(measuring, index))
+
+
+def apply_networks(
+    fitted: Fitted, picture: Picture, *, settings: Settings, generator: torch.Generator
+) -> Generator[Step, None, Result]:
+    """The mean of what each network makes of a picture: its prediction (Eq. 11), refined."""
+    passes = []
+    for index, (network, noises) in enumerate(zip(fitted.networks, fitted.noises, strict=True)):
+        ratio = fitted.masking.masking_ratio
+        applying = apply(network, picture, ratio, index=index, settings=settings, generator=generator, noises=noises)
         passes.append((yield from applying))
-    return average(passes, masking, shuffled_fraction)
+    return average(passes, fitted.masking, fitted.shuffled_fraction)
 
 
 def apply(
@@ -130,8 +180,8 @@ def _look(network: UNet, picture: Picture, masking_ratio: float, *, settings: Se
 
 
 def _with_previews(
-    steps: Generator[Step, None, float], look: Callable[[], Tensor], *, every: int
-) -> Generator[Step, None, float]:
+    steps: Generator[Step, None, Tensor], look: Callable[[], Tensor], *, every: int
+) -> Generator[Step, None, Tensor]:
     """Pass the steps of a fit on, every so often with the picture as it stands."""
 
     def with_preview(step: Step) -> Step:

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mashpix.settings import Loss, MaskChannels
+
 
 def draw_hidden(
-    shape: Sequence[int], masking_ratio: float, *, mask_channels: str, generator: torch.Generator
+    shape: Sequence[int], masking_ratio: float, *, mask_channels: MaskChannels, generator: torch.Generator
 ) -> Tensor:
     """Hide each pixel with probability `masking_ratio` (Eq. 3, where hidden pixels have m = 0).
 
@@ -55,7 +57,7 @@ def hide(pixels: Tensor, hidden: Tensor) -> Tensor:
     return pixels.masked_fill(hidden, 0.0)
 
 
-def hidden_loss(prediction: Tensor, target: Tensor, counted: Tensor, *, loss: str) -> Tensor:
+def hidden_loss(prediction: Tensor, target: Tensor, counted: Tensor, *, loss: Loss) -> Tensor:
     """Mean error over the `counted` pixels, those hidden and valid (Eq. 4; with a shuffled target Eq. 6).
 
     Parameters

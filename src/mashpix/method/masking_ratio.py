@@ -13,7 +13,7 @@ from mashpix.method.network import UNet
 from mashpix.method.predicting import predict
 from mashpix.picture import Picture
 from mashpix.report import Step
-from mashpix.settings import Settings
+from mashpix.settings import NoiseEstimate, Settings
 from mashpix.tiling import cut_blocks
 
 GREY_LEVELS = 255
@@ -62,15 +62,30 @@ def choose_masking(
         high = settings.masking_ratio >= settings.high_ratio
         return Masking(settings.masking_ratio, wants_shuffle(high, settings), correlation)
     if settings.choose_by == "correlation":
-        thresholds = settings.low_correlation, settings.high_correlation
-        ratio, high = choose_ratio(correlation or 0.0, thresholds, settings=settings)
-        return Masking(ratio, wants_shuffle(high, settings), correlation)
-    levels, scaled = [], []
+        return choose_by_correlation(correlation, settings=settings)
+    return (yield from choose_by_gap(picture, correlation, settings=settings, generator=generator))
+
+
+def choose_by_correlation(correlation: float | None, *, settings: Settings) -> Masking:
+    """The masking ratio for a correlation of neighbouring pixels; None where there was no block to measure it in."""
+    thresholds = settings.low_correlation, settings.high_correlation
+    ratio, high = choose_ratio(correlation or 0.0, thresholds, settings=settings)
+    return Masking(ratio, wants_shuffle(high, settings), correlation)
+
+
+def choose_by_gap(
+    picture: Picture, correlation: float | None, *, settings: Settings, generator: torch.Generator
+) -> Generator[Step, None, Masking]:
+    """The published choice: the gap of what a probe at a low and one at a high ratio leave as residual (Eq. 8 to 10).
+
+    `correlation` is only passed on.
+    """
+    levels: list[float] = []
+    scaled: list[float] = []
     for ratio in (settings.low_probe_ratio, settings.high_probe_ratio):
         residual = yield from _probe(picture, ratio, settings=settings, generator=generator)
-        scaled.append(noise_level(residual, picture.valid, noise_estimate=settings.noise_estimate))
-        residual = residual * picture.unit[:, None, None]
-        levels.append(noise_level(residual, picture.valid, noise_estimate=settings.noise_estimate))
+        for found, values in ((scaled, residual), (levels, residual * picture.unit[:, None, None])):
+            found.append(probe_residual_level(values, picture.valid, noise_estimate=settings.noise_estimate))
     gap = correlation_gap(*scaled)
     ratio, high = choose_ratio(gap, (settings.low_gap, settings.high_gap), settings=settings)
     return Masking(ratio, wants_shuffle(high, settings), correlation, (levels[0], levels[1]), gap)
@@ -107,16 +122,16 @@ def residual_of(
     return prediction.mean - picture.pixels
 
 
-def noise_level(residual: Tensor, valid: Tensor, *, noise_estimate: str) -> float:
-    """Noise level in the units of the residual (Eq. 8): its RMS ("one-pass") or standard deviation ("mean").
+def probe_residual_level(residual: Tensor, valid: Tensor, *, noise_estimate: NoiseEstimate) -> float:
+    """Noise level that a probe sees, in the units of its residual (Eq. 8): RMS ("one-pass") or deviation ("mean").
 
     Examples
     --------
     >>> residual = torch.tensor([[[[1.0, 3.0, 99.0]]]])
     >>> valid = torch.tensor([[[[True, True, False]]]])
-    >>> round(noise_level(residual, valid, noise_estimate="one-pass"), 3)
+    >>> round(probe_residual_level(residual, valid, noise_estimate="one-pass"), 3)
     2.236
-    >>> noise_level(residual, valid, noise_estimate="mean")
+    >>> probe_residual_level(residual, valid, noise_estimate="mean")
     1.0
     """
     values = residual[valid].double()

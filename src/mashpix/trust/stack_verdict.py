@@ -4,11 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from mashpix.axes import WITHIN, Index, samples_axis
+from mashpix.arrays.colour import Channels
+from mashpix.arrays.planes import read_picture
+from mashpix.arrays.stacks import decide_stack_channels
+from mashpix.axes import WITHIN, Index, check_axes, plane_groups, samples_axis
+from mashpix.errors import InputError
 from mashpix.trust.comparison_sheet import compare
-from mashpix.trust.verdict import GOOD, Verdict, severity
+from mashpix.trust.verdict import GOOD, UNCHANGED, Verdict, check, severity
 
 
 def name_plane(index: Index, axes: str) -> str:
@@ -109,3 +114,34 @@ def middle_plane(axes: str, shape: tuple[int, ...]) -> Index:
     (2, slice(None, None, None), slice(None, None, None))
     """
     return tuple(slice(None) if letter in WITHIN else length // 2 for letter, length in zip(axes, shape, strict=True))
+
+
+def check_stack(noisy: NDArray[Any], denoised: NDArray[Any], *, axes: str, channels: Channels = "auto") -> Verdict:
+    """Check plane by plane whether denoising a stack has removed signal; the verdict is that on the worst plane.
+
+    Parameters
+    ----------
+    noisy, denoised : ndarray
+        Stacks of one shape.
+    axes, channels
+        As in `denoise_stack`.
+
+    Raises
+    ------
+    InputError, UsageError
+        As `check` and `denoise_stack`.
+    """
+    if np.shape(noisy) != np.shape(denoised):
+        raise InputError(f"stacks of different shapes cannot be compared ({np.shape(noisy)} and {np.shape(denoised)})")
+    axes = check_axes(axes, noisy.shape)
+    kind, together = decide_stack_channels(axes, noisy.shape, channels)
+    verdicts = {}
+    for group in plane_groups(axes, noisy.shape, joint=together):
+        for planes in group:
+            before, after = (read_picture(stack, axes, planes) for stack in (noisy, denoised))
+            same = np.array_equal(before, after, equal_nan=True)
+            verdict = (
+                Verdict(GOOD, UNCHANGED) if same else check(before, after, channel_axis=0, channels=kind or "auto")
+            )
+            verdicts[name_plane(planes[0], axes)] = verdict
+    return sum_up(verdicts)

@@ -27,7 +27,7 @@ from mashpix.evaluation.study.plan import (
     open_picture,
 )
 from mashpix.method.fitting import fit, new_network
-from mashpix.method.masking_ratio import noise_level, residual_of
+from mashpix.method.masking_ratio import probe_residual_level, residual_of
 from mashpix.report import Step
 from mashpix.settings import PAPER
 from mashpix.steps import drain
@@ -99,7 +99,7 @@ class GapStudy(Study[GapRow]):
             if step.index % every == 0 or step.index == step.total:
                 another = torch.Generator(picture.pixels.device).manual_seed(plan.seed)
                 residual = drain(residual_of(network, picture, ratio, generator=another, **options))
-                level = noise_level(
+                level = probe_residual_level(
                     residual * picture.unit[:, None, None], picture.valid, noise_estimate=settings.noise_estimate
                 )
                 rows.append(replace(row, updates=step.index, noise_level=round(level, 4)))

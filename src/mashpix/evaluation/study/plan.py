@@ -217,7 +217,13 @@ def run_denoising(plan: StudyPlan, pair: Pair, settings: Settings) -> Generator[
 def open_picture(plan: StudyPlan, pair: Pair, settings: Settings) -> tuple[Picture, Door]:
     """A noisy image as the method sees it, and the way back."""
     channel_axis = None if pair.noisy.ndim == 2 else -1
-    door = open_door(pair.noisy, channel_axis=channel_axis, data_range=pair.data_range, scale=settings.scale)
+    door = open_door(
+        pair.noisy,
+        channel_axis=channel_axis,
+        data_range=pair.data_range,
+        scale=settings.scale,
+        is_rgb=pair.noisy.ndim == 3,
+    )
     return to_picture(door, multiple=2**settings.depth, device=torch.device(plan.device)), door
 
 
