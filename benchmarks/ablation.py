@@ -58,7 +58,6 @@ def results(pair: Pair, *, seed: int) -> dict[str, float]:
     door = open_door(
         pair.noisy,
         channel_axis=-1 if pair.noisy.ndim == 3 else None,
-        is_rgb=pair.noisy.ndim == 3,
         data_range=None,
         scale=SETTINGS.scale,
         is_rgb=pair.noisy.ndim == 3,
