@@ -30,8 +30,8 @@ from mashpix.jobs import (
     run,
 )
 
-QUICK = Settings(masking_ratio=0.5, steps=2, channels=4, depth=2, masks=1, refine=True)
-PROBED = Settings(steps=2, channels=4, depth=2, masks=1, probe_steps=1, shuffle="always", shuffle_start=1)
+QUICK = Settings(masking_ratio=0.5, steps=2, channels=4, depth=2, masks=1)
+EVERY_STAGE = QUICK.replace(masking_ratio=None, probe_steps=1, shuffle="always", shuffle_start=1, refine=True)
 
 
 def write_image(folder, rng):
@@ -73,7 +73,7 @@ def denoise(source, **options):
     endings = {".lif": ".ome.tif", ".dng": ".tif"}
     target = source.with_name(f"b{endings.get(source.suffix, source.suffix)}")
     save = ("spread", "residual", "report")
-    how = {"settings": QUICK, "device": "cpu", "save": save, "compare": source.with_name("c.png")}
+    how = {"settings": QUICK, "device": "cpu", "save": save}
     return denoise_file(DenoiseRequest(source=source, target=target, **how | options))
 
 
@@ -103,9 +103,11 @@ def blend(source):
 
 
 CASES = {
-    "denoise an image": (write_image, denoise),
-    "denoise an image with probes": (write_image, lambda path: denoise(path, settings=PROBED)),
-    "denoise a stack": (write_stack, denoise),
+    "denoise an image": (
+        write_image,
+        lambda path: denoise(path, settings=EVERY_STAGE, compare=path.with_name("c.png")),
+    ),
+    "denoise a stack": (write_stack, lambda path: denoise(path, settings=QUICK.replace(refine=True))),
     "denoise an OME-Zarr": (write_zarr, denoise),
     "denoise a camera's raw file": (write_raw, denoise),
     "denoise a microscope's file": (write_lif, denoise),
