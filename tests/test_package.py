@@ -15,7 +15,7 @@ from mashpix.jobs.batch.manifest import MANIFEST
 SOURCE = Path(mashpix.__file__).parent
 
 LAYERS = [  # each package may import from those above it only; modules of the ground from one another, without circles
-    {"errors", "settings", "axes", "devices", "extras", "deprecation", "durations"}
+    {"deprecation", "errors", "settings", "axes", "devices", "extras", "durations"}
     | {"metrics", "notebook", "picture", "report", "steps", "tiling"},
     {"files", "refine", "simulation"},
     {"noise_estimation", "method"},
