@@ -26,8 +26,11 @@ MAX_ERROR = 2.0
 MAX_UNEXPLAINED = 0.5
 """Mean squared error of a network, over the variance of the channel, up to which it is believed in any case."""
 MAX_MASKING_RATIO = 0.5
-"""Masking ratio beyond which every prediction is believed: it says that the noise is correlated, and then averages of
-the neighbours hold the noise of the pixel, and stand in for a prediction badly."""
+"""Masking ratio beyond which every prediction is believed, except of small images. The noise is correlated then:
+averages of the neighbours hold the noise of the pixel, and stand in for a prediction badly."""
+SMALL = 2**13
+"""Pixels up to which an image is small: it has hardly a flat block, and what looks like correlated noise is texture.
+A network that predicts worse than the averages is not ready there; the narrowest one loses least."""
 REACH = 4
 """Standard deviations at which the weights end."""
 LEAST_WEIGHT = 1e-3
@@ -56,22 +59,25 @@ def replace_unready(
     Prediction
         The very same where every channel is ready; else `averaged` names the channels that were replaced.
     """
+    max_error, widths = MAX_ERROR, WIDTHS
     if masking_ratio > MAX_MASKING_RATIO:
-        return prediction
+        if picture.valid[0, 0].sum() > SMALL:
+            return prediction
+        max_error, widths = 1.0, WIDTHS[:1]
     variance = torch.stack(
         [plane[valid].var() for plane, valid in zip(picture.pixels[0], picture.valid[0], strict=True)]
     )
     unready = prediction.held_out > MAX_UNEXPLAINED * variance
     if unready.any():
         reference = held_out_of_averages(picture, masking_ratio, TESTED, settings=settings).amax(dim=0)
-        unready &= prediction.held_out > MAX_ERROR * reference
+        unready &= prediction.held_out > max_error * reference
     channels = tuple(int(channel) for channel in unready.nonzero()[:, 0])
     if not channels:
         return prediction
-    errors = held_out_of_averages(picture, masking_ratio, WIDTHS, settings=settings)
+    errors = held_out_of_averages(picture, masking_ratio, widths, settings=settings)
     mean = prediction.mean.clone()
     for channel in channels:
-        width = WIDTHS[int(errors[:, channel].argmin())]
+        width = widths[int(errors[:, channel].argmin())]
         here = slice(channel, channel + 1)
         mean[:, here] = average_neighbours(picture.pixels[:, here], picture.valid[:, here], width=width)
     return prediction._replace(mean=mean, averaged=channels)
