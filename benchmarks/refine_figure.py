@@ -67,7 +67,7 @@ def noisy_demo() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def open_demo(noisy: NDArray[np.float32]) -> tuple[Picture, Door]:
-    door = open_door(noisy, channel_axis=-1, data_range=None, scale=SETTINGS.scale)
+    door = open_door(noisy, channel_axis=-1, data_range=None, scale=SETTINGS.scale, is_rgb=True)
     return to_picture(door, multiple=MULTIPLE, device=torch.device("cpu")), door
 
 

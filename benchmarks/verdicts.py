@@ -26,11 +26,16 @@ OBJECT = 24
 """Side of the square with most structure that is erased, filled from its border, pixels."""
 OFFSET = 0.03
 """Offset added, as a fraction of the distance between the percentiles 0.1 and 99.9 of the noisy picture."""
+GHOST = 64
+"""Distance down and to the right of the part of the picture that is laid over the result, pixels."""
+GHOSTLY = 0.5
+"""How much of the result that part makes up."""
 WEAK = 0.5
 """Damage that changes the damaged area by fewer noise levels than this is told apart in the summary."""
 MEASURES = (
     "offset", "offset_error", "local_offset", "whiteness", "edges", "displacement", "displacement_error",
     "displacement_level", "missing_detail", "missing_detail_level", "signal_correlation", "structure",
+    "residual_excess", "noise_whiteness", "noise_evenness",
 )  # fmt: skip
 COLUMNS = (
     "set", "name", "half", "preset", "seed", "result", "change", "loss_db", "verdict", "reason", *MEASURES,
@@ -71,13 +76,35 @@ def erase(denoised: Picture, noisy: Picture) -> NDArray[np.float64]:
     return erased
 
 
+def add_ghost(denoised: Picture, noisy: Picture) -> NDArray[np.float64]:
+    """An error that lies everywhere, as a network leaves it that has not learnt its picture."""
+    return (1 - GHOSTLY) * denoised + GHOSTLY * np.roll(denoised, (GHOST, GHOST), axis=(0, 1))
+
+
+def blur_one_channel(denoised: Picture, noisy: Picture) -> NDArray[np.float64]:
+    blurred = denoised.astype(np.float64)
+    blurred[..., 0] = gaussian_filter(blurred[..., 0], BLUR)
+    return blurred
+
+
+def swap_channels(denoised: Picture, noisy: Picture) -> NDArray[np.float64]:
+    """Each channel is the result of another."""
+    return np.roll(denoised, 1, axis=2).astype(np.float64)
+
+
 RESULTS: dict[str, Callable[[Picture, Picture], NDArray[np.float64]]] = {
     "good": lambda denoised, noisy: denoised.astype(np.float64),
     "blurred": blur,
     "shifted": shift,
     "erased": erase,
     "offset": add_offset,
+    "ghost": add_ghost,
 }
+OF_COLOUR: dict[str, Callable[[Picture, Picture], NDArray[np.float64]]] = {
+    "one channel blurred": blur_one_channel,
+    "channels swapped": swap_channels,
+}
+"""Damage of pictures with channels."""
 
 
 def denoise(noisy: Picture, preset: str, cache: Path) -> Picture:
@@ -103,13 +130,13 @@ def pictures(root: Path) -> Iterator[tuple[str, str, str]]:
 def judge(clean: Picture, noisy: Picture, denoised: Picture) -> Iterator[list[object]]:
     """A row for the good result and for each damage."""
     noise = np.sqrt(np.mean(np.square(noisy.astype(float) - clean)))
-    for name, damage in RESULTS.items():
+    for name, damage in (RESULTS | OF_COLOUR if noisy.ndim == 3 else RESULTS).items():
         result = np.clip(np.rint(damage(denoised, noisy)), 0, 255).astype(np.uint8)
         changed = result != denoised
         change = np.sqrt(np.mean(np.square(result[changed].astype(float) - denoised[changed]))) if changed.any() else 0
         loss = mashpix.psnr(clean, denoised, data_range=255) - mashpix.psnr(clean, result, data_range=255)
         verdict = mashpix.check(noisy, result, channel_axis=-1 if noisy.ndim == 3 else None)
-        measures = [round(verdict.measures[measure], 4) for measure in MEASURES]
+        measures = [round(verdict.measures.get(measure, float("nan")), 4) for measure in MEASURES]
         yield [name, round(change / noise, 3), round(loss, 3), verdict.verdict, verdict.reason, *measures]
 
 

@@ -57,6 +57,27 @@ def test_each_damage_turns_the_verdict(damage, channels):
     assert verdict.verdict == LOST, verdict
 
 
+def test_an_error_that_lies_everywhere_is_seen():
+    clean, noisy = noisy_picture(0)
+    elsewhere = np.random.default_rng(1).normal(size=clean.shape)
+    error = gaussian_filter(elsewhere, 2)
+    verdict = check(noisy, clean + SIGMA * 1.5 * error / error.std())
+    assert verdict.verdict == LOST, verdict
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_each_channel_that_is_no_colour_is_judged(damage, channels):
+    clean, noise = clean_picture(), np.random.default_rng(0).normal(0, SIGMA, (channels, 192, 192))
+    units = np.array([1.0, 1e3, 1e-3, 10.0])[:channels, None, None]
+    noisy, denoised = units * (clean + noise), units * np.stack([clean] * channels)
+    assert check(noisy, denoised, channel_axis=0).verdict == GOOD
+    denoised[1] = units[1] * DAMAGES[damage](clean)
+    verdict = check(noisy, denoised, channel_axis=0)
+    assert verdict.verdict == LOST
+    assert verdict.reason.startswith("channel 1: ")
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [

@@ -101,7 +101,7 @@ def test_missing_chunks_are_refused_or_left_missing(store):
     (store / "0" / "c" / "0" / "0" / "0" / "0").unlink()
     done = run(store)
     assert done.exit_code == 1
-    assert "a chunk is missing ('0/c/0/0/0/0'; --sparse takes" in done.output
+    assert "a chunk is missing ('0/c/0/0/0/0'; --sparse reads" in done.output
     done = run(store, "--sparse")
     assert done.exit_code == 0, done.output
     assert not (store.with_name("a_denoised.zarr") / "0" / "c" / "0" / "0" / "0" / "0").exists()

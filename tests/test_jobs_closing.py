@@ -30,8 +30,8 @@ from mashpix.jobs import (
     run,
 )
 
-QUICK = Settings(masking_ratio=0.5, steps=2, channels=4, depth=2, masks=1, refine=True)
-PROBED = Settings(steps=2, channels=4, depth=2, masks=1, probe_steps=1, shuffle="always", shuffle_start=1)
+QUICK = Settings(masking_ratio=0.5, steps=2, channels=4, depth=2, masks=1)
+EVERY_STAGE = QUICK.replace(masking_ratio=None, probe_steps=1, shuffle="always", shuffle_start=1, refine=True)
 
 
 def write_image(folder, rng):
@@ -73,7 +73,7 @@ def denoise(source, **options):
     endings = {".lif": ".ome.tif", ".dng": ".tif"}
     target = source.with_name(f"b{endings.get(source.suffix, source.suffix)}")
     save = ("spread", "residual", "report")
-    how = {"settings": QUICK, "device": "cpu", "save": save, "compare": source.with_name("c.png")}
+    how = {"settings": QUICK, "device": "cpu", "save": save}
     return denoise_file(DenoiseRequest(source=source, target=target, **how | options))
 
 
@@ -103,9 +103,11 @@ def blend(source):
 
 
 CASES = {
-    "denoise an image": (write_image, denoise),
-    "denoise an image with probes": (write_image, lambda path: denoise(path, settings=PROBED)),
-    "denoise a stack": (write_stack, denoise),
+    "denoise an image": (
+        write_image,
+        lambda path: denoise(path, settings=EVERY_STAGE, compare=path.with_name("c.png")),
+    ),
+    "denoise a stack": (write_stack, lambda path: denoise(path, settings=QUICK.replace(refine=True))),
     "denoise an OME-Zarr": (write_zarr, denoise),
     "denoise a camera's raw file": (write_raw, denoise),
     "denoise a microscope's file": (write_lif, denoise),
@@ -120,6 +122,11 @@ CASES = {
 
 def contents(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def threads():
+    """Threads that are there, but for the pool that zarr keeps for itself and lets grow."""
+    return [thread for thread in threading.enumerate() if not thread.name.startswith(("zarr", "asyncio", "ThreadPool"))]
 
 
 def children():
@@ -149,7 +156,7 @@ def test_a_job_that_is_closed_anywhere_leaves_nothing_but_complete_files(case, t
     inputs = contents(tmp_path)
     events = list(make(source))
     whole = contents(tmp_path)
-    threads, processes = threading.active_count(), children()
+    before = threads(), children()
     counts = places_to_stop(events)
     assert len(counts) > 2
     for count in counts:
@@ -161,7 +168,7 @@ def test_a_job_that_is_closed_anywhere_leaves_nothing_but_complete_files(case, t
         with closing(wrap(make(source))) as job:
             seen = [stage_of(event) for event, _ in zip(job, range(count), strict=False)]
         where = f"after {count} events, {seen[-1:]}"
-        assert (threading.active_count(), children()) == (threads, processes), where
+        assert (threads(), children()) == before, where
         left = contents(tmp_path)
         assert left.keys() <= whole.keys(), where
         for path, data in left.items():
@@ -179,10 +186,10 @@ def remove_folders(folder, *, keep):
 @pytest.mark.parametrize("refused", [{"strength": 2.0}, {"device": "cuda:99"}, {"axes": "QQ"}])
 def test_a_job_that_fails_leaves_nothing(refused, tmp_path, rng):
     source = write_stack(tmp_path, rng)
-    threads = threading.active_count()
+    before = threads()
     with pytest.raises(ValueError if "device" not in refused else RuntimeError):
         run(in_background(denoise(source, **refused)))
-    assert threading.active_count() == threads
+    assert threads() == before
     assert [path.name for path in tmp_path.iterdir()] == [source.name]
 
 
@@ -260,7 +267,8 @@ def test_ctrl_c_in_a_long_stage_leaves_nothing(write, tmp_path, rng):
         finally:
             child.kill()
         assert time.perf_counter() - started < 5
-    assert (child.returncode, stderr) == (130, "mashpix: interrupted; nothing is half-written\n")
+    assert child.returncode == 130
+    assert stderr.endswith("mashpix: interrupted; nothing is half-written\n")
     assert contents(tmp_path) == before
     assert [path.name for path in tmp_path.iterdir()] == [source.name]
 

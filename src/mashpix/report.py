@@ -29,6 +29,9 @@ class Report:
     mean_spread : mean over the picture of the standard deviation over the masks
     held_out_error : RMS of prediction minus picture at pixels that a mask hid from the prediction, before refining;
         the fit had them as targets under other masks
+    channel_groups : numbers of the channels that shared a network, group by group; empty for a constant picture
+    averaged_channels : channels that the network had not learnt to predict: before refining, an average of the
+        neighbours took the place of the prediction
     seconds : time spent in each stage
     notes : remarks for the user, one line each
     """
@@ -48,6 +51,8 @@ class Report:
     shuffled_fraction: float = 0.0
     mean_spread: float | None = None
     held_out_error: float | None = None
+    channel_groups: tuple[tuple[int, ...], ...] = ()
+    averaged_channels: tuple[int, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

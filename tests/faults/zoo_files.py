@@ -143,7 +143,7 @@ FILES = [
     Case(row="no picture", name="pipe", build=lambda folder: os.mkfifo(folder / "a.png"), message="not a regular file"),
     Case(row="no picture", name="device", build=lambda folder: (folder / "a.png").symlink_to("/dev/zero"),
          message="not a regular file"),
-    Case(row="no picture", name="folder", build=lambda folder: (folder / "a.png").mkdir(), message="no pictures there"),
+    Case(row="no picture", name="folder", build=lambda folder: (folder / "a.png").mkdir(), message="no images there"),
     Case(row="no picture", name="nothing", build=lambda folder: None, message="No such file"),
     Case(row="no picture", name="raw bytes", build=bytes(range(256)) * 16, message="no known image format"),
     Case(row="truncated", name="TIFF of two pages, second cut", build=tiff(metadata=None)[:-700], **TIF,

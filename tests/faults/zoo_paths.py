@@ -207,7 +207,7 @@ PATHS = [
     Case(row=BATCH, name="an input that is an output", build=with_files(a_denoised_png=PICTURE), code=2,
          arguments=("a.png", "a_denoised.png", "-o", "."), message="is the output of another"),
     Case(row=BATCH, name="no pictures", build=then(lambda f: (f / "in").mkdir()), arguments=("in", "-o", "out"),
-         message="no pictures there"),
+         message="no images there"),
     Case(row=BATCH, name="a pattern without a match", build=PICTURE, arguments=("*.tif", "-o", "out"),
          message="nothing matches"),
     Case(row=BATCH, name="a file that vanishes", build=with_files(in__b_png=PICTURE, in__c_png=PICTURE,

@@ -60,7 +60,7 @@ def show_one_scene(array: NDArray[Any]) -> bool:
     Differences of neighbouring block means are correlated between the channels, from single pixels (demosaicing
     correlates even the noise of a flat image) to blocks of 16 x 16 (where a scene stands out of strong noise). The
     finest scale at which the least of the three correlations is significant decides: it has to be positive, and the
-    contrasts of the channels within a factor of 6. Measured in benchmarks/channels.py.
+    contrasts of the channels within a factor of 6. Measured by benchmarks/channel_decisions.py.
 
     Examples
     --------

@@ -12,23 +12,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mashpix.arrays.colour import Channels, decide_channels
+from mashpix.arrays.colour import Channels, Kind, decide_channels
 from mashpix.arrays.costs import check_memory, expected_costs
+from mashpix.arrays.model import find_groups
 from mashpix.arrays.normalization import (
     Door,
     is_constant,
     open_door,
     restore_axes,
-    split_channels,
+    select_channels,
     spread_to_array,
     to_array,
     to_picture,
 )
-from mashpix.arrays.summary import summarise
+from mashpix.arrays.summary import describe_averaged, join_reports
 from mashpix.devices import choose_device
 from mashpix.method.mash import Result, mash, side_multiple
+from mashpix.method.relations import Groups
 from mashpix.report import Report, Step
-from mashpix.settings import Settings, preset
+from mashpix.settings import Scale, Settings, preset
 from mashpix.steps import scaled
 
 Returned = TypeVar("Returned")
@@ -156,30 +158,40 @@ def denoise_steps(
     working = partial(_run, settings=settings, seed=seed, device=chosen, preview_every=preview_every)
     if kind == "independent":
         check_memory(door.array[0].size)
-        return _run_each(door, split_channels(door, data_range=data_range, scale=settings.scale), working)
+        groups: Groups = tuple((channel,) for channel in range(len(door.array)))
+        return _run_each(door, groups, working, data_range=data_range, scale=settings.scale)
     check_memory(door.array.size)
+    if kind == "joint" and len(groups := find_groups([door], settings=settings)) > 1:
+        return _run_each(door, groups, working, data_range=data_range, scale=settings.scale, kind=kind)
     return working(replace(door, is_rgb=kind == "rgb"))
 
 
 def _run_each(
-    door: Door, singles: list[Door], working: Callable[[Door], Generator[Step, None, None]]
+    door: Door,
+    groups: Groups,
+    working: Callable[[Door], Generator[Step, None, None]],
+    *,
+    data_range: float | None,
+    scale: Scale,
+    kind: Kind = "independent",
 ) -> Generator[Step, None, None]:
-    """Each channel by itself, then all of them together."""
+    """Each group of channels as if it were alone, then all of them together."""
     shown, spread = door.array.copy(), np.zeros(door.array.shape, np.float32)
     reports: list[Report] = []
-    for channel, single in enumerate(singles):
-        with closing(scaled(working(single), channel / len(singles), 1 / len(singles))) as steps:
+    for number, group in enumerate(groups):
+        own = select_channels(door, group, data_range=data_range, scale=scale)
+        with closing(scaled(working(own), number / len(groups), 1 / len(groups))) as steps:
             for step in steps:
                 if step.denoised is not None:
-                    shown[channel] = step.denoised[0]
+                    shown[list(group)] = step.denoised
                 if step.report is not None and step.spread is not None:
-                    spread[channel] = step.spread[0]
+                    spread[list(group)] = step.spread
                     reports.append(step.report)
                 elif step.denoised is not None:
                     yield replace(step, denoised=restore_axes(shown.copy(), door))
                 else:
                     yield step
-    report = summarise(reports, shape=door.original.shape, channels="independent", parts="channels")
+    report = join_reports(reports, groups, shape=door.original.shape, channels=kind)
     denoised, spread = (restore_axes(array, door) for array in (shown, spread))
     yield Step("done", 1, 1, 1.0, denoised=denoised, spread=spread, report=report)
 
@@ -228,7 +240,9 @@ def describe(
         shuffled_fraction=result.shuffled_fraction,
         mean_spread=float(np.nanmean(spread_to_array(result.spread, door))),
         held_out_error=float(np.sqrt(np.mean(result.held_out.cpu().numpy() * np.square(door.unit)))),
+        averaged_channels=result.averaged,
         seconds=seconds or {},
+        notes=describe_averaged(result.averaged, len(door.array)),
     )
 
 

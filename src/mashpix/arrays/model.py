@@ -17,6 +17,7 @@ from mashpix.errors import InputError
 from mashpix.method.mash import Fitted, Result, apply_networks, fit_networks, side_multiple
 from mashpix.method.masking_ratio import Masking
 from mashpix.method.network import UNet
+from mashpix.method.relations import Groups, group_channels
 from mashpix.picture import Picture
 from mashpix.refine.refining import Noises
 from mashpix.refine.residual_noise import NoiseModel
@@ -95,6 +96,13 @@ def fit_to_doors(
     fitted = yield from fit_networks(mosaic, share_noise=share_noise, settings=settings, generator=generator)
     door = doors[0]
     return Model(settings, str(door.array.dtype), door.low, door.high, *fitted, door.is_rgb)
+
+
+def find_groups(doors: Sequence[Door], *, settings: Settings) -> Groups:
+    """Which channels of pictures that are let in with one scale help each other."""
+    multiple = side_multiple(settings)
+    pictures = [to_picture(door, multiple=multiple, device=torch.device("cpu")) for door in doors]
+    return group_channels(_join(pictures, gap=multiple), settings=settings)
 
 
 def _join(pictures: list[Picture], *, gap: int) -> Picture:

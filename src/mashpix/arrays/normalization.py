@@ -1,5 +1,6 @@
 """The door: any array on the outside, float (1, C, H, W) with marked holes on the inside, and back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,13 +113,10 @@ def open_door(
     return door
 
 
-def split_channels(door: Door, *, data_range: float | None, scale: Scale) -> list[Door]:
-    """A door for each channel by itself, (1, H, W), with the scale that it has alone; options as in `open_door`."""
-    singles = []
-    for channel in range(len(door.array)):
-        array = door.array[channel : channel + 1]
-        singles.append(Door(array, 0, *find_scale(array, data_range=data_range, scale=scale)))
-    return singles
+def select_channels(door: Door, channels: Sequence[int], *, data_range: float | None, scale: Scale) -> Door:
+    """A door of some channels, (N, H, W), with the scale that they have alone; options as in `open_door`."""
+    array = door.array[list(channels)] if len(channels) > 1 else door.array[channels[0] : channels[0] + 1]
+    return Door(array, 0, *find_scale(array, data_range=data_range, scale=scale))
 
 
 def find_scale(array: Array, *, data_range: float | None, scale: Scale) -> tuple[Array, Array]:

@@ -11,10 +11,20 @@ import torch
 from mashpix.arrays.colour import Kind
 from mashpix.arrays.costs import check_memory, model_costs
 from mashpix.arrays.denoising import denoise_steps, describe, present
-from mashpix.arrays.model import MOST_FITTED, MOST_PICTURES, Model, apply_to_door, fit_to_doors, make_doors, open_like
+from mashpix.arrays.model import (
+    MOST_FITTED,
+    MOST_PICTURES,
+    Model,
+    apply_to_door,
+    find_groups,
+    fit_to_doors,
+    make_doors,
+    open_like,
+)
 from mashpix.arrays.normalization import MOST_HOLES, Array, spread_to_array, to_array
 from mashpix.arrays.summary import summarise
 from mashpix.axes import Index, samples_axis
+from mashpix.method.relations import Groups
 from mashpix.report import Report, Step
 from mashpix.settings import Settings
 from mashpix.steps import scaled
@@ -49,10 +59,13 @@ class Work:
     seed: int
     device: torch.device
     channels: Kind | None = None
+    groups: Groups = ()
 
     @property
-    def parts(self) -> list[slice]:
-        """Channels of a picture (C, H, W) that are denoised together: all, or each by itself."""
+    def parts(self) -> list[slice | list[int]]:
+        """Channels of a picture (C, H, W) that are denoised together: all, some, or each by itself."""
+        if self.groups:
+            return [list(group) for group in self.groups]
         if self.channels != "independent":
             return [slice(None)]
         samples = dict(zip(self.axes, self.stack.shape, strict=True)).get("S", 1)
@@ -110,6 +123,8 @@ def fit_once(work: Work, group: list[Planes]) -> Generator[Step, None, None]:
     seconds: dict[str, float] = {}
     share = sum(plans[0].values()) / (sum(plans[0].values()) + len(group) * sum(plans[1].values()))
     models: list[Model | None] = []
+    if work.channels == "joint":
+        work = replace(work, groups=_find_groups(work, group))
     for number, part in enumerate(work.parts):
         chosen = choose_pictures(partial(_read_part, work, group, part), len(group))
         if not chosen:
@@ -125,7 +140,16 @@ def fit_once(work: Work, group: list[Planes]) -> Generator[Step, None, None]:
     yield from apply_to_all(work, group, models, plan=plans[1], start=share, seconds=seconds)
 
 
-def _read_part(work: Work, group: list[Planes], part: slice, index: int) -> Array:
+def _find_groups(work: Work, group: list[Planes]) -> Groups:
+    """Which channels help each other, as the pictures show that a network would be fitted to."""
+    chosen = choose_pictures(lambda index: read_picture(work.stack, work.axes, group[index]), len(group))
+    if not chosen:
+        return ()
+    groups = find_groups(make_doors(chosen, data_range=work.data_range, settings=work.settings), settings=work.settings)
+    return groups if len(groups) > 1 else ()
+
+
+def _read_part(work: Work, group: list[Planes], part: slice | list[int], index: int) -> Array:
     return read_picture(work.stack, work.axes, group[index])[part]
 
 
@@ -159,6 +183,7 @@ def apply_to_all(
             seconds = {}
         kind = work.channels if len(picture) > 1 else None
         report = summarise(reports, shape=picture.shape, channels=kind, parts="channels") if reports else None
+        report = report and replace(report, channel_groups=work.groups)
         end = Step("plane", index + 1, len(group), start + share * (index + 1), spread=spread, report=report)
         yield from _finish(work, planes, picture, end)
 

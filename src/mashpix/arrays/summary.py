@@ -6,7 +6,11 @@ from statistics import fmean
 from typing import Literal
 
 from mashpix.arrays.colour import Kind
+from mashpix.method.relations import Groups
 from mashpix.report import Report
+
+AVERAGED = "averages of the neighbours took the place of its prediction"
+"""What happens to channels that are not ready, see `method.readiness`."""
 
 
 def summarise(
@@ -42,7 +46,10 @@ def summarise(
         mean_spread=fmean(spreads) if spreads else None,
         held_out_error=fmean(squares) ** 0.5 if squares else None,
         seconds=seconds,
-        notes=tuple(_notes(reports, worked, parts)),
+        notes=(
+            *_notes(reports, worked, parts),
+            *(describe_groups(worked[0].channel_groups) if channels == "joint" else ()),
+        ),
     )
 
 
@@ -53,4 +60,43 @@ def _notes(reports: Sequence[Report], worked: Sequence[Report], parts: str) -> l
     ratios = sorted({report.masking_ratio for report in worked if report.masking_ratio is not None})
     if len(ratios) > 1:
         notes.append(f"masking ratios {', '.join(f'{ratio:g}' for ratio in ratios)}")
+    if unready := sum(bool(report.averaged_channels) for report in reports):
+        notes.append(f"{unready} {parts} that the network had not learnt to predict: {AVERAGED}")
     return notes
+
+
+def join_reports(reports: Sequence[Report], groups: Groups, *, shape: tuple[int, ...], channels: Kind) -> Report:
+    """One report of the groups of channels of an image, each denoised as if it were alone."""
+    pairs = zip(groups, reports, strict=True)
+    averaged = tuple(sorted(group[index] for group, own in pairs for index in own.averaged_channels))
+    grouped = [replace(report, channel_groups=groups) for report in reports]
+    report = summarise(grouped, shape=shape, channels=channels, parts="channels")
+    return replace(report, averaged_channels=averaged)
+
+
+def describe_groups(groups: Groups) -> tuple[str, ...]:
+    """A note on channels that were to be denoised jointly, counted from 0; none if all shared a network.
+
+    Examples
+    --------
+    >>> describe_groups(((0, 2), (1,)))
+    ('channels that do not help each other were denoised apart: 0 + 2, 1',)
+    """
+    if len(groups) < 2:
+        return ()
+    listed = ", ".join(" + ".join(map(str, group)) for group in groups)
+    return (f"channels that do not help each other were denoised apart: {listed}",)
+
+
+def describe_averaged(averaged: Sequence[int], channels: int) -> tuple[str, ...]:
+    """A note on channels whose prediction was replaced, counted from 0; none if there are none.
+
+    Examples
+    --------
+    >>> describe_averaged((1,), 2)
+    ('the network had not learnt to predict channel 1: averages of the neighbours took the place of its prediction',)
+    """
+    if not averaged:
+        return ()
+    named = "the image" if channels == 1 else f"channel {', '.join(map(str, averaged))}"
+    return (f"the network had not learnt to predict {named}: {AVERAGED}",)

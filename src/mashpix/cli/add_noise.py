@@ -1,4 +1,4 @@
-"""`mashpix add-noise`: a clean picture in, a noisy one out, for studies and demonstrations."""
+"""`mashpix add-noise`: a clean image in, a noisy one out, for studies and demonstrations."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,14 +15,14 @@ from mashpix.evaluation.noise_model import NoiseModel
 
 @noise_flags
 def add_noise(
-    source: Annotated[Path, typer.Argument(metavar="IN", readable=False, help="A clean picture.")],
-    target: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="Where the noisy one goes.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", readable=False, help="A clean image.")],
+    target: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="The noisy image.")],
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the random draws.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")] = False,
     *,
     noise_model: NoiseModel,
 ) -> None:
-    """Add synthetic noise of a stated model to a clean picture."""
+    """Add synthetic noise of a chosen model to a clean image."""
     from mashpix import files
 
     try:

@@ -1,4 +1,4 @@
-"""`mashpix demo`: the shipped picture gets camera noise, is denoised and scored, and shown side by side."""
+"""`mashpix demo`: camera noise is added to the shipped image, which is denoised, scored and shown side by side."""
 
 import time
 from contextlib import closing
@@ -26,10 +26,10 @@ LEGEND_HEIGHT = 44
 
 def demo(
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="PNG", help="Where the side-by-side picture goes; replaced.")
+        Path, typer.Option("-o", "--output", metavar="PNG", help="The images side by side; replaced if it exists.")
     ] = Path("mashpix-demo.png"),
 ) -> None:
-    """Denoise the shipped picture on the CPU and show what that gains."""
+    """Denoise the shipped image on the CPU and show what that gains."""
     from PIL import Image
 
     from mashpix import denoise_steps, files, psnr, ssim

@@ -1,4 +1,4 @@
-"""`mashpix doctor`: versions, devices, memory, and what `auto` would choose."""
+"""`mashpix doctor`: versions, devices, memory, and the device that `auto` chooses."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ GIB = 2**30
 
 
 def doctor() -> None:
-    """Say what is installed, which devices there are, and what --device auto would take."""
+    """Report versions, devices and memory, and which device --device auto takes."""
     import torch
 
     from mashpix import __version__

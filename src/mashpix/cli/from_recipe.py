@@ -8,8 +8,8 @@ from mashpix.cli.console import complain
 from mashpix.jobs import Recipe, read_recipe
 from mashpix.jobs.request import networks_of
 
-USUAL = {"seed": 0, "strength": 1.0, "detail": 0.0, "device": "auto", "networks": "shared", "joint": False}
-"""What an option is that neither the command line nor a recipe names; all others are None."""
+DEFAULTS = {"seed": 0, "strength": 1.0, "detail": 0.0, "device": "auto", "networks": "shared", "joint": False}
+"""Options that neither the command line nor a recipe names; all others are None."""
 
 
 def read_known(path: Path | None) -> Recipe | None:
@@ -23,7 +23,7 @@ def read_known(path: Path | None) -> Recipe | None:
 
 
 def merge(recipe: Recipe | None, **given: Any) -> dict[str, Any]:
-    """The options given; of those that are None the recipe's, or what is usual.
+    """The options given; of those that are None the recipe's, or the default.
 
     Examples
     --------
@@ -34,5 +34,5 @@ def merge(recipe: Recipe | None, **given: Any) -> dict[str, Any]:
     if recipe is not None:
         stack = recipe.stack or {}
         known = vars(recipe) | stack | ({"networks": networks_of(stack["fit"])} if stack else {})
-    choices = {name: (value, known.get(name), USUAL.get(name)) for name, value in given.items()}
+    choices = {name: (value, known.get(name), DEFAULTS.get(name)) for name, value in given.items()}
     return {name: next((value for value in values if value is not None), None) for name, values in choices.items()}

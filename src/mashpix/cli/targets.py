@@ -9,7 +9,7 @@ from mashpix.jobs.batch import check_targets, output_name
 
 
 def find_targets(inputs: list[Path], output: str | None, *, in_place: bool) -> list[Path]:
-    """Where each output goes; outputs that would meet each other or an input raise `UsageError`.
+    """Where each output goes; two outputs in one place, or an output in the place of an input, raise `UsageError`.
 
     `output` is a folder if it is one or ends like one; else a file.
     """

@@ -51,7 +51,7 @@ def in_background(
     """
     results: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=1)
     is_stopped = threading.Event()
-    thread = threading.Thread(target=_work, args=(job, results, is_stopped), daemon=True)
+    thread = threading.Thread(target=_work, args=(job, results, is_stopped), name="mashpix job", daemon=True)
     thread.start()
     try:
         while True:

@@ -42,7 +42,8 @@ def blend_files(request: BlendRequest) -> Generator[Event, None, BlendOutcome]:
             files_open.enter_context(files.open_file(path, axes=request.axes, max_pixels=request.max_pixels))
             for path in (request.source, request.finished)
         )
-        yield from map(Note, (*noisy.notes, *noisy.lost))
+        yield from (Note(text, "info") for text in noisy.notes)
+        yield from map(Note, noisy.lost)
         outputs = _check_outputs(request)
         noisy.check_target(request.target, strict=False)
         kinds = [f"{file.dtype} {tuple(file.shape)}" for file in (finished, noisy)]

@@ -55,7 +55,8 @@ def denoise_file(request: DenoiseRequest) -> Generator[Event, None, Outcome]:
     with one_line_for_memory(), files.open_file(request.source, **reading) as opened:
         check_like(opened.axes, opened, request.model)
         opened.check_target(request.target, strict=request.strict)
-        yield from map(Note, dict.fromkeys((*opened.notes, *opened.lost)))
+        yield from (Note(text, "info") for text in opened.notes)
+        yield from map(Note, opened.lost)
         sidecars = check_outputs(request)
         planes = KeptPlanes(opened, most=_count_kept(opened, request))
         steps = _denoise(planes, opened, request)
@@ -63,7 +64,7 @@ def denoise_file(request: DenoiseRequest) -> Generator[Event, None, Outcome]:
         with _open_outputs(opened, sidecars, request) as (copy, maps):
             report, judged = yield from _put_planes(steps, planes, copy, maps, request)
         yield from map(Note, copy.warnings)
-        yield from map(Note, report.notes if opened.is_stack else ())
+        yield from (Note(text, "info") for text in report.notes if opened.is_stack)
         recipe = _make_recipe(request, opened, report, judged, input_sha256=input_sha256)
         made: dict[str, Callable[[], bytes]] = {
             "recipe": recipe.to_json,

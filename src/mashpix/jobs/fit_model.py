@@ -105,7 +105,7 @@ def _list_places(request: FitRequest) -> "Generator[Event, None, list[tuple[int,
             continue
         if len(groups) > 1:
             raise UsageError(f"{len(groups)} channels need a model each ({str(source)!r}; `joint` makes one for all)")
-        yield from (Note(f"{str(source)!r}: {note}") for note in notes)
+        yield from (Note(f"{str(source)!r}: {note}", "info") for note in notes)
         places += [(number, planes) for planes in groups[0]]
     return places
 

@@ -48,7 +48,7 @@ def inspect_file(request: InspectRequest) -> Generator[Event, None, InspectOutco
     outputs = _check_outputs(request)
     with one_line_for_memory(), ExitStack() as files_open:
         opened = files_open.enter_context(_open(request, request.source))
-        yield from map(Note, opened.notes)
+        yield from (Note(text, "info") for text in opened.notes)
         shown = choose_planes(opened, opened.axes)[0][0]
         pixels, denoised, verdict = _channels_last(opened[shown], opened.axes), None, None
         if request.denoised is not None:

@@ -17,7 +17,8 @@ element-wise product. The equations, and where each is:
     (11)  the mean of the predictions from K masks               predicting.predict
 
 The published presets end there. What grows out of it: the noise spectrum that the prediction's residual shows in
-flat regions tells what of the residual is picture, and brings it back (refining.refine).
+flat regions tells what of the residual is picture, and brings it back (refining.refine). What a network has not learnt
+to predict is left out there (readiness.replace_unready).
 """
 
 import math
@@ -33,6 +34,7 @@ from mashpix.method.fitting import fit, new_network
 from mashpix.method.masking_ratio import Masking, choose_masking
 from mashpix.method.network import UNet
 from mashpix.method.predicting import Prediction, pool, predict
+from mashpix.method.readiness import replace_unready
 from mashpix.picture import Picture
 from mashpix.refine.refining import MULTIPLE, Noises, measure_noises, refine
 from mashpix.report import Step
@@ -48,7 +50,8 @@ PREVIEW_MASKS = 2
 class Result(NamedTuple):
     """What `mash` returns: the picture and the spread over the masks, the decision, and the fraction shuffled.
 
-    `held_out` (C,) is the mean squared error of the predictions at hidden pixels.
+    `held_out` (C,) is the mean squared error of the predictions at hidden pixels; `averaged` are the channels that a
+    network had not learnt to predict (see `readiness`).
     """
 
     denoised: Tensor
@@ -56,6 +59,7 @@ class Result(NamedTuple):
     masking: Masking
     shuffled_fraction: float
     held_out: Tensor
+    averaged: tuple[int, ...] = ()
 
 
 class Fitted(NamedTuple):
@@ -98,7 +102,7 @@ def fit_networks(
             picture,
             masking.masking_ratio,
             shuffle=masking.shuffle,
-            steps=settings.steps,
+            steps=fit_updates(picture, settings),
             stage=numbered("fit", index),
             settings=settings,
             generator=generator,
@@ -114,6 +118,11 @@ def fit_networks(
     return Fitted(masking, shuffled, tuple(networks), tuple(noises))
 
 
+def fit_updates(picture: Picture, settings: Settings) -> int:
+    """Updates of one fit: with refining, channels that share a network without being colours each add their own."""
+    return settings.steps * (1 if picture.is_rgb or not settings.refine else picture.pixels.shape[1])
+
+
 def _measure(
     network: UNet, picture: Picture, masking: Masking, index: int, *, settings: Settings, generator: torch.Generator
 ) -> Generator[Step, None, Noises | None]:
@@ -122,6 +131,7 @@ def _measure(
     prediction = yield from predict(
         network, picture, masking.masking_ratio, stage=stage, settings=settings, generator=generator
     )
+    prediction = replace_unready(prediction, picture, masking.masking_ratio, settings=settings)
     measuring = measure_noises(picture, prediction.mean, settings=settings)
     return (yield from numbered_steps(measuring, index))
 
@@ -155,6 +165,7 @@ def apply(
     )
     if not settings.refine:
         return prediction, prediction.mean
+    prediction = replace_unready(prediction, picture, masking_ratio, settings=settings)
     refining = refine(picture, prediction.mean, settings=settings, noises=noises)
     return prediction, (yield from numbered_steps(refining, index))
 
@@ -162,8 +173,8 @@ def apply(
 def average(passes: Sequence[tuple[Prediction, Tensor]], masking: Masking, shuffled_fraction: float) -> Result:
     """The mean of what several networks made of one picture."""
     predictions, results = zip(*passes, strict=True)
-    _, spread, held_out = pool(predictions)
-    return Result(torch.stack(results).mean(dim=0), spread, masking, shuffled_fraction, held_out)
+    _, spread, held_out, averaged = pool(predictions)
+    return Result(torch.stack(results).mean(dim=0), spread, masking, shuffled_fraction, held_out, averaged)
 
 
 def side_multiple(settings: Settings) -> int:
@@ -175,8 +186,11 @@ def _look(network: UNet, picture: Picture, masking_ratio: float, *, settings: Se
     """The picture as it stands, from few masks and a generator of its own: looking changes nothing."""
     generator = torch.Generator(picture.pixels.device).manual_seed(0)
     few = settings.replace(masks=PREVIEW_MASKS)
-    prediction = drain(predict(network, picture, masking_ratio, settings=few, generator=generator)).mean
-    return drain(refine(picture, prediction, settings=settings)) if settings.refine else prediction
+    prediction = drain(predict(network, picture, masking_ratio, settings=few, generator=generator))
+    if not settings.refine:
+        return prediction.mean
+    prediction = replace_unready(prediction, picture, masking_ratio, settings=settings)
+    return drain(refine(picture, prediction.mean, settings=settings))
 
 
 def _with_previews(

@@ -17,12 +17,14 @@ from mashpix.tiling import Tile, tile_count, tiles
 class Prediction(NamedTuple):
     """Mean over the masks and standard deviation over them, (1, C, H, W) each, and the error at hidden pixels.
 
-    `held_out` (C,) is the mean square of prediction minus picture where a mask hid a valid pixel.
+    `held_out` (C,) is the mean square of prediction minus picture where a mask hid a valid pixel; `averaged` are the
+    channels whose mean is an average of the neighbours instead (see `readiness`).
     """
 
     mean: Tensor
     spread: Tensor
     held_out: Tensor
+    averaged: tuple[int, ...] = ()
 
 
 def predict(
@@ -69,9 +71,11 @@ def pool(predictions: Sequence[Prediction]) -> Prediction:
     """Several predictions from as many masks each as one: the mean over all masks, and the deviation over them."""
     if len(predictions) == 1:
         return predictions[0]
-    means, spreads, errors = (torch.stack(values) for values in zip(*predictions, strict=True))
+    *tensors, averaged = zip(*predictions, strict=True)
+    means, spreads, errors = (torch.stack(values) for values in tensors)
     mean = means.mean(dim=0)
-    return Prediction(mean, (spreads.square() + (means - mean).square()).mean(dim=0).sqrt(), errors.mean(dim=0))
+    spread = (spreads.square() + (means - mean).square()).mean(dim=0).sqrt()
+    return Prediction(mean, spread, errors.mean(dim=0), tuple(sorted({index for some in averaged for index in some})))
 
 
 @torch.no_grad()

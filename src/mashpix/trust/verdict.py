@@ -2,7 +2,8 @@
 
 If a denoised picture has lost nothing, its residual (noisy minus denoised) is noise alone: as large in one place as
 in another of the same brightness, with the same spectrum, of mean zero, and without a likeness to the picture. The
-noise that is expected is measured in flat blocks of that very residual (residual_noise.measure_noise).
+noise that is expected is measured in flat blocks of that very residual (residual_noise.measure_noise), and once more
+in the noisy picture alone (residual_level): an error that lies everywhere looks like noise in the residual.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from mashpix.arrays.colour import Channels
 from mashpix.refine.residual_noise import NoiseModel
+from mashpix.trust.residual_level import measure_excess
 from mashpix.trust.signal_in_residual import SMALLEST, measure_likeness, window_sums
 from mashpix.trust.whitened_residual import SIDE, Blocks, Pair, decide_parts, measure_residual, pair, whiten
 
@@ -59,6 +61,13 @@ RULES = (
         "missing_detail", "detail missing, {:.2f} times what is left of it", 0.8, 1.2, (("missing_detail_level", 0.4),)
     ),
     Rule("structure", "a structure in the residual, {:.1f} times the noise", 9.0, 15.0),
+    Rule(
+        "residual_excess",
+        "residual larger than the noise of the noisy image, by {:.0%}",
+        0.3,
+        0.7,
+        (("noise_whiteness", 0.8), ("noise_evenness", 0.1)),
+    ),
 )
 """What decides. Limits are chosen on one half of the pictures of benchmarks/verdicts.csv, see docs/trust.md."""
 
@@ -86,6 +95,10 @@ class Verdict:
         signal_correlation : correlation of the residual with the detail of the denoised picture where it has most
         structure : largest slow energy of a block of the residual, over its fast energy and over what is usual at
             its brightness; up to about 3 for noise alone
+        residual_excess : how much the level of the residual exceeds that of the noise, estimated from the noisy picture
+            alone, as a fraction of it, largest of the channels; about 0 for noise alone
+        noise_whiteness : 1 minus the largest correlation of the noise of two neighbouring pixels, by that estimate
+        noise_evenness : least over largest variance of the noise in dark and bright places, by that estimate
     """
 
     verdict: str
@@ -110,8 +123,8 @@ def check(
     channel_axis : int or None
         Axis of the channels; None for a grey picture.
     channels : {"auto", "rgb", "independent", "joint"}
-        As in `denoise`. Independent channels are judged one by one: the verdict is that on the worst, and its reason
-        names the channel, counted from 0.
+        As in `denoise`. Channels that are not colours are judged one by one: the verdict is that on the worst, and its
+        reason names the channel, counted from 0.
 
     Returns
     -------
@@ -133,9 +146,9 @@ def check(
     >>> check(noisy, clean + 5).reason
     'brightness changed by 0.50 noise levels'
     """
-    is_rgb, numbers = decide_parts(noisy, channel_axis=channel_axis, channels=channels)
-    if channel_axis is not None and numbers is not None and noisy.shape == np.shape(denoised):
-        return _check_each(noisy, denoised, numbers, channel_axis)
+    is_rgb, _ = decide_parts(noisy, channel_axis=channel_axis, channels=channels)
+    if channel_axis is not None and not is_rgb and noisy.shape == np.shape(denoised):
+        return _check_each(noisy, denoised, list(range(noisy.shape[channel_axis])), channel_axis)
     both = pair(noisy, denoised, channel_axis=channel_axis, is_rgb=is_rgb)
     if torch.equal(both.noisy, both.denoised):
         return Verdict(GOOD, UNCHANGED)
@@ -149,6 +162,7 @@ def check(
     measures |= _measure_offset(residual, both, noise)
     measures |= _measure_blocks(whiten(residual, both.denoised, both.usable, noise))
     measures |= measure_likeness(residual, both, noise)
+    measures |= measure_excess(both.noisy, residual, both.usable)
     return _judge({name: float(np.clip(value, -MOST, MOST)) for name, value in measures.items()})
 
 

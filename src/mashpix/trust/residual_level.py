@@ -1,0 +1,57 @@
+"""Whether a residual holds more than the noise of the noisy image: an error that lies everywhere.
+
+All other measures compare parts of the residual with one another. An error that fills the flat places too, such as
+that of a network which has learnt nothing, passes for noise there. So the level of the residual is compared with the
+noise as the noisy image alone shows it. That blind estimate is too low where a camera's processing has smoothed flat
+places, and uncertain where noise follows the brightness strongly: the rule counts for white and even noise only.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mashpix.noise_estimation.blind_estimate import measure_noise_level
+
+NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
+"""Lags (rows, columns) at which noise is white if it is uncorrelated there."""
+CLIPPED = 0.001
+"""Fraction of the pixels at the least or the largest value from which these count as clipped."""
+
+
+def measure_excess(noisy: Tensor, residual: Tensor, usable: Tensor) -> dict[str, float]:
+    """Compare the level of the residual with a blind estimate of the noise, channel by channel.
+
+    Parameters
+    ----------
+    noisy, residual : Tensor
+        (C, H, W), channels of independent noise.
+    usable : Tensor
+        Bool (H, W).
+
+    Returns
+    -------
+    dict
+        `residual_excess`, `noise_whiteness` and `noise_evenness` of `Verdict`; empty without a block to measure in.
+    """
+    clipped = torch.stack([_clipped(plane, usable) for plane in noisy])
+    noise = measure_noise_level(noisy, usable.expand_as(noisy), clipped)
+    if noise is None or not noise.sigma.min() > 0:
+        return {}
+    level = residual[:, usable].double().std(dim=1).numpy()
+    centre = noise.correlation.shape[1] // 2
+    correlation = np.stack([noise.correlation[:, centre + down, centre + right] for down, right in NEIGHBOURS])
+    return {
+        "residual_excess": float((level / noise.sigma).max() - 1),
+        "noise_whiteness": float(1 - np.abs(correlation).max()),
+        "noise_evenness": float(1 / noise.dependence.max()),
+    }
+
+
+def _clipped(plane: Tensor, usable: Tensor) -> Tensor:
+    """Which pixels (H, W) have the least or the largest value, if many have."""
+    values = plane[usable]
+    clipped = torch.zeros_like(usable)
+    for extreme in (values.min(), values.max()):
+        if (values == extreme).double().mean() >= CLIPPED:
+            clipped |= plane == extreme
+    return clipped
