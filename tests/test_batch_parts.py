@@ -3,6 +3,8 @@
 import _thread
 import os
 import signal
+import subprocess
+import sys
 import time
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -18,6 +20,7 @@ from mashpix.jobs.batch.lock import LOCK, lock_folder
 from mashpix.jobs.batch.manifest import append_line, read_lines, read_manifest
 from mashpix.jobs.batch.watching import watch
 from mashpix.jobs.request import DenoiseRequest
+from mashpix.trust.verdict import Verdict
 
 
 @pytest.fixture
@@ -158,3 +161,9 @@ def test_ctrl_c_while_a_worker_starts_is_heard_when_it_has_started(tmp_path, mon
     finally:
         signal.signal(signal.SIGINT, before)
     assert started
+
+
+def test_an_outcome_is_read_without_torch():
+    code = "import sys\nfrom mashpix.trust.outcome import Verdict\nprint(Verdict.__module__, 'torch' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told == f"{Verdict.__module__} False\n"
