@@ -93,10 +93,9 @@ def explain(kind: Kind, count: int) -> str:
     """
     if kind == "rgb":
         return "channels: rgb (three channels that show one scene in one unit)"
-    shown = (
-        "three channels, but they do not show one scene in one unit" if count == 3 else f"{count}, and RGB has three"
-    )
-    return f"channels: {kind} ({shown})"
+    if count != 3:
+        return f"channels: {kind} ({count} of them, and RGB has three)"
+    return f"channels: {kind} (three channels, but they do not show one scene in one unit)"
 
 
 def show_one_scene(array: NDArray[Any]) -> bool:

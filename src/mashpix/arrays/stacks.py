@@ -256,8 +256,9 @@ def apply_model_steps(
     Parameters
     ----------
     channels : {"auto", "rgb", "independent", "joint"}
-        "joint" and "rgb" show the model all channels along C and S at once, "independent" one by one; "auto" the samples of S
-        at once unless it has a single channel, those of C one by one. The model knows whether they are colours.
+        "joint" and "rgb" show the model all channels along C and S at once, "independent" one by one; "auto" the
+        samples of S at once unless it has a single channel, those of C one by one. The model knows whether they are
+        colours.
     joint
         Deprecated: `channels="joint"`.
 
