@@ -64,7 +64,7 @@ def inspect_file(request: InspectRequest) -> Generator[Event, None, InspectOutco
             if kind == "json":
                 data = to_json(report.to_dict())
             else:
-                shown_as = {"name": request.source.name, "denoised": denoised, "verdict": verdict}
+                shown_as: dict[str, Any] = {"name": request.source.name, "denoised": denoised, "verdict": verdict}
                 page = make_page(report, pixels, is_rgb=channels == "rgb", **shown_as)
                 data = page.encode("utf-8", "backslashreplace")
             files.atomic_write(path, data, overwrite=request.overwrite)
