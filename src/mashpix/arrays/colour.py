@@ -172,4 +172,4 @@ def _correlate_shifted(scaled: list[NDArray[Any]], count: int) -> NDArray[Any]:
     for part in scaled:
         power = np.square(np.abs(np.fft.fft2(part)))
         square += np.einsum("aij,bij->ab", power, power) / (float(part[0].size) * count) ** 2
-    return np.sqrt(square)
+    return np.asarray(np.sqrt(square))
