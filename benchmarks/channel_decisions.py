@@ -1,99 +1,105 @@
 """What `channels="auto"` decides: every noisy colour image must be RGB, and no unrelated channels may be.
 
-    python benchmarks/channel_decisions.py ../shared/data
+    python benchmarks/channel_decisions.py ../shared/data [--seed 1] [--limit 8]
 
-One row per group of images: how many are taken for RGB, and the extreme of the deciding correlation over what is
-needed there (1 or more decides): the smallest of colour images, the largest of others. Written to
-benchmarks/channel_decisions.csv.
+Crops of 128 x 128 and 200 x 300 pixels at random places of the camera sets, and of Kodak images without noise and with
+added noise; then channels that do not show one scene in one unit, made of the same crops: three scenes, one channel
+inverted, shuffled or mirrored, other units; sparse scenes; three images of fmdd. One row per group and size: how many
+are taken for RGB. Written to benchmarks/channel_decisions.csv; about three minutes.
 """
 
 import argparse
-import csv
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from _common import Table, load
 from channels import spots
-from mashpix.arrays.colour import CHANCE, MAX_RATIO, MIN_CORRELATION, compare_channels
+from mashpix.arrays.colour import show_one_scene
 from mashpix.simulation import correlated_noise
 
-TARGET = Path(__file__).with_suffix(".csv")
+SIZES = ((128, 128), (200, 300))
+CAMERAS = ("sidd", "polyu", "cc15", "renoir")
+UNITS = np.array([1.0, 10.0, 100.0])[:, None, None]
 
 
-def load(path):
-    """An image (H, W) or (C, H, W)."""
-    array = np.asarray(Image.open(path))
-    return array if array.ndim == 2 else np.moveaxis(array[..., :3], -1, 0)
+def load_channels(path):
+    """An image (C, H, W)."""
+    array = load(path)
+    return array[None] if array.ndim == 2 else np.moveaxis(array[..., :3], -1, 0)
 
 
-def colour_images(data):
-    """Names of groups and noisy images of one scene."""
-    for name in ("sidd", "polyu", "cc15", "renoir"):
-        for path in sorted((data / name / "noisy").iterdir()):
-            yield name, load(path)
-    for index, path in enumerate(sorted((data / "kodak").iterdir())):
-        clean, rng = load(path), np.random.default_rng(index)
+def crop(array, size, rng):
+    """A part of an image (C, H, W) at a random place, turned or cut to fit where the image is too small."""
+    height, width = (min(pair) for pair in zip(size, array.shape[1:], strict=True))
+    top, left = rng.integers(array.shape[1] - height + 1), rng.integers(array.shape[2] - width + 1)
+    return array[:, top : top + height, left : left + width].astype(np.float64)
+
+
+def colour_crops(data, size, limit, rng):
+    """Names of groups and crops of one scene."""
+    for name in CAMERAS:
+        for path in spread(data / name / "noisy", limit):
+            yield name, crop(load_channels(path), size, rng)
+    for path in spread(data / "kodak", limit):
+        clean = crop(load_channels(path), size, rng)
         yield "kodak, clean", clean
-        for sigma in (25, 50):
+        for sigma in (10, 25, 50):
             yield f"kodak, sigma {sigma}", clean + rng.normal(0, sigma, clean.shape)
-            noise = correlated_noise((*clean.shape[1:], 3), sigma=sigma, beta=1.0, rng=rng)
-            yield f"kodak, sigma {sigma}, beta 1", clean + np.moveaxis(noise, -1, 0)
+        noise = correlated_noise((*clean.shape[1:], 3), sigma=25, beta=1.0, rng=rng)
+        yield "kodak, sigma 25, beta 1", clean + np.moveaxis(noise, -1, 0)
 
 
-def other_images(data):
-    """Names of groups and images of channels that do not show one scene in one unit."""
-    for seed in range(20):
-        rng = np.random.default_rng(seed)
-        dyes = np.stack([spots(rng) for _ in range(3)]) + rng.normal(0, 0.05, (3, 128, 128))
-        yield "sparse, equal ranges", dyes
-        yield "sparse, 1000 : 100 : 10", dyes * np.array([1000, 100, 10])[:, None, None]
-    dyes = [load(path) for path in sorted((data / "fmdd" / "noisy").iterdir())]
-    for three in combinations(dyes, 3):
-        yield "fmdd, three images", np.stack(three)
-    images = list(colour_images(data))
-    for index, (_, image) in enumerate(images):
-        rng = np.random.default_rng(index)
-        others = [images[number][1] for number in rng.integers(0, len(images), 2)]
+def spread(folder, limit):
+    """So many files of a folder, evenly spaced."""
+    paths = sorted(folder.iterdir())
+    return paths[:: max(len(paths) // limit, 1)][:limit]
+
+
+def other_crops(crops, data, size, limit, rng):
+    """Names of groups and crops of channels that do not show one scene in one unit; `crops` are of one scene each."""
+    for image in crops:
+        others = [crops[number] for number in rng.integers(0, len(crops), 2)]
         height, width = np.min([array.shape[1:] for array in (image, *others)], axis=0)
-        scenes = [array[number, :height, :width] for number, array in enumerate((image, *others))]
-        yield "three scenes", np.stack(scenes)
-        image, channel = image.astype(np.float64), rng.integers(3)
-        changed = image.copy()
-        changed[channel] = image[channel].max() + image[channel].min() - image[channel]
-        yield "one channel inverted", changed
-        changed = image.copy()
-        changed[channel] = rng.permutation(image[channel].ravel()).reshape(image[channel].shape)
-        yield "one channel shuffled", changed
-        yield "colours in units of 1 : 10 : 100", image * np.array([1, 10, 100])[:, None, None]
-
-
-def strength(image):
-    """Deciding correlation over what is needed, by the rule of `show_one_scene`; 0 for contrasts in other units."""
-    for correlation, ratio, count in compare_channels(image):
-        needed = max(MIN_CORRELATION, CHANCE / count**0.5)
-        if abs(correlation) >= needed:
-            return correlation / needed if ratio <= MAX_RATIO else 0.0
-    return max((correlation / max(MIN_CORRELATION, CHANCE / n**0.5) for correlation, _, n in compare_channels(image)))
+        yield "three scenes", np.stack([array[place, :height, :width] for place, array in enumerate((image, *others))])
+        channel = rng.integers(3)
+        plane = image[channel]
+        shuffled = rng.permutation(plane.ravel()).reshape(plane.shape)
+        changes = {"inverted": plane.max() + plane.min() - plane, "shuffled": shuffled}
+        changes["mirrored"] = np.flip(plane, rng.integers(2))
+        for name, changed in changes.items():
+            yield f"one channel {name}", np.stack([changed if index == channel else image[index] for index in range(3)])
+        yield "colours in units of 1 : 10 : 100", image * UNITS
+    dyes = [load_channels(path) for path in spread(data / "fmdd" / "noisy", limit)]
+    for _ in range(4 * limit):
+        three = rng.choice(len(dyes), 3, replace=False)
+        yield "fmdd, three images", np.concatenate([crop(dyes[index], size, rng) for index in three])
+    if size == SIZES[0]:
+        for _ in range(2 * limit):
+            scenes = np.stack([spots(rng) for _ in range(3)]) + rng.normal(0, 0.05, (3, *size))
+            yield "sparse scenes, equal ranges", scenes
+            yield "sparse scenes, 1 : 10 : 100", scenes * UNITS
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--limit", type=int, default=8, help="images of each set")
     options = parser.parse_args()
-    with TARGET.open("w", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["group", "is_one_scene", "images", "taken_for_rgb", "extreme"])
-        for is_one_scene, source in ((True, colour_images), (False, other_images)):
-            groups = {}
-            for name, image in source(options.data):
-                groups.setdefault(name, []).append(strength(image))
-            for name, strengths in groups.items():
-                extreme = min(strengths) if is_one_scene else max(strengths)
-                row = [name, is_one_scene, len(strengths), sum(value >= 1 for value in strengths), f"{extreme:.2f}"]
-                table.writerow(row)
-                print(*row, sep="\t", flush=True)
+    columns = "group", "is_one_scene", "size", "crops", "taken_for_rgb"
+    with Table(Path(__file__).with_suffix(".csv"), columns) as table:
+        for size in SIZES:
+            rng = np.random.default_rng(options.seed)
+            known = list(colour_crops(options.data, size, options.limit, rng))
+            crops = [image for _, image in known]
+            others = list(other_crops(crops, options.data, size, options.limit, rng))
+            for is_one_scene, images in ((True, known), (False, others)):
+                found = {}
+                for name, image in images:
+                    found.setdefault(name, []).append(show_one_scene(image))
+                for name, decided in found.items():
+                    table.add(name, is_one_scene, " x ".join(map(str, size)), len(decided), sum(decided))
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def call_command(array, *flags, preset, seed, source=None):
     with tempfile.TemporaryDirectory() as folder:
         before, after = (Path(folder) / name for name in ("a.ome.tif", "b.ome.tif"))
         tifffile.imwrite(before, np.rint(BLACK + COUNTS * array).astype(np.uint16), metadata={"axes": "CYX"})
-        command = [sys.executable, "-m", "mashpix", "denoise", before, "-o", after, *flags]
+        command = [sys.executable, "-c", "from mashpix.cli import main; main()", "denoise", before, "-o", after, *flags]
         command += ["--preset", preset, "--seed", seed, "--device", "cpu"]
         env = os.environ | ({"PYTHONPATH": str(source)} if source else {})
         subprocess.run(list(map(str, command)), check=True, env=env, capture_output=True)

@@ -48,6 +48,17 @@ def test_unrelated_channels_are_denoised_as_if_alone(units, rng):
     assert last.spread.shape == image.shape
 
 
+def test_the_report_says_why_where_nobody_else_has_decided(rng):
+    image = dyes(rng, side=32)
+    found = [last_step(image[:count], channels=said).report.notes for count, said in ((3, "auto"), (2, "auto"))]
+    assert found[0][-1] == "channels: independent (three channels, but they do not show one scene in one unit)"
+    assert found[1][-1] == "channels: independent (2 of them, and RGB has three)"
+    notes = last_step(colours(rng) + rng.normal(0, 5, (3, 128, 128))).report.notes
+    assert notes[-1] == "channels: rgb (three channels that show one scene in one unit)"
+    said = last_step(image, channels="independent").report.notes
+    assert not any(note.startswith("channels:") for note in (*said, *last_step(image[:1]).report.notes))
+
+
 @pytest.mark.parametrize("channels", [2, 5])
 def test_any_number_of_channels_is_denoised_as_if_alone(channels, rng):
     image = dyes(rng, channels, side=32)

@@ -1,5 +1,6 @@
 """Whether channels are the colours of one scene, independent of each other, or to be denoised jointly."""
 
+from collections.abc import Iterator
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -18,6 +19,9 @@ MIN_CORRELATION = 0.1
 """Correlation of two channels from which they show the same thing. [ours] Unrelated channels stay below 0.08."""
 CHANCE = 8.0
 """The correlation has to exceed so many times 1 / sqrt(number of differences). [ours] Sparse images reach 4."""
+SHIFTED = 4.0
+"""It has to exceed as many times the RMS correlation of the channels shifted against each other. [ours] A channel that
+is mirrored shows how far smooth structure gets by chance: 2 of 124 exceed 4; 5 costs colour images in strong noise."""
 MAX_RATIO = 6.0
 """Largest ratio of the contrasts of two channels in one unit. [ours] Cameras reach 3.9, other units start at 10."""
 OUTLIERS = 0.05
@@ -104,7 +108,9 @@ def show_one_scene(array: NDArray[Any]) -> bool:
     Differences of neighbouring block means are correlated between the channels, from single pixels (demosaicing
     correlates even the noise of a flat image) to blocks of 16 x 16 (where a scene stands out of strong noise). The
     finest scale at which the least of the three correlations is significant decides: it has to be positive, and the
-    contrasts of the channels within a factor of 6. Measured by benchmarks/channel_decisions.py.
+    contrasts of the channels within a factor of 6. What is significant is measured in the image: channels shifted
+    against each other are correlated only by chance, the more the smoother they are. Measured by
+    benchmarks/channel_decisions.py.
 
     Examples
     --------
@@ -117,39 +123,53 @@ def show_one_scene(array: NDArray[Any]) -> bool:
     """
     if len(array) != 3:
         return False
-    for correlation, ratio, count in compare_channels(array):
-        needed = max(MIN_CORRELATION, CHANCE / max(count, 1) ** 0.5)
+    for correlation, ratio, needed in compare_channels(array):
         if abs(correlation) >= needed:
             return correlation > 0 and ratio <= MAX_RATIO
     return False
 
 
-def compare_channels(array: NDArray[Any]) -> list[tuple[float, float, int]]:
-    """At each of SCALES: least correlation of two channels, largest ratio of contrasts, number of differences.
+def compare_channels(array: NDArray[Any]) -> Iterator[tuple[float, float, float]]:
+    """At each of SCALES: least correlation of two channels, largest ratio of contrasts, the correlation to exceed.
 
     Holes take no part. A scale at which a channel has no contrast is left out.
     """
     height, width = array.shape[1:]
     top, left = max(0, (height - MAX_SIDE) // 2), max(0, (width - MAX_SIDE) // 2)
     centre = array[:, top : top + MAX_SIDE, left : left + MAX_SIDE].astype(np.float64)
-    found = []
     for side in SCALES:
         rows, columns = (length // side for length in centre.shape[1:])
         if min(rows, columns) < 2:
-            break
+            return
         blocks = centre[:, : rows * side, : columns * side].reshape(len(array), rows, side, columns, side)
         with np.errstate(invalid="ignore"):  # infinite minus infinite
             means = blocks.mean(axis=(2, 4))
-            both = [np.diff(means, axis=axis).reshape(len(array), -1) for axis in (1, 2)]
-        steps = np.concatenate([part[:, np.isfinite(part).all(axis=0)] for part in both], axis=1)
-        if steps.shape[1] == 0:
+            steps = [np.diff(means, axis=axis) for axis in (1, 2)]
+        held = [np.isfinite(part).all(axis=0) for part in steps]
+        count = int(sum(mask.sum() for mask in held))
+        if count == 0:
             continue
-        limit = np.quantile(np.abs(steps), 1 - OUTLIERS, axis=1, keepdims=True)
-        steps = np.clip(steps, -limit, limit)
-        contrast = np.sqrt(np.square(steps).mean(axis=1))
+        sizes = np.abs(np.concatenate([part[:, mask] for part, mask in zip(steps, held, strict=True)], axis=1))
+        limit = np.quantile(sizes, 1 - OUTLIERS, axis=1)[:, None, None]
+        steps = [np.where(mask, np.clip(part, -limit, limit), 0.0) for part, mask in zip(steps, held, strict=True)]
+        contrast = np.sqrt(sum(np.square(part).sum(axis=(1, 2)) for part in steps) / count)
         if not contrast.min() > 0:
             continue
-        scaled = steps / contrast[:, None]
-        correlations = (scaled @ scaled.T / steps.shape[1])[np.triu_indices(len(array), 1)]
-        found.append((float(correlations.min()), float(contrast.max() / contrast.min()), steps.shape[1]))
-    return found
+        scaled = [part / contrast[:, None, None] for part in steps]
+        pairs = np.triu_indices(len(array), 1)
+        correlations = sum(np.einsum("aij,bij->ab", part, part) for part in scaled)[pairs] / count
+        by_chance = max(CHANCE / count**0.5, SHIFTED * float(_correlate_shifted(scaled, count)[pairs].max()))
+        ratio = float(contrast.max() / contrast.min())
+        yield float(correlations.min()), ratio, max(MIN_CORRELATION, by_chance)
+
+
+def _correlate_shifted(scaled: list[NDArray[Any]], count: int) -> NDArray[Any]:
+    """RMS over all cyclic shifts of the correlation of two channels (C, C), from their power spectra (Parseval).
+
+    For white channels it is 1 / sqrt(count); for smooth ones more, since there are fewer independent differences.
+    """
+    square: NDArray[Any] = np.zeros((len(scaled[0]), len(scaled[0])))
+    for part in scaled:
+        power = np.square(np.abs(np.fft.fft2(part)))
+        square += np.einsum("aij,bij->ab", power, power) / (float(part[0].size) * count) ** 2
+    return np.asarray(np.sqrt(square))
