@@ -16,8 +16,6 @@ MAX_COLOURS = 4
 
 Networks = Literal["shared", "each"]
 """One network for all planes of one kind, or one for each plane."""
-FITS = ("once", "each")
-"""The former names of `Networks`."""
 
 Index = tuple[int | slice, ...]
 """What picks one plane out of a stack: numbers for the axes outside the plane, slices for those within."""

@@ -168,14 +168,16 @@ PRESETS = MappingProxyType(
 """The presets by name."""
 
 
-def preset(name: str) -> Settings:
-    """The settings of a preset; an unknown name raises `UsageError`.
+def preset(name: str | Settings) -> Settings:
+    """The settings of a preset, or settings as they are; an unknown name raises `UsageError`.
 
     Examples
     --------
     >>> preset("paper").loss
     'squared'
     """
+    if isinstance(name, Settings):
+        return name
     if name not in PRESETS:
         raise UsageError(f"unknown preset ({name!r}; one of {', '.join(PRESETS)})")
     return PRESETS[name]

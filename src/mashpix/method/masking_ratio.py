@@ -20,9 +20,9 @@ GREY_LEVELS = 255
 """Grey levels of an 8-bit picture: the unit of the published gaps."""
 BLOCK = 16
 """Side in pixels of the blocks that correlation is measured in."""
-MOST_BLOCKS = 4096
+MAX_BLOCKS = 4096
 """About how many blocks are looked at in a large picture."""
-FLATTEST = 0.2
+FLAT_FRACTION = 0.2
 """Fraction of the blocks that are taken for flat."""
 SMALLEST_VARIANCE = 1e-10
 """Variance, on the network's scale, below which a block holds no noise at all: clipped black or white."""
@@ -197,7 +197,7 @@ def neighbour_correlation(picture: Picture) -> float | None:
     True
     """
     height, width = picture.pixels.shape[2:]
-    stride = max(BLOCK // 2, math.isqrt(height * width // MOST_BLOCKS))
+    stride = max(BLOCK // 2, math.isqrt(height * width // MAX_BLOCKS))
     products = []
     for pixels, valid in zip(picture.pixels[0], picture.valid[0], strict=True):
         blocks = cut_blocks(pixels, BLOCK, stride)[cut_blocks(valid, BLOCK, stride).all(dim=1)]
@@ -207,7 +207,7 @@ def neighbour_correlation(picture: Picture) -> float | None:
         if not structured.any():
             continue
         blocks, variance = blocks[structured], variance[structured]
-        flattest = variance <= variance.quantile(FLATTEST)
+        flattest = variance <= variance.quantile(FLAT_FRACTION)
         noise = (blocks[flattest] / variance[flattest, None].sqrt()).reshape(-1, BLOCK, BLOCK)
         products += [(noise[:, 1:] * noise[:, :-1]).mean(), (noise[:, :, 1:] * noise[:, :, :-1]).mean()]
     return float(torch.stack(products).mean()) if products else None

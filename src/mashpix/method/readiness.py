@@ -33,7 +33,7 @@ SMALL = 2**13
 A network that predicts worse than the averages is not ready there; the narrowest one loses least."""
 REACH = 4
 """Standard deviations at which the weights end."""
-LEAST_WEIGHT = 1e-3
+MEAN_WEIGHT = 1e-3
 """Weight of the mean of the channel in an average: what is left where no neighbour is visible."""
 BAND = 512
 """Side in pixels of the tiles that errors are measured in: bounds the memory."""
@@ -119,8 +119,8 @@ def average_neighbours(pixels: Tensor, visible: Tensor, *, width: float) -> Tens
     seen = pixels * weight
     mean = seen.sum(dim=(2, 3), keepdim=True) / weight.sum(dim=(2, 3), keepdim=True).clamp(min=1)
     own = float(_weights(width).max()) ** 2
-    total = _smooth(seen, width) - own * seen + LEAST_WEIGHT * mean
-    return total / (_smooth(weight, width) - own * weight + LEAST_WEIGHT)
+    total = _smooth(seen, width) - own * seen + MEAN_WEIGHT * mean
+    return total / (_smooth(weight, width) - own * weight + MEAN_WEIGHT)
 
 
 def _weights(width: float) -> Tensor:

@@ -20,9 +20,9 @@ MIN_GAIN = 0.04
 """Fraction of the squared error that another channel has to take away to count as related."""
 MIN_GAIN_BY_CHANCE = 30.0
 """The same times the number of pixels: about four times what chance takes away."""
-MOST_PIXELS = 2**16
+MAX_PIXELS = 2**16
 """About how many pixels are looked at."""
-FEWEST_PIXELS = 64
+MIN_PIXELS = 64
 """Pixels without which nothing can be said, and all channels are taken for related."""
 
 Groups = tuple[tuple[int, ...], ...]
@@ -39,7 +39,7 @@ def group_channels(picture: Picture, *, settings: Settings) -> Groups:
         return (tuple(range(channels)),)
     gains, pixels = measure_gains(picture)
     related = gains >= max(MIN_GAIN, MIN_GAIN_BY_CHANCE / max(pixels, 1))
-    if pixels < FEWEST_PIXELS:
+    if pixels < MIN_PIXELS:
         related = torch.ones_like(related)
     group = list(range(channels))
     for first, second in related.nonzero().tolist():
@@ -77,9 +77,9 @@ def measure_gains(picture: Picture) -> tuple[Tensor, int]:
 
 
 def _sample(planes: Tensor) -> Tensor:
-    """All pixels within REACH of some pixels, on a regular grid of about MOST_PIXELS: (offsets, N, pixels)."""
+    """All pixels within REACH of some pixels, on a regular grid of about MAX_PIXELS: (offsets, N, pixels)."""
     height, width = planes.shape[1:]
-    stride = max(1, math.isqrt(height * width // MOST_PIXELS))
+    stride = max(1, math.isqrt(height * width // MAX_PIXELS))
     shifts = range(2 * REACH + 1)
     return torch.stack(
         [

@@ -39,7 +39,7 @@ EVEN = torch.from_numpy((_PLACE[:, None] + _PLACE[None, :]).ravel() % 2 == 0)
 """One half of the coefficients, a chequerboard: for stationary noise independent of those beside."""
 
 
-def fit_each(spectrum: Tensor, everywhere: Tensor) -> tuple[list[Array], Tensor]:
+def fit_autocovariances(spectrum: Tensor, everywhere: Tensor) -> tuple[list[Array], Tensor]:
     """For each channel the autocovariance of the noise, one quadrant; and the spectra (C, K) that follow.
 
     Parameters

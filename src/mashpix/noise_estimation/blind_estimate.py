@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mashpix.noise_estimation.autocovariance import EVEN, FREQUENCY, SIDE, SLOW, fit_each, mirror
+from mashpix.noise_estimation.autocovariance import EVEN, FREQUENCY, SIDE, SLOW, fit_autocovariances, mirror
 from mashpix.noise_estimation.noise_level_function import follow_intensity
 from mashpix.refine.dct import block_transform
 from mashpix.tiling import cut_blocks
@@ -96,7 +96,7 @@ def measure_noise_level(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Noise
     spectrum, scaled = squares[:, calm].mean(dim=1), squares
     ratio = torch.ones_like(intensity)
     for _ in range(N_ROUNDS):
-        _, fitted = fit_each(spectrum, scaled.mean(dim=1))
+        _, fitted = fit_autocovariances(spectrum, scaled.mean(dim=1))
         relative = (scaled / fitted[:, None]).clamp(max=OUTLIER)
         share = (fitted / scaled.mean(dim=1).clamp(min=1e-30)).clamp(max=1)
         functions = [follow_intensity(*channel) for channel in zip(intensity, ratio, relative, share, strict=True)]
@@ -106,7 +106,7 @@ def measure_noise_level(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Noise
         ratio = ratio / usual  # the functions give the shape, the calmest blocks how much noise there is
         scaled = squares / ratio[..., None]
         spectrum = _measure_spectrum(scaled, relative, CALM_AROUND_FRACTION)
-    covariance, fitted = fit_each(spectrum, scaled.mean(dim=1))
+    covariance, fitted = fit_autocovariances(spectrum, scaled.mean(dim=1))
     relative = (scaled / fitted[:, None]).clamp(max=OUTLIER)
     variance = np.array([table[0, 0] for table in covariance]).clip(min=0)
     sigma = np.sqrt(variance * ratio.double().mean(dim=1).numpy())

@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from mashpix.arrays.costs import expected_costs, model_costs
-from mashpix.arrays.model import MOST_PICTURES
-from mashpix.arrays.planes import Indexable, Planes, is_blank, read_picture
+from mashpix.arrays.model import MAX_FITTED_IMAGES
+from mashpix.arrays.normalization import is_blank
+from mashpix.arrays.planes import Indexable, Planes, read_picture
 from mashpix.arrays.stacks import decide_stack_channels
 from mashpix.axes import check_axes, plane_groups
 from mashpix.noise_report.inspecting import Inspection, inspect_image, make_inspection, with_report
@@ -158,6 +159,6 @@ def _cost(axes: str, shape: tuple[int, ...], pixels: int, settings: Settings) ->
     """Cost of the stack, one network per channel, relative to that of one plane."""
     alone, total = sum(expected_costs(pixels, settings).values()), 0.0
     for group in plane_groups(axes, shape, joint=False):
-        fitting, applying = model_costs(pixels, min(len(group), MOST_PICTURES), settings, share_noise=True)
+        fitting, applying = model_costs(pixels, min(len(group), MAX_FITTED_IMAGES), settings, share_noise=True)
         total += sum(fitting.values()) + len(group) * sum(applying.values()) if len(group) > 1 else alone
     return total / alone

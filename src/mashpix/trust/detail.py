@@ -10,7 +10,7 @@ from torch import Tensor
 from mashpix.arrays.colour import Channels
 from mashpix.deprecation import third_by_name
 from mashpix.errors import UsageError
-from mashpix.trust.whitened_residual import STRIDE, Blocks, decide_parts, measure_residual, pair, whiten
+from mashpix.trust.whitened_residual import STRIDE, Blocks, decide_parts, measure_residual, to_common_scale, whiten
 
 CHANCE = 1.5
 """Energy of the residual of a block, 1 for noise alone, up to which nothing is brought back."""
@@ -80,7 +80,7 @@ def _add_to_one(
     """Detail in channels that have their noise in common; an image that is unchanged, a blank one too, stays so."""
     if np.array_equal(noisy, denoised, equal_nan=True):
         return denoised.astype(noisy.dtype, copy=True)
-    both = pair(noisy, denoised, channel_axis=channel_axis, is_rgb=is_rgb)
+    both = to_common_scale(noisy, denoised, channel_axis=channel_axis, is_rgb=is_rgb)
     residual = both.noisy - both.denoised
     noise = measure_residual(both)
     if noise is None:

@@ -17,8 +17,16 @@ from numpy.typing import NDArray
 from mashpix.arrays.colour import Channels
 from mashpix.refine.residual_noise import NoiseModel
 from mashpix.trust.residual_level import measure_excess
-from mashpix.trust.signal_in_residual import SMALLEST, measure_likeness, window_sums
-from mashpix.trust.whitened_residual import SIDE, Blocks, Pair, decide_parts, measure_residual, pair, whiten
+from mashpix.trust.signal_in_residual import MIN_ERROR, measure_signal, window_sums
+from mashpix.trust.whitened_residual import (
+    SIDE,
+    Blocks,
+    ScaledPair,
+    decide_parts,
+    measure_residual,
+    to_common_scale,
+    whiten,
+)
 
 GOOD, LOOK, LOST = "good", "look closer", "signal lost"
 """The verdicts, from best to worst."""
@@ -28,13 +36,13 @@ WINDOW = 32
 """Side in pixels of the windows whose means tell how sure the mean of the residual is."""
 LEVELS = 6
 """Levels of brightness within which blocks are compared."""
-LEAST_USUAL = 0.7
+MIN_USUAL = 0.7
 """Least value that the usual structure of a level of brightness is taken to have."""
-EXTREME = 0.2
+EXTREME_FRACTION = 0.2
 """Fraction of the blocks that count as rough, and as flat."""
-LEAST_SIGMA = 0.2
+MIN_SIGMA_FRACTION = 0.2
 """Noise level that a channel is taken to have at least, as a fraction of the largest: colours of a grey picture."""
-MOST = 1e9
+MAX_MEASURE = 1e9
 """Largest measure: where there is next to no noise, ratios to it have no end, and JSON has no infinity."""
 
 
@@ -149,7 +157,7 @@ def check(
     is_rgb, _ = decide_parts(noisy, channel_axis=channel_axis, channels=channels)
     if channel_axis is not None and not is_rgb and noisy.shape == np.shape(denoised):
         return _check_each(noisy, denoised, list(range(noisy.shape[channel_axis])), channel_axis)
-    both = pair(noisy, denoised, channel_axis=channel_axis, is_rgb=is_rgb)
+    both = to_common_scale(noisy, denoised, channel_axis=channel_axis, is_rgb=is_rgb)
     if torch.equal(both.noisy, both.denoised):
         return Verdict(GOOD, UNCHANGED)
     noise = measure_residual(both)
@@ -161,9 +169,9 @@ def check(
     measures = {"residual_level": float(change.std()), "mean_change": float(change.mean())}
     measures |= _measure_offset(residual, both, noise)
     measures |= _measure_blocks(whiten(residual, both.denoised, both.usable, noise))
-    measures |= measure_likeness(residual, both, noise)
+    measures |= measure_signal(residual, both, noise)
     measures |= measure_excess(both.noisy, residual, both.usable)
-    return _judge({name: float(np.clip(value, -MOST, MOST)) for name, value in measures.items()})
+    return _judge({name: float(np.clip(value, -MAX_MEASURE, MAX_MEASURE)) for name, value in measures.items()})
 
 
 def _check_each(noisy: NDArray[Any], denoised: NDArray[Any], numbers: list[int], channel_axis: int) -> Verdict:
@@ -206,10 +214,10 @@ def _judge(measures: dict[str, float]) -> Verdict:
     return Verdict(GOOD, f"{name} {value:.2g}, below {nearest.look:g}", measures)
 
 
-def _measure_offset(residual: torch.Tensor, both: Pair, noise: NoiseModel) -> dict[str, float]:
+def _measure_offset(residual: torch.Tensor, both: ScaledPair, noise: NoiseModel) -> dict[str, float]:
     """Mean of the residual of each channel, against the noise and against its own standard error."""
     sigma = noise.power().sqrt().numpy()
-    sigma = np.maximum(sigma, LEAST_SIGMA * sigma.max())
+    sigma = np.maximum(sigma, MIN_SIGMA_FRACTION * sigma.max())
     values = residual[:, both.usable].double().numpy()
     mean = values.mean(axis=1)
     counts = window_sums(both.usable.numpy().astype(np.float32), WINDOW)
@@ -223,7 +231,7 @@ def _measure_offset(residual: torch.Tensor, both: Pair, noise: NoiseModel) -> di
     worst = int(offset.argmax())
     return {
         "offset": float(offset[worst]),
-        "offset_error": float(offset[worst] / max(error[worst] / sigma[worst], SMALLEST)),
+        "offset_error": float(offset[worst] / max(error[worst] / sigma[worst], MIN_ERROR)),
     }
 
 
@@ -232,7 +240,7 @@ def _measure_blocks(blocks: Blocks) -> dict[str, float]:
     usable = blocks.usable
     mean, slow, fast = blocks.mean[:, usable], blocks.slow[usable], blocks.fast[usable]
     order = blocks.variation[usable].argsort()
-    few = max(1, int(EXTREME * len(order)))
+    few = max(1, int(EXTREME_FRACTION * len(order)))
     flat, rough = order[:few], order[-few:]
     ratio = slow / fast.clamp(min=1)
     brightness = blocks.brightness[usable].contiguous()
@@ -246,7 +254,7 @@ def _measure_blocks(blocks: Blocks) -> dict[str, float]:
         "local_offset": float(mean.abs().max()),
         "whiteness": float(slow[rough].mean() / fast[rough].mean().clamp(min=tiny)),
         "edges": float(fast[rough].mean() / fast[flat].mean().clamp(min=tiny)),
-        "structure": float((ratio / usual.clamp(min=LEAST_USUAL)[level]).max()),
+        "structure": float((ratio / usual.clamp(min=MIN_USUAL)[level]).max()),
     }
 
 

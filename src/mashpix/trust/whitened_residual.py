@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mashpix.arrays.colour import Channels, decide_channels
-from mashpix.arrays.normalization import open_door, to_picture
+from mashpix.arrays.normalization import normalize, to_picture
 from mashpix.errors import InputError
 from mashpix.refine.colour import opponent_matrix
 from mashpix.refine.dct import block_transform
@@ -19,14 +19,14 @@ SIDE = 16
 """Side in pixels of the blocks."""
 STRIDE = 8
 """Distance in pixels of two blocks."""
-SLOWEST = 4
+MAX_SLOW_FREQUENCY = 4
 """Coefficients whose two frequencies add up to so much are slow: waves of 8 pixels and more."""
 
-LEAST_NOISE = 1e-6
+MIN_NOISE_FRACTION = 1e-6
 """Least variance of the noise, as a fraction of the mean square of the residual: flat blocks may be unchanged."""
 
 
-class Pair(NamedTuple):
+class ScaledPair(NamedTuple):
     """A picture before and after on one scale, in channels of independent noise.
 
     noisy, denoised : (C, H, W), 0 where not usable
@@ -59,21 +59,25 @@ class Blocks(NamedTuple):
     usable: Tensor
 
 
-def pair(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None, is_rgb: bool = False) -> Pair:
+def to_common_scale(
+    noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None, is_rgb: bool = False
+) -> ScaledPair:
     """Both arrays on the scale of the noisy one; different shapes or a picture that is none raise `InputError`."""
     noisy, denoised = np.asarray(noisy), np.asarray(denoised)
     if noisy.shape != denoised.shape:
         raise InputError(f"a picture and its denoised version of different shapes ({noisy.shape} and {denoised.shape})")
     if denoised.dtype.kind not in "iuf":
         raise InputError(f"a denoised picture of another kind of value ({denoised.dtype}; numbers needed)")
-    door = open_door(noisy, channel_axis=channel_axis, data_range=None, scale="percentiles", is_rgb=is_rgb)
+    normalized = normalize(noisy, channel_axis=channel_axis, data_range=None, scale="percentiles", is_rgb=is_rgb)
     after = denoised[None] if channel_axis is None else np.moveaxis(denoised, channel_axis, 0)
     cpu = torch.device("cpu")
-    before, result = (to_picture(item, multiple=1, device=cpu) for item in (door, replace(door, array=after)))
+    before, result = (
+        to_picture(item, multiple=1, device=cpu) for item in (normalized, replace(normalized, array=after))
+    )
     usable = (before.valid & result.valid)[0].all(dim=0)
     to_channels = opponent_matrix(before.unit, is_rgb=before.is_rgb)
     noisier, cleaner = (torch.tensordot(to_channels, item.pixels[0], dims=1) * usable for item in (before, result))
-    return Pair(noisier, cleaner, usable, before.is_rgb)
+    return ScaledPair(noisier, cleaner, usable, before.is_rgb)
 
 
 def decide_parts(noisy: NDArray[Any], *, channel_axis: int | None, channels: Channels) -> tuple[bool, list[int] | None]:
@@ -84,12 +88,12 @@ def decide_parts(noisy: NDArray[Any], *, channel_axis: int | None, channels: Cha
     return kind == "rgb", list(range(noisy.shape[channel_axis])) if kind == "independent" else None
 
 
-def measure_residual(both: Pair) -> NoiseModel | None:
+def measure_residual(both: ScaledPair) -> NoiseModel | None:
     """The noise in flat blocks of the residual, never quite zero; None without a block to measure it in."""
     noise = measure_noise(both.noisy, both.denoised, both.usable, side=SIDE, is_rgb=both.is_rgb)
     if noise is None:
         return None
-    least = LEAST_NOISE * (both.noisy - both.denoised).square().mean()
+    least = MIN_NOISE_FRACTION * (both.noisy - both.denoised).square().mean()
     return noise._replace(psd=noise.psd.clamp(min=float(least)))
 
 
@@ -111,7 +115,7 @@ def _whiten_row(residual: Tensor, denoised: Tensor, usable: Tensor, noise: Noise
     variance = noise.variance(brightness).transpose(1, 2).clamp(min=torch.finfo(seen.dtype).tiny)
     white = missed @ block_transform(SIDE, missed).T / variance.sqrt()
     index = torch.arange(SIDE)
-    slow = ((index[:, None] + index) <= SLOWEST).flatten()
+    slow = ((index[:, None] + index) <= MAX_SLOW_FREQUENCY).flatten()
     main = white[:1] if noise.is_rgb else white
     energy = (main[:, :, part].square().mean(dim=(0, 2)) for part in (slow, ~slow))
     return white[:, :, 0], *energy, brightness, seen.var(dim=2).sum(dim=0), whole.all(dim=1)
