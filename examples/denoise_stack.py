@@ -11,8 +11,8 @@ from mashpix.jobs import DenoiseRequest, denoise_file, run
 
 with tempfile.TemporaryDirectory() as name:
     folder = Path(name)
-    disc = np.hypot(*np.mgrid[-32:32, -48:48]) < 20
-    noisy = np.random.default_rng(0).normal(1000 + 400 * disc, 100, (4, 64, 96)).astype(np.uint16)
+    disc = np.hypot(*np.mgrid[-24:24, -32:32]) < 14
+    noisy = np.random.default_rng(0).normal(1000 + 400 * disc, 100, (3, 48, 64)).astype(np.uint16)
     tifffile.imwrite(folder / "noisy.tif", noisy, imagej=True, metadata={"axes": "TYX"})
     request = DenoiseRequest(source=folder / "noisy.tif", target=folder / "clean.tif", settings=preset("fast"))
     job = denoise_file(request)

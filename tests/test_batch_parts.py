@@ -2,22 +2,29 @@
 
 import _thread
 import os
+import pickle
 import signal
+import subprocess
+import sys
 import time
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from batches import fill
 from commands import names
 from mashpix.errors import FileError
+from mashpix.files import ImageFile, write_image
 from mashpix.jobs.batch import NOWHERE, ProcessExecutor, find_sources
 from mashpix.jobs.batch.items import make_item
 from mashpix.jobs.batch.lock import LOCK, lock_folder
 from mashpix.jobs.batch.manifest import append_line, read_lines, read_manifest
 from mashpix.jobs.batch.watching import watch
+from mashpix.jobs.denoise_file import denoise_file
 from mashpix.jobs.request import DenoiseRequest
+from mashpix.steps import drain
 
 
 @pytest.fixture
@@ -158,3 +165,13 @@ def test_ctrl_c_while_a_worker_starts_is_heard_when_it_has_started(tmp_path, mon
     finally:
         signal.signal(signal.SIGINT, before)
     assert started
+
+
+def test_an_outcome_is_read_without_torch(tmp_path, quick):
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 32)).astype(np.uint8)
+    write_image(tmp_path / "a.png", ImageFile(pixels, "png"))
+    request = DenoiseRequest(source=tmp_path / "a.png", target=tmp_path / "b.png", settings=quick)
+    (tmp_path / "outcome").write_bytes(pickle.dumps(drain(denoise_file(request))))
+    code = "import pickle, sys\npickle.load(open('outcome', 'rb'))\nprint('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout == "False\n"

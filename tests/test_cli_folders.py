@@ -46,7 +46,8 @@ def test_a_folder_is_denoised_and_summed_up(folder):
 def test_ctrl_c_ends_a_batch_at_once_and_says_what_is_left(folder):
     long = (*QUICK[:2], "--steps", "100000", "--threads", "1")
     with start_cli("denoise", "in", "-o", "out", *long, cwd=folder, stdout=PIPE, stderr=PIPE, text=True) as child:
-        while child.poll() is None and not (folder / "out" / LOCK).is_file():
+        lock = folder / "out" / LOCK
+        while child.poll() is None and not (lock.is_file() and lock.stat().st_size):  # the first file is begun
             time.sleep(0.05)
         child.send_signal(signal.SIGINT)
         started = time.perf_counter()

@@ -101,6 +101,15 @@ def test_too_few_updates_make_nothing_worse_than_the_input(steps, rng):
         assert psnr(scene, last.denoised, data_range=1) > psnr(scene, noisy, data_range=1)
 
 
+def test_texture_of_a_small_image_is_not_taken_for_correlated_noise(rng):
+    texture = gaussian_filter(rng.normal(size=(32, 32)), 1.2)
+    texture = (texture - texture.min()) / np.ptp(texture)
+    noisy = texture + rng.normal(0, 0.05, texture.shape)
+    *_, last = denoise_steps(noisy, settings=replace(FAST, steps=20), device="cpu")
+    assert last.report.masking_ratio == FAST.high_ratio
+    assert psnr(texture, last.denoised, data_range=1) > psnr(texture, noisy, data_range=1) + 1
+
+
 def test_what_is_learnt_is_kept_to_the_byte(rng):
     clean, noisy = dyes([1.0], rng)
     picture, truth = picture_of(noisy), torch.from_numpy(clean / noisy.std()).float()[None]

@@ -95,7 +95,7 @@ def _notes(reports: Sequence[Report], worked: Sequence[Report], parts: str) -> l
     if len(ratios) > 1:
         notes.append(f"masking ratios {', '.join(f'{ratio:g}' for ratio in ratios)}")
     if unready := sum(bool(report.averaged_channels) for report in reports):
-        notes.append(f"{unready} {parts} that the network had not learnt to predict: {AVERAGED}")
+        notes.append(f"not learnt by the network: {unready} of {len(reports)} {parts} ({AVERAGED})")
     return notes
 
 

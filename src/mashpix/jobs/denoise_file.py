@@ -182,7 +182,7 @@ def _make_recipe(
         verdict |= {"planes": judged.list_planes()}
     return Recipe(
         version=__version__,
-        torch_version=torch.__version__,
+        torch_version=str(torch.__version__),  # a class of torch, which whoever reads it would have to load
         settings=load_model(model).settings if model else request.settings,
         seed=request.seed,
         strength=request.strength,

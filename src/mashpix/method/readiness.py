@@ -17,7 +17,7 @@ from mashpix.picture import Picture
 from mashpix.settings import Settings
 from mashpix.tiling import tiles
 
-WIDTHS = (0.7, 1.0, 1.5, 2.5)
+WIDTHS: tuple[float, ...] = (0.7, 1.0, 1.5, 2.5)
 """Standard deviations of the Gaussian weights that neighbours are averaged with, pixels."""
 TESTED = (0.7, 1.5)
 """Those that a network is compared with: a narrow average fails at high masking ratios, a wide one at edges."""
