@@ -28,7 +28,7 @@ def networks_of(fit: str) -> Networks:
 
 
 def networks_from(networks: Networks, fit: str | None) -> Networks:
-    """The option `networks` of a stack, or what its former name `fit` stands for if that is given."""
+    """The option `networks` of a stack, or the meaning of its former name `fit` if that is given."""
     if fit is None:
         return networks
     warn_renamed("fit", 'networks="shared" or "each"', stacklevel=4)
@@ -36,7 +36,7 @@ def networks_from(networks: Networks, fit: str | None) -> Networks:
 
 
 def channels_from(channels: Choice, joint: bool | None, *, axes: str) -> Choice | Literal["joint"]:
-    """The option `channels` of a stack, or what its former name `joint` stands for if that is given."""
+    """The option `channels` of a stack, or the meaning of its former name `joint` if that is given."""
     if joint is not None:
         warn_renamed("joint", 'channels="joint"', stacklevel=4)
     return "joint" if joint and "C" in axes else channels

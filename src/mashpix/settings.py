@@ -29,7 +29,7 @@ class Settings:
     """All settings of one run; the defaults of the fields are the preset `scripts`.
 
     Every field is a flag of `mashpix denoise` and a key of the recipe. Grey levels are steps of an 8-bit
-    picture, that is 1/255 of the picture's value range. A field outside its limits raises `UsageError`.
+    image, that is 1/255 of the image's value range. A field outside its limits raises `UsageError`.
     """
 
     # What the network sees: scale of values (arrays/normalization.py)

@@ -108,7 +108,7 @@ def find_groups(images: Sequence[Normalized], *, settings: Settings) -> Groups:
 
 
 def _join(pictures: list[Picture], *, gap: int) -> Picture:
-    """Join pictures vertically, with invalid rows between them."""
+    """Join images vertically, with invalid rows between them."""
     if len(pictures) == 1:
         return pictures[0]
     width = max(picture.pixels.shape[3] for picture in pictures)

@@ -96,13 +96,10 @@ def held_out_of_averages(
     visible = ~hidden & picture.valid
     errors = picture.pixels.new_zeros((len(widths), shape[1]))
     for tile in tiles(shape[2], shape[3], tile_size=BAND, context=REACH * int(max(widths) + 1)):
-        top, bottom, left, right = tile.read
-        rows, columns = (slice(*pair) for pair in (tile.keep[:2], tile.keep[2:]))
-        inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
-        pixels, seen = (planes[:, :, top:bottom, left:right] for planes in (picture.pixels, visible))
+        pixels, seen = (planes[:, :, *tile.source] for planes in (picture.pixels, visible))
         for index, width in enumerate(widths):
-            missed = (average_neighbours(pixels, seen, width=width) - pixels)[:, :, *inside]
-            errors[index] += (missed * hidden[:, :, rows, columns]).square().sum(dim=(0, 2, 3))
+            missed = (average_neighbours(pixels, seen, width=width) - pixels)[:, :, *tile.inside]
+            errors[index] += (missed * hidden[:, :, *tile.target]).square().sum(dim=(0, 2, 3))
     return errors / hidden.sum(dim=(0, 2, 3)).clamp(min=1)
 
 

@@ -17,7 +17,7 @@ from mashpix.trust.verdict import GOOD, UNCHANGED, Verdict, check, severity
 
 
 def name_plane(index: Index, axes: str) -> str:
-    """What a plane is called: its place along each axis outside of it, counted from 0.
+    """Name a plane: its place along each axis outside of it, counted from 0.
 
     Examples
     --------

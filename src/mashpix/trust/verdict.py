@@ -1,9 +1,9 @@
-"""Did it eat my signal? What the residual of a finished result tells, without a clean picture.
+"""Did it eat my signal? The residual of a finished result shows it, without a clean image.
 
-If a denoised picture has lost nothing, its residual (noisy minus denoised) is noise alone: as large in one place as
+If a denoised image has lost nothing, its residual (noisy minus denoised) is noise alone: as large in one place as
 in another of the same brightness, with the same spectrum, of mean zero, and without a likeness to the picture. The
 noise that is expected is measured in flat blocks of that very residual (residual_noise.measure_noise), and once more
-in the noisy picture alone (residual_level): an error that lies everywhere looks like noise in the residual.
+in the noisy image alone (residual_level): an error that is everywhere looks like noise in the residual.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ GOOD, LOOK, LOST = "good", "look closer", "signal lost"
 UNCHANGED = "nothing was changed"
 """The reason of a verdict on an image that is the noisy one."""
 WINDOW = 32
-"""Side in pixels of the windows whose means tell how sure the mean of the residual is."""
+"""Side in pixels of the windows whose means give the standard error of the mean of the residual."""
 LEVELS = 6
 """Levels of brightness within which blocks are compared."""
 MIN_USUAL = 0.7
@@ -42,7 +42,7 @@ MIN_USUAL = 0.7
 EXTREME_FRACTION = 0.2
 """Fraction of the blocks that count as rough, and as flat."""
 MIN_SIGMA_FRACTION = 0.2
-"""Noise level that a channel is taken to have at least, as a fraction of the largest: colours of a grey picture."""
+"""Noise level that a channel is taken to have at least, as a fraction of the largest: colours of a grey image."""
 MAX_MEASURE = 1e9
 """Largest measure: where there is next to no noise, ratios to it have no end, and JSON has no infinity."""
 
@@ -78,23 +78,23 @@ RULES = (
         (("noise_whiteness", 0.8), ("noise_evenness", 0.1)),
     ),
 )
-"""What decides. Limits are chosen on one half of the pictures of benchmarks/verdicts.csv, see docs/trust.md."""
+"""The rules that decide. Limits are chosen on one half of the images of benchmarks/verdicts.csv, see docs/trust.md."""
 
 
 def check(
     noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None = None, channels: Channels = "auto"
 ) -> Verdict:
-    """Tell from the residual whether a denoised picture has lost signal; nothing is trained, no truth is needed.
+    """Judge by the residual whether denoising has removed signal; nothing is trained, no clean image is needed.
 
     Parameters
     ----------
     noisy, denoised : ndarray
-        Pictures of one shape, grey (H, W) or with channels along `channel_axis`, in one unit. NaN and infinite
+        Images of one shape, grey (H, W) or with channels along `channel_axis`, in one unit. NaN and infinite
         pixels are left out.
     channel_axis : int or None
         Axis of the channels; None for a grey picture.
     channels : {"auto", "rgb", "independent", "joint"}
-        As in `denoise`. Channels that are not colours are judged one by one: the verdict is that on the worst, and its
+        As for `denoise`. Channels that are not colours are judged one by one: the verdict is that on the worst, and its
         reason names the channel, counted from 0.
 
     Returns
@@ -105,7 +105,7 @@ def check(
     Raises
     ------
     InputError
-        If the shapes differ, or the picture is none.
+        If the shapes differ, or an array is not a valid image.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def _check_each(noisy: NDArray[Any], denoised: NDArray[Any], numbers: list[int],
 
 
 def severity(verdict: Verdict) -> tuple[int, float]:
-    """What orders verdicts from best to worst; of equal ones by the measure that comes nearest to its limit."""
+    """Sort key of verdicts from best to worst; of equal ones by the measure that is nearest to its limit."""
     measures = verdict.measures
     nearest = max((measures[rule.measure] / rule.look for rule in counted_rules(measures)), default=0.0)
     return (GOOD, LOOK, LOST).index(verdict.verdict), nearest
@@ -178,7 +178,7 @@ def _judge(measures: dict[str, float]) -> Verdict:
 
 
 def _measure_offset(residual: torch.Tensor, both: ScaledPair, noise: NoiseModel) -> dict[str, float]:
-    """Mean of the residual of each channel, against the noise and against its own standard error."""
+    """Compare the mean of the residual of each channel with the noise and with its own standard error."""
     sigma = noise.power().sqrt().numpy()
     sigma = np.maximum(sigma, MIN_SIGMA_FRACTION * sigma.max())
     values = residual[:, both.usable].double().numpy()
@@ -199,7 +199,7 @@ def _measure_offset(residual: torch.Tensor, both: ScaledPair, noise: NoiseModel)
 
 
 def _measure_blocks(blocks: Blocks) -> dict[str, float]:
-    """Where the residual holds more than noise: compact structures, edges, rough places."""
+    """Measure where the residual exceeds the noise: compact structures, edges, rough places."""
     usable = blocks.usable
     mean, slow, fast = blocks.mean[:, usable], blocks.slow[usable], blocks.fast[usable]
     order = blocks.variation[usable].argsort()

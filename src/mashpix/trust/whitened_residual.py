@@ -1,4 +1,4 @@
-"""The residual of a denoised picture, block by block, against the noise that was measured in it."""
+"""The residual of a denoised image, block by block, against the noise that was measured in it."""
 
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ MIN_NOISE_FRACTION = 1e-6
 
 
 class ScaledPair(NamedTuple):
-    """A picture before and after on one scale, in channels of independent noise.
+    """An image before and after on one scale, in channels of independent noise.
 
     noisy, denoised : (C, H, W), 0 where not usable
     usable : (H, W): False where a channel of either is NaN or infinite
@@ -46,8 +46,8 @@ class Blocks(NamedTuple):
     mean : (C, rows, columns): mean of the residual, in standard deviations of such means
     slow, fast : (rows, columns): mean square of the whitened slow and of the other coefficients; 1 for noise alone.
         Of RGB the brightness counts: its colours hold the coarse blocks of JPEG
-    brightness : (rows, columns): of the denoised picture
-    variation : (rows, columns): variance of the denoised picture inside the block, over all channels
+    brightness : (rows, columns): of the denoised image
+    variation : (rows, columns): variance of the denoised image inside the block, over all channels
     usable : (rows, columns): whether all pixels of the block are
     """
 
@@ -62,12 +62,12 @@ class Blocks(NamedTuple):
 def to_common_scale(
     noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None, is_rgb: bool = False
 ) -> ScaledPair:
-    """Both arrays on the scale of the noisy one; different shapes or a picture that is none raise `InputError`."""
+    """Bring both arrays to the scale of the noisy one; different shapes or an invalid image raise `InputError`."""
     noisy, denoised = np.asarray(noisy), np.asarray(denoised)
     if noisy.shape != denoised.shape:
-        raise InputError(f"a picture and its denoised version of different shapes ({noisy.shape} and {denoised.shape})")
+        raise InputError(f"an image and its denoised version of different shapes ({noisy.shape} and {denoised.shape})")
     if denoised.dtype.kind not in "iuf":
-        raise InputError(f"a denoised picture of another kind of value ({denoised.dtype}; numbers needed)")
+        raise InputError(f"a denoised image of another kind of value ({denoised.dtype}; numbers needed)")
     normalized = normalize(noisy, channel_axis=channel_axis, data_range=None, scale="percentiles", is_rgb=is_rgb)
     after = denoised[None] if channel_axis is None else np.moveaxis(denoised, channel_axis, 0)
     cpu = torch.device("cpu")
@@ -81,7 +81,7 @@ def to_common_scale(
 
 
 def decide_parts(noisy: NDArray[Any], *, channel_axis: int | None, channels: Channels) -> tuple[bool, list[int] | None]:
-    """Whether the channels of an image are RGB, and their numbers where each is looked at by itself, else None."""
+    """Decide whether the channels are RGB; returns also their numbers if each is judged by itself, else None."""
     if channel_axis is None:
         return False, None
     kind = decide_channels(np.moveaxis(np.asarray(noisy), channel_axis, 0), channels)
@@ -98,7 +98,7 @@ def measure_residual(both: ScaledPair) -> NoiseModel | None:
 
 
 def whiten(residual: Tensor, denoised: Tensor, usable: Tensor, noise: NoiseModel) -> Blocks:
-    """Compare the residual (C, H, W) of a denoised picture with the noise measured in it, row of blocks by row."""
+    """Compare the residual (C, H, W) of a denoised image with the noise measured in it, row of blocks by row."""
     parts = []
     for top in range(0, residual.shape[1] - SIDE + 1, STRIDE):
         here = slice(top, top + SIDE)
