@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mashpix.arrays.colour import Channels, Kind, decide_channels
+from mashpix.arrays.colour import Channels, Kind, decide_channels, explain
 from mashpix.arrays.costs import check_memory, expected_costs
 from mashpix.arrays.model import find_groups
 from mashpix.arrays.normalization import (
@@ -31,7 +31,7 @@ from mashpix.method.mash import mash, side_multiple
 from mashpix.method.relations import Groups
 from mashpix.report import Report, Step
 from mashpix.settings import Settings, preset
-from mashpix.steps import scaled
+from mashpix.steps import relay, scaled
 
 Returned = TypeVar("Returned")
 
@@ -176,6 +176,27 @@ def denoise_steps(
     normalized = normalize(image, channel_axis=channel_axis, data_range=data_range, scale=settings.scale)
     kind = decide_channels(normalized.array, channels)
     run = partial(_denoise_together, settings=settings, seed=seed, device=chosen, preview_every=preview_every)
+    steps = _denoise_kind(normalized, kind, run, settings=settings)
+    if channels != "auto" or kind is None:
+        return steps
+    return relay(steps, partial(_with_note, note=explain(kind, len(normalized.array))))
+
+
+def _with_note(step: Step, *, note: str) -> Step:
+    """Add a note to the report of a step, if it has one."""
+    if step.report is None:
+        return step
+    return replace(step, report=replace(step.report, notes=(*step.report.notes, note)))
+
+
+def _denoise_kind(
+    normalized: Normalized,
+    kind: Kind | None,
+    run: Callable[[Normalized], Generator[Step, None, None]],
+    *,
+    settings: Settings,
+) -> Generator[Step, None, None]:
+    """Denoise channels of a kind: together, in groups, or each by itself; too little memory is an error at once."""
     groups: Groups = ()
     if kind == "independent":
         groups = tuple((channel,) for channel in range(len(normalized.array)))

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mashpix.arrays.colour import Kind, decide_channels
+from mashpix.arrays.colour import Channels, Kind, check_choice, decide_channels
 from mashpix.arrays.costs import model_costs
 from mashpix.arrays.denoising import present
 from mashpix.arrays.model import Model, fit_to_images, normalize_alike, normalize_like, on_device
@@ -16,6 +16,7 @@ from mashpix.arrays.planes import Indexable, StackJob, apply_models, collect, re
 from mashpix.axes import check_axes, plane_groups
 from mashpix.deprecation import channels_from
 from mashpix.devices import choose_device
+from mashpix.errors import UsageError
 from mashpix.report import Step
 from mashpix.settings import Settings, preset
 from mashpix.steps import drain
@@ -78,7 +79,7 @@ def apply_model(
     stack: Indexable,
     *,
     axes: str,
-    channels: Literal["auto", "independent", "joint"] = "auto",
+    channels: Channels = "auto",
     seed: int = 0,
     device: str = "auto",
 ) -> NDArray[Any]:
@@ -90,9 +91,10 @@ def apply_model(
         As `fit_model` returns it.
     stack, axes, seed, device
         As for `denoise_stack`.
-    channels : {"auto", "independent", "joint"}
-        "joint" gives the model all channels along C and S together, "independent" one by one; "auto" the samples of S
-        together unless the model has a single channel, those of C one by one. The model knows whether they are colours.
+    channels : {"auto", "rgb", "independent", "joint"}
+        "joint" and "rgb" give the model all channels along C and S together, "independent" one by one; "auto" the
+        samples of S together unless the model has a single channel, those of C one by one. The model knows whether they
+        are colours.
 
     Returns
     -------
@@ -102,7 +104,8 @@ def apply_model(
     Raises
     ------
     InputError, UsageError, DeviceError
-        As `denoise_stack`; `InputError` also if the channels or the dtype are not those of the model.
+        As `denoise_stack`; `InputError` also if the channels or the dtype are not those of the model, `UsageError` for
+        "rgb" with a model that is not one of RGB images.
     """
     return collect(apply_model_steps(model, stack, axes=axes, channels=channels, seed=seed, device=device), stack)
 
@@ -139,7 +142,7 @@ def apply_model_steps(
     stack: Indexable,
     *,
     axes: str,
-    channels: Literal["auto", "independent", "joint"] = "auto",
+    channels: Channels = "auto",
     seed: int = 0,
     device: str = "auto",
     joint: bool | None = None,
@@ -154,7 +157,10 @@ def apply_model_steps(
     axes = check_axes(axes, tuple(stack.shape))
     channels = channels_from(channels, joint, axes=axes)
     chosen, _ = choose_device(device)
-    groups = plane_groups(axes, tuple(stack.shape), joint=channels == "joint")
+    check_choice(channels)
+    if channels == "rgb" and not model.is_rgb:
+        raise UsageError("`channels`: the model is not one of RGB images (auto, independent or joint fits)")
+    groups = plane_groups(axes, tuple(stack.shape), joint=channels in ("joint", "rgb"))
     first = read_picture(stack, axes, groups[0][0])
     alone = channels == "independent" or model.channels == 1
     kind: Kind = "independent" if alone else "rgb" if model.is_rgb else "joint"

@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args
 
 from numpy.typing import NDArray
 
-from mashpix.arrays.colour import Channels, Kind
+from mashpix.arrays.colour import Channels, decide_stack_channels
 from mashpix.arrays.planes import Indexable, StackJob, collect, denoise_alone, denoise_shared, run
 from mashpix.axes import Networks, check_axes, plane_groups
 from mashpix.deprecation import channels_from, networks_from
@@ -123,28 +123,3 @@ def denoise_stack_steps(
     groups = plane_groups(axes, tuple(stack.shape), joint=together)
     shared = networks == "shared"
     return run(job, groups, lambda group: (denoise_shared if shared and len(group) > 1 else denoise_alone)(job, group))
-
-
-def decide_stack_channels(axes: str, shape: tuple[int, ...], channels: Channels) -> tuple[Kind | None, bool]:
-    """Decide how the channels of a stack are denoised (None for a single one), and whether those along C are joined.
-
-    Examples
-    --------
-    >>> decide_stack_channels("TYXS", (5, 64, 64, 3), "auto")
-    ('rgb', False)
-    >>> decide_stack_channels("TCYX", (5, 3, 64, 64), "auto")
-    ('independent', False)
-    >>> decide_stack_channels("TCYX", (5, 3, 64, 64), "rgb")
-    ('rgb', True)
-    """
-    if channels not in get_args(Channels):
-        raise UsageError(f"`channels`: unknown choice ({channels!r}; one of {', '.join(get_args(Channels))})")
-    lengths = dict(zip(axes, shape, strict=True))
-    samples, dyes = lengths.get("S", 1), lengths.get("C", 1)
-    if channels == "rgb" and 3 not in (samples, samples * dyes):
-        raise UsageError(f"`channels`: RGB has three channels ({axes}, shape {shape}; independent or joint fits)")
-    if channels == "rgb" or (channels == "auto" and samples == 3):
-        return "rgb", samples == 1
-    if samples * dyes == 1:
-        return None, False
-    return ("joint", True) if channels == "joint" else ("independent", False)
