@@ -9,11 +9,12 @@ import mashpix
 
 OUTPUT = Path(__file__).parents[1] / "build" / "api"
 MODULES = (
-    "mashpix",
-    "mashpix.simulation",
+    "mashpix",  # with the public modules in it, such as mashpix.simulation
     "mashpix.files",
+    "mashpix.jobs",
+    "mashpix.jobs.batch",
     "mashpix.method.mash",
-    "mashpix.method.mash.masking_ratio",
+    "mashpix.method.masking_ratio",
     "mashpix.refine.refining",
     "mashpix.refine.tuning",
     "mashpix.settings",

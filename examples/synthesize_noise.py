@@ -1,17 +1,17 @@
-"""Correlation asked by Eq. 2, reached by the projection, and measured: `python examples/synthesize_noise.py`."""
+"""Correlation of the noise of Eq. 2: asked for, reached and measured: `python examples/synthesize_noise.py`."""
 
 import numpy as np
 
-from mashpix import simulation as noise
+from mashpix import simulation
 
 RADIUS = 2
 
 for beta in (0, 0.5, 1):
-    field = noise.correlated_noise((600, 800), sigma=25, beta=beta, rng=np.random.default_rng(0))
+    field = simulation.correlated_noise((600, 800), sigma=25, beta=beta, rng=np.random.default_rng(0))
     rows = {
-        "asked": noise.correlation_asked(beta=beta, radius=RADIUS),
-        "reached": noise.correlation_reached(beta=beta, radius=RADIUS),
-        "measured": noise.autocorrelation(field, radius=RADIUS),
+        "asked": simulation.correlation_asked(beta=beta, radius=RADIUS),
+        "reached": simulation.correlation_reached(beta=beta, radius=RADIUS),
+        "measured": simulation.autocorrelation(field, radius=RADIUS),
     }
     print(f"beta {beta}, standard deviation {field.std():.1f}; lags (1,0), (1,1), (2,0)")
     for name, table in rows.items():

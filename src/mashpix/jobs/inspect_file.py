@@ -64,8 +64,14 @@ def inspect_file(request: InspectRequest) -> Generator[Event, None, InspectOutco
             if kind == "json":
                 data = to_json(report.to_dict())
             else:
-                is_rgb, name = channels == "rgb", request.source.name
-                page = make_page(report, pixels, is_rgb=is_rgb, name=name, denoised=denoised, verdict=verdict)
+                page = make_page(
+                    report,
+                    pixels,
+                    is_rgb=channels == "rgb",
+                    name=request.source.name,
+                    denoised=denoised,
+                    verdict=verdict,
+                )
                 data = page.encode("utf-8", "backslashreplace")
             files.atomic_write(path, data, overwrite=request.overwrite)
             yield Written(path, kind)
