@@ -68,6 +68,13 @@ def inspect(
     DeviceError
         If the device asked for is not available.
 
+    Notes
+    -----
+    Level, correlation and noise level function are measured in the calmest blocks of the image, each cosine
+    coefficient in the blocks that are calmest around its frequency; nothing is trained unless `probe` is True. The
+    seconds of `denoise` are extrapolated from a few timed updates of the network. `docs/noise-report.md` describes the
+    estimators and how far they are right; for presets and references see `denoise`.
+
     Examples
     --------
     >>> import numpy as np
