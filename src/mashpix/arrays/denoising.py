@@ -176,7 +176,16 @@ def denoise_steps(
     normalized = normalize(image, channel_axis=channel_axis, data_range=data_range, scale=settings.scale)
     kind = decide_channels(normalized.array, channels)
     run = partial(_denoise_together, settings=settings, seed=seed, device=chosen, preview_every=preview_every)
-    steps = _denoise_kind(normalized, kind, run, settings=settings)
+    groups: Groups = ()
+    if kind == "independent":
+        groups = tuple((channel,) for channel in range(len(normalized.array)))
+    check_memory((normalized.array[0] if groups else normalized.array).size)
+    if kind == "joint":
+        groups = find_groups([normalized], settings=settings)
+    if kind is None or len(groups) < 2:
+        steps = run(replace(normalized, is_rgb=kind == "rgb"))
+    else:
+        steps = _denoise_apart(normalized, groups, run, kind=kind)
     if channels != "auto" or kind is None:
         return steps
     return relay(steps, partial(_with_note, note=explain(kind, len(normalized.array))))
@@ -187,25 +196,6 @@ def _with_note(step: Step, *, note: str) -> Step:
     if step.report is None:
         return step
     return replace(step, report=replace(step.report, notes=(*step.report.notes, note)))
-
-
-def _denoise_kind(
-    normalized: Normalized,
-    kind: Kind | None,
-    run: Callable[[Normalized], Generator[Step, None, None]],
-    *,
-    settings: Settings,
-) -> Generator[Step, None, None]:
-    """Denoise channels of a kind: together, in groups, or each by itself; too little memory is an error at once."""
-    groups: Groups = ()
-    if kind == "independent":
-        groups = tuple((channel,) for channel in range(len(normalized.array)))
-    check_memory((normalized.array[0] if groups else normalized.array).size)
-    if kind == "joint":
-        groups = find_groups([normalized], settings=settings)
-    if kind is None or len(groups) < 2:
-        return run(replace(normalized, is_rgb=kind == "rgb"))
-    return _denoise_apart(normalized, groups, run, kind=kind)
 
 
 def _denoise_apart(

@@ -82,9 +82,13 @@ def fit(
         try:
             for index in range(steps):
                 if shuffle and index == settings.shuffle_start:
-                    flat = yield from _find_flat(
-                        network, picture, masking_ratio, stage=stage, settings=settings, generator=generator
+                    flat_stage = f"{stage}: flat regions"
+                    intermediate = yield from predict(
+                        network, picture, masking_ratio, stage=flat_stage, settings=settings, generator=generator
                     )
+                    flat = flat_regions(
+                        intermediate.mean, picture.valid, flat_threshold=settings.flat_threshold
+                    )  # Eq. 7
                 redraw = settings.redraw_shuffle and index > settings.shuffle_start
                 if shuffle and (redraw or index == settings.shuffle_start):
                     target = shuffle_tiles(picture.pixels, flat, block_size=settings.block_size, generator=generator)
@@ -99,22 +103,6 @@ def fit(
             continue
         return target
     raise MashpixError(f"the fit diverged twice (learning rate {settings.learning_rate:g}; choose a lower one)")
-
-
-def _find_flat(
-    network: UNet,
-    picture: Picture,
-    masking_ratio: float,
-    *,
-    stage: str,
-    settings: Settings,
-    generator: torch.Generator,
-) -> Generator[Step, None, Tensor]:
-    """Find the flat regions of the image in an intermediate prediction (Eq. 7)."""
-    intermediate = yield from predict(
-        network, picture, masking_ratio, stage=f"{stage}: flat regions", settings=settings, generator=generator
-    )
-    return flat_regions(intermediate.mean, picture.valid, flat_threshold=settings.flat_threshold)
 
 
 def _update(
