@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from mashpix import PRESETS, psnr
-from mashpix.arrays.normalization import open_door, to_array, to_picture
+from mashpix.arrays.normalization import normalize, to_array, to_picture
 from mashpix.evaluation.bench.pictures import Pair, find_sources, load_pair
 from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.method.mash import mash
@@ -55,19 +55,21 @@ def pairs(data: Path, name: str, *, limit: int, crop: int | None) -> list[tuple[
 
 def results(pair: Pair, *, seed: int) -> dict[str, float]:
     """PSNR without each idea."""
-    door = open_door(
+    normalized = normalize(
         pair.noisy,
         channel_axis=-1 if pair.noisy.ndim == 3 else None,
         data_range=None,
         scale=SETTINGS.scale,
         is_rgb=pair.noisy.ndim == 3,
     )
-    picture = to_picture(door, multiple=MULTIPLE, device=torch.device("cpu"))
+    picture = to_picture(normalized, multiple=MULTIPLE, device=torch.device("cpu"))
     generator = torch.Generator().manual_seed(seed)
     prediction = drain(mash(picture, settings=SETTINGS.replace(refine=False), generator=generator)).denoised
 
     def score(picture: torch.Tensor) -> float:
-        return round(psnr(pair.clean, np.clip(to_array(picture, door), *pair.limits), data_range=pair.data_range), 3)
+        return round(
+            psnr(pair.clean, np.clip(to_array(picture, normalized), *pair.limits), data_range=pair.data_range), 3
+        )
 
     refined = {
         idea: score(drain(refine(picture, prediction, settings=SETTINGS, tuning=tuning)))

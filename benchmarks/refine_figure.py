@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from mashpix import PRESETS
-from mashpix.arrays.normalization import Door, open_door, to_array, to_picture
+from mashpix.arrays.normalization import Normalized, normalize, to_array, to_picture
 from mashpix.method.mash import mash
 from mashpix.picture import Picture
 from mashpix.refine.blending import agreement, restore
@@ -66,9 +66,9 @@ def noisy_demo() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return (clean + noise).astype(np.float32), noise.astype(np.float32)
 
 
-def open_demo(noisy: NDArray[np.float32]) -> tuple[Picture, Door]:
-    door = open_door(noisy, channel_axis=-1, data_range=None, scale=SETTINGS.scale, is_rgb=True)
-    return to_picture(door, multiple=MULTIPLE, device=torch.device("cpu")), door
+def open_demo(noisy: NDArray[np.float32]) -> tuple[Picture, Normalized]:
+    normalized = normalize(noisy, channel_axis=-1, data_range=None, scale=SETTINGS.scale, is_rgb=True)
+    return to_picture(normalized, multiple=MULTIPLE, device=torch.device("cpu")), normalized
 
 
 def predict(picture: Picture) -> Tensor:
@@ -154,7 +154,7 @@ def draw_flow(path: Path) -> None:
     figure.savefig(path, dpi=130, bbox_inches="tight", pad_inches=0.05)
 
 
-def draw_stages(stages: Stages, picture: Picture, door: Door, path: Path) -> None:
+def draw_stages(stages: Stages, picture: Picture, normalized: Normalized, path: Path) -> None:
     """One crop through the stages, enlarged."""
     words = {
         "y": "noisy image",
@@ -174,7 +174,7 @@ def draw_stages(stages: Stages, picture: Picture, door: Door, path: Path) -> Non
         if name == "a":
             axes.imshow(plane[CROP], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         else:
-            array = to_array(from_channels(plane, picture), door)
+            array = to_array(from_channels(plane, picture), normalized)
             axes.imshow(np.clip(array[CROP] / 255, 0, 1), interpolation="nearest")
     figure.subplots_adjust(0.005, 0.005, 0.995, 0.955, wspace=0.03, hspace=0.1)
     figure.savefig(path, dpi=110, pil_kwargs={"optimize": True})
@@ -213,9 +213,9 @@ def main() -> None:
     matplotlib.use("agg")
     draw_flow(args.output / "refining-flow.png")
     noisy, noise = noisy_demo()
-    picture, door = open_demo(noisy)
+    picture, normalized = open_demo(noisy)
     stages = run_stages(picture, predict(picture))
-    draw_stages(stages, picture, door, args.output / "refining-stages.png")
+    draw_stages(stages, picture, normalized, args.output / "refining-stages.png")
     draw_spectra(stages, picture, noise, args.output / "refining-spectra.png")
 
 

@@ -28,8 +28,8 @@ import torch
 
 import mashpix
 from _common import Table, centre
+from mashpix.arrays.modelling import apply_model_steps, fit_model_steps
 from mashpix.arrays.planes import choose_pictures
-from mashpix.arrays.stacks import apply_model_steps, fit_model_steps
 from mashpix.report import Step
 from mashpix.simulation import add_poisson_gaussian
 from mashpix.steps import drain

@@ -10,7 +10,7 @@ import torch
 
 from mashpix import Settings, denoise_stack_steps, denoise_steps, preset
 from mashpix.arrays.costs import _fastest, expected_costs, fit_updates, make_estimator, model_costs
-from mashpix.arrays.stacks import apply_model_steps, fit_model_steps
+from mashpix.arrays.modelling import apply_model_steps, fit_model_steps
 from mashpix.refine import stages
 from mashpix.steps import drain
 

@@ -10,8 +10,8 @@ import torch
 from typer.testing import CliRunner
 
 from mashpix import PRESETS, FileError
-from mashpix.arrays.model import fit_to_doors, make_doors
-from mashpix.arrays.stacks import apply_model_steps, fit_model_steps
+from mashpix.arrays.model import fit_to_images, normalize_alike
+from mashpix.arrays.modelling import apply_model_steps, fit_model_steps
 from mashpix.cli import app
 from mashpix.files.safetensors import decode_tensors, encode_tensors
 from mashpix.jobs.model_file import FORMER, encode_model, read_model
@@ -33,8 +33,8 @@ def run(*arguments):
 def test_a_model_that_was_written_and_read_does_the_same(share_noise, refine, fits, rng, tmp_path):
     pictures = rng.normal(50, 5, (3, 1, 40, 32)).astype(np.float32)
     settings, generator = replace(TINY, refine=refine, fits=fits), torch.Generator().manual_seed(0)
-    doors = make_doors(pictures, data_range=None, settings=settings)
-    model = drain(fit_to_doors(doors, share_noise=share_noise, settings=settings, generator=generator))
+    doors = normalize_alike(pictures, data_range=None, settings=settings)
+    model = drain(fit_to_images(doors, share_noise=share_noise, settings=settings, generator=generator))
     (tmp_path / "model").write_bytes(encode_model(model, origin={}))
     again = read_model(tmp_path / "model")
     assert again.settings == model.settings
@@ -46,8 +46,8 @@ def test_a_model_that_was_written_and_read_does_the_same(share_noise, refine, fi
 def test_a_model_written_by_version_0_1_0_is_read(rng, tmp_path):
     """There the noises had other names, and a variance model three numbers."""
     pictures = rng.normal(50, 5, (3, 1, 40, 32)).astype(np.float32)
-    doors = make_doors(pictures, data_range=None, settings=TINY)
-    fitting = fit_to_doors(doors, share_noise=True, settings=TINY, generator=torch.Generator().manual_seed(0))
+    doors = normalize_alike(pictures, data_range=None, settings=TINY)
+    fitting = fit_to_images(doors, share_noise=True, settings=TINY, generator=torch.Generator().manual_seed(0))
     model = drain(fitting)
     arrays, header = decode_tensors(encode_model(model, origin={}))
     former = {name: old for old, name in FORMER.items()}
@@ -110,7 +110,7 @@ def test_fit_and_apply_on_a_series_of_files(rng, tmp_path):
     done = run("apply", model, *inputs, tmp_path / "other.tif")
     assert done.exit_code == 1
     assert (
-        "not like the pictures that the model was fitted to (1 channels of float32; 1 channels of uint16" in done.output
+        "not like the images that the model was fitted to (1 channels of float32; 1 channels of uint16" in done.output
     )
     for name in "abc":
         with tifffile.TiffFile(tmp_path / f"{name}_denoised.tif") as file:

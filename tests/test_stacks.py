@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from mashpix import PRESETS, InputError, UsageError, denoise, denoise_stack, denoise_stack_steps
-from mashpix.arrays.model import apply_to_door, fit_to_doors, make_doors, open_like
-from mashpix.arrays.normalization import Door
-from mashpix.arrays.planes import is_blank
+from mashpix.arrays.model import apply_to_image, fit_to_images, normalize_alike, normalize_like
+from mashpix.arrays.normalization import Normalized, is_blank
 from mashpix.axes import check_axes, guess_axes, plane_groups
 from mashpix.steps import drain
 
@@ -162,14 +161,14 @@ def test_what_makes_no_sense_is_refused(stack):
 
 def test_a_model_refuses_pictures_of_another_kind(stack):
     generator = torch.Generator().manual_seed(0)
-    doors = make_doors([stack[:1], stack[1:2, :24]], data_range=None, settings=TINY)
-    model = drain(fit_to_doors(doors, share_noise=True, settings=TINY, generator=generator))
-    door = open_like(stack[2:3, :30, :27], model)
-    assert isinstance(door, Door)
-    assert drain(apply_to_door(model, door, generator=generator)).denoised.shape[1] == 1
+    images = normalize_alike([stack[:1], stack[1:2, :24]], data_range=None, settings=TINY)
+    model = drain(fit_to_images(images, share_noise=True, settings=TINY, generator=generator))
+    normalized = normalize_like(stack[2:3, :30, :27], model)
+    assert isinstance(normalized, Normalized)
+    assert drain(apply_to_image(model, normalized, generator=generator)).denoised.shape[1] == 1
     for other in (stack[:2], stack[:1].astype(np.float64)):
-        with pytest.raises(InputError, match="not like the pictures"):
-            open_like(other, model)
+        with pytest.raises(InputError, match="not like the images"):
+            normalize_like(other, model)
 
 
 def test_frames_flicker_less_with_one_network(rng):

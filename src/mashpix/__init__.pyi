@@ -1,16 +1,16 @@
 """The public names, spelled once: type checkers read this file, and so does `__init__.py` when it is imported."""
 
 from mashpix import simulation as simulation
+from mashpix.arrays.blending import blend as blend
 from mashpix.arrays.denoising import denoise as denoise
 from mashpix.arrays.denoising import denoise_steps as denoise_steps
 from mashpix.arrays.model import Model as Model
-from mashpix.arrays.normalization import blend as blend
-from mashpix.arrays.stacks import apply_model as apply_model
-from mashpix.arrays.stacks import apply_model_steps as apply_model_steps
+from mashpix.arrays.modelling import apply_model as apply_model
+from mashpix.arrays.modelling import apply_model_steps as apply_model_steps
+from mashpix.arrays.modelling import fit_model as fit_model
+from mashpix.arrays.modelling import fit_model_steps as fit_model_steps
 from mashpix.arrays.stacks import denoise_stack as denoise_stack
 from mashpix.arrays.stacks import denoise_stack_steps as denoise_stack_steps
-from mashpix.arrays.stacks import fit_model as fit_model
-from mashpix.arrays.stacks import fit_model_steps as fit_model_steps
 from mashpix.errors import DeviceError as DeviceError
 from mashpix.errors import ExtraError as ExtraError
 from mashpix.errors import FileError as FileError

@@ -1,4 +1,4 @@
-"""Which axis of an array is what, in letters as tifffile writes them, and which planes have a network in common.
+"""Axes of an array, in letters as tifffile writes them, and the planes that share a network.
 
 Y and X are the plane; S (samples: RGB) is part of it and denoised jointly; C (channels of fluorescence) is denoised
 channel by channel; every other axis (T, Z, I, Q, ...) counts planes of one kind, which one network can serve.
@@ -10,21 +10,19 @@ from typing import Literal
 from mashpix.errors import UsageError
 
 WITHIN = "YXS"
-"""Axes that lie within one plane."""
+"""Axes within one plane."""
 MAX_COLOURS = 4
-"""A last axis up to this long is read as colours where nothing says what it is."""
+"""A last axis up to this long is read as colours where nothing names it."""
 
 Networks = Literal["shared", "each"]
 """One network for all planes of one kind, or one for each plane."""
-FITS = ("once", "each")
-"""The former names of `Networks`."""
 
 Index = tuple[int | slice, ...]
-"""What picks one plane out of a stack: numbers for the axes outside the plane, slices for those within."""
+"""Index of one plane in a stack: numbers for the axes outside the plane, slices for those within."""
 
 
 def check_axes(axes: str, shape: tuple[int, ...]) -> str:
-    """Axes in capitals; letters that do not fit a shape raise `UsageError`.
+    """Check axes and return them in capitals; letters that do not fit a shape raise `UsageError`.
 
     Examples
     --------
@@ -40,7 +38,7 @@ def check_axes(axes: str, shape: tuple[int, ...]) -> str:
 
 
 def samples_axis(axes: str) -> int | None:
-    """Where S is within a plane, if there is one.
+    """Position of S within a plane; None without S.
 
     Examples
     --------
@@ -72,7 +70,7 @@ def guess_axes(shape: tuple[int, ...]) -> tuple[str, str | None]:
 
 
 def remark(axes: str, shape: tuple[int, ...]) -> str:
-    """What a guess means for the user."""
+    """Explain a guess to the user."""
     planes = count_planes(axes, shape)
     meaning = f"{planes} planes of one kind" if planes > 1 else f"{shape[-1]} colours"
     other = f"C{axes[1:]}" if planes > 1 else f"Z{axes[:2]}"
@@ -80,7 +78,7 @@ def remark(axes: str, shape: tuple[int, ...]) -> str:
 
 
 def count_planes(axes: str, shape: tuple[int, ...]) -> int:
-    """How many planes a stack holds."""
+    """Count the planes of a stack."""
     count = 1
     for letter, length in zip(axes, shape, strict=True):
         count *= length if letter not in WITHIN else 1

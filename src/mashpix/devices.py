@@ -1,4 +1,4 @@
-"""Which device a run uses, and how much memory is free: an explicit device never falls back."""
+"""The device of a run, and free memory: an explicit device never falls back."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ CHOICES = "auto, cpu, cuda, cuda:N or mps"
 
 
 def choose_device(name: str) -> tuple[torch.device, str]:
-    """Find the device for a name, and say in a few words why it was chosen.
+    """Find the device for a name, and the reason for the choice in a few words.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def choose_device(name: str) -> tuple[torch.device, str]:
     UsageError
         For another name.
     DeviceError
-        If the named device is not there.
+        If the named device is not available.
 
     Examples
     --------

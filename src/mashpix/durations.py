@@ -2,7 +2,7 @@
 
 
 def format_duration(seconds: float) -> str:
-    """A duration as people say it: whole seconds, from two minutes on whole minutes, then hours and minutes.
+    """Format a duration in words: whole seconds, from two minutes on whole minutes, then hours and minutes.
 
     Examples
     --------

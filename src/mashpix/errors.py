@@ -1,14 +1,14 @@
 """The errors mashpix raises: one tree, each with the exit code that the command line gives it.
 
 A message is one line, `<what> (<got>; <limit or what to do>)`, and never names the file: whoever knows the
-name (the command line, a batch) puts it in front. An option that helps stands in backquotes by its Python name, such
+name (the command line, a batch) puts it in front. An option that helps is named in backquotes by its Python name, such
 as `overwrite`: each front end spells it in its own way (`spelled`).
 
     MashpixError              1   base of all
     ├── InputError            1   pixels, shapes or values that cannot be denoised; also a ValueError
     ├── FileError             1   a file that cannot be read or written
     ├── UsageError            2   options that contradict each other; also a ValueError
-    ├── DeviceError           3   the device asked for is not there, or its memory is too small
+    ├── DeviceError           3   the device asked for is not available, or its memory is too small
     └── ExtraError            3   an optional library is not installed; also an ImportError
 """
 
@@ -42,18 +42,18 @@ class FileError(MashpixError):
 
 
 class UsageError(MashpixError, ValueError):
-    """Options that contradict each other or lie outside their limits."""
+    """Options that contradict each other or are outside their limits."""
 
     exit_code = 2
 
 
 class DeviceError(MashpixError, RuntimeError):
-    """The device asked for is not there, or has too little memory."""
+    """The device asked for is not available, or has too little memory."""
 
     exit_code = 3
 
 
 class ExtraError(MashpixError, ImportError):
-    """What was asked for needs a library that is not installed; the message names the extra that brings it."""
+    """A library that the request needs is not installed; the message names the extra that brings it."""
 
     exit_code = 3

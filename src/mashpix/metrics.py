@@ -20,7 +20,7 @@ def psnr(clean: NDArray[Any], denoised: NDArray[Any], *, data_range: float) -> f
     Parameters
     ----------
     clean, denoised : ndarray
-        Pictures of one shape, any numeric dtype.
+        Images of one shape, any numeric dtype.
     data_range : float
         Distance from black to white, in the units of the pictures.
 
@@ -53,7 +53,7 @@ def ssim(clean: NDArray[Any], denoised: NDArray[Any], *, data_range: float, chan
     Parameters
     ----------
     clean, denoised : ndarray
-        Pictures of one shape, any numeric dtype, both sides at least 7 pixels.
+        Images of one shape, any numeric dtype, both sides at least 7 pixels.
     data_range : float
         Distance from black to white, in the units of the pictures.
     channel_axis : int or None
@@ -98,6 +98,6 @@ def ssim(clean: NDArray[Any], denoised: NDArray[Any], *, data_range: float, chan
 
 def _check(clean: NDArray[Any], denoised: NDArray[Any], data_range: float) -> None:
     if clean.shape != denoised.shape:
-        raise InputError(f"pictures of different shapes cannot be compared ({clean.shape} and {denoised.shape})")
+        raise InputError(f"images of different shapes cannot be compared ({clean.shape} and {denoised.shape})")
     if not data_range > 0:
         raise UsageError(f"`data_range`: not a positive number ({data_range})")

@@ -15,10 +15,10 @@ class Picture:
         Bool (1, C, H, W): False in the padding and where the array held NaN or infinity. Such pixels are
         never shown to the network, never counted in a loss, and take no part in a statistic.
     unit : Tensor
-        Float32 (C,): the step in the units of the array that 1 stands for.
+        Float32 (C,): the step in the units of the array that corresponds to 1.
     is_rgb : bool
-        Whether the three channels are the colours of one scene, in one unit. Known at the door, never guessed from
-        their number.
+        Whether the three channels are the colours of one scene, in one unit. Decided when the array is
+        normalized, never guessed from their number.
     """
 
     pixels: Tensor

@@ -1,4 +1,4 @@
-"""What a run tells: a `Step` for every update, and a `Report` of what was measured and decided."""
+"""The records of a run: a `Step` for every update, and a `Report` of measurements and decisions."""
 
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured and decided in one run. Levels are in the units of the picture unless said otherwise.
+    """Measurements and decisions of one run. Levels are in the units of the image unless stated otherwise.
 
-    shape, dtype : of the picture
+    shape, dtype : of the image
     device, threads : where it ran; `threads` counts those that torch may use on a CPU
     hole_fraction : fraction of NaN and infinite values, left as they were
     channels : how several channels were denoised, "rgb" (the colours of one scene), "independent" or "joint"; None
         for a single one
-    constant : True if there was nothing to denoise and the picture was returned unchanged
+    constant : True if there was nothing to denoise and the image was returned unchanged
     low_noise_level, high_noise_level : noise level seen by the probes (Eq. 8); None without probes
     noise_level_gap : correlation gap (Eq. 9), grey levels; None without probes
     neighbour_correlation : correlation of neighbouring pixels in flat blocks; None where there are none
     masking_ratio : fraction hidden in the fit (Eq. 10)
     shuffled_fraction : fraction of the pixels that local pixel shuffling moved
-    mean_spread : mean over the picture of the standard deviation over the masks
-    held_out_error : RMS of prediction minus picture at pixels that a mask hid from the prediction, before refining;
+    mean_spread : mean over the image of the standard deviation over the masks
+    held_out_error : RMS of prediction minus image at pixels that a mask hid from the prediction, before refining;
         the fit had them as targets under other masks
-    channel_groups : numbers of the channels that shared a network, group by group; empty for a constant picture
+    channel_groups : numbers of the channels that shared a network, group by group; empty for a constant image
     averaged_channels : channels that the network had not learnt to predict: before refining, an average of the
         neighbours took the place of the prediction
     seconds : time spent in each stage
@@ -75,13 +75,13 @@ class Step:
     fraction : share of the whole run that is done, 0 to 1, by expected cost
     loss : mean error over the hidden pixels, a 0-dimensional tensor (reading it waits for a GPU); None where
         there is none
-    denoised : now and then the image as it stands, shape and dtype of the input, and on the last step the result. In
-        a stack the plane that is finished; the last step then has none
-    preview : inside the method, the image as it stands as a tensor; callers of public functions see it as `denoised`
+    denoised : shape and dtype of the input: now and then a preview, and on the last step the result. In a stack the
+        plane that is finished; the last step then has none
+    preview : inside the method, a preview as a tensor; callers of public functions see it as `denoised`
     spread : on the last step, and for each plane of a stack, the standard deviation over the masks, float32, units of
-        the picture
-    report : on the last step, what was measured and decided; in a stack, of each picture too
-    plane : in a stack, which plane `denoised` is, as `stack[plane]` picks it out; else None
+        the image
+    report : on the last step; in a stack, of each image too
+    plane : in a stack, the index of the plane `denoised`, as in `stack[plane]`; else None
     """
 
     stage: str

@@ -29,7 +29,7 @@ class Settings:
     """All settings of one run; the defaults of the fields are the preset `scripts`.
 
     Every field is a flag of `mashpix denoise` and a key of the recipe. Grey levels are steps of an 8-bit
-    picture, that is 1/255 of the picture's value range. A field outside its limits raises `UsageError`.
+    image, that is 1/255 of the image's value range. A field outside its limits raises `UsageError`.
     """
 
     # What the network sees: scale of values (arrays/normalization.py)
@@ -168,14 +168,16 @@ PRESETS = MappingProxyType(
 """The presets by name."""
 
 
-def preset(name: str) -> Settings:
-    """The settings of a preset; an unknown name raises `UsageError`.
+def preset(name: str | Settings) -> Settings:
+    """The settings of a preset, or settings as they are; an unknown name raises `UsageError`.
 
     Examples
     --------
     >>> preset("paper").loss
     'squared'
     """
+    if isinstance(name, Settings):
+        return name
     if name not in PRESETS:
         raise UsageError(f"unknown preset ({name!r}; one of {', '.join(PRESETS)})")
     return PRESETS[name]

@@ -1,4 +1,4 @@
-"""Overlapping windows and blocks over a picture: pure geometry."""
+"""Overlapping windows and blocks over an image: pure geometry."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,9 +12,25 @@ class Tile(NamedTuple):
     read: tuple[int, int, int, int]
     keep: tuple[int, int, int, int]
 
+    @property
+    def source(self) -> tuple[slice, slice]:
+        """Rows and columns to read."""
+        return slice(*self.read[:2]), slice(*self.read[2:])
+
+    @property
+    def target(self) -> tuple[slice, slice]:
+        """Rows and columns to keep."""
+        return slice(*self.keep[:2]), slice(*self.keep[2:])
+
+    @property
+    def inside(self) -> tuple[slice, slice]:
+        """Rows and columns to keep, counted from the corner of the region that was read."""
+        (top, _, left, _), (first, last, start, end) = self
+        return slice(first - top, last - top), slice(start - left, end - left)
+
 
 def tiles(height: int, width: int, *, tile_size: int, context: int) -> Iterator[Tile]:
-    """Cover a picture with tiles that each see `context` pixels more on every side, inside the picture.
+    """Cover an image with tiles that each see `context` pixels more on every side, inside the image.
 
     Where nothing farther than `context` can change an output pixel, the kept regions put side by side equal
     the untiled result: no blend is needed, and there is no seam.
@@ -22,7 +38,7 @@ def tiles(height: int, width: int, *, tile_size: int, context: int) -> Iterator[
     Parameters
     ----------
     height, width : int
-        Size of the picture, pixels.
+        Size of the image, pixels.
     tile_size : int
         Side of the kept regions, pixels.
     context : int
@@ -46,7 +62,7 @@ def tiles(height: int, width: int, *, tile_size: int, context: int) -> Iterator[
 
 
 def tile_count(height: int, width: int, *, tile_size: int) -> int:
-    """How many tiles `tiles` gives."""
+    """Count the tiles of `tiles`."""
     return -(-height // tile_size) * -(-width // tile_size)
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import torch
 
-from mashpix.arrays.model import MOST_PICTURES
+from mashpix.arrays.model import MAX_FITTED_IMAGES
 from mashpix.devices import available_memory, choose_device
 from mashpix.errors import InputError
 from mashpix.method.fitting import fit, new_network
@@ -156,7 +156,7 @@ def make_estimator(settings: Settings, *, device: str) -> Estimator:
         shape: tuple[int, ...], *, applied: int = 1, fitted: int | None = None, share_noise: bool = False
     ) -> Estimate:
         channels = shape[2] if len(shape) == 3 else 1
-        pixels, together = shape[0] * shape[1], min(fitted or 1, MOST_PICTURES)
+        pixels, together = shape[0] * shape[1], min(fitted or 1, MAX_FITTED_IMAGES)
         if fitted is None:
             updates = applied * _windows(expected_costs(pixels, settings), pixels, settings)
         else:

@@ -1,4 +1,4 @@
-"""Arrays in, array out: the public functions, which run the method on one picture and tell what it does."""
+"""Denoise one image: arrays in, arrays out."""
 
 import time
 from collections import deque
@@ -16,27 +16,27 @@ from mashpix.arrays.colour import Channels, Kind, decide_channels, explain
 from mashpix.arrays.costs import check_memory, expected_costs
 from mashpix.arrays.model import find_groups
 from mashpix.arrays.normalization import (
-    Door,
-    is_constant,
-    open_door,
+    Normalized,
+    is_blank,
+    normalize,
     restore_axes,
     select_channels,
     spread_to_array,
     to_array,
     to_picture,
 )
-from mashpix.arrays.summary import describe_averaged, join_reports
+from mashpix.arrays.summary import describe, join_reports
 from mashpix.devices import choose_device
-from mashpix.method.mash import Result, mash, side_multiple
+from mashpix.method.mash import mash, side_multiple
 from mashpix.method.relations import Groups
 from mashpix.report import Report, Step
-from mashpix.settings import Scale, Settings, preset
+from mashpix.settings import Settings, preset
 from mashpix.steps import relay, scaled
 
 Returned = TypeVar("Returned")
 
-PREVIEW_EVERY = 50
-"""Updates between two pictures in the steps of `denoise_steps`, unless told otherwise."""
+PREVIEW_INTERVAL = 50
+"""Updates between two previews of the image in the steps of `denoise_steps`."""
 
 
 def denoise(
@@ -49,28 +49,28 @@ def denoise(
     seed: int = 0,
     device: str = "auto",
 ) -> NDArray[Any]:
-    """Denoise one picture from that picture alone, by MASH (arXiv 2404.09389).
+    """Denoise one image from that image alone, by MASH [1]_ and a refinement of its result.
 
     Parameters
     ----------
     image : ndarray
         Grey (H, W), or with channels along `channel_axis`; any integer or floating dtype, any size from 8 x 8,
-        any units. NaN and infinite pixels are left out and come back at their places.
+        any units. NaN and infinite pixels are ignored and keep their places.
     channel_axis : int or None
-        Axis of the channels; None for a grey picture.
+        Axis of the channels; None for a grey image.
     channels : {"auto", "rgb", "independent", "joint"}
         "rgb": the three channels are the colours of one scene in one unit, as of a camera. "independent": each
         channel is denoised by itself, as if it were alone. "joint": one network for all channels, which are not
         treated as colour. "auto": "rgb" where the image shows that its three channels are one scene, else
-        "independent"; the report says which.
+        "independent"; the report names the choice.
     data_range : float or None
         Distance from black to white in the units of `image`. The published presets measure in it; None takes
-        what the dtype can hold if that is an unsigned integer, else the range of the values. `default` measures
-        its own scale and ignores it.
+        the maximum of an unsigned integer dtype, else the range of the values. `default` measures its own scale and
+        ignores it.
     settings : Settings or str
         Settings, or the name of a preset.
     seed : int
-        The same picture, settings, seed and version give the same bytes on one class of device, and on a CPU
+        The same image, settings, seed and version give the same bytes on one class of device, and on a CPU
         for one number of threads.
     device : str
         "auto", "cpu", "cuda", "cuda:N" or "mps".
@@ -83,11 +83,31 @@ def denoise(
     Raises
     ------
     InputError
-        For a picture that cannot be denoised.
+        For an image that cannot be denoised.
     UsageError
-        For an unknown preset, device or kind of channels, or a `data_range` that is not positive.
+        For an unknown preset, device or choice of channels, or a `data_range` that is not positive.
     DeviceError
-        If the device asked for is not there.
+        If the device asked for is not available.
+
+    Notes
+    -----
+    A small U-Net learns to predict pixels that a random mask hides from it; it cannot predict their noise. Correlated
+    noise calls for a higher masking ratio, which is chosen by the correlation of neighbouring pixels in flat blocks.
+    The mean over several masks is the prediction. It lacks fine detail, which is in the residual, together with the
+    noise: the spectrum of the noise is measured in flat blocks of the residual, and what exceeds it is restored by
+    transform-domain filters [2]_. `docs/method.md` derives each step.
+
+    The time is about proportional to the updates of the network, and for images larger than a window of 128 pixels
+    that of the prediction to the pixels; the memory to the pixels. "default" suits most images; "fast" makes a quarter
+    of the updates, for previews and large batches; "best" averages four networks. "paper" and "scripts" are the
+    published method without refining, a hundred times slower, for comparisons.
+
+    References
+    ----------
+    .. [1] H. Chihaoui and P. Favaro, "Masked and Shuffled Blind Spot Denoising for Real-World Images", CVPR 2024.
+           :DOI:`10.48550/arXiv.2404.09389`
+    .. [2] K. Dabov, A. Foi, V. Katkovnik and K. Egiazarian, "Image denoising by sparse 3-D transform-domain
+           collaborative filtering", IEEE Transactions on Image Processing 16, 2007. :DOI:`10.1109/TIP.2007.901238`
 
     Examples
     --------
@@ -121,16 +141,16 @@ def denoise_steps(
     settings: Settings | str = "default",
     seed: int = 0,
     device: str = "auto",
-    preview_every: int = PREVIEW_EVERY,
+    preview_every: int = PREVIEW_INTERVAL,
 ) -> Generator[Step, None, None]:
-    """Denoise one picture step by step: the generator behind `denoise`, with the same parameters and errors.
+    """Denoise one image step by step: the generator behind `denoise`, with the same parameters and errors.
 
-    Leaving the loop, or `.close()`, stops the work; the last `Step.denoised` seen is the picture by then.
+    Leaving the loop, or `.close()`, stops the work; the last `Step.denoised` seen is the image at that point.
 
     Parameters
     ----------
     preview_every : int
-        Updates between two steps that carry the picture as it stands; 0 for none before the last. The result
+        Updates between two steps that carry a preview of the image; 0 for none before the last. The result
         does not depend on it.
 
     Yields
@@ -151,127 +171,81 @@ def denoise_steps(
     predict 2 1.0
     done 1 1.0
     """
-    settings = preset(settings) if isinstance(settings, str) else settings
+    settings = preset(settings)
     chosen, _ = choose_device(device)
-    door = open_door(image, channel_axis=channel_axis, data_range=data_range, scale=settings.scale)
-    kind = decide_channels(door.array, channels)
-    working = partial(_run, settings=settings, seed=seed, device=chosen, preview_every=preview_every)
-    steps = _run_kind(door, kind, working, data_range=data_range, settings=settings)
+    normalized = normalize(image, channel_axis=channel_axis, data_range=data_range, scale=settings.scale)
+    kind = decide_channels(normalized.array, channels)
+    run = partial(_denoise_together, settings=settings, seed=seed, device=chosen, preview_every=preview_every)
+    groups: Groups = ()
+    if kind == "independent":
+        groups = tuple((channel,) for channel in range(len(normalized.array)))
+    check_memory((normalized.array[0] if groups else normalized.array).size)
+    if kind == "joint":
+        groups = find_groups([normalized], settings=settings)
+    if kind is None or len(groups) < 2:
+        steps = run(replace(normalized, is_rgb=kind == "rgb"))
+    else:
+        steps = _denoise_apart(normalized, groups, run, kind=kind)
     if channels != "auto" or kind is None:
         return steps
-    return relay(steps, partial(_with_note, note=explain(kind, len(door.array))))
+    return relay(steps, partial(_with_note, note=explain(kind, len(normalized.array))))
 
 
 def _with_note(step: Step, *, note: str) -> Step:
-    """The step with one more note in its report, if it has one."""
+    """Add a note to the report of a step, if it has one."""
     if step.report is None:
         return step
     return replace(step, report=replace(step.report, notes=(*step.report.notes, note)))
 
 
-def _run_kind(
-    door: Door,
-    kind: Kind | None,
-    working: Callable[[Door], Generator[Step, None, None]],
-    *,
-    data_range: float | None,
-    settings: Settings,
+def _denoise_apart(
+    normalized: Normalized, groups: Groups, run: Callable[[Normalized], Generator[Step, None, None]], *, kind: Kind
 ) -> Generator[Step, None, None]:
-    """Channels of a kind: together, in groups, or each by itself. What does not fit into memory is refused at once."""
-    if kind == "independent":
-        check_memory(door.array[0].size)
-        groups: Groups = tuple((channel,) for channel in range(len(door.array)))
-        return _run_each(door, groups, working, data_range=data_range, scale=settings.scale)
-    check_memory(door.array.size)
-    if kind == "joint" and len(groups := find_groups([door], settings=settings)) > 1:
-        return _run_each(door, groups, working, data_range=data_range, scale=settings.scale, kind=kind)
-    return working(replace(door, is_rgb=kind == "rgb"))
-
-
-def _run_each(
-    door: Door,
-    groups: Groups,
-    working: Callable[[Door], Generator[Step, None, None]],
-    *,
-    data_range: float | None,
-    scale: Scale,
-    kind: Kind = "independent",
-) -> Generator[Step, None, None]:
-    """Each group of channels as if it were alone, then all of them together."""
-    shown, spread = door.array.copy(), np.zeros(door.array.shape, np.float32)
+    """Denoise each group of channels as if it were alone, and join the results."""
+    preview, spread = normalized.array.copy(), np.zeros(normalized.array.shape, np.float32)
     reports: list[Report] = []
     for number, group in enumerate(groups):
-        own = select_channels(door, group, data_range=data_range, scale=scale)
-        with closing(scaled(working(own), number / len(groups), 1 / len(groups))) as steps:
+        selected = select_channels(normalized, group)
+        with closing(scaled(run(selected), number / len(groups), 1 / len(groups))) as steps:
             for step in steps:
                 if step.denoised is not None:
-                    shown[list(group)] = step.denoised
+                    preview[list(group)] = step.denoised
                 if step.report is not None and step.spread is not None:
                     spread[list(group)] = step.spread
                     reports.append(step.report)
                 elif step.denoised is not None:
-                    yield replace(step, denoised=restore_axes(shown.copy(), door))
+                    yield replace(step, denoised=restore_axes(preview.copy(), normalized))
                 else:
                     yield step
-    report = join_reports(reports, groups, shape=door.original.shape, channels=kind)
-    denoised, spread = (restore_axes(array, door) for array in (shown, spread))
+    report = join_reports(reports, groups, shape=normalized.original.shape, channels=kind)
+    denoised, spread = (restore_axes(array, normalized) for array in (preview, spread))
     yield Step("done", 1, 1, 1.0, denoised=denoised, spread=spread, report=report)
 
 
-def _run(
-    door: Door, *, settings: Settings, seed: int, device: torch.device, preview_every: int
+def _denoise_together(
+    normalized: Normalized, *, settings: Settings, seed: int, device: torch.device, preview_every: int
 ) -> Generator[Step, None, None]:
-    if is_constant(door):
-        report = describe(door, None, device=device)
-        spread = np.zeros(door.original.shape, dtype=np.float32)
-        yield Step("done", 1, 1, 1.0, denoised=door.original.copy(), spread=spread, report=report)
+    """Denoise all channels with networks in common."""
+    if is_blank(normalized.array):
+        report = describe(normalized, None, device=device)
+        spread = np.zeros(normalized.original.shape, dtype=np.float32)
+        yield Step("done", 1, 1, 1.0, denoised=normalized.original.copy(), spread=spread, report=report)
         return
-    picture = to_picture(door, multiple=side_multiple(settings), device=device)
+    picture = to_picture(normalized, multiple=side_multiple(settings), device=device)
     generator = torch.Generator(device).manual_seed(seed)
     seconds: dict[str, float] = {}
-    working = mash(picture, settings=settings, generator=generator, preview_every=preview_every)
+    steps = mash(picture, settings=settings, generator=generator, preview_every=preview_every)
     plan = expected_costs(picture.pixels[0, 0].numel(), settings)
-    result = yield from present(working, door, plan=plan, seconds=seconds)
-    report = describe(door, result, device=device, seconds=seconds)
-    spread = spread_to_array(result.spread, door)
-    yield Step("done", 1, 1, 1.0, denoised=to_array(result.denoised, door), spread=spread, report=report)
-
-
-def describe(
-    door: Door, result: Result | None, *, device: torch.device, seconds: dict[str, float] | None = None
-) -> Report:
-    """What was measured and decided; None as the result stands for a constant picture."""
-    report = Report(
-        shape=door.original.shape,
-        dtype=str(door.array.dtype),
-        device=str(device),
-        threads=torch.get_num_threads(),
-        hole_fraction=float(1 - np.isfinite(door.array).mean()),
-        channels=door.channels,
-    )
-    if result is None:
-        return replace(report, constant=True, notes=("constant picture: returned unchanged",))
-    low, high = result.masking.noise_levels or (None, None)
-    return replace(
-        report,
-        low_noise_level=low,
-        high_noise_level=high,
-        noise_level_gap=result.masking.gap,
-        neighbour_correlation=result.masking.correlation,
-        masking_ratio=result.masking.masking_ratio,
-        shuffled_fraction=result.shuffled_fraction,
-        mean_spread=float(np.nanmean(spread_to_array(result.spread, door))),
-        held_out_error=float(np.sqrt(np.mean(result.held_out.cpu().numpy() * np.square(door.unit)))),
-        averaged_channels=result.averaged,
-        seconds=seconds or {},
-        notes=describe_averaged(result.averaged, len(door.array)),
-    )
+    result = yield from present(steps, normalized, plan=plan, seconds=seconds)
+    report = describe(normalized, result, device=device, seconds=seconds)
+    denoised, spread = to_array(result.denoised, normalized), spread_to_array(result.spread, normalized)
+    yield Step("done", 1, 1, 1.0, denoised=denoised, spread=spread, report=report)
 
 
 def present(
-    steps: Generator[Step, None, Returned], door: Door, *, plan: dict[str, float], seconds: dict[str, float]
+    steps: Generator[Step, None, Returned], normalized: Normalized, *, plan: dict[str, float], seconds: dict[str, float]
 ) -> Generator[Step, None, Returned]:
-    """Pass steps on with the fraction done and pictures as arrays; add up the time each stage takes."""
+    """Pass steps on with the fraction done and previews as arrays; add up the time of each stage in `seconds`."""
     whole, done = sum(plan.values()), 0.0
     while True:
         started = time.perf_counter()
@@ -282,5 +256,5 @@ def present(
             return result
         seconds[step.stage] = seconds.get(step.stage, 0.0) + time.perf_counter() - started
         done += plan.get(step.stage, 0.0) / step.total
-        denoised = None if step.preview is None else to_array(step.preview, door)
+        denoised = None if step.preview is None else to_array(step.preview, normalized)
         yield replace(step, fraction=min(done / whole, 1.0), denoised=denoised, preview=None)

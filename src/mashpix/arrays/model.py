@@ -1,8 +1,8 @@
-"""A model: networks fitted to a few pictures of one kind, to denoise all of the kind.
+"""A model: networks fitted to a few images of one kind, to denoise all of that kind.
 
-The pictures it is fitted to lie one below another in a mosaic, invalid rows between them: for the method that is one
-picture, and the masking ratio, the scale of the values and the noise are those of all of them together. Applied to
-each picture with the same masks, what it does changes from picture to picture as little as it can.
+The images are stacked vertically in a mosaic, with invalid rows between them. To the method that is one image, with
+one masking ratio, one scale of values and one noise. A model is applied to each image with the same masks, so that its
+result changes as little as possible from image to image.
 """
 
 from collections.abc import Generator, Sequence
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from mashpix.arrays.normalization import Array, Door, find_scale, open_door, to_picture
+from mashpix.arrays.normalization import Array, Normalized, find_scale, normalize, to_picture
 from mashpix.errors import InputError
 from mashpix.method.mash import Fitted, Result, apply_networks, fit_networks, side_multiple
 from mashpix.method.masking_ratio import Masking
@@ -24,24 +24,24 @@ from mashpix.refine.residual_noise import NoiseModel
 from mashpix.report import Step
 from mashpix.settings import Settings
 
-MOST_PICTURES = 4
-"""Pictures that a model is fitted to."""
-MOST_FITTED = 2**22
-"""Pixels of a mosaic, about: of larger pictures fewer are taken, but one at least."""
+MAX_FITTED_IMAGES = 4
+"""Images that a model is fitted to, at most."""
+MAX_FITTED_PIXELS = 2**22
+"""Pixels of a mosaic, about: fewer images are taken where they are larger, but at least one."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """What it takes to denoise pictures of one kind.
+    """Fitted networks and the scale of their values: enough to denoise images of one kind.
 
     settings : of the fit
-    dtype : of the pictures
+    dtype : of the images
     low, high : float64 (C,), the values that the network sees as 0 and 1
-    masking : the masking ratio, and what it was read off
+    masking : the masking ratio, and the measurement behind it
     shuffled_fraction : of the pixels that were fitted
     networks : one per fit
+    noises : one per network, the noise in its residual; None where it has to be measured in each image
     is_rgb : whether the channels are the colours of one scene
-    noises : the noise that each of them left in the pictures; None where a picture's own has to be measured
     """
 
     settings: Settings
@@ -56,12 +56,12 @@ class Model:
 
     @property
     def channels(self) -> int:
-        """Channels of the pictures."""
+        """Number of channels of the images."""
         return len(self.low)
 
 
 def on_device(model: Model, device: torch.device) -> Model:
-    """The same model with its weights and spectra on a device."""
+    """Move the weights and spectra of a model to a device."""
 
     def move(noise: NoiseModel | None) -> NoiseModel | None:
         return noise and noise._replace(psd=noise.psd.to(device))
@@ -70,43 +70,45 @@ def on_device(model: Model, device: torch.device) -> Model:
     return replace(model, networks=tuple(network.to(device) for network in model.networks), noises=tuple(noises))
 
 
-def make_doors(
+def normalize_alike(
     arrays: Sequence[Array], *, data_range: float | None, settings: Settings, is_rgb: bool = False
-) -> list[Door]:
-    """Doors of pictures (C, H, W), all with one scale; channels or dtypes that differ raise `InputError`."""
+) -> list[Normalized]:
+    """Normalize images (C, H, W) to one scale; channels or dtypes that differ raise `InputError`."""
     kinds = sorted({f"{len(array)} channels of {array.dtype}" for array in arrays})
     if len(kinds) > 1:
-        raise InputError(f"pictures of several kinds ({', '.join(kinds)}; one network serves one kind)")
-    doors = [open_door(array, channel_axis=0, data_range=data_range, scale=settings.scale) for array in arrays]
+        raise InputError(f"images of several kinds ({', '.join(kinds)}; one network serves one kind)")
+    images = [normalize(array, channel_axis=0, data_range=data_range, scale=settings.scale) for array in arrays]
     values = np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1)
     low, high = find_scale(values, data_range=data_range, scale=settings.scale)
-    return [replace(door, low=low, high=high, is_rgb=is_rgb) for door in doors]
+    return [replace(normalized, low=low, high=high, is_rgb=is_rgb) for normalized in images]
 
 
-def fit_to_doors(
-    doors: Sequence[Door], *, share_noise: bool, settings: Settings, generator: torch.Generator
+def fit_to_images(
+    images: Sequence[Normalized], *, share_noise: bool, settings: Settings, generator: torch.Generator
 ) -> Generator[Step, None, Model]:
-    """Fit networks to pictures of one kind; with `share_noise` the noise measured in them is taken for that of all.
+    """Fit networks to images of one kind; with `share_noise` their noise is measured here and taken for that of all.
 
-    Planes of a stack share it and flicker less for it; single pictures may look alike and have other noise: each has
-    its own measured when the model is applied.
+    Planes of a stack share it and flicker less. Single images of one kind may differ in their noise: there it is
+    measured in each image when the model is applied.
     """
     multiple = side_multiple(settings)
-    mosaic = _join([to_picture(door, multiple=multiple, device=generator.device) for door in doors], gap=multiple)
+    mosaic = _join(
+        [to_picture(normalized, multiple=multiple, device=generator.device) for normalized in images], gap=multiple
+    )
     fitted = yield from fit_networks(mosaic, share_noise=share_noise, settings=settings, generator=generator)
-    door = doors[0]
-    return Model(settings, str(door.array.dtype), door.low, door.high, *fitted, door.is_rgb)
+    normalized = images[0]
+    return Model(settings, str(normalized.array.dtype), normalized.low, normalized.high, *fitted, normalized.is_rgb)
 
 
-def find_groups(doors: Sequence[Door], *, settings: Settings) -> Groups:
-    """Which channels of pictures that are let in with one scale help each other."""
+def find_groups(images: Sequence[Normalized], *, settings: Settings) -> Groups:
+    """Group the channels that help to predict each other, in images of one scale."""
     multiple = side_multiple(settings)
-    pictures = [to_picture(door, multiple=multiple, device=torch.device("cpu")) for door in doors]
+    pictures = [to_picture(normalized, multiple=multiple, device=torch.device("cpu")) for normalized in images]
     return group_channels(_join(pictures, gap=multiple), settings=settings)
 
 
 def _join(pictures: list[Picture], *, gap: int) -> Picture:
-    """Pictures one below another, with invalid rows between them, as one picture."""
+    """Join images vertically, with invalid rows between them."""
     if len(pictures) == 1:
         return pictures[0]
     width = max(picture.pixels.shape[3] for picture in pictures)
@@ -116,18 +118,20 @@ def _join(pictures: list[Picture], *, gap: int) -> Picture:
     return Picture(torch.cat(pixels, dim=2), torch.cat(valid, dim=2), pictures[0].unit, pictures[0].is_rgb)
 
 
-def open_like(array: Array, model: Model) -> Door:
-    """Door of a picture (C, H, W) with the scale of a model; other channels or another dtype raise `InputError`."""
+def normalize_like(array: Array, model: Model) -> Normalized:
+    """Normalize an image (C, H, W) to the scale of a model; other channels or another dtype raise `InputError`."""
     found = f"{len(array)} channels of {array.dtype}"
     wanted = f"{model.channels} channels of {model.dtype}"
     if found != wanted:
-        raise InputError(f"not like the pictures that the model was fitted to ({found}; {wanted} needed)")
-    door = open_door(array, channel_axis=0, data_range=None, scale="data-range")
-    return replace(door, low=model.low, high=model.high, is_rgb=model.is_rgb)
+        raise InputError(f"not like the images that the model was fitted to ({found}; {wanted} needed)")
+    normalized = normalize(array, channel_axis=0, data_range=None, scale="data-range")
+    return replace(normalized, low=model.low, high=model.high, is_rgb=model.is_rgb)
 
 
-def apply_to_door(model: Model, door: Door, *, generator: torch.Generator) -> Generator[Step, None, Result]:
-    """Denoise a picture that `open_like` let in."""
-    picture = to_picture(door, multiple=side_multiple(model.settings), device=generator.device)
+def apply_to_image(
+    model: Model, normalized: Normalized, *, generator: torch.Generator
+) -> Generator[Step, None, Result]:
+    """Denoise an image of `normalize_like`."""
+    picture = to_picture(normalized, multiple=side_multiple(model.settings), device=generator.device)
     fitted = Fitted(model.masking, model.shuffled_fraction, model.networks, model.noises)
     return apply_networks(fitted, picture, settings=model.settings, generator=generator)

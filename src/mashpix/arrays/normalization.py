@@ -1,7 +1,7 @@
-"""The door: any array on the outside, float (1, C, H, W) with marked holes on the inside, and back."""
+"""Any array as the method needs it, float (1, C, H, W) with marked holes, and back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,19 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mashpix.arrays.colour import Kind
-from mashpix.deprecation import third_by_name
 from mashpix.errors import InputError, UsageError
 from mashpix.picture import Picture
 from mashpix.settings import Scale
 
-SMALLEST_SIDE = 8
-"""Pictures with a shorter side, in pixels, are refused: too few neighbours to predict a pixel from."""
-MOST_HOLES = 0.99
-"""Pictures with a larger fraction of NaN and infinite values are refused."""
-MOST_ELEMENTS = 2**30
-"""Largest number of values, height x width x channels, in one picture: no tensor is larger."""
-WIDEST = float(np.finfo(np.float32).max)
-"""Pictures whose values span more are refused: the noise is told in their units as 32-bit floats."""
+MIN_SIDE = 8
+"""Images with a shorter side, in pixels, are refused: too few neighbours to predict a pixel from."""
+MAX_HOLE_FRACTION = 0.99
+"""Images with a larger fraction of NaN and infinite values are refused."""
+MAX_VALUES = 2**30
+"""Largest number of values, height x width x channels, in one image: no tensor is larger."""
+MAX_RANGE = float(np.finfo(np.float32).max)
+"""Images whose values span more are refused: the noise is reported in their units as 32-bit floats."""
 PERCENTILES = (0.1, 99.9)
 """Values between which "percentiles" stretches each channel: robust against hot pixels."""
 
@@ -31,12 +30,13 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Door:
-    """How to get back out: the array that came in, with channels first, and how its values were scaled.
+class Normalized:
+    """An array with channels first, and how its values are scaled: enough to restore the form of the input.
 
     array : (C, H, W) in the dtype of the input
-    channel_axis : where the channels were, or None for a grey picture (H, W)
-    low, high : float64 (C,): the values that became 0 and 1
+    channel_axis : of the input; None for a grey image (H, W)
+    low, high : float64 (C,): the values that become 0 and 1
+    data_range, scale : what they were decided by, see `normalize`
     is_rgb : whether the channels are the colours of one scene
     """
 
@@ -44,12 +44,14 @@ class Door:
     channel_axis: int | None
     low: Array
     high: Array
+    data_range: float | None
+    scale: Scale
     is_rgb: bool = False
 
     @property
     def unit(self) -> Array:
         """Distance from low to high for each channel, 1 for a constant one."""
-        with np.errstate(over="ignore"):  # `open_door` refuses what is infinite then
+        with np.errstate(over="ignore"):  # `normalize` refuses an infinite distance
             distance = self.high - self.low
         return np.where(distance > 0, distance, 1.0)
 
@@ -60,25 +62,21 @@ class Door:
 
     @property
     def original(self) -> Array:
-        """The array as it came in."""
+        """The array with the axes of the input."""
         return restore_axes(self.array, self)
 
 
-def open_door(
+def normalize(
     image: Array, *, channel_axis: int | None, data_range: float | None, scale: Scale, is_rgb: bool = False
-) -> Door:
+) -> Normalized:
     """Check an array and decide how its values are scaled; nothing is copied.
 
     Parameters
     ----------
-    image : ndarray
-        (H, W), or three axes with the channels along `channel_axis`; any integer or floating dtype.
-    channel_axis : int or None
-        None for a grey picture.
-    data_range : float or None
-        Distance from black to white, in the units of the array, for the scale "data-range".
+    image, channel_axis, data_range
+        As for `denoise`.
     scale : {"data-range", "percentiles"}
-        See `Settings.scale`.
+        See `Settings.scale`; `data_range` counts for the former only.
     is_rgb : bool
         Whether the channels are the colours of one scene.
 
@@ -96,31 +94,36 @@ def open_door(
             f"cannot denoise this kind of value ({image.dtype}; {advice.get(image.dtype.kind, 'numbers needed')})"
         )
     array = _channels_first(image, channel_axis)
-    if min(array.shape[1:]) < SMALLEST_SIDE or array.shape[0] < 1:
+    if min(array.shape[1:]) < MIN_SIDE or array.shape[0] < 1:
         raise InputError(
-            f"too small to denoise ({array.shape[2]} x {array.shape[1]} pixels; at least {SMALLEST_SIDE} a side)"
+            f"too small to denoise ({array.shape[2]} x {array.shape[1]} pixels; at least {MIN_SIDE} a side)"
         )
-    if array.size > MOST_ELEMENTS:
-        raise InputError(f"too large ({array.size} values; at most {MOST_ELEMENTS}, denoise it in parts)")
+    if array.size > MAX_VALUES:
+        raise InputError(f"too large ({array.size} values; at most {MAX_VALUES}, denoise it in parts)")
     if data_range is not None and not (np.isfinite(data_range) and data_range > 0):
         raise UsageError(f"`data_range`: not a positive number ({data_range})")
     holes = 1 - np.isfinite(array).mean()
-    if holes > MOST_HOLES:
-        raise InputError(f"hardly any finite pixels ({holes:.1%} are NaN or infinite; at most {MOST_HOLES:.0%})")
-    door = Door(array, channel_axis, *find_scale(array, data_range=data_range, scale=scale), is_rgb)
-    if not door.unit.max() <= WIDEST:
-        raise InputError(f"values too far apart ({door.low.min():g} to {door.high.max():g}; divide them first)")
-    return door
+    if holes > MAX_HOLE_FRACTION:
+        raise InputError(f"hardly any finite pixels ({holes:.1%} are NaN or infinite; at most {MAX_HOLE_FRACTION:.0%})")
+    low, high = find_scale(array, data_range=data_range, scale=scale)
+    normalized = Normalized(array, channel_axis, low, high, data_range, scale, is_rgb)
+    if not normalized.unit.max() <= MAX_RANGE:
+        raise InputError(
+            f"values too far apart ({normalized.low.min():g} to {normalized.high.max():g}; divide them first)"
+        )
+    return normalized
 
 
-def select_channels(door: Door, channels: Sequence[int], *, data_range: float | None, scale: Scale) -> Door:
-    """A door of some channels, (N, H, W), with the scale that they have alone; options as in `open_door`."""
-    array = door.array[list(channels)] if len(channels) > 1 else door.array[channels[0] : channels[0] + 1]
-    return Door(array, 0, *find_scale(array, data_range=data_range, scale=scale))
+def select_channels(normalized: Normalized, channels: Sequence[int]) -> Normalized:
+    """Select some channels, (N, H, W), with the scale that they have alone."""
+    first, single = channels[0], len(channels) == 1
+    array = normalized.array[first : first + 1] if single else normalized.array[list(channels)]
+    low, high = find_scale(array, data_range=normalized.data_range, scale=normalized.scale)
+    return replace(normalized, array=array, channel_axis=0, low=low, high=high)
 
 
 def find_scale(array: Array, *, data_range: float | None, scale: Scale) -> tuple[Array, Array]:
-    """The values of each channel of (C, ...) that become 0 and 1, float64 (C,) each; options as in `open_door`."""
+    """The values of each channel of (C, ...) that become 0 and 1, float64 (C,) each; options as for `normalize`."""
     limits = [_limits(plane, data_range=data_range, scale=scale) for plane in array]
     low, high = np.array(limits, dtype=np.float64).T
     if scale == "data-range":
@@ -133,11 +136,11 @@ def _channels_first(image: Array, channel_axis: int | None) -> Array:
     if channel_axis is None:
         if image.ndim != 2:
             raise InputError(
-                f"a grey picture has two axes (shape {image.shape}; for colour or channels give channel_axis)"
+                f"a grey image has two axes (shape {image.shape}; for colour or channels give channel_axis)"
             )
         return image[None]
     if image.ndim != 3:
-        raise InputError(f"a picture with channels has three axes (shape {image.shape}, channel_axis {channel_axis})")
+        raise InputError(f"an image with channels has three axes (shape {image.shape}, channel_axis {channel_axis})")
     if not -3 <= channel_axis < 3:
         raise InputError(f"channel_axis is none of the three axes ({channel_axis}; -3 to 2)")
     return np.moveaxis(image, channel_axis, 0)
@@ -158,114 +161,63 @@ def _limits(plane: Array, *, data_range: float | None, scale: Scale) -> tuple[fl
     return float(low), float(high)
 
 
-def is_constant(door: Door) -> bool:
-    """Whether there is nothing to denoise: all finite values of each channel are the same, or there are hardly any."""
-    if np.isfinite(door.array).mean() < 1 - MOST_HOLES:
+def is_blank(array: Array) -> bool:
+    """Whether (C, H, W) holds nothing to denoise: one finite value in each channel, or hardly a finite one in all."""
+    finite = np.isfinite(array)
+    if finite.mean() < 1 - MAX_HOLE_FRACTION:
         return True
-    for plane in door.array:
-        values = plane[np.isfinite(plane)]
-        if values.size and values.min() != values.max():
-            return False
-    return True
+    return all(plane[held].min() == plane[held].max() for plane, held in zip(array, finite, strict=True) if held.any())
 
 
-def to_picture(door: Door, *, multiple: int, device: torch.device) -> Picture:
+def to_picture(normalized: Normalized, *, multiple: int, device: torch.device) -> Picture:
     """Scale the array, mark its holes, and pad it at the right and bottom to a multiple of `multiple`.
 
-    The padding is invalid, as a hole is: a copy of a pixel there, as reflection makes it, would tell the network
-    what is hidden.
+    The padding is invalid, as a hole is: reflection would show the network copies of hidden pixels.
     """
-    unit = door.unit
-    pixels = np.empty(door.array.shape, dtype=np.float32)
-    for channel, plane in enumerate(door.array):
-        pixels[channel] = (plane.astype(np.float64) - door.low[channel]) / unit[channel]
-    valid = np.isfinite(door.array)
+    unit = normalized.unit
+    pixels = np.empty(normalized.array.shape, dtype=np.float32)
+    for channel, plane in enumerate(normalized.array):
+        pixels[channel] = (plane.astype(np.float64) - normalized.low[channel]) / unit[channel]
+    valid = np.isfinite(normalized.array)
     pixels[~valid] = 0.0
-    height, width = door.array.shape[1:]
+    height, width = normalized.array.shape[1:]
     padding = (0, -width % multiple, 0, -height % multiple)
     return Picture(
         F.pad(torch.from_numpy(pixels)[None], padding).to(device),
         F.pad(torch.from_numpy(valid)[None], padding).to(device),
         torch.from_numpy(unit.astype(np.float32)).to(device),
-        door.is_rgb,
+        normalized.is_rgb,
     )
 
 
-def to_array(denoised: Tensor, door: Door) -> Array:
-    """Scale back, clip to the values that the input holds, round integers, and put its holes back.
-
-    Returns
-    -------
-    ndarray
-        Shape and dtype of the array that came in.
-    """
-    height, width = door.array.shape[1:]
+def to_array(denoised: Tensor, normalized: Normalized) -> Array:
+    """Scale back to the shape and dtype of the input: clip to its values, round integers, and restore its holes."""
+    height, width = normalized.array.shape[1:]
     scaled = denoised[0, :, :height, :width].to("cpu").numpy()
-    result = np.empty_like(door.array)
-    for channel, plane in enumerate(door.array):
+    result = np.empty_like(normalized.array)
+    for channel, plane in enumerate(normalized.array):
         holes = ~np.isfinite(plane)
         if holes.all():
             result[channel] = plane
             continue
-        values = scaled[channel].astype(np.float64) * door.unit[channel] + door.low[channel]
+        values = scaled[channel].astype(np.float64) * normalized.unit[channel] + normalized.low[channel]
         values = np.clip(values, float(plane[~holes].min()), float(plane[~holes].max()))
         result[channel] = np.rint(values) if plane.dtype.kind in "iu" else values
         result[channel][holes] = plane[holes]
-    return restore_axes(result, door)
+    return restore_axes(result, normalized)
 
 
-def spread_to_array(spread: Tensor, door: Door) -> Array:
-    """The spread over the masks in the units of the array, float32 in the shape of the input, NaN at holes."""
-    height, width = door.array.shape[1:]
-    values = spread[0, :, :height, :width].to("cpu").numpy() * door.unit[:, None, None].astype(np.float32)
-    return restore_axes(np.where(np.isfinite(door.array), values, np.float32(np.nan)).astype(np.float32), door)
+def spread_to_array(spread: Tensor, normalized: Normalized) -> Array:
+    """Convert the spread over the masks to the units of the input: float32 in its shape, NaN at holes."""
+    height, width = normalized.array.shape[1:]
+    values = spread[0, :, :height, :width].to("cpu").numpy() * normalized.unit[:, None, None].astype(np.float32)
+    return restore_axes(
+        np.where(np.isfinite(normalized.array), values, np.float32(np.nan)).astype(np.float32), normalized
+    )
 
 
-def restore_axes(array: Array, door: Door) -> Array:
-    """(C, H, W) back to the axes of the input, contiguous."""
-    if door.channel_axis is None:
+def restore_axes(array: Array, normalized: Normalized) -> Array:
+    """Restore the axes of the input from (C, H, W), contiguous."""
+    if normalized.channel_axis is None:
         return np.asarray(array[0])
-    return np.ascontiguousarray(np.moveaxis(array, 0, door.channel_axis))
-
-
-@third_by_name("strength")
-def blend(noisy: Array, denoised: Array, *, strength: float) -> Array:
-    """Mix a noisy picture and its denoised version, in the dtype of the noisy one.
-
-    Parameters
-    ----------
-    noisy, denoised : ndarray
-        Pictures of one shape.
-    strength : float
-        0 gives the noisy picture, 1 the denoised one.
-
-    Returns
-    -------
-    ndarray
-        Shape and dtype of `noisy`; whole numbers are rounded.
-
-    Raises
-    ------
-    InputError
-        If the shapes differ.
-    UsageError
-        If `strength` is not within 0 to 1.
-
-    Examples
-    --------
-    >>> blend(np.array([0, 100], dtype=np.uint8), np.array([50, 100], dtype=np.uint8), strength=0.5)
-    array([ 25, 100], dtype=uint8)
-    """
-    if noisy.shape != denoised.shape:
-        raise InputError(f"pictures of different shapes cannot be mixed ({noisy.shape} and {denoised.shape})")
-    if not 0 <= strength <= 1:
-        raise UsageError(f"`strength`: outside its limits ({strength:g}; 0 to 1)")
-    if strength == 1:
-        return denoised.astype(noisy.dtype, copy=True)
-    holes = ~np.isfinite(noisy)
-    before = np.where(holes, 0, noisy).astype(np.float64)
-    after = np.where(holes, 0, denoised).astype(np.float64)
-    mixed = before + strength * (after - before)
-    result = (np.rint(mixed) if noisy.dtype.kind in "iu" else mixed).astype(noisy.dtype)
-    result[holes] = noisy[holes]
-    return result
+    return np.ascontiguousarray(np.moveaxis(array, 0, normalized.channel_axis))

@@ -1,16 +1,52 @@
-"""One report of several: of the channels of an image, or of the planes of a stack."""
+"""Reports of what was measured and decided, and one report of several."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 from typing import Literal
 
+import numpy as np
+import torch
+
 from mashpix.arrays.colour import Kind
+from mashpix.arrays.normalization import Normalized, spread_to_array
+from mashpix.method.mash import Result
 from mashpix.method.relations import Groups
 from mashpix.report import Report
 
 AVERAGED = "averages of the neighbours took the place of its prediction"
 """What happens to channels that are not ready, see `method.readiness`."""
+
+
+def describe(
+    normalized: Normalized, result: Result | None, *, device: torch.device, seconds: dict[str, float] | None = None
+) -> Report:
+    """Report what was measured and decided; a result of None stands for an image with nothing to denoise."""
+    report = Report(
+        shape=normalized.original.shape,
+        dtype=str(normalized.array.dtype),
+        device=str(device),
+        threads=torch.get_num_threads(),
+        hole_fraction=float(1 - np.isfinite(normalized.array).mean()),
+        channels=normalized.channels,
+    )
+    if result is None:
+        return replace(report, constant=True, notes=("constant picture: returned unchanged",))
+    low, high = result.masking.noise_levels or (None, None)
+    return replace(
+        report,
+        low_noise_level=low,
+        high_noise_level=high,
+        noise_level_gap=result.masking.gap,
+        neighbour_correlation=result.masking.correlation,
+        masking_ratio=result.masking.masking_ratio,
+        shuffled_fraction=result.shuffled_fraction,
+        mean_spread=float(np.nanmean(spread_to_array(result.spread, normalized))),
+        held_out_error=float(np.sqrt(np.mean(result.held_out.cpu().numpy() * np.square(normalized.unit)))),
+        averaged_channels=result.averaged,
+        seconds=seconds or {},
+        notes=describe_averaged(result.averaged, len(normalized.array)),
+    )
 
 
 def summarise(
@@ -20,16 +56,14 @@ def summarise(
     channels: Kind | None,
     parts: Literal["planes", "channels"] = "planes",
 ) -> Report:
-    """One report of all parts: decisions of the first, means (of errors the RMS), and times added up.
+    """Join the reports of all parts: decisions of the first, means (of errors the RMS), and times added up.
 
     Parameters
     ----------
-    reports : sequence of Report
-        One per part.
     shape, channels
-        Of the whole, for the report.
+        Of the whole.
     parts : {"planes", "channels"}
-        What the notes call the parts.
+        The name of the parts in the notes.
     """
     worked = [report for report in reports if not report.constant] or list(reports)
     seconds: dict[str, float] = {}
@@ -66,7 +100,7 @@ def _notes(reports: Sequence[Report], worked: Sequence[Report], parts: str) -> l
 
 
 def join_reports(reports: Sequence[Report], groups: Groups, *, shape: tuple[int, ...], channels: Kind) -> Report:
-    """One report of the groups of channels of an image, each denoised as if it were alone."""
+    """Join the reports of the groups of channels of an image, each denoised as if it were alone."""
     pairs = zip(groups, reports, strict=True)
     averaged = tuple(sorted(group[index] for group, own in pairs for index in own.averaged_channels))
     grouped = [replace(report, channel_groups=groups) for report in reports]

@@ -37,10 +37,10 @@ from mashpix.cli.options import (
 )
 from mashpix.cli.outcomes import denoise_files
 from mashpix.cli.targets import find_targets
+from mashpix.deprecation import networks_of
 from mashpix.errors import UsageError
 from mashpix.files import FORMATS, MAX_PIXELS
 from mashpix.jobs import DenoiseRequest
-from mashpix.jobs.request import networks_of
 from mashpix.settings import PRESETS, preset
 
 

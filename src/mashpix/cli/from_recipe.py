@@ -5,8 +5,8 @@ from typing import Any
 
 from mashpix import __version__
 from mashpix.cli.console import complain
+from mashpix.deprecation import networks_of
 from mashpix.jobs import Recipe, read_recipe
-from mashpix.jobs.request import networks_of
 
 DEFAULTS = {"seed": 0, "strength": 1.0, "detail": 0.0, "device": "auto", "networks": "shared", "channels": "auto"}
 """Options that neither the command line nor a recipe names; all others are None."""

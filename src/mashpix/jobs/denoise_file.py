@@ -103,7 +103,8 @@ def _count_kept(opened: "OpenFile", request: DenoiseRequest) -> int:
 def _denoise(planes: KeptPlanes, opened: "OpenFile", request: DenoiseRequest) -> Generator[Step, None, None]:
     """The steps of denoising all planes; what cannot be denoised is refused at once."""
     from mashpix.arrays.denoising import denoise_steps
-    from mashpix.arrays.stacks import apply_model_steps, denoise_stack_steps
+    from mashpix.arrays.modelling import apply_model_steps
+    from mashpix.arrays.stacks import denoise_stack_steps
     from mashpix.trust.stack_verdict import middle_plane
 
     axes = opened.axes

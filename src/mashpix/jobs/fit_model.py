@@ -47,7 +47,7 @@ def fit_model(request: FitRequest) -> Generator[Event, None, FitOutcome]:
     InputError, DeviceError, ExtraError
         As `denoise`.
     """
-    from mashpix.arrays.stacks import fit_model_steps
+    from mashpix.arrays.modelling import fit_model_steps
     from mashpix.jobs.model_file import encode_model
 
     started = time.perf_counter()

@@ -6,28 +6,14 @@ from typing import Any, Literal, get_args
 
 from mashpix.arrays.colour import Channels, check_choice
 from mashpix.axes import Networks
+from mashpix.deprecation import FITS
 from mashpix.errors import UsageError
 from mashpix.files import MAX_PIXELS
 from mashpix.jobs.model_reference import ModelReference
 from mashpix.settings import PRESETS, Settings
 
-FITS: dict[str, Networks] = {"once": "shared", "each": "each"}
-"""How recipes, and version 0.1 everywhere, name the choices of `Networks`."""
 Map = Literal["spread", "residual", "report"]
 """What can be saved beside an output, besides its recipe."""
-
-
-def networks_of(fit: str) -> Networks:
-    """The choice that recipes and the former option `fit` name "once" or "each".
-
-    Raises
-    ------
-    UsageError
-        For any other name.
-    """
-    if fit not in FITS:
-        raise UsageError(f"`fit`: unknown choice ({fit!r}; one of {', '.join(FITS)})")
-    return FITS[fit]
 
 
 def hashed_channels(channels: Channels) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Fit a network to one picture by predicting hidden pixels (Eq. 4 and 6): a generator of `Step`."""
+"""Fit a network to one image by predicting hidden pixels (Eq. 4 and 6): a generator of `Step`."""
 
 import math
 from collections.abc import Generator
@@ -17,9 +17,9 @@ from mashpix.report import Step
 from mashpix.settings import Settings
 
 CHECK_EVERY = 50
-"""Updates between two looks at the loss for divergence: each look waits for the device."""
+"""Updates between two checks of the loss for divergence: each check waits for the device."""
 RESTART_FACTOR = 0.1
-"""What the learning rate is multiplied by when a fit that diverged is started again."""
+"""Factor on the learning rate when a fit that diverged is started again."""
 
 
 class Diverged(MashpixError):
@@ -27,7 +27,7 @@ class Diverged(MashpixError):
 
 
 def new_network(picture: Picture, *, settings: Settings, generator: torch.Generator) -> UNet:
-    """A fresh network for a picture."""
+    """Make a network with fresh weights for an image."""
     return make_network(picture.pixels.shape[1], channels=settings.channels, depth=settings.depth, generator=generator)
 
 
@@ -42,7 +42,7 @@ def fit(
     settings: Settings,
     generator: torch.Generator,
 ) -> Generator[Step, None, Tensor]:
-    """Fit a network to a picture, in place; returns the target of its last update: the picture, or that shuffled.
+    """Fit a network to an image, in place; returns the target of the last update: the image, or the shuffled image.
 
     A fit that diverges is started once more, from the first weights with a tenth of the learning rate.
 
@@ -82,9 +82,13 @@ def fit(
         try:
             for index in range(steps):
                 if shuffle and index == settings.shuffle_start:
-                    flat = yield from _find_flat(
-                        network, picture, masking_ratio, stage=stage, settings=settings, generator=generator
+                    flat_stage = f"{stage}: flat regions"
+                    intermediate = yield from predict(
+                        network, picture, masking_ratio, stage=flat_stage, settings=settings, generator=generator
                     )
+                    flat = flat_regions(
+                        intermediate.mean, picture.valid, flat_threshold=settings.flat_threshold
+                    )  # Eq. 7
                 redraw = settings.redraw_shuffle and index > settings.shuffle_start
                 if shuffle and (redraw or index == settings.shuffle_start):
                     target = shuffle_tiles(picture.pixels, flat, block_size=settings.block_size, generator=generator)
@@ -101,22 +105,6 @@ def fit(
     raise MashpixError(f"the fit diverged twice (learning rate {settings.learning_rate:g}; choose a lower one)")
 
 
-def _find_flat(
-    network: UNet,
-    picture: Picture,
-    masking_ratio: float,
-    *,
-    stage: str,
-    settings: Settings,
-    generator: torch.Generator,
-) -> Generator[Step, None, Tensor]:
-    """Where the picture is flat, as the intermediate prediction shows it (Eq. 7)."""
-    intermediate = yield from predict(
-        network, picture, masking_ratio, stage=f"{stage}: flat regions", settings=settings, generator=generator
-    )
-    return flat_regions(intermediate.mean, picture.valid, flat_threshold=settings.flat_threshold)
-
-
 def _update(
     network: UNet,
     optimiser: torch.optim.Optimizer,
@@ -127,7 +115,7 @@ def _update(
     settings: Settings,
     generator: torch.Generator,
 ) -> Tensor:
-    """One update (Eq. 4 and 6) on the whole picture, or on a random window of a large one; returns the loss."""
+    """Make one update (Eq. 4 and 6) on the whole image, or on a random window of a large one; returns the loss."""
     rows, columns = (
         _draw_span(side, settings.window_size, network.multiple, generator) for side in picture.pixels.shape[2:]
     )
@@ -144,7 +132,7 @@ def _update(
 
 
 def _draw_span(side: int, window_size: int, multiple: int, generator: torch.Generator) -> slice:
-    """Where along one axis the window lies."""
+    """Draw the position of the window along one axis."""
     size = -(-window_size // multiple) * multiple
     if side <= size:
         return slice(0, side)

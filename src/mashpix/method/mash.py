@@ -1,7 +1,7 @@
-"""MASH, masked and shuffled blind-spot denoising of one picture, from top to bottom.
+"""MASH, masked and shuffled blind-spot denoising of one image, from top to bottom.
 
 Chihaoui and Favaro, "Masked and Shuffled Blind Spot Denoising for Real-World Images", CVPR 2024,
-arXiv 2404.09389. y is the noisy picture, f the network, m a mask with 0 at hidden pixels, "." the
+arXiv 2404.09389. y is the noisy image, f the network, m a mask with 0 at hidden pixels, "." the
 element-wise product. The equations, and where each is:
 
     (1)   min sum_i (f(y with pixel i hidden)[i] - y[i])^2       the principle behind (4)
@@ -17,8 +17,8 @@ element-wise product. The equations, and where each is:
     (11)  the mean of the predictions from K masks               predicting.predict
 
 The published presets end there. What grows out of it: the noise spectrum that the prediction's residual shows in
-flat regions tells what of the residual is picture, and brings it back (refining.refine). What a network has not learnt
-to predict is left out there (readiness.replace_unready).
+flat regions separates detail from noise, and the detail is restored (refining.refine). Channels that a network has
+not learnt to predict are replaced first (readiness.replace_unready).
 """
 
 import math
@@ -44,11 +44,11 @@ from mashpix.steps import drain, numbered, numbered_steps, relay
 Returned = TypeVar("Returned")
 
 PREVIEW_MASKS = 2
-"""Masks averaged for a look at the picture during the fit."""
+"""Masks that a preview during the fit is averaged over."""
 
 
 class Result(NamedTuple):
-    """What `mash` returns: the picture and the spread over the masks, the decision, and the fraction shuffled.
+    """The result of `mash`: the image and its spread over the masks, the masking, and the fraction shuffled.
 
     `held_out` (C,) is the mean squared error of the predictions at hidden pixels; `averaged` are the channels that a
     network had not learnt to predict (see `readiness`).
@@ -63,9 +63,9 @@ class Result(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """Networks fitted to one picture, or to the mosaic of several: what it takes to denoise pictures of that kind.
+    """Networks fitted to one image, or to the mosaic of several, with the masking ratio and noise that go with them.
 
-    noises : the noise that each network left in the picture; None where every picture's own is to be measured
+    noises : one per network, the noise in its residual; None where it has to be measured in each image
     """
 
     masking: Masking
@@ -77,7 +77,7 @@ class Fitted(NamedTuple):
 def mash(
     picture: Picture, *, settings: Settings, generator: torch.Generator, preview_every: int = 0
 ) -> Generator[Step, None, Result]:
-    """MASH on one picture: choose the masking ratio, fit a network, and refine what it predicts."""
+    """Denoise one image: choose the masking ratio, fit a network, and refine what it predicts."""
     fitted = yield from fit_networks(
         picture, settings=settings, generator=generator, preview_every=preview_every
     )  # Eq. 3-10
@@ -92,7 +92,7 @@ def fit_networks(
     share_noise: bool = False,
     preview_every: int = 0,
 ) -> Generator[Step, None, Fitted]:
-    """Choose the masking ratio and fit `settings.fits` networks; with `share_noise` measure what each leaves."""
+    """Choose the masking ratio and fit `settings.fits` networks; `share_noise` measures their noise."""
     masking = yield from choose_masking(picture, settings=settings, generator=generator)  # Eq. 8-10
     networks, noises, target = [], [], picture.pixels
     for index in range(settings.fits):
@@ -107,8 +107,8 @@ def fit_networks(
             settings=settings,
             generator=generator,
         )
-        look = partial(_look, network, picture, masking.masking_ratio, settings=settings)
-        target = yield from _with_previews(fitting, look, every=preview_every)
+        preview = partial(_preview, network, picture, masking.masking_ratio, settings=settings)
+        target = yield from _with_previews(fitting, preview, every=preview_every)
         measured: Noises | None = None
         if share_noise and settings.refine:
             measured = yield from _measure(network, picture, masking, index, settings=settings, generator=generator)
@@ -126,7 +126,7 @@ def fit_updates(picture: Picture, settings: Settings) -> int:
 def _measure(
     network: UNet, picture: Picture, masking: Masking, index: int, *, settings: Settings, generator: torch.Generator
 ) -> Generator[Step, None, Noises | None]:
-    """The noise that refining needs; None where it cannot be measured."""
+    """Measure the noise that refining needs; None where that is not possible."""
     stage = numbered("predict", index)
     prediction = yield from predict(
         network, picture, masking.masking_ratio, stage=stage, settings=settings, generator=generator
@@ -139,7 +139,7 @@ def _measure(
 def apply_networks(
     fitted: Fitted, picture: Picture, *, settings: Settings, generator: torch.Generator
 ) -> Generator[Step, None, Result]:
-    """The mean of what each network makes of a picture: its prediction (Eq. 11), refined."""
+    """Average the refined predictions (Eq. 11) of all networks."""
     passes = []
     for index, (network, noises) in enumerate(zip(fitted.networks, fitted.noises, strict=True)):
         ratio = fitted.masking.masking_ratio
@@ -158,7 +158,7 @@ def apply(
     generator: torch.Generator,
     noises: Noises | None = None,
 ) -> Generator[Step, None, tuple[Prediction, Tensor]]:
-    """What one fitted network, the `index`-th, makes of a picture: its prediction, and that refined."""
+    """Predict an image with one fitted network, the `index`-th, and refine the prediction: returns both."""
     stage = numbered("predict", index)
     prediction = yield from predict(
         network, picture, masking_ratio, stage=stage, settings=settings, generator=generator
@@ -171,35 +171,31 @@ def apply(
 
 
 def average(passes: Sequence[tuple[Prediction, Tensor]], masking: Masking, shuffled_fraction: float) -> Result:
-    """The mean of what several networks made of one picture."""
+    """Average the results of several networks on one image."""
     predictions, results = zip(*passes, strict=True)
     _, spread, held_out, averaged = pool(predictions)
     return Result(torch.stack(results).mean(dim=0), spread, masking, shuffled_fraction, held_out, averaged)
 
 
 def side_multiple(settings: Settings) -> int:
-    """What both sides of a picture must be multiples of."""
+    """The number that both sides of an image must be multiples of."""
     return math.lcm(2**settings.depth, MULTIPLE if settings.refine else 1)
 
 
-def _look(network: UNet, picture: Picture, masking_ratio: float, *, settings: Settings) -> Tensor:
-    """The picture as it stands, from few masks and a generator of its own: looking changes nothing."""
+def _preview(network: UNet, picture: Picture, masking_ratio: float, *, settings: Settings) -> Tensor:
+    """Preview the result from few masks and a generator of its own, which changes nothing of it."""
     generator = torch.Generator(picture.pixels.device).manual_seed(0)
     few = settings.replace(masks=PREVIEW_MASKS)
-    prediction = drain(predict(network, picture, masking_ratio, settings=few, generator=generator))
-    if not settings.refine:
-        return prediction.mean
-    prediction = replace_unready(prediction, picture, masking_ratio, settings=settings)
-    return drain(refine(picture, prediction.mean, settings=settings))
+    return drain(apply(network, picture, masking_ratio, index=0, settings=few, generator=generator))[1]
 
 
 def _with_previews(
-    steps: Generator[Step, None, Tensor], look: Callable[[], Tensor], *, every: int
+    steps: Generator[Step, None, Tensor], preview: Callable[[], Tensor], *, every: int
 ) -> Generator[Step, None, Tensor]:
-    """Pass the steps of a fit on, every so often with the picture as it stands."""
+    """Add a preview to the steps of a fit every so many updates."""
 
     def with_preview(step: Step) -> Step:
         wanted = every and step.loss is not None and step.index % every == 0
-        return replace(step, preview=look()) if wanted else step
+        return replace(step, preview=preview()) if wanted else step
 
     return relay(steps, with_preview)

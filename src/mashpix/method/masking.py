@@ -46,7 +46,7 @@ def draw_hidden(
 
 
 def hide(pixels: Tensor, hidden: Tensor) -> Tensor:
-    """What the network sees: m . y, with 0 at hidden pixels.
+    """Set hidden pixels to 0: m . y, the input of the network.
 
     Examples
     --------
@@ -58,12 +58,12 @@ def hide(pixels: Tensor, hidden: Tensor) -> Tensor:
 
 
 def hidden_loss(prediction: Tensor, target: Tensor, counted: Tensor, *, loss: Loss) -> Tensor:
-    """Mean error over the `counted` pixels, those hidden and valid (Eq. 4; with a shuffled target Eq. 6).
+    """Average the error over the `counted` pixels, those hidden and valid (Eq. 4; with a shuffled target Eq. 6).
 
     Parameters
     ----------
     prediction, target : Tensor
-        Pictures (B, C, H, W) in the same units.
+        Images (B, C, H, W) in the same units.
     counted : Tensor
         Bool (B, C, H, W); the other pixels do not enter.
     loss : {"squared", "absolute"}

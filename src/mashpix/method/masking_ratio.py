@@ -1,4 +1,4 @@
-"""What the picture tells of its noise, and the masking ratio that follows: Eq. 8 to 10 of MASH."""
+"""Choose the masking ratio by the correlation of the noise: Eq. 8 to 10 of MASH, and a measurement of our own."""
 
 import math
 from collections.abc import Generator
@@ -12,27 +12,26 @@ from mashpix.method.fitting import fit, new_network
 from mashpix.method.network import UNet
 from mashpix.method.predicting import predict
 from mashpix.picture import Picture
+from mashpix.refine.tuning import TUNED
 from mashpix.report import Step
 from mashpix.settings import NoiseEstimate, Settings
 from mashpix.tiling import cut_blocks
 
 GREY_LEVELS = 255
-"""Grey levels of an 8-bit picture: the unit of the published gaps."""
+"""Grey levels of an 8-bit image: the unit of the published gaps."""
 BLOCK = 16
 """Side in pixels of the blocks that correlation is measured in."""
-MOST_BLOCKS = 4096
-"""About how many blocks are looked at in a large picture."""
-FLATTEST = 0.2
+MAX_BLOCKS = 4096
+"""Number of blocks that are measured in a large image, about."""
+FLAT_FRACTION = 0.2
 """Fraction of the blocks that are taken for flat."""
-SMALLEST_VARIANCE = 1e-10
-"""Variance, on the network's scale, below which a block holds no noise at all: clipped black or white."""
 
 
 class Masking(NamedTuple):
-    """The decision: the ratio, whether to shuffle, and what it was read off.
+    """The decision: the ratio, whether to shuffle, and the measurements behind it.
 
     `correlation` is that of neighbouring pixels in flat blocks. `noise_levels` holds the levels at the low and the
-    high probe ratio (Eq. 8) in the units of the picture, `gap` their distance (Eq. 9) in grey levels; both None
+    high probe ratio (Eq. 8) in the units of the image, `gap` their distance (Eq. 9) in grey levels; both None
     where no probe was trained.
     """
 
@@ -46,11 +45,11 @@ class Masking(NamedTuple):
 def choose_masking(
     picture: Picture, *, settings: Settings, generator: torch.Generator
 ) -> Generator[Step, None, Masking]:
-    """Choose the masking ratio, and whether to shuffle, by what the picture tells of its noise (Eq. 8 to 10).
+    """Choose the masking ratio, and whether to shuffle, by the correlation of the noise (Eq. 8 to 10).
 
-    As published, a network is trained at a low and at a high ratio, and the gap of the noise levels that they see
-    chooses. The correlation of neighbours in flat blocks tells the same without training. Where the settings name a
-    ratio, that is taken; flat regions are then shuffled if it is at least that of the high regime.
+    As published, one network is trained at a low ratio and one at a high ratio, and the gap of their noise levels
+    decides. The correlation of neighbours in flat blocks decides the same without training. A ratio in the settings
+    takes precedence; flat regions are then shuffled if it is at least that of the high regime.
 
     Yields
     ------
@@ -76,7 +75,7 @@ def choose_by_correlation(correlation: float | None, *, settings: Settings) -> M
 def choose_by_gap(
     picture: Picture, correlation: float | None, *, settings: Settings, generator: torch.Generator
 ) -> Generator[Step, None, Masking]:
-    """The published choice: the gap of what a probe at a low and one at a high ratio leave as residual (Eq. 8 to 10).
+    """Choose as published, by the gap of the residuals of a probe at a low and one at a high ratio (Eq. 8 to 10).
 
     `correlation` is only passed on.
     """
@@ -94,7 +93,7 @@ def choose_by_gap(
 def _probe(
     picture: Picture, ratio: float, *, settings: Settings, generator: torch.Generator
 ) -> Generator[Step, None, Tensor]:
-    """Residual, prediction minus noisy picture, of a network fitted at one ratio."""
+    """Fit a network at one ratio and return its residual, prediction minus noisy image."""
     stage = f"probe {ratio:g}"
     network = new_network(picture, settings=settings, generator=generator)
     yield from fit(
@@ -114,7 +113,7 @@ def _probe(
 def residual_of(
     network: UNet, picture: Picture, ratio: float, *, stage: str, settings: Settings, generator: torch.Generator
 ) -> Generator[Step, None, Tensor]:
-    """Prediction minus noisy picture, from as many masks as the estimate of the noise level takes (Eq. 8)."""
+    """Predict, and return prediction minus noisy image, from the number of masks that Eq. 8 is estimated with."""
     masks = 1 if settings.noise_estimate == "one-pass" else settings.masks
     prediction = yield from predict(
         network, picture, ratio, masks=masks, stage=stage, settings=settings, generator=generator
@@ -173,7 +172,7 @@ def choose_ratio(evidence: float, thresholds: tuple[float, float], *, settings: 
 
 
 def wants_shuffle(high_regime: bool, settings: Settings) -> bool:
-    """Whether flat regions of the target are shuffled: in the high regime only, unless the settings say so."""
+    """Whether flat regions of the target are shuffled: by default in the high regime only."""
     return settings.shuffle == "always" or (settings.shuffle == "auto" and high_regime)
 
 
@@ -187,7 +186,7 @@ def neighbour_correlation(picture: Picture) -> float | None:
     -------
     float or None
         About 0 for white noise, 0.3 for Eq. 2 at beta 0.5, 0.56 at beta 1 (less than the true correlation, since
-        the plane takes the slowest part of the noise along); None for a picture without a single usable block.
+        the plane takes the slowest part of the noise along); None for an image without a single usable block.
 
     Examples
     --------
@@ -197,17 +196,17 @@ def neighbour_correlation(picture: Picture) -> float | None:
     True
     """
     height, width = picture.pixels.shape[2:]
-    stride = max(BLOCK // 2, math.isqrt(height * width // MOST_BLOCKS))
+    stride = max(BLOCK // 2, math.isqrt(height * width // MAX_BLOCKS))
     products = []
     for pixels, valid in zip(picture.pixels[0], picture.valid[0], strict=True):
         blocks = cut_blocks(pixels, BLOCK, stride)[cut_blocks(valid, BLOCK, stride).all(dim=1)]
         blocks = blocks - (blocks @ _plane(blocks)) @ _plane(blocks).T
         variance = blocks.square().mean(dim=1)
-        structured = variance > SMALLEST_VARIANCE
+        structured = variance > TUNED.min_block_variance
         if not structured.any():
             continue
         blocks, variance = blocks[structured], variance[structured]
-        flattest = variance <= variance.quantile(FLATTEST)
+        flattest = variance <= variance.quantile(FLAT_FRACTION)
         noise = (blocks[flattest] / variance[flattest, None].sqrt()).reshape(-1, BLOCK, BLOCK)
         products += [(noise[:, 1:] * noise[:, :-1]).mean(), (noise[:, :, 1:] * noise[:, :, :-1]).mean()]
     return float(torch.stack(products).mean()) if products else None

@@ -1,4 +1,4 @@
-"""The U-Net of Noise2Noise (Lehtinen et al., ICML 2018), the network that MASH fits to one picture."""
+"""The U-Net of Noise2Noise (Lehtinen et al., ICML 2018), the network that MASH fits to one image."""
 
 from contextlib import AbstractContextManager
 
@@ -23,7 +23,7 @@ class UNet(nn.Module):
     Parameters
     ----------
     picture_channels : int
-        Channels of the picture that it sees and predicts.
+        Channels of the image that it sees and predicts.
     channels : int
         Features of the encoder.
     depth : int

@@ -1,4 +1,4 @@
-"""Mean and spread over random masks (Eq. 11); large pictures by tiles."""
+"""Mean and spread over random masks (Eq. 11); large images by tiles."""
 
 from collections.abc import Generator, Sequence
 from typing import NamedTuple
@@ -15,9 +15,9 @@ from mashpix.tiling import Tile, tile_count, tiles
 
 
 class Prediction(NamedTuple):
-    """Mean over the masks and standard deviation over them, (1, C, H, W) each, and the error at hidden pixels.
+    """Mean and standard deviation over the masks, (1, C, H, W) each, and the error at hidden pixels.
 
-    `held_out` (C,) is the mean square of prediction minus picture where a mask hid a valid pixel; `averaged` are the
+    `held_out` (C,) is the mean square of prediction minus image where a mask hid a valid pixel; `averaged` are the
     channels whose mean is an average of the neighbours instead (see `readiness`).
     """
 
@@ -37,7 +37,7 @@ def predict(
     masks: int | None = None,
     stage: str = "predict",
 ) -> Generator[Step, None, Prediction]:
-    """Predict a picture from random masks, `settings.masks` unless told otherwise, and average (Eq. 11).
+    """Predict an image from random masks, `settings.masks` by default, and average (Eq. 11).
 
     Tiles read as much context as the network can see, so the result does not depend on `settings.tile_size`.
 
@@ -68,7 +68,7 @@ def predict(
 
 
 def pool(predictions: Sequence[Prediction]) -> Prediction:
-    """Several predictions from as many masks each as one: the mean over all masks, and the deviation over them."""
+    """Pool predictions from equally many masks: mean and standard deviation over all masks."""
     if len(predictions) == 1:
         return predictions[0]
     *tensors, averaged = zip(*predictions, strict=True)
@@ -90,14 +90,10 @@ def _predict_tile(
     errors: Tensor,
 ) -> None:
     """Add one tile's prediction to the running mean and sum of squared deviations (Welford), and its errors."""
-    top, bottom, left, right = tile.read
-    region = slice(top, bottom), slice(left, right)
-    unseen = hidden[:, :, *region] | ~picture.valid[:, :, *region]
+    unseen = hidden[:, :, *tile.source] | ~picture.valid[:, :, *tile.source]
     with repeatable():
-        predicted = network(hide(picture.pixels[:, :, *region], unseen))
-    keep_top, keep_bottom, keep_left, keep_right = tile.keep
-    predicted = predicted[:, :, keep_top - top : keep_bottom - top, keep_left - left : keep_right - left]
-    kept = (slice(None), slice(None), slice(keep_top, keep_bottom), slice(keep_left, keep_right))
+        predicted = network(hide(picture.pixels[:, :, *tile.source], unseen))[:, :, *tile.inside]
+    kept = (slice(None), slice(None), *tile.target)
     deviation = predicted - mean[kept]
     mean[kept] += deviation / (mask + 1)
     squares[kept] += deviation * (predicted - mean[kept])

@@ -33,7 +33,7 @@ SMALL = 2**13
 A network that predicts worse than the averages is not ready there; the narrowest one loses least."""
 REACH = 4
 """Standard deviations at which the weights end."""
-LEAST_WEIGHT = 1e-3
+MEAN_WEIGHT = 1e-3
 """Weight of the mean of the channel in an average: what is left where no neighbour is visible."""
 BAND = 512
 """Side in pixels of the tiles that errors are measured in: bounds the memory."""
@@ -96,13 +96,10 @@ def held_out_of_averages(
     visible = ~hidden & picture.valid
     errors = picture.pixels.new_zeros((len(widths), shape[1]))
     for tile in tiles(shape[2], shape[3], tile_size=BAND, context=REACH * int(max(widths) + 1)):
-        top, bottom, left, right = tile.read
-        rows, columns = (slice(*pair) for pair in (tile.keep[:2], tile.keep[2:]))
-        inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
-        pixels, seen = (planes[:, :, top:bottom, left:right] for planes in (picture.pixels, visible))
+        pixels, seen = (planes[:, :, *tile.source] for planes in (picture.pixels, visible))
         for index, width in enumerate(widths):
-            missed = (average_neighbours(pixels, seen, width=width) - pixels)[:, :, *inside]
-            errors[index] += (missed * hidden[:, :, rows, columns]).square().sum(dim=(0, 2, 3))
+            missed = (average_neighbours(pixels, seen, width=width) - pixels)[:, :, *tile.inside]
+            errors[index] += (missed * hidden[:, :, *tile.target]).square().sum(dim=(0, 2, 3))
     return errors / hidden.sum(dim=(0, 2, 3)).clamp(min=1)
 
 
@@ -119,8 +116,8 @@ def average_neighbours(pixels: Tensor, visible: Tensor, *, width: float) -> Tens
     seen = pixels * weight
     mean = seen.sum(dim=(2, 3), keepdim=True) / weight.sum(dim=(2, 3), keepdim=True).clamp(min=1)
     own = float(_weights(width).max()) ** 2
-    total = _smooth(seen, width) - own * seen + LEAST_WEIGHT * mean
-    return total / (_smooth(weight, width) - own * weight + LEAST_WEIGHT)
+    total = _smooth(seen, width) - own * seen + MEAN_WEIGHT * mean
+    return total / (_smooth(weight, width) - own * weight + MEAN_WEIGHT)
 
 
 def _weights(width: float) -> Tensor:

@@ -15,15 +15,15 @@ from mashpix.picture import Picture
 from mashpix.settings import Settings
 
 REACH = 2
-"""Largest distance along an axis of a neighbour that is looked at, pixels."""
+"""Largest distance along an axis of a neighbour, pixels."""
 MIN_GAIN = 0.04
 """Fraction of the squared error that another channel has to take away to count as related."""
 MIN_GAIN_BY_CHANCE = 30.0
 """The same times the number of pixels: about four times what chance takes away."""
-MOST_PIXELS = 2**16
-"""About how many pixels are looked at."""
-FEWEST_PIXELS = 64
-"""Pixels without which nothing can be said, and all channels are taken for related."""
+MAX_PIXELS = 2**16
+"""Number of pixels that are measured, about."""
+MIN_PIXELS = 64
+"""With fewer pixels there is no decision, and all channels are taken for related."""
 
 Groups = tuple[tuple[int, ...], ...]
 """Numbers of the channels of each group, ascending, every channel once."""
@@ -39,7 +39,7 @@ def group_channels(picture: Picture, *, settings: Settings) -> Groups:
         return (tuple(range(channels)),)
     gains, pixels = measure_gains(picture)
     related = gains >= max(MIN_GAIN, MIN_GAIN_BY_CHANCE / max(pixels, 1))
-    if pixels < FEWEST_PIXELS:
+    if pixels < MIN_PIXELS:
         related = torch.ones_like(related)
     group = list(range(channels))
     for first, second in related.nonzero().tolist():
@@ -50,7 +50,7 @@ def group_channels(picture: Picture, *, settings: Settings) -> Groups:
 
 @torch.no_grad()
 def measure_gains(picture: Picture) -> tuple[Tensor, int]:
-    """How much each channel helps to predict another, and from how many pixels that was measured.
+    """Measure how much each channel helps to predict another.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def measure_gains(picture: Picture) -> tuple[Tensor, int]:
         (C, C), float64: fraction by which the mean squared error of channel i falls if channel j is seen as well, 0 on
         the diagonal. For channels of independent noise and content it is about 6 over the number of pixels.
     int
-        The number of pixels.
+        The number of pixels it was measured in.
     """
     usable = _sample(picture.valid[0].all(dim=0)[None]).all(dim=0).all(dim=0)
     if not usable.any():
@@ -77,9 +77,9 @@ def measure_gains(picture: Picture) -> tuple[Tensor, int]:
 
 
 def _sample(planes: Tensor) -> Tensor:
-    """All pixels within REACH of some pixels, on a regular grid of about MOST_PIXELS: (offsets, N, pixels)."""
+    """All pixels within REACH of some pixels, on a regular grid of about MAX_PIXELS: (offsets, N, pixels)."""
     height, width = planes.shape[1:]
-    stride = max(1, math.isqrt(height * width // MOST_PIXELS))
+    stride = max(1, math.isqrt(height * width // MAX_PIXELS))
     shifts = range(2 * REACH + 1)
     return torch.stack(
         [
@@ -100,7 +100,7 @@ def _features(plane: Tensor, usable: Tensor) -> Tensor:
 
 
 def _left_over(products: Tensor, target: int, features: list[int]) -> float:
-    """What least squares on some features leave of the sum of squares of another, from the products of all."""
+    """Sum of squares of a feature after least squares on some others, from the products of all."""
     shared = products[features, target]
     weights = torch.linalg.pinv(products[features][:, features], hermitian=True) @ shared
     return float(products[target, target] - shared @ weights)

@@ -5,13 +5,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 FLAT_BLOCK = 2
-"""Side in pixels of the blocks whose standard deviation tells flat from structured (released scripts)."""
+"""Side in pixels of the blocks whose standard deviation separates flat from structured (released scripts)."""
 
 
 def flat_regions(prediction: Tensor, valid: Tensor, *, flat_threshold: float) -> Tensor:
-    """Where an intermediate prediction is flat (Eq. 7): c = 1 where its local deviation is small.
+    """Find the flat regions of an intermediate prediction (Eq. 7): c = 1 where its local deviation is small.
 
-    The deviation is that of the channel mean in 2 x 2 blocks; flat is what lies below `flat_threshold` times
+    The deviation is that of the channel mean in 2 x 2 blocks; flat is a deviation below `flat_threshold` times
     its largest value in the picture. A block with an invalid pixel is not flat.
 
     Parameters
@@ -19,7 +19,7 @@ def flat_regions(prediction: Tensor, valid: Tensor, *, flat_threshold: float) ->
     prediction : Tensor
         Intermediate prediction (B, C, H, W); H and W even.
     valid : Tensor
-        Bool (B, C, H, W), False where the picture has no value.
+        Bool (B, C, H, W), False where the image has no value.
     flat_threshold : float
         lambda, as a fraction of the largest deviation.
 
@@ -50,12 +50,12 @@ def shuffle_tiles(pixels: Tensor, flat: Tensor, *, block_size: int, generator: t
     """Permute the pixels of each flat tile at random (Eq. 5): y_sh = c . Gamma(y) + (1 - c) . y.
 
     Every s x s tile gets a permutation of its own, the same for all channels. A tile with one pixel that is
-    not flat stays as it is, and so does what the tiling leaves over at the right and bottom border.
+    not flat stays as it is, and so does the remainder at the right and bottom border.
 
     Parameters
     ----------
     pixels : Tensor
-        Picture (B, C, H, W).
+        Image (B, C, H, W).
     flat : Tensor
         Bool (B, 1, H, W), as from `flat_regions`.
     block_size : int
@@ -66,7 +66,7 @@ def shuffle_tiles(pixels: Tensor, flat: Tensor, *, block_size: int, generator: t
     Returns
     -------
     Tensor
-        The shuffled picture (B, C, H, W).
+        The shuffled image (B, C, H, W).
 
     Examples
     --------

@@ -1,8 +1,8 @@
 """The autocovariance of noise, from the mean squares of the cosine coefficients of calm blocks.
 
-Even calm blocks hold some texture, most of it in slow coefficients. So what was measured is taken apart into an
-autocovariance of up to REACH pixels, which is held to be short, and a share of the texture that all blocks hold.
-Coefficients that stand out above both count less: texture only adds.
+Even calm blocks hold some texture, most of it in slow coefficients. So the measured spectrum is split into an
+autocovariance of up to REACH pixels, which is assumed to be short, and a share of the texture that all blocks hold.
+Coefficients above both count less: texture only adds.
 """
 
 from functools import cache
@@ -17,7 +17,7 @@ from mashpix.refine.dct import cosine_matrix
 SIDE = 16
 """Side of the blocks in pixels."""
 SLOW = 3.0
-"""Coefficients slower than this, in half periods a block, hold too much of the picture to measure noise by."""
+"""Coefficients slower than this, in half periods per block, hold too much of the image to measure noise by."""
 REACH = 7
 """Largest lag of the fitted autocovariance, pixels."""
 SHORT = 2.5
@@ -34,12 +34,12 @@ MIN_POWER = 0.02
 Array = NDArray[np.float64]
 _PLACE = np.arange(SIDE)
 FREQUENCY = torch.from_numpy(np.hypot(_PLACE[:, None], _PLACE[None, :]).ravel())
-"""Of each coefficient, half periods a block."""
+"""Of each coefficient, half periods per block."""
 EVEN = torch.from_numpy((_PLACE[:, None] + _PLACE[None, :]).ravel() % 2 == 0)
 """One half of the coefficients, a chequerboard: for stationary noise independent of those beside."""
 
 
-def fit_each(spectrum: Tensor, everywhere: Tensor) -> tuple[list[Array], Tensor]:
+def fit_autocovariances(spectrum: Tensor, everywhere: Tensor) -> tuple[list[Array], Tensor]:
     """For each channel the autocovariance of the noise, one quadrant; and the spectra (C, K) that follow.
 
     Parameters

@@ -1,10 +1,10 @@
-"""Measure the noise of a picture that nothing else is known of: its level, correlation, and how it follows intensity.
+"""Blind estimate of the noise of a single image: its level, correlation, and dependence on the intensity.
 
-The cosine coefficients of 16 x 16 blocks are looked at, each in the blocks that are calmest around its own frequency:
-a block that holds a slanting edge is calm in all other directions. A block that is chosen for being calm understates
+Each cosine coefficient of 16 x 16 blocks is measured in the blocks that are calmest around its own frequency: a block
+with a slanting edge is calm in all other directions. A block that is chosen for being calm understates
 the noise, so it is chosen by the coefficients of the other half of a chequerboard: for stationary noise the two halves
-are independent. What holds texture in every block, above all slow coefficients, is bridged by `autocovariance`; how
-the noise follows the intensity is `noise_level_function`.
+are independent. Coefficients that hold texture in every block, above all slow ones, are interpolated by
+`autocovariance`; `noise_level_function` fits the dependence on the intensity.
 
 Block-wise blind estimates in the cosine domain go back to Ponomarenko et al., "An automatic approach to lossy
 compression of AVIRIS images", IGARSS 2007; the two halves, the choice by frequency and the fitted autocovariance are
@@ -20,21 +20,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mashpix.noise_estimation.autocovariance import EVEN, FREQUENCY, SIDE, SLOW, fit_each, mirror
+from mashpix.noise_estimation.autocovariance import EVEN, FREQUENCY, SIDE, SLOW, fit_autocovariances, mirror
 from mashpix.noise_estimation.noise_level_function import follow_intensity
 from mashpix.refine.dct import block_transform
+from mashpix.refine.tuning import TUNED
 from mashpix.tiling import cut_blocks
 
 STEP = 4
-"""Distance in pixels of two blocks in a small picture."""
+"""Distance in pixels of two blocks in a small image."""
 MAX_BLOCKS = 8_192
-"""About how many blocks are looked at."""
+"""Number of blocks that are measured, about."""
 CALM_AROUND_FRACTION = 0.01
 """Fraction of the blocks, the calmest around its frequency, that a coefficient is measured in."""
 MIN_BLOCKS = 40
-"""Blocks that anything is measured in at least."""
+"""Least number of blocks for any measurement."""
 AROUND = 3.0
-"""Standard deviation in half periods a block of the weights of the coefficients around one."""
+"""Standard deviation in half periods per block, of the weights of the coefficients around one."""
 CALM_FRACTION = 0.01
 """Fraction of the blocks, the calmest in all, that channels are compared in."""
 CALM_FOR_PEAKS_FRACTION = 0.05
@@ -43,22 +44,20 @@ N_ROUNDS = 3
 """How often blocks are chosen by the noise that was measured before."""
 OUTLIER = 9.0
 """Squares beyond so many variances of the noise count as this many when blocks are compared."""
-MIN_VARIANCE = 1e-10
-"""Variance, on the network's scale, below which a block holds no noise at all: black borders, clipping."""
 
 Array = NDArray[np.float64]
 
 
 class NoiseLevel(NamedTuple):
-    """The noise of a picture of C channels, on the scale of its pixels.
+    """The noise of an image of C channels, on the scale of its pixels.
 
-    sigma : (C,) standard deviation over the whole picture
+    sigma : (C,) standard deviation over the whole image
     correlation : (C, 2 * REACH + 1, 2 * REACH + 1) autocorrelation, lag (0, 0) at the centre
     between : (C, C) correlation of the channels at one pixel
     levels : for each channel, (n, 2): intensity and standard deviation there
     dependence : (C,) largest over least variance by its function, between the 5 % and 95 % levels of intensity
     spectrum : (C, SIDE, SIDE) mean square of each cosine coefficient in the blocks calm around it, against its mean
-    blocks : how many blocks could be looked at
+    blocks : number of blocks that were usable
     """
 
     sigma: Array
@@ -71,7 +70,7 @@ class NoiseLevel(NamedTuple):
 
 
 def measure_noise_level(pixels: Tensor, valid: Tensor, clipped: Tensor) -> NoiseLevel | None:
-    """Measure the noise of a picture in its own calmest blocks; None without a block to measure it in.
+    """Measure the noise of an image in its own calmest blocks; None without a block to measure it in.
 
     Parameters
     ----------
@@ -96,7 +95,7 @@ def measure_noise_level(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Noise
     spectrum, scaled = squares[:, calm].mean(dim=1), squares
     ratio = torch.ones_like(intensity)
     for _ in range(N_ROUNDS):
-        _, fitted = fit_each(spectrum, scaled.mean(dim=1))
+        _, fitted = fit_autocovariances(spectrum, scaled.mean(dim=1))
         relative = (scaled / fitted[:, None]).clamp(max=OUTLIER)
         share = (fitted / scaled.mean(dim=1).clamp(min=1e-30)).clamp(max=1)
         functions = [follow_intensity(*channel) for channel in zip(intensity, ratio, relative, share, strict=True)]
@@ -106,7 +105,7 @@ def measure_noise_level(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Noise
         ratio = ratio / usual  # the functions give the shape, the calmest blocks how much noise there is
         scaled = squares / ratio[..., None]
         spectrum = _measure_spectrum(scaled, relative, CALM_AROUND_FRACTION)
-    covariance, fitted = fit_each(spectrum, scaled.mean(dim=1))
+    covariance, fitted = fit_autocovariances(spectrum, scaled.mean(dim=1))
     relative = (scaled / fitted[:, None]).clamp(max=OUTLIER)
     variance = np.array([table[0, 0] for table in covariance]).clip(min=0)
     sigma = np.sqrt(variance * ratio.double().mean(dim=1).numpy())
@@ -130,7 +129,7 @@ def measure_noise_level(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Noise
 
 
 def _dependence(ratio: Tensor) -> float:
-    """How far the variances (N,) of the blocks lie apart, a few of them left out."""
+    """Ratio of the largest to the least variance (N,) of the blocks, without outliers."""
     low, high = ratio.double().quantile(0.05), ratio.double().quantile(0.95)
     return float(high / low)
 
@@ -141,14 +140,16 @@ def _usable_blocks(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Tensor | N
     blocks = torch.stack([cut_blocks(plane, SIDE, stride) for plane in pixels])
     if blocks.shape[1] == 0:
         return None
-    usable = cut_blocks(valid.all(dim=0), SIDE, stride).all(dim=1) & (blocks.var(dim=2) > MIN_VARIANCE).all(dim=0)
+    usable = cut_blocks(valid.all(dim=0), SIDE, stride).all(dim=1) & (blocks.var(dim=2) > TUNED.min_block_variance).all(
+        dim=0
+    )
     whole = usable & ~cut_blocks(clipped.any(dim=0), SIDE, stride).any(dim=1)
     chosen = whole if whole.sum() >= MIN_BLOCKS else usable
     return blocks[:, chosen] if chosen.any() else None
 
 
 def _count(squares: Tensor, fraction: float) -> int:
-    """How many blocks of (C, N, K) a fraction is."""
+    """Number of blocks that a fraction of (C, N, K) is, at least MIN_BLOCKS."""
     return max(int(fraction * squares.shape[1]), min(MIN_BLOCKS, squares.shape[1]))
 
 

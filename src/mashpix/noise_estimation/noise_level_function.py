@@ -20,13 +20,13 @@ from mashpix.refine.variance_model import VarianceModel
 N_LEVELS = 8
 """Levels of intensity at which the noise is compared."""
 CALM_FRACTION = 0.05
-"""Fraction of the blocks of one level, the calmest, that stand for its noise."""
+"""Fraction of the blocks of one level, the calmest, that its noise is measured in."""
 MIN_IN_LEVEL = 12
-"""Blocks that stand for the noise of a level at least."""
+"""Least number of blocks that the noise of a level is measured in."""
 WEIGHT_BELOW = 0.8
-"""Weight of a level that holds less noise than the law says, against 1 - WEIGHT_BELOW of one that holds more."""
+"""Weight of a level that holds less noise than the line, against 1 - WEIGHT_BELOW of one that holds more."""
 MAX_LOSS_RATIO = 0.5
-"""A sloped law counts where its loss is less than this fraction of that of a constant one."""
+"""A sloped line is chosen where its loss is less than this fraction of that of a level one."""
 MAX_LOSS = 0.1
 """And less than this: levels that scatter about it hold texture."""
 MIN_RATIO = 0.05
@@ -54,9 +54,9 @@ def follow_intensity(intensity: Tensor, ratio: Tensor, relative: Tensor, share: 
     Parameters
     ----------
     intensity, ratio : Tensor
-        (N,) of the blocks: mean, and variance by the present law.
+        (N,) of the blocks: mean, and variance by the present function.
     relative : Tensor
-        (N, K), squares of the coefficients against the present law, outliers capped.
+        (N, K), squares of the coefficients against the present function, outliers capped.
     share : Tensor
         (K,), how much of the power of each coefficient is noise: it counts by the square of that.
     """
@@ -84,7 +84,7 @@ def follow_intensity(intensity: Tensor, ratio: Tensor, relative: Tensor, share: 
 def _envelope(places: Array, values: Array) -> tuple[float, float]:
     """Offset and slope of the line along the lower edge of values: texture adds to the noise of a level.
 
-    Of the lines through two of the points the one with the least loss, where what lies below counts more; a level
+    Of the lines through two of the points the one with the least loss, where levels below the line count more; a level
     line unless that loss is far smaller.
     """
 

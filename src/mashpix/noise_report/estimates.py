@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mashpix.arrays.normalization import Array, Door
+from mashpix.arrays.normalization import Array, Normalized
 from mashpix.noise_estimation.autocovariance import REACH
 from mashpix.noise_estimation.blind_estimate import NoiseLevel, measure_noise_level
 from mashpix.noise_report.classification import BLOCKY, classify_noise, measure_blockiness
@@ -24,18 +24,18 @@ MIN_SIGMA = 0.2
 """Noise level, in steps of whole numbers, below which nothing else is estimated: rounding alone makes 0.29."""
 
 
-def estimate_noise(door: Door, picture: Picture) -> dict[str, Any]:
+def estimate_noise(normalized: Normalized, picture: Picture) -> dict[str, Any]:
     """Estimates of the noise, by the fields of a report."""
-    height, width = door.array.shape[1:]
+    height, width = normalized.array.shape[1:]
     pixels, valid = picture.pixels[0, :, :height, :width], picture.valid[0, :, :height, :width]
-    limits = [clipped_limits(np.sort(plane[np.isfinite(plane)])) for plane in door.array]
+    limits = [clipped_limits(np.sort(plane[np.isfinite(plane)])) for plane in normalized.array]
     clipped = np.stack(
-        [(plane == low) | (plane == high) for plane, (low, high) in zip(door.array, limits, strict=True)]
+        [(plane == low) | (plane == high) for plane, (low, high) in zip(normalized.array, limits, strict=True)]
     )
     noise = measure_noise_level(pixels, valid, torch.from_numpy(clipped))
     if noise is None:
         return {"notes": ("no block of 16 x 16 pixels to measure the noise in",)}
-    sigma = noise.sigma * door.unit
+    sigma = noise.sigma * normalized.unit
     notes = []
     if noise.blocks < FEW_BLOCKS:
         notes.append(f"rough: only {noise.blocks} blocks to measure the noise in")
@@ -47,21 +47,21 @@ def estimate_noise(door: Door, picture: Picture) -> dict[str, Any]:
         "notes": tuple(notes),
     }
     blockiness = measure_blockiness(pixels, valid)
-    if sigma.max() <= (MIN_SIGMA if door.array.dtype.kind in "iu" else 0.0):
+    if sigma.max() <= (MIN_SIGMA if normalized.array.dtype.kind in "iu" else 0.0):
         found["notes"] = ("hardly any noise: less than rounding makes", *notes)
         if blockiness is not None and blockiness > BLOCKY:
             found |= {"kind": "jpeg-blocky", "kind_measures": {"blockiness": blockiness}}
         return found
     kind, measures = classify_noise(noise, blockiness)
-    return found | {"kind": kind, "kind_measures": measures} | _dependence_and_correlation(noise, door)
+    return found | {"kind": kind, "kind_measures": measures} | _dependence_and_correlation(noise, normalized)
 
 
-def _dependence_and_correlation(noise: NoiseLevel, door: Door) -> dict[str, Any]:
+def _dependence_and_correlation(noise: NoiseLevel, normalized: Normalized) -> dict[str, Any]:
     """How the noise depends on the intensity and how it is correlated, by the fields of a report."""
     correlation = noise.correlation.mean(axis=0)
     between = tuple(tuple(map(float, row)) for row in noise.between)
     return {
-        "noise_by_intensity": _in_units(noise, door),
+        "noise_by_intensity": _in_units(noise, normalized),
         "signal_dependent": bool(noise.dependence.max() > DEPENDENT),
         "signal_dependence": float(noise.dependence.max()),
         "lag1": (float(correlation[REACH + 1, REACH]), float(correlation[REACH, REACH + 1])),
@@ -71,11 +71,11 @@ def _dependence_and_correlation(noise: NoiseLevel, door: Door) -> dict[str, Any]
     }
 
 
-def _in_units(noise: NoiseLevel, door: Door) -> tuple[tuple[tuple[float, float], ...], ...]:
+def _in_units(noise: NoiseLevel, normalized: Normalized) -> tuple[tuple[tuple[float, float], ...], ...]:
     """Noise against intensity for each channel, in the units of the image."""
     return tuple(
         tuple((float(low + unit * place), float(unit * sigma)) for place, sigma in table)
-        for table, low, unit in zip(noise.levels, door.low, door.unit, strict=True)
+        for table, low, unit in zip(noise.levels, normalized.low, normalized.unit, strict=True)
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from mashpix.arrays.costs import expected_memory
-from mashpix.arrays.normalization import Array, Door
+from mashpix.arrays.normalization import Array, Normalized
 from mashpix.devices import available_memory
 from mashpix.noise_report.report import NoiseReport
 
@@ -17,20 +17,20 @@ MAX_BITS = 24
 """More bits than this are those of a float, not of a measurement."""
 
 
-def image_facts(door: Door) -> NoiseReport:
+def image_facts(normalized: Normalized) -> NoiseReport:
     """A report of what needs no estimate: shape, holes, clipping, bit depth, memory."""
-    finite = np.isfinite(door.array)
-    values = door.array[finite].ravel()
+    finite = np.isfinite(normalized.array)
+    values = normalized.array[finite].ravel()
     values = np.sort(values[:: max(values.size // MAX_VALUES, 1)])
     low, high = clipped_limits(values)
     return NoiseReport(
-        shape=door.original.shape,
-        dtype=str(door.array.dtype),
-        clipped_low=0.0 if low is None else float((door.array == low).sum() / max(finite.sum(), 1)),
-        clipped_high=0.0 if high is None else float((door.array == high).sum() / max(finite.sum(), 1)),
+        shape=normalized.original.shape,
+        dtype=str(normalized.array.dtype),
+        clipped_low=0.0 if low is None else float((normalized.array == low).sum() / max(finite.sum(), 1)),
+        clipped_high=0.0 if high is None else float((normalized.array == high).sum() / max(finite.sum(), 1)),
         nan_fraction=float(1 - finite.mean()),
         bit_depth=_bit_depth(values),
-        memory_bytes=expected_memory(door.array.size),
+        memory_bytes=expected_memory(normalized.array.size),
         memory_free_bytes=available_memory(),
     )
 

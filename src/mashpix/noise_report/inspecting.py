@@ -1,6 +1,5 @@
 """Inspect the noise of one image before it is denoised: `inspect`, and the generator behind it."""
 
-import warnings
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +8,8 @@ import torch
 
 from mashpix.arrays.colour import Channels, Kind, decide_channels
 from mashpix.arrays.costs import expected_costs, expected_memory, time_update
-from mashpix.arrays.normalization import Array, is_constant, open_door, to_picture
+from mashpix.arrays.normalization import Array, is_blank, normalize, to_picture
+from mashpix.deprecation import warn_renamed
 from mashpix.devices import choose_device
 from mashpix.method.mash import side_multiple
 from mashpix.method.masking_ratio import Masking, choose_masking
@@ -67,6 +67,13 @@ def inspect(
         For an unknown preset or device.
     DeviceError
         If the device asked for is not available.
+
+    Notes
+    -----
+    Level, correlation and noise level function are measured in the calmest blocks of the image, each cosine
+    coefficient in the blocks that are calmest around its frequency; nothing is trained unless `probe` is True. The
+    seconds of `denoise` are extrapolated from a few timed updates of the network. `docs/noise-report.md` describes the
+    estimators and how far they are right; for presets and references see `denoise`.
 
     Examples
     --------
@@ -154,7 +161,7 @@ class Inspection:
 def make_inspection(settings: Settings | str, preset_name: str | None, *, device: str, **others: Any) -> Inspection:
     """Check the options of `inspect_steps`; `preset_name`, if given, takes the place of `settings`, with a warning."""
     if preset_name is not None:
-        warnings.warn("preset_name is now called settings", DeprecationWarning, stacklevel=3)
+        warn_renamed("preset_name", "settings", stacklevel=4)
         settings = preset_name
     if isinstance(settings, str):
         name, settings = settings, preset(settings)
@@ -176,16 +183,16 @@ def inspect_image(
     """Inspect one image; the generator returns the report."""
     settings, device = inspection.settings, inspection.device
     multiple = side_multiple(settings)
-    door = open_door(image, channel_axis=channel_axis, data_range=inspection.data_range, scale="percentiles")
-    report = replace(image_facts(door), preset=inspection.name, device=str(device))
-    if is_constant(door):
+    normalized = normalize(image, channel_axis=channel_axis, data_range=inspection.data_range, scale="percentiles")
+    report = replace(image_facts(normalized), preset=inspection.name, device=str(device))
+    if is_blank(normalized.array):
         return replace(report, notes=("constant image: no noise to measure",))
-    picture = to_picture(door, multiple=multiple, device=torch.device("cpu"))
-    report = replace(report, **estimate_noise(door, picture))
+    picture = to_picture(normalized, multiple=multiple, device=torch.device("cpu"))
+    report = replace(report, **estimate_noise(normalized, picture))
     if settings.scale != "percentiles" or device.type != "cpu":
-        door = open_door(image, channel_axis=channel_axis, data_range=inspection.data_range, scale=settings.scale)
-        picture = to_picture(door, multiple=multiple, device=device)
-    kind = decide_channels(door.array, channels)
+        normalized = normalize(image, channel_axis=channel_axis, data_range=inspection.data_range, scale=settings.scale)
+        picture = to_picture(normalized, multiple=multiple, device=device)
+    kind = decide_channels(normalized.array, channels)
     report = yield from _decide(report, picture, inspection)
     if kind == "independent":
         report = _with_decisions_by_channel(report, picture, inspection)

@@ -6,8 +6,9 @@ from typing import Any
 
 from mashpix.arrays.colour import Channels, decide_stack_channels
 from mashpix.arrays.costs import expected_costs, expected_memory, model_costs
-from mashpix.arrays.model import MOST_PICTURES
-from mashpix.arrays.planes import Indexable, Planes, is_blank, read_picture
+from mashpix.arrays.model import MAX_FITTED_IMAGES
+from mashpix.arrays.normalization import is_blank
+from mashpix.arrays.planes import Indexable, Planes, read_picture
 from mashpix.axes import check_axes, plane_groups
 from mashpix.noise_report.inspecting import Inspection, inspect_image, make_inspection, with_report
 from mashpix.noise_report.report import NoiseReport
@@ -169,6 +170,6 @@ def _cost(axes: str, shape: tuple[int, ...], pixels: int, settings: Settings, *,
     """Cost of the stack, with one network per channel or for those of C `together`, relative to that of one plane."""
     alone, total = sum(expected_costs(pixels, settings).values()), 0.0
     for group in plane_groups(axes, shape, joint=together):
-        fitting, applying = model_costs(pixels, min(len(group), MOST_PICTURES), settings, share_noise=True)
+        fitting, applying = model_costs(pixels, min(len(group), MAX_FITTED_IMAGES), settings, share_noise=True)
         total += sum(fitting.values()) + len(group) * sum(applying.values()) if len(group) > 1 else alone
     return total / alone

@@ -34,7 +34,7 @@ def restore(
 
 
 def agreement(grouped: Tensor, predicted: Tensor, *, noise: NoiseModel, tuning: RefineSettings = TUNED) -> Tensor:
-    """R9: how far g and p agree at each pixel, (H, W), 1 to 0: their difference against the noise there.
+    """R9: agreement of g and p at each pixel, (H, W), 1 to 0: their difference relative to the noise there.
 
     Two estimates that err in different ways agree where both are right.
     """

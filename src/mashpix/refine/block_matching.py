@@ -1,4 +1,4 @@
-"""Relation R7: similar blocks of an image, shrunk together. What repeats in them is image, what does not is noise.
+"""Relation R7: similar blocks of an image, shrunk together: image repeats in them, noise does not.
 
 Block matching and the collaborative Wiener filter are those of BM3D: Dabov et al., "Image denoising by sparse 3-D
 transform-domain collaborative filtering", IEEE TIP 2007.

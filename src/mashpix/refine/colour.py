@@ -1,8 +1,8 @@
 """Relation R1: channels of independent noise, and the one among them that the noise depends on.
 
 Camera noise of R, G and B is correlated, and so is the picture in them. In the orthonormal opponent colours,
-(R + G + B) / sqrt 3, (R - B) / sqrt 2, (R - 2 G + B) / sqrt 6, both come apart: nearly all texture is in the first,
-the brightness. Channels that are no colours stay as they are.
+(R + G + B) / sqrt 3, (R - B) / sqrt 2, (R - 2 G + B) / sqrt 6, they separate: nearly all texture is in the first,
+the brightness. Other channels are not changed.
 """
 
 import torch
@@ -29,14 +29,14 @@ def to_channels(picture: Picture, prediction: Tensor, *, opponent: bool = True) 
 
 
 def from_channels(pixels: Tensor, picture: Picture, *, opponent: bool = True) -> Tensor:
-    """The way back of R1: (C, H, W) as a picture (1, C, H, W) on the network's scale."""
+    """Invert R1: from (C, H, W) to an image (1, C, H, W) on the network's scale."""
     matrix = opponent_matrix(picture.unit, is_rgb=picture.is_rgb and opponent)
     result: Tensor = torch.tensordot(torch.linalg.inv(matrix), pixels, dims=1)[None]
     return result
 
 
 def brightness(channels: Tensor, *, is_rgb: bool) -> Tensor:
-    """What the noise depends on, of (C, ...): in RGB the first opponent colour, else the mean of the channels."""
+    """The brightness that the noise depends on, of (C, ...): in RGB the first opponent colour, else the mean."""
     return channels[0] if is_rgb else channels.mean(dim=0)
 
 

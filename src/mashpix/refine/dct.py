@@ -1,4 +1,4 @@
-"""Overlapping blocks of an image as coefficients of the cosine transform, where noise and image come apart.
+"""Overlapping blocks of an image as coefficients of the cosine transform, which separates image and noise.
 
 Averaging shrunk overlapping blocks is the method of Yu and Sapiro, "DCT image denoising: a simple and effective image
 denoising algorithm", IPOL 2011. Images here are (C, H, W) with independent noise in the channels, coefficients

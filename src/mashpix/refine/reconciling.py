@@ -26,7 +26,7 @@ def measure_again(
     follow: bool | None = None,
     tuning: RefineSettings = TUNED,
 ) -> tuple[NoiseModel, NoiseModel] | None:
-    """R3 and R5: `reconcile` what is measured with p and with y1 in blocks of one side.
+    """R3 and R5: `reconcile` the measurements with p and with y1 in blocks of one side.
 
     Parameters as of `measure_noise`, `shrunk` is an image like `predicted`. None if any of them cannot be measured.
     """
@@ -65,7 +65,7 @@ def reconcile(
 
 
 def flat_bias(flat: NoiseModel, textured: NoiseModel, *, tuning: RefineSettings = TUNED) -> Tensor:
-    """How far flat blocks understate the noise, 0 to 1, by how much more of it there is in textured ones.
+    """Estimate how far flat blocks understate the noise, 0 to 1, from the excess in textured blocks.
 
     A camera's processing and compression take fast noise and noise of colour out of flat blocks, but not out of
     texture. In RGB that is seen in the opponent colours: they hold little texture that could be taken for noise.

@@ -1,4 +1,4 @@
-"""Refining: what stands out of the measured noise comes back from the noisy image. Relations R1 to R10, top to bottom.
+"""Refining: restore detail above the measured noise from the noisy image. Relations R1 to R10, top to bottom.
 
 The network of MASH never sees a pixel's own value, so its prediction p of the noisy image y loses fine detail. What it
 lost is in the residual y - p, together with all the noise; in flat blocks the residual is noise alone, and the noise
@@ -43,13 +43,13 @@ from mashpix.settings import Settings
 from mashpix.tiling import tile_count, tiles
 
 MULTIPLE = 2 * SIDE
-"""What both sides of a picture must be multiples of: blocks of 16 pixels at half the size."""
+"""The number that both sides of an image must be multiples of: blocks of 16 pixels at half the size."""
 MAX_TILE = 320
 """Side in pixels of the largest tiles that are refined: overlapping blocks hold each pixel many times over."""
 
 
 class Noises(NamedTuple):
-    """The noise of a picture as the stages of refining need it.
+    """The noise of an image as the stages of refining need it.
 
     in_prediction : S_p, in the residual of the prediction, with some of the texture that it missed
     in_blocks16, in_blocks8 : S, reconciled, in the blocks of R6 and of R7
@@ -70,26 +70,26 @@ def refine(
     noises: Noises | None = None,
     tuning: RefineSettings = TUNED,
 ) -> Generator[Step, None, Tensor]:
-    """Bring the detail back that a prediction lost, as far as it stands out of the measured noise.
+    """Restore the detail that a prediction lost, as far as it exceeds the measured noise.
 
     Parameters
     ----------
     picture : Picture
-        The noisy picture; its sides are multiples of `MULTIPLE`.
+        The noisy image; its sides are multiples of `MULTIPLE`.
     prediction : Tensor
         (1, C, H, W): mean of the network's predictions.
     settings : Settings
         `threshold` and `tile_size` count here.
     noises : Noises or None
-        Noise measured before, in pictures of this kind and on the same scale; None measures it in this one.
+        Noise measured before, in images of this kind and on the same scale; None measures it in this one.
     tuning : RefineSettings
         The tuned constants; other than the default in benchmarks and tests only.
 
     Yields
     ------
     Step
-        One per tile and stage; the generator returns the refined picture (1, C, H, W), which is the prediction
-        itself where no block of the picture is fit to measure the noise in.
+        One per tile and stage; the generator returns the refined image (1, C, H, W), which is the prediction
+        itself where no block of the image is fit to measure the noise in.
     """
     if noises is None:
         noises = yield from measure_noises(picture, prediction, settings=settings, tuning=tuning)  # R2 to R5
@@ -156,16 +156,13 @@ def group(
 def by_tiles(
     function: Callable[..., Tensor], *pictures: Tensor, stage: str, settings: Settings, context: int = 2 * SIDE
 ) -> Generator[Step, None, Tensor]:
-    """Apply a function of pictures (C, H, W), which reaches no farther than `context`, tile by tile."""
+    """Apply a function of images (C, H, W), which reaches no farther than `context`, tile by tile."""
     result = torch.empty_like(pictures[0])
     height, width = result.shape[1:]
     tile_size = -(-min(settings.tile_size, MAX_TILE) // SIDE) * SIDE
     count = tile_count(height, width, tile_size=tile_size)
     for index, tile in enumerate(tiles(height, width, tile_size=tile_size, context=context)):
-        top, bottom, left, right = tile.read
-        part = function(*(picture[:, top:bottom, left:right] for picture in pictures))
-        rows, columns = (slice(*pair) for pair in (tile.keep[:2], tile.keep[2:]))
-        inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
-        result[:, rows, columns] = part[:, *inside]
+        part = function(*(picture[:, *tile.source] for picture in pictures))
+        result[:, *tile.target] = part[:, *tile.inside]
         yield Step(stage, index + 1, count)
     return result

@@ -3,7 +3,7 @@
 What an estimate of the clean image leaves in flat blocks, y minus estimate, is noise alone: there the power spectral
 density (PSD) of the noise is the mean square of each cosine coefficient. That flat blocks show the noise is an old idea
 (Ponomarenko et al., "An automatic approach to lossy compression of AVIRIS images", IGARSS 2007); here a blind-spot
-prediction says which blocks are flat.
+prediction shows which blocks are flat.
 """
 
 import math
@@ -68,8 +68,8 @@ def measure_noise(
     """R3: measure the noise in the residual of an estimate; None without a block to measure it in.
 
     S(k) is the mean over flat blocks of the squared coefficient k of `noisy - estimate`, divided by v at the block's
-    brightness. Outliers are left out: where an estimate is flat because it missed the texture, that texture stands
-    out of the noise.
+    brightness. Outliers are left out: where an estimate is flat because it missed the texture, that texture
+    exceeds the noise.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def measure_noise(
         model = fit_variance_model(brightness, variation, residual_variance.sum(dim=0), tuning=tuning)
     ratio = model.ratio(brightness)
     chosen = between(variation / ratio, tuning.textured_quantiles if textured else tuning.flat_quantiles)
-    if not chosen.any():  # so few blocks that none lies between the quantiles
+    if not chosen.any():  # so few blocks that none is between the quantiles
         return None
     squares = (residual[:, chosen] @ block_transform(side, residual).T).square() / ratio[chosen, None]
     return NoiseModel(_clipped_mean(squares, rounds=tuning.n_clippings), model, is_rgb)

@@ -2,8 +2,8 @@
 
 A source in brackets is a section of docs/experiments.md, where the number was compared with others; "by hand" marks a
 number that no recorded experiment varies. Numbers that follow from a formula (`CLIPPED_SQUARE`, `MEDIAN_SQUARE` in
-residual_noise.py) and the sides of the blocks, which the layout of the code rests on, stand where they are used.
-What users set, above all the threshold, is in `mashpix.settings.Settings`.
+residual_noise.py) and the sides of the blocks, which the code relies on, are defined where they are used.
+The options of users, above all the threshold, are in `mashpix.settings.Settings`.
 """
 
 from dataclasses import dataclass, field
@@ -25,14 +25,16 @@ class RefineSettings:
 
     # R3: measuring the noise in the residual of an estimate
     flat_quantiles: tuple[float, float] = tuned(
-        (0.0, 0.2), "blocks whose variation lies between these are flat", unit="quantiles of blocks", source="[3]"
+        (0.0, 0.2), "blocks whose variation is between these are flat", unit="quantiles of blocks", source="[3]"
     )
     textured_quantiles: tuple[float, float] = tuned(
-        (0.3, 0.6), "blocks whose variation lies between these hold some texture", unit="quantiles", source="[5]"
+        (0.3, 0.6), "blocks whose variation is between these hold some texture", unit="quantiles", source="[5]"
     )
     n_clippings: int = tuned(4, "rounds of leaving outliers out of a mean square", unit="rounds", source="by hand")
     block_step: int = tuned(4, "distance of two blocks that noise is measured in", unit="pixels", source="by hand")
-    max_blocks: int = tuned(16_384, "about how many blocks are looked at", unit="blocks", source="by hand, for speed")
+    max_blocks: int = tuned(
+        16_384, "number of blocks that are measured, about", unit="blocks", source="by hand, for speed"
+    )
     min_block_variance: float = tuned(
         1e-10,
         "blocks that vary less are black borders or clipped, and left out",
@@ -56,7 +58,7 @@ class RefineSettings:
     )
     min_colour_noise: float = tuned(
         0.25,
-        "less noise in the opponents than this part of that in brightness says nothing",
+        "less noise in the opponents than this part of that in brightness decides nothing",
         unit="ratio",
         source="[5]",
     )
@@ -104,7 +106,7 @@ class RefineSettings:
     # R7: groups
     group_size: int = tuned(32, "blocks in a group", unit="blocks", source="[4]")
     group_step: int = tuned(4, "distance of the blocks that a group is gathered for", unit="pixels", source="[5]")
-    search_radius: int = tuned(16, "how far along each axis the others may lie", unit="pixels", source="by hand")
+    search_radius: int = tuned(16, "largest distance of the others along each axis", unit="pixels", source="by hand")
 
     # R8 to R10: restoring and blending
     restored_share: float = tuned(

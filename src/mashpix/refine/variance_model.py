@@ -39,7 +39,7 @@ CONSTANT = VarianceModel(offset=1.0, slope=0.0, floor=1.0)
 
 
 def between(values: Tensor, quantiles: tuple[float, float]) -> Tensor:
-    """Which of the values (N,) lie between two of their quantiles."""
+    """Select the values (N,) between two of their quantiles."""
     low, high = quantiles
     return (values >= values.quantile(low)) & (values <= values.quantile(high))
 
@@ -50,7 +50,7 @@ def depends_on_brightness(
     """Whether the noise of RGB follows the brightness. Arguments: (N,), one value per block, and (C, N).
 
     Texture that the estimate missed may be stronger in bright or in dark places, but it has little colour. So where
-    the noise of the opponent colours is the same everywhere, all noise is; where they hold too little noise to say,
+    the noise of the opponent colours is the same everywhere, all noise is; where they hold too little noise to decide,
     noise is taken to follow the brightness.
     """
     colour = low_texture(residual_variance, is_rgb=True).sum(dim=0)

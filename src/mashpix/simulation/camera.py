@@ -1,4 +1,4 @@
-"""A camera's noise with a known clean picture: sensor noise on a Bayer mosaic, then what makes a JPEG of it.
+"""A camera's noise with a known clean image: sensor noise on a Bayer mosaic, then the processing to a JPEG.
 
 Demosaicing mixes neighbouring pixels and channels, so the noise of the result is correlated; shot noise, white balance
 and gamma make it depend on the value. The model follows what is common to raw-to-sRGB simulations (for example
@@ -30,9 +30,9 @@ def add_camera_noise(
     read_noise: float = 2.0,
     jpeg_quality: int | None = 95,
 ) -> Array:
-    """Take a picture of a clean picture: shot and read noise, demosaicing, white balance, gamma, JPEG.
+    """Simulate a photograph of a clean image: shot and read noise, demosaicing, white balance, gamma, JPEG.
 
-    With `electrons=np.inf, read_noise=0, jpeg_quality=None` there is no noise left: that is the clean picture to
+    With `electrons=np.inf, read_noise=0, jpeg_quality=None` there is no noise left: that is the clean image to
     compare with, since demosaicing alone already changes fine detail.
 
     Parameters
@@ -70,7 +70,7 @@ def add_camera_noise(
         noisy = add_camera_noise(colour, rng=rng, electrons=electrons, read_noise=read_noise, jpeg_quality=jpeg_quality)
         return np.asarray(noisy.mean(axis=-1))
     if clean.ndim != 3 or clean.shape[2] != 3 or min(clean.shape) < 2:
-        raise InputError(f"a camera sees grey (H, W) or sRGB (H, W, 3) pictures (shape {clean.shape})")
+        raise InputError(f"a camera sees grey (H, W) or sRGB (H, W, 3) images (shape {clean.shape})")
     if not (clean.min() >= 0 and clean.max() <= 1):
         raise InputError(f"values outside 0 to 1 ({clean.min():g} to {clean.max():g})")
     if not (electrons > 0 and read_noise >= 0):
@@ -92,7 +92,7 @@ def _to_gamma(linear: Array) -> Array:
 
 
 def _bayer(height: int, width: int) -> Array:
-    """Which colour each pixel of an RGGB sensor sees, bool (H, W, 3)."""
+    """The colour that each pixel of an RGGB sensor measures, bool (H, W, 3)."""
     rows, columns = np.arange(height)[:, None] % 2, np.arange(width)[None, :] % 2
     return np.stack([(rows + columns == 0), (rows + columns == 1), (rows + columns == 2)], axis=-1)
 

@@ -16,10 +16,10 @@ from mashpix.errors import InputError
 Distance = Literal["euclidean", "chebyshev", "manhattan"]
 Array = NDArray[Any]
 
-SMALLEST_TORUS = 256
+MIN_TORUS_SIDE = 256
 """Shortest side of the torus that noise is drawn on, pixels: on it the projection no longer depends on the size."""
 MARGIN = 10
-"""What the torus is larger than the picture, in units of k: opposite borders are then uncorrelated."""
+"""Margin of the torus around the image, in units of k: opposite borders are then uncorrelated."""
 
 
 def correlated_noise(
@@ -39,7 +39,7 @@ def correlated_noise(
     shape : (H, W) or (H, W, C)
         Shape of the noise; any size.
     sigma : float
-        Standard deviation, in the units of the picture it is meant for.
+        Standard deviation, in the units of the image it is meant for.
     beta : float
         Strength of the correlation, 0 (white) to 1.
     rng : numpy.random.Generator
@@ -72,10 +72,10 @@ def correlated_noise(
            [0.3, 0.3, 0.3]])
     """
     if len(shape) not in (2, 3) or min(shape) < 1:
-        raise InputError(f"noise has the shape of a picture (shape {tuple(shape)}; (H, W) or (H, W, C))")
+        raise InputError(f"noise has the shape of an image (shape {tuple(shape)}; (H, W) or (H, W, C))")
     if not (np.isfinite(sigma) and sigma >= 0):
         raise InputError(f"sigma must be 0 or more ({sigma})")
-    height, width = (fft.next_fast_len(max(side + MARGIN * k, SMALLEST_TORUS), real=True) for side in shape[:2])
+    height, width = (fft.next_fast_len(max(side + MARGIN * k, MIN_TORUS_SIDE), real=True) for side in shape[:2])
     amplitude = sigma * np.sqrt(_spectrum(height, width, beta=beta, k=k, distance=distance)).astype(np.float32)
     noise = np.empty(shape, dtype=np.float32)
     planes = noise[..., None] if noise.ndim == 2 else noise
@@ -94,7 +94,7 @@ def correlation_asked(*, beta: float, k: int = 3, distance: Distance = "euclidea
     Returns
     -------
     ndarray
-        (2 radius + 1, 2 radius + 1); lag (0, 0), where it is 1, lies at the centre.
+        (2 radius + 1, 2 radius + 1); lag (0, 0), where it is 1, is at the centre.
 
     Examples
     --------
@@ -122,7 +122,7 @@ def correlation_reached(*, beta: float, k: int = 3, distance: Distance = "euclid
            [0.653, 0.509, 0.245],
            [0.32 , 0.245, 0.059]])
     """
-    side = max(SMALLEST_TORUS, 4 * radius)
+    side = max(MIN_TORUS_SIDE, 4 * radius)
     correlation = fft.irfft2(_spectrum(side, side, beta=beta, k=k, distance=distance), (side, side))
     lags = np.arange(-radius, radius + 1)
     return np.asarray(correlation[np.ix_(lags, lags)])
@@ -167,7 +167,7 @@ def autocorrelation(noise: Array, *, radius: int = 4) -> Array:
     Returns
     -------
     ndarray
-        (2 radius + 1, 2 radius + 1); lag (0, 0), where it is 1, lies at the centre.
+        (2 radius + 1, 2 radius + 1); lag (0, 0), where it is 1, is at the centre.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Noise of a sensor without the pictures' processing: white Gaussian, and Poisson-Gaussian."""
+"""Noise of a sensor without a camera's processing: white Gaussian, and Poisson-Gaussian."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -47,7 +47,7 @@ def add_poisson_gaussian(
     clean : ndarray
         Any shape; values of 0 or more, in any unit.
     gain : float
-        Units of the picture for one photon.
+        Units of the image for one photon.
     sigma : float
         Standard deviation of the read noise, in units of the picture.
     rng : numpy.random.Generator

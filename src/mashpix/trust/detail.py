@@ -1,4 +1,4 @@
-"""Bring fine texture back from the residual of a finished result, where it holds more than noise."""
+"""Restore fine texture from the residual of a finished result, where it exceeds the noise."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from mashpix.arrays.colour import Channels
 from mashpix.deprecation import third_by_name
 from mashpix.errors import UsageError
-from mashpix.trust.whitened_residual import STRIDE, Blocks, decide_parts, measure_residual, pair, whiten
+from mashpix.trust.whitened_residual import STRIDE, Blocks, decide_parts, measure_residual, to_common_scale, whiten
 
 CHANCE = 1.5
 """Energy of the residual of a block, 1 for noise alone, up to which nothing is brought back."""
@@ -27,22 +27,22 @@ def add_detail(
     channel_axis: int | None = None,
     channels: Channels = "auto",
 ) -> NDArray[Any]:
-    """Bring fine texture of the residual back, where a block of it holds more energy than the noise would.
+    """Restore fine texture from the residual, where a block of it holds more energy than the noise would.
 
     The noise is measured in flat blocks of the residual. A block of 16 x 16 pixels whose residual holds e times the
     energy expected there gets the fraction detail * (1 - 1.5 / e) of the fine part of its residual back; weights
-    are interpolated between blocks. With the texture comes the noise that lies on it.
+    are interpolated between blocks. The texture carries its noise with it.
 
     Parameters
     ----------
     noisy, denoised : ndarray
-        Pictures of one shape, grey (H, W) or with channels along `channel_axis`.
+        Images of one shape, grey (H, W) or with channels along `channel_axis`.
     detail : float
-        0 gives the denoised picture as it is, 1 the most.
+        0 gives the denoised image as it is, 1 the most.
     channel_axis : int or None
         Axis of the channels; None for a grey picture.
     channels : {"auto", "rgb", "independent", "joint"}
-        As in `denoise`.
+        As for `denoise`.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def _add_to_one(
     """Detail in channels that have their noise in common; an image that is unchanged, a blank one too, stays so."""
     if np.array_equal(noisy, denoised, equal_nan=True):
         return denoised.astype(noisy.dtype, copy=True)
-    both = pair(noisy, denoised, channel_axis=channel_axis, is_rgb=is_rgb)
+    both = to_common_scale(noisy, denoised, channel_axis=channel_axis, is_rgb=is_rgb)
     residual = both.noisy - both.denoised
     noise = measure_residual(both)
     if noise is None:
@@ -101,7 +101,7 @@ def _weight(blocks: Blocks, residual: Tensor) -> Tensor:
 def _add(
     noisy: NDArray[Any], denoised: NDArray[Any], weight: NDArray[Any], *, channel_axis: int | None
 ) -> NDArray[Any]:
-    """The denoised picture and the weighted fine part of its residual, in the dtype of the noisy one."""
+    """The denoised image and the weighted fine part of its residual, in the dtype of the noisy one."""
     from scipy.ndimage import uniform_filter
 
     axes = [axis for axis in range(noisy.ndim) if channel_axis is None or axis != channel_axis % noisy.ndim]

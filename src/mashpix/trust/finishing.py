@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mashpix.arrays.blending import blend
 from mashpix.arrays.colour import Channels
 from mashpix.arrays.denoising import denoise_steps
-from mashpix.arrays.normalization import blend
 from mashpix.report import Report
 from mashpix.settings import Settings
 from mashpix.trust.detail import add_detail

@@ -1,4 +1,4 @@
-"""Whether a residual holds more than the noise of the noisy image: an error that lies everywhere.
+"""Whether a residual holds more than the noise of the noisy image: an error that is everywhere.
 
 All other measures compare parts of the residual with one another. An error that fills the flat places too, such as
 that of a network which has learnt nothing, passes for noise there. So the level of the residual is compared with the
@@ -48,7 +48,7 @@ def measure_excess(noisy: Tensor, residual: Tensor, usable: Tensor) -> dict[str,
 
 
 def _clipped(plane: Tensor, usable: Tensor) -> Tensor:
-    """Which pixels (H, W) have the least or the largest value, if many have."""
+    """Find the pixels (H, W) of the least or the largest value, if many have it."""
     values = plane[usable]
     clipped = torch.zeros_like(usable)
     for extreme in (values.min(), values.max()):

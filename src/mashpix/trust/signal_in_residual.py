@@ -1,4 +1,4 @@
-"""How far a residual is like the picture: the error that a shift leaves, the detail that a blur took."""
+"""Signal in the residual: the error of a shift, and detail that a blur removed."""
 
 from typing import Any
 
@@ -9,22 +9,22 @@ from scipy.ndimage import binary_erosion, gaussian_filter
 
 from mashpix.refine.colour import brightness
 from mashpix.refine.residual_noise import NoiseModel
-from mashpix.trust.whitened_residual import SIDE, Pair
+from mashpix.trust.whitened_residual import SIDE, ScaledPair
 
 FINE, COARSE = 1.0, 2.0
-"""Deviations in pixels of the Gaussians whose difference is the detail that a blurred picture lacks."""
+"""Deviations in pixels of the Gaussians whose difference is the detail that a blurred image lacks."""
 DERIVATIVE = 1.0
 """Deviation in pixels of the Gaussian whose derivatives a shift is measured with."""
-RICHEST = 0.05
+RICH_FRACTION = 0.05
 """Fraction of the windows, those that hold most, that missing detail and what a shift changes are measured in."""
 MARGIN = 6
-"""Distance in pixels from a hole up to which the picture is compared with nothing."""
-SMALLEST = 1e-6
+"""Distance in pixels from a hole up to which nothing is compared."""
+MIN_ERROR = 1e-6
 """Least standard error of a mean, in noise levels: keeps ratios finite."""
 
 
-def measure_likeness(residual: torch.Tensor, both: Pair, noise: NoiseModel) -> dict[str, float]:
-    """How far the residual is a shifted copy's error or the detail that a blur took, from the picture itself."""
+def measure_signal(residual: torch.Tensor, both: ScaledPair, noise: NoiseModel) -> dict[str, float]:
+    """Measure the error of a shift and the detail lost to a blur by regression of the residual on the image."""
     picture, missed = (brightness(planes, is_rgb=both.is_rgb).numpy() for planes in (both.denoised, residual))
     weight = (1 / noise.variance_model.ratio(noise.brightness(both.denoised))).numpy()
     weight = weight * (binary_erosion(both.usable.numpy(), iterations=MARGIN, border_value=1))
@@ -54,12 +54,12 @@ def _in_errors(feature: NDArray[Any], missed: NDArray[Any], weight: NDArray[Any]
     if not below.sum() > 0:
         return 0.0
     rest = above - above.sum() / below.sum() * below
-    error = max(float(np.sqrt(np.square(rest).sum())), SMALLEST * float(np.abs(above).sum()), np.finfo(float).tiny)
+    error = max(float(np.sqrt(np.square(rest).sum())), MIN_ERROR * float(np.abs(above).sum()), np.finfo(float).tiny)
     return float(abs(above.sum()) / error)
 
 
 def _measure_detail(detail: NDArray[Any], missed: NDArray[Any], weight: NDArray[Any], sigma: float) -> dict[str, float]:
-    """Regression of the residual on the detail of the picture, in the windows that hold most of it."""
+    """Regression of the residual on the detail of the image, in the windows that hold most of it."""
     products = detail * missed, detail * detail, missed * missed
     shared, own, other = (window_sums(weight * product) for product in products)
     richest = _richest(own)
@@ -75,8 +75,8 @@ def _measure_detail(detail: NDArray[Any], missed: NDArray[Any], weight: NDArray[
 
 
 def _richest(energy: NDArray[Any]) -> NDArray[np.intp]:
-    """Which windows hold most."""
-    return energy.argsort()[-max(4, int(RICHEST * energy.size)) :]
+    """Select the windows that hold most."""
+    return energy.argsort()[-max(4, int(RICH_FRACTION * energy.size)) :]
 
 
 def window_sums(plane: NDArray[Any], side: int = SIDE) -> NDArray[np.float64]:

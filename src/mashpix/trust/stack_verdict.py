@@ -16,7 +16,7 @@ from mashpix.trust.verdict import GOOD, UNCHANGED, Verdict, check, severity
 
 
 def name_plane(index: Index, axes: str) -> str:
-    """What a plane is called: its place along each axis outside of it, counted from 0.
+    """Name a plane: its place along each axis outside of it, counted from 0.
 
     Examples
     --------
@@ -42,14 +42,6 @@ def sum_up(verdicts: Mapping[str, Verdict]) -> Verdict:
     count = f"{bad} of {len(verdicts)} planes not good" if bad else f"all {len(verdicts)} planes"
     found = verdicts[worst]
     return replace(found, reason=f"{count}, the worst is {worst}: {found.reason}")
-
-
-def list_planes(verdicts: Mapping[str, Verdict]) -> dict[str, str]:
-    """The verdict on each plane as a line, with the reason where it is not good."""
-    return {
-        name: verdict.verdict if verdict.verdict == GOOD else f"{verdict.verdict} ({verdict.reason})"
-        for name, verdict in verdicts.items()
-    }
 
 
 @dataclass(frozen=True)
@@ -104,8 +96,11 @@ class PlaneVerdicts:
         return sum_up(self.by_name)
 
     def list_planes(self) -> dict[str, str]:
-        """The verdict on each plane as a line: see `list_planes`."""
-        return list_planes(self.by_name)
+        """The verdict on each plane as a line, with the reason where it is not good."""
+        return {
+            name: verdict.verdict if verdict.verdict == GOOD else f"{verdict.verdict} ({verdict.reason})"
+            for name, verdict in self.by_name.items()
+        }
 
     def draw(self, *, named: bool) -> bytes:
         """Before, after and residual of the plane to look at, as a PNG file; with its name if `named`."""

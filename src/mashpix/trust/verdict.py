@@ -1,9 +1,9 @@
-"""Did it eat my signal? What the residual of a finished result tells, without a clean picture.
+"""Did it eat my signal? The residual of a finished result shows it, without a clean image.
 
-If a denoised picture has lost nothing, its residual (noisy minus denoised) is noise alone: as large in one place as
+If a denoised image has lost nothing, its residual (noisy minus denoised) is noise alone: as large in one place as
 in another of the same brightness, with the same spectrum, of mean zero, and without a likeness to the picture. The
 noise that is expected is measured in flat blocks of that very residual (residual_noise.measure_noise), and once more
-in the noisy picture alone (residual_level): an error that lies everywhere looks like noise in the residual.
+in the noisy image alone (residual_level): an error that is everywhere looks like noise in the residual.
 """
 
 from collections.abc import Mapping
@@ -18,24 +18,32 @@ from mashpix.arrays.colour import Channels
 from mashpix.refine.residual_noise import NoiseModel
 from mashpix.trust.outcome import Verdict as Verdict
 from mashpix.trust.residual_level import measure_excess
-from mashpix.trust.signal_in_residual import SMALLEST, measure_likeness, window_sums
-from mashpix.trust.whitened_residual import SIDE, Blocks, Pair, decide_parts, measure_residual, pair, whiten
+from mashpix.trust.signal_in_residual import MIN_ERROR, measure_signal, window_sums
+from mashpix.trust.whitened_residual import (
+    SIDE,
+    Blocks,
+    ScaledPair,
+    decide_parts,
+    measure_residual,
+    to_common_scale,
+    whiten,
+)
 
 GOOD, LOOK, LOST = "good", "look closer", "signal lost"
 """The verdicts, from best to worst."""
 UNCHANGED = "nothing was changed"
 """The reason of a verdict on an image that is the noisy one."""
 WINDOW = 32
-"""Side in pixels of the windows whose means tell how sure the mean of the residual is."""
+"""Side in pixels of the windows whose means give the standard error of the mean of the residual."""
 LEVELS = 6
 """Levels of brightness within which blocks are compared."""
-LEAST_USUAL = 0.7
+MIN_USUAL = 0.7
 """Least value that the usual structure of a level of brightness is taken to have."""
-EXTREME = 0.2
+EXTREME_FRACTION = 0.2
 """Fraction of the blocks that count as rough, and as flat."""
-LEAST_SIGMA = 0.2
-"""Noise level that a channel is taken to have at least, as a fraction of the largest: colours of a grey picture."""
-MOST = 1e9
+MIN_SIGMA_FRACTION = 0.2
+"""Noise level that a channel is taken to have at least, as a fraction of the largest: colours of a grey image."""
+MAX_MEASURE = 1e9
 """Largest measure: where there is next to no noise, ratios to it have no end, and JSON has no infinity."""
 
 
@@ -70,23 +78,23 @@ RULES = (
         (("noise_whiteness", 0.8), ("noise_evenness", 0.1)),
     ),
 )
-"""What decides. Limits are chosen on one half of the pictures of benchmarks/verdicts.csv, see docs/trust.md."""
+"""The rules that decide. Limits are chosen on one half of the images of benchmarks/verdicts.csv, see docs/trust.md."""
 
 
 def check(
     noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None = None, channels: Channels = "auto"
 ) -> Verdict:
-    """Tell from the residual whether a denoised picture has lost signal; nothing is trained, no truth is needed.
+    """Judge by the residual whether denoising has removed signal; nothing is trained, no clean image is needed.
 
     Parameters
     ----------
     noisy, denoised : ndarray
-        Pictures of one shape, grey (H, W) or with channels along `channel_axis`, in one unit. NaN and infinite
+        Images of one shape, grey (H, W) or with channels along `channel_axis`, in one unit. NaN and infinite
         pixels are left out.
     channel_axis : int or None
         Axis of the channels; None for a grey picture.
     channels : {"auto", "rgb", "independent", "joint"}
-        As in `denoise`. Channels that are not colours are judged one by one: the verdict is that on the worst, and its
+        As for `denoise`. Channels that are not colours are judged one by one: the verdict is that on the worst, and its
         reason names the channel, counted from 0.
 
     Returns
@@ -97,7 +105,15 @@ def check(
     Raises
     ------
     InputError
-        If the shapes differ, or the picture is none.
+        If the shapes differ, or an array is not a valid image.
+
+    Notes
+    -----
+    The noise is measured in flat blocks of the residual, and once more blindly in the noisy image. Against it are
+    compared the mean of the residual, the error that a shift would leave, the detail that a blur would remove, compact
+    structures, and the level as a whole; each has one limit for "look closer" and one for "signal lost". It takes
+    seconds, on the CPU. The limits and the rates of wrong verdicts are in `docs/trust.md`; signal as weak as the noise
+    and spread over the whole image can be lost unnoticed.
 
     Examples
     --------
@@ -112,7 +128,7 @@ def check(
     is_rgb, _ = decide_parts(noisy, channel_axis=channel_axis, channels=channels)
     if channel_axis is not None and not is_rgb and noisy.shape == np.shape(denoised):
         return _check_each(noisy, denoised, list(range(noisy.shape[channel_axis])), channel_axis)
-    both = pair(noisy, denoised, channel_axis=channel_axis, is_rgb=is_rgb)
+    both = to_common_scale(noisy, denoised, channel_axis=channel_axis, is_rgb=is_rgb)
     if torch.equal(both.noisy, both.denoised):
         return Verdict(GOOD, UNCHANGED)
     noise = measure_residual(both)
@@ -124,9 +140,9 @@ def check(
     measures = {"residual_level": float(change.std()), "mean_change": float(change.mean())}
     measures |= _measure_offset(residual, both, noise)
     measures |= _measure_blocks(whiten(residual, both.denoised, both.usable, noise))
-    measures |= measure_likeness(residual, both, noise)
+    measures |= measure_signal(residual, both, noise)
     measures |= measure_excess(both.noisy, residual, both.usable)
-    return _judge({name: float(np.clip(value, -MOST, MOST)) for name, value in measures.items()})
+    return _judge({name: float(np.clip(value, -MAX_MEASURE, MAX_MEASURE)) for name, value in measures.items()})
 
 
 def _check_each(noisy: NDArray[Any], denoised: NDArray[Any], numbers: list[int], channel_axis: int) -> Verdict:
@@ -142,7 +158,7 @@ def _check_each(noisy: NDArray[Any], denoised: NDArray[Any], numbers: list[int],
 
 
 def severity(verdict: Verdict) -> tuple[int, float]:
-    """What orders verdicts from best to worst; of equal ones by the measure that comes nearest to its limit."""
+    """Sort key of verdicts from best to worst; of equal ones by the measure that is nearest to its limit."""
     measures = verdict.measures
     nearest = max((measures[rule.measure] / rule.look for rule in counted_rules(measures)), default=0.0)
     return (GOOD, LOOK, LOST).index(verdict.verdict), nearest
@@ -169,10 +185,10 @@ def _judge(measures: dict[str, float]) -> Verdict:
     return Verdict(GOOD, f"{name} {value:.2g}, below {nearest.look:g}", measures)
 
 
-def _measure_offset(residual: torch.Tensor, both: Pair, noise: NoiseModel) -> dict[str, float]:
-    """Mean of the residual of each channel, against the noise and against its own standard error."""
+def _measure_offset(residual: torch.Tensor, both: ScaledPair, noise: NoiseModel) -> dict[str, float]:
+    """Compare the mean of the residual of each channel with the noise and with its own standard error."""
     sigma = noise.power().sqrt().numpy()
-    sigma = np.maximum(sigma, LEAST_SIGMA * sigma.max())
+    sigma = np.maximum(sigma, MIN_SIGMA_FRACTION * sigma.max())
     values = residual[:, both.usable].double().numpy()
     mean = values.mean(axis=1)
     counts = window_sums(both.usable.numpy().astype(np.float32), WINDOW)
@@ -186,16 +202,16 @@ def _measure_offset(residual: torch.Tensor, both: Pair, noise: NoiseModel) -> di
     worst = int(offset.argmax())
     return {
         "offset": float(offset[worst]),
-        "offset_error": float(offset[worst] / max(error[worst] / sigma[worst], SMALLEST)),
+        "offset_error": float(offset[worst] / max(error[worst] / sigma[worst], MIN_ERROR)),
     }
 
 
 def _measure_blocks(blocks: Blocks) -> dict[str, float]:
-    """Where the residual holds more than noise: compact structures, edges, rough places."""
+    """Measure where the residual exceeds the noise: compact structures, edges, rough places."""
     usable = blocks.usable
     mean, slow, fast = blocks.mean[:, usable], blocks.slow[usable], blocks.fast[usable]
     order = blocks.variation[usable].argsort()
-    few = max(1, int(EXTREME * len(order)))
+    few = max(1, int(EXTREME_FRACTION * len(order)))
     flat, rough = order[:few], order[-few:]
     ratio = slow / fast.clamp(min=1)
     brightness = blocks.brightness[usable].contiguous()
@@ -209,7 +225,7 @@ def _measure_blocks(blocks: Blocks) -> dict[str, float]:
         "local_offset": float(mean.abs().max()),
         "whiteness": float(slow[rough].mean() / fast[rough].mean().clamp(min=tiny)),
         "edges": float(fast[rough].mean() / fast[flat].mean().clamp(min=tiny)),
-        "structure": float((ratio / usual.clamp(min=LEAST_USUAL)[level]).max()),
+        "structure": float((ratio / usual.clamp(min=MIN_USUAL)[level]).max()),
     }
 
 

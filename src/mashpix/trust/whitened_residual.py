@@ -1,4 +1,4 @@
-"""The residual of a denoised picture, block by block, against the noise that was measured in it."""
+"""The residual of a denoised image, block by block, against the noise that was measured in it."""
 
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mashpix.arrays.colour import Channels, decide_channels
-from mashpix.arrays.normalization import open_door, to_picture
+from mashpix.arrays.normalization import normalize, to_picture
 from mashpix.errors import InputError
 from mashpix.refine.colour import opponent_matrix
 from mashpix.refine.dct import block_transform
@@ -19,15 +19,15 @@ SIDE = 16
 """Side in pixels of the blocks."""
 STRIDE = 8
 """Distance in pixels of two blocks."""
-SLOWEST = 4
+MAX_SLOW_FREQUENCY = 4
 """Coefficients whose two frequencies add up to so much are slow: waves of 8 pixels and more."""
 
-LEAST_NOISE = 1e-6
+MIN_NOISE_FRACTION = 1e-6
 """Least variance of the noise, as a fraction of the mean square of the residual: flat blocks may be unchanged."""
 
 
-class Pair(NamedTuple):
-    """A picture before and after on one scale, in channels of independent noise.
+class ScaledPair(NamedTuple):
+    """An image before and after on one scale, in channels of independent noise.
 
     noisy, denoised : (C, H, W), 0 where not usable
     usable : (H, W): False where a channel of either is NaN or infinite
@@ -46,8 +46,8 @@ class Blocks(NamedTuple):
     mean : (C, rows, columns): mean of the residual, in standard deviations of such means
     slow, fast : (rows, columns): mean square of the whitened slow and of the other coefficients; 1 for noise alone.
         Of RGB the brightness counts: its colours hold the coarse blocks of JPEG
-    brightness : (rows, columns): of the denoised picture
-    variation : (rows, columns): variance of the denoised picture inside the block, over all channels
+    brightness : (rows, columns): of the denoised image
+    variation : (rows, columns): variance of the denoised image inside the block, over all channels
     usable : (rows, columns): whether all pixels of the block are
     """
 
@@ -59,42 +59,46 @@ class Blocks(NamedTuple):
     usable: Tensor
 
 
-def pair(noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None, is_rgb: bool = False) -> Pair:
-    """Both arrays on the scale of the noisy one; different shapes or a picture that is none raise `InputError`."""
+def to_common_scale(
+    noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None, is_rgb: bool = False
+) -> ScaledPair:
+    """Bring both arrays to the scale of the noisy one; different shapes or an invalid image raise `InputError`."""
     noisy, denoised = np.asarray(noisy), np.asarray(denoised)
     if noisy.shape != denoised.shape:
-        raise InputError(f"a picture and its denoised version of different shapes ({noisy.shape} and {denoised.shape})")
+        raise InputError(f"an image and its denoised version of different shapes ({noisy.shape} and {denoised.shape})")
     if denoised.dtype.kind not in "iuf":
-        raise InputError(f"a denoised picture of another kind of value ({denoised.dtype}; numbers needed)")
-    door = open_door(noisy, channel_axis=channel_axis, data_range=None, scale="percentiles", is_rgb=is_rgb)
+        raise InputError(f"a denoised image of another kind of value ({denoised.dtype}; numbers needed)")
+    normalized = normalize(noisy, channel_axis=channel_axis, data_range=None, scale="percentiles", is_rgb=is_rgb)
     after = denoised[None] if channel_axis is None else np.moveaxis(denoised, channel_axis, 0)
     cpu = torch.device("cpu")
-    before, result = (to_picture(item, multiple=1, device=cpu) for item in (door, replace(door, array=after)))
+    before, result = (
+        to_picture(item, multiple=1, device=cpu) for item in (normalized, replace(normalized, array=after))
+    )
     usable = (before.valid & result.valid)[0].all(dim=0)
     to_channels = opponent_matrix(before.unit, is_rgb=before.is_rgb)
     noisier, cleaner = (torch.tensordot(to_channels, item.pixels[0], dims=1) * usable for item in (before, result))
-    return Pair(noisier, cleaner, usable, before.is_rgb)
+    return ScaledPair(noisier, cleaner, usable, before.is_rgb)
 
 
 def decide_parts(noisy: NDArray[Any], *, channel_axis: int | None, channels: Channels) -> tuple[bool, list[int] | None]:
-    """Whether the channels of an image are RGB, and their numbers where each is looked at by itself, else None."""
+    """Decide whether the channels are RGB; returns also their numbers if each is judged by itself, else None."""
     if channel_axis is None:
         return False, None
     kind = decide_channels(np.moveaxis(np.asarray(noisy), channel_axis, 0), channels)
     return kind == "rgb", list(range(noisy.shape[channel_axis])) if kind == "independent" else None
 
 
-def measure_residual(both: Pair) -> NoiseModel | None:
+def measure_residual(both: ScaledPair) -> NoiseModel | None:
     """The noise in flat blocks of the residual, never quite zero; None without a block to measure it in."""
     noise = measure_noise(both.noisy, both.denoised, both.usable, side=SIDE, is_rgb=both.is_rgb)
     if noise is None:
         return None
-    least = LEAST_NOISE * (both.noisy - both.denoised).square().mean()
+    least = MIN_NOISE_FRACTION * (both.noisy - both.denoised).square().mean()
     return noise._replace(psd=noise.psd.clamp(min=float(least)))
 
 
 def whiten(residual: Tensor, denoised: Tensor, usable: Tensor, noise: NoiseModel) -> Blocks:
-    """Compare the residual (C, H, W) of a denoised picture with the noise measured in it, row of blocks by row."""
+    """Compare the residual (C, H, W) of a denoised image with the noise measured in it, row of blocks by row."""
     parts = []
     for top in range(0, residual.shape[1] - SIDE + 1, STRIDE):
         here = slice(top, top + SIDE)
@@ -111,7 +115,7 @@ def _whiten_row(residual: Tensor, denoised: Tensor, usable: Tensor, noise: Noise
     variance = noise.variance(brightness).transpose(1, 2).clamp(min=torch.finfo(seen.dtype).tiny)
     white = missed @ block_transform(SIDE, missed).T / variance.sqrt()
     index = torch.arange(SIDE)
-    slow = ((index[:, None] + index) <= SLOWEST).flatten()
+    slow = ((index[:, None] + index) <= MAX_SLOW_FREQUENCY).flatten()
     main = white[:1] if noise.is_rgb else white
     energy = (main[:, :, part].square().mean(dim=(0, 2)) for part in (slow, ~slow))
     return white[:, :, 0], *energy, brightness, seen.var(dim=2).sum(dim=0), whole.all(dim=1)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from mashpix import __version__
-from mashpix.arrays.normalization import Door, open_door, to_picture
+from mashpix.arrays.normalization import Normalized, normalize, to_picture
 from mashpix.errors import InputError
 from mashpix.evaluation.bench.pictures import Pair, Source, load_pair
 from mashpix.evaluation.noise_model import NoiseModel
@@ -214,17 +214,17 @@ def run_denoising(plan: StudyPlan, pair: Pair, settings: Settings) -> Generator[
     return {"psnr": psnr, "ssim": ssim, "seconds": round(sum(step.report.seconds.values()), 2)}
 
 
-def open_picture(plan: StudyPlan, pair: Pair, settings: Settings) -> tuple[Picture, Door]:
+def open_picture(plan: StudyPlan, pair: Pair, settings: Settings) -> tuple[Picture, Normalized]:
     """A noisy image as the method sees it, and the way back."""
     channel_axis = None if pair.noisy.ndim == 2 else -1
-    door = open_door(
+    normalized = normalize(
         pair.noisy,
         channel_axis=channel_axis,
         data_range=pair.data_range,
         scale=settings.scale,
         is_rgb=pair.noisy.ndim == 3,
     )
-    return to_picture(door, multiple=2**settings.depth, device=torch.device(plan.device)), door
+    return to_picture(normalized, multiple=2**settings.depth, device=torch.device(plan.device)), normalized
 
 
 def mean_of(rows: Iterable[Row], value: str, **where: object) -> float:

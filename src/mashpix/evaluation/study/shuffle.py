@@ -85,7 +85,7 @@ def regions(plan: StudyPlan, preset: str) -> dict[str, NDArray[Any]]:
     settings = plan.presets[preset]
     ratio = PAPER.high_ratio
     pair = plan.load(next(iter(plan.sets.values()))[0], NOISE)
-    picture, door = open_picture(plan, pair, settings)
+    picture, normalized = open_picture(plan, pair, settings)
     generator = torch.Generator(picture.pixels.device).manual_seed(plan.seed)
     network = new_network(picture, settings=settings, generator=generator)
     options: dict[str, Any] = {"settings": settings, "generator": generator}
@@ -100,7 +100,7 @@ def regions(plan: StudyPlan, preset: str) -> dict[str, NDArray[Any]]:
         "noisy": pair.noisy,
         "clean": pair.clean,
         f"flat regions (white) after {settings.shuffle_start} updates": 255 * flat[0, 0, :height, :width].cpu().numpy(),
-        "shuffled target": to_array(target, door),
+        "shuffled target": to_array(target, normalized),
     }
 
 
