@@ -1,22 +1,37 @@
-"""Unrelated channels, as of fluorescence: gain in dB per channel, denoised together and each alone.
+"""Unrelated channels, as of fluorescence: each alone, as `channels="auto"` takes them, jointly, and jointly before.
 
-    python benchmarks/channels.py [--seeds 1] [--presets fast default] [--modes independent joint] [--stack]
+    python benchmarks/channels.py [--presets fast default] [--channels 1 2 3 4 5] [--through denoise stack command]
+        [--modes alone auto joint] [--before OTHER/src] [--append]
 
-Sparse scenes of 128 x 128 pixels with white noise of 5 % of each channel's range, which is 26.0 dB. One row per
-preset, mode, number of channels and ranges, with the PSNR of the worst channel and of all, and the least difference
-to the same channel alone. Written to benchmarks/channels.csv.
+Sparse scenes of 128 x 128 pixels with white noise of 5 % of each channel's range, which is 26.0 dB; ranges are equal,
+or 1000 : 1 in equal ratios. One row per case and mode: the PSNR of each channel in dB, the least difference to the same
+channel alone, and whether the bytes are those of the channel alone. `--before` adds the results of version 0.1, which
+knew one way only through `denoise`, and elsewhere `joint`. Through the command, channels are uint16 in an OME-TIFF.
+Written to benchmarks/channels.csv.
 """
 
 import argparse
-import csv
+import os
+import subprocess
+import sys
+import tempfile
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
+import tifffile
 
 import mashpix
+from _common import Table
 
-SIDE, NOISE = 128, 0.05
-TARGET = Path(__file__).with_suffix(".csv")
+SIDE, NOISE, COUNTS, BLACK = 128, 0.05, 40.0, 1000.0
+COLUMNS = "preset", "through", "channels", "ranges", "mode", "seed", "psnr", "worst_difference", "same_bytes"
+CALLS = {
+    "denoise": "mashpix.denoise(a, channel_axis=0, settings=preset, seed=seed, device='cpu')",
+    "stack": "mashpix.denoise_stack(a, axes='CYX', joint=True, settings=preset, seed=seed, device='cpu')",
+}
+"""What `--before` calls on an array in a process of its own."""
 
 
 def spots(rng):
@@ -29,59 +44,93 @@ def spots(rng):
     return scene / scene.max()
 
 
-def ranges_of(channels, ratio):
-    return 1000.0 * np.geomspace(1, 1 / ratio, channels) if channels > 1 else np.array([1000.0])
+def make_case(channels, ratio, seed):
+    """Clean and noisy channels (C, H, W) and their ranges; a channel is the same scene in every case of a seed."""
+    ranges = 1000.0 * np.geomspace(1, 1 / ratio, channels) if channels > 1 else np.array([1000.0])
+    clean, noisy = np.empty((2, channels, SIDE, SIDE))
+    for index, size in enumerate(ranges):
+        rng = np.random.default_rng([seed, index])
+        clean[index] = size * spots(rng)
+        noisy[index] = clean[index] + rng.normal(0, NOISE * size, (SIDE, SIDE))
+    return clean, noisy, ranges
 
 
-def denoise(noisy, *, mode, preset, seed, stack):
-    how = {"channels": mode, "settings": preset, "seed": seed, "device": "cpu"}
-    if not hasattr(mashpix.Report, "channels"):  # version 0.1
-        how.pop("channels")
-    if stack:
-        return mashpix.denoise_stack(noisy, axes="CYX", **how)
-    return mashpix.denoise(noisy, channel_axis=0, **how)
+def call_before(source, array, *, through, preset, seed):
+    """The result of another version, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.npy"
+        np.save(path, array)
+        lines = ["import sys, numpy as np, mashpix", "path, preset, seed = sys.argv[1], sys.argv[2], int(sys.argv[3])"]
+        code = "\n".join([*lines, "a = np.load(path)", f"np.save(path, {CALLS[through]})"])
+        command = [sys.executable, "-c", code, path, preset, seed]
+        subprocess.run(list(map(str, command)), check=True, env=os.environ | {"PYTHONPATH": str(source)})
+        return np.load(path)
 
 
-def measure(channels, ratio, *, mode, preset, seeds, stack):
-    """PSNR (seeds, C) together and alone."""
-    together, alone = [], []
-    for seed in range(seeds):
-        rng = np.random.default_rng(seed)
-        ranges = ranges_of(channels, ratio)
-        clean = np.stack([spots(rng) for _ in range(channels)]) * ranges[:, None, None]
-        noisy = clean + rng.normal(0, NOISE, clean.shape) * ranges[:, None, None]
-        results = [denoise(noisy, mode=mode, preset=preset, seed=seed, stack=stack)]
-        results.append([mashpix.denoise(plane, settings=preset, seed=seed, device="cpu") for plane in noisy])
-        for scores, result in zip((together, alone), results, strict=True):
-            planes = zip(clean, result, ranges, strict=True)
-            scores.append([mashpix.psnr(before, after, data_range=size) for before, after, size in planes])
-    return np.mean(together, axis=0), np.mean(alone, axis=0)
+def call_command(array, *flags, preset, seed, source=None):
+    """The result of the command on a uint16 OME-TIFF."""
+    with tempfile.TemporaryDirectory() as folder:
+        before, after = (Path(folder) / name for name in ("a.ome.tif", "b.ome.tif"))
+        tifffile.imwrite(before, np.rint(BLACK + COUNTS * array).astype(np.uint16), metadata={"axes": "CYX"})
+        command = [sys.executable, "-m", "mashpix", "denoise", before, "-o", after, *flags]
+        command += ["--preset", preset, "--seed", seed, "--device", "cpu"]
+        env = os.environ | ({"PYTHONPATH": str(source)} if source else {})
+        subprocess.run(list(map(str, command)), check=True, env=env, capture_output=True)
+        return (tifffile.imread(after) - BLACK) / COUNTS
+
+
+def denoise(noisy, *, through, mode, preset, seed, before):
+    how = {"settings": preset, "seed": seed, "device": "cpu"}
+    if through == "command":
+        call = partial(call_command, preset=preset, seed=seed)
+        if mode == "before":
+            return call(noisy, "--joint", source=before)
+        planes = [plane[None] for plane in noisy] if mode == "alone" else [noisy]
+        flags = [] if mode == "alone" else ["--channels", mode]
+        return np.concatenate([np.reshape(call(array, *flags), (-1, SIDE, SIDE)) for array in planes])
+    if mode == "before":
+        return call_before(before, noisy, through=through, preset=preset, seed=seed)
+    if mode == "alone":
+        return np.stack([mashpix.denoise(plane, **how) for plane in noisy])
+    if through == "stack":
+        return mashpix.denoise_stack(noisy, axes="CYX", channels=mode, **how)
+    return mashpix.denoise(noisy, channel_axis=0, channels=mode, **how)
+
+
+def rows_of(options):
+    """Rows of all cases: `COLUMNS`."""
+    cases = product(options.presets, options.through, options.channels, options.ratios, range(options.seeds))
+    for preset, through, channels, ratio, seed in cases:
+        if channels == 1 and ratio > 1:
+            continue
+        clean, noisy, ranges = make_case(channels, ratio, seed)
+        alone = None
+        for mode in [*options.modes, *(["before"] if options.before else [])]:
+            found = denoise(noisy, through=through, mode=mode, preset=preset, seed=seed, before=options.before)
+            planes = zip(clean, found, ranges, strict=True)
+            scores = np.array([mashpix.psnr(truth, result, data_range=size) for truth, result, size in planes])
+            alone = (found, scores) if mode == "alone" else alone
+            texts = [" ".join(f"{score:.2f}" for score in scores), "", ""]
+            if alone is not None and mode != "alone":
+                texts[1:] = f"{(scores - alone[1]).min():.2f}", str(np.array_equal(found, alone[0]))
+            yield preset, through, channels, f"{ratio}:1", mode, seed, *texts
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--presets", nargs="+", default=["fast", "default"])
-    parser.add_argument("--modes", nargs="+", default=["independent", "joint"])
+    parser.add_argument("--through", nargs="+", default=["denoise"])
+    parser.add_argument("--modes", nargs="+", default=["alone", "auto", "joint"])
     parser.add_argument("--channels", nargs="+", type=int, default=[1, 2, 3, 4, 5])
-    parser.add_argument("--stack", action="store_true", help="through denoise_stack, axes CYX")
-    parser.add_argument("--out", type=Path, default=TARGET)
+    parser.add_argument("--ratios", nargs="+", type=int, default=[1, 1000])
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--before", type=Path, help="the folder src of version 0.1")
+    parser.add_argument("--append", action="store_true", help="add rows to the table that is there")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     options = parser.parse_args()
-    with options.out.open("w", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["preset", "mode", "channels", "ranges", "seeds", "psnr", "alone", "worst_difference"])
-        for preset in options.presets:
-            for mode in options.modes:
-                for channels in options.channels:
-                    for ratio in (1, 1000) if channels > 1 else (1,):
-                        how = {"mode": mode, "preset": preset, "seeds": options.seeds, "stack": options.stack}
-                        together, alone = measure(channels, ratio, **how)
-                        texts = [" ".join(f"{value:.2f}" for value in scores) for scores in (together, alone)]
-                        worst = f"{(together - alone).min():.2f}"
-                        row = [preset, mode, channels, f"{ratio}:1", options.seeds, *texts, worst]
-                        table.writerow(row)
-                        file.flush()
-                        print(*row, sep="\t", flush=True)
+    with Table(options.out, COLUMNS, append=options.append) as table:
+        for row in rows_of(options):
+            table.add(*row)
 
 
 if __name__ == "__main__":

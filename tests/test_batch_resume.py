@@ -83,7 +83,7 @@ CHANGES = {
     "detail": 0.5,
     "axes": "YX",
     "networks": "each",
-    "joint": True,
+    "channels": "joint",
     "model": ModelReference(Path("m"), "hash"),
 }
 

@@ -77,6 +77,8 @@ def test_blank_channels_come_back(rng):
     np.testing.assert_array_equal(last.denoised[[0, 2]], image[[0, 2]])
     np.testing.assert_array_equal(last.denoised[1], denoise(image[1], settings=TINY, device="cpu"))
     assert last.report.notes[0] == "2 blank channels left as they were"
+    why = "channels: independent (three channels, but they do not show one scene in one unit)"
+    assert why in last.report.notes
 
 
 def test_joint_channels_do_not_depend_on_units_and_are_not_colour(rng):

@@ -14,7 +14,8 @@ from mashpix.errors import spelled
 from mashpix.trust.stack_verdict import PlaneVerdicts
 from mashpix.trust.verdict import Verdict
 
-QUICK = ("--masking-ratio", "0.2", "--steps", "3", "--channels", "4", "--depth", "2", "--masks", "2", "--threads", "1",
+QUICK = ("--masking-ratio", "0.2", "--steps", "3",
+         "--network-channels", "4", "--depth", "2", "--masks", "2", "--threads", "1",
          "--no-refine")  # fmt: skip
 
 
@@ -45,9 +46,10 @@ def test_a_hyperstack_comes_out_as_it_went_in(hyperstack):
 
 
 def test_the_recipe_makes_the_same_bytes_again(hyperstack, tmp_path):
-    assert run(hyperstack, "--joint", "--networks", "each", "--axes", "TZCYX").exit_code == 0
+    assert run(hyperstack, "--channels", "joint", "--networks", "each", "--axes", "TZCYX").exit_code == 0
     recipe = tmp_path / "a_denoised.tif.json"
-    assert json.loads(recipe.read_text())["stack"] == {"axes": "TZCYX", "fit": "each", "joint": True}
+    found = json.loads(recipe.read_text())
+    assert (found["stack"], found["channels"]) == ({"axes": "TZCYX", "fit": "each"}, "joint")
     arguments = ["denoise", str(hyperstack), "--recipe", str(recipe), "-o", str(tmp_path / "b.tif")]
     assert CliRunner().invoke(app, arguments).exit_code == 0
     assert (tmp_path / "b.tif").read_bytes() == (tmp_path / "a_denoised.tif").read_bytes()

@@ -20,7 +20,8 @@ from zarr_kinds import contents, read_array, write_ome
 
 pytest.importorskip("zarr", reason="the extra `zarr` is not installed")
 pytestmark = pytest.mark.usefixtures("no_sync")
-QUICK = ("--masking-ratio", "0.2", "--steps", "3", "--channels", "4", "--depth", "2", "--masks", "2", "--threads", "1",
+QUICK = ("--masking-ratio", "0.2", "--steps", "3",
+         "--network-channels", "4", "--depth", "2", "--masks", "2", "--threads", "1",
          "--no-refine")  # fmt: skip
 
 
@@ -58,8 +59,8 @@ def test_a_picture_comes_out_as_it_went_in(store):
 
 def test_a_model_is_fitted_and_applied(store, tmp_path):
     model, target = tmp_path / "m.safetensors", tmp_path / "b.zarr"
-    assert CliRunner().invoke(app, ["fit", str(store), "--joint", "-o", str(model), *QUICK]).exit_code == 0
-    arguments = ["apply", str(model), str(store), "--joint", "--threads", "1", "-o", str(target)]
+    assert CliRunner().invoke(app, ["fit", str(store), "--channels", "joint", "-o", str(model), *QUICK]).exit_code == 0
+    arguments = ["apply", str(model), str(store), "--channels", "joint", "--threads", "1", "-o", str(target)]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     assert read_array(target / "0").std() < 0.9 * read_array(store / "0").std()

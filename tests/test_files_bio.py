@@ -19,7 +19,8 @@ from mashpix.files.reader_process import Child
 from mashpix.files.tiff import empty
 from mashpix.jobs.batch.items import output_name
 
-QUICK = ("--masking-ratio", "0.5", "--steps", "3", "--channels", "4", "--depth", "2", "--masks", "2", "--threads", "1",
+QUICK = ("--masking-ratio", "0.5", "--steps", "3",
+         "--network-channels", "4", "--depth", "2", "--masks", "2", "--threads", "1",
          "--no-refine")  # fmt: skip
 
 

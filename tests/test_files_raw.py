@@ -164,7 +164,7 @@ def test_a_raw_file_is_denoised_from_end_to_end(save, tmp_path):
     """Poisson noise of 400 electrons at white; few updates."""
     path = save("IMG.DNG", bits=12, electrons=400.0, orientation=6)
     before = path.read_bytes()
-    quick = ("--masking-ratio", "0.5", "--steps", "40", "--channels", "8", "--depth", "2", "--masks", "4")
+    quick = ("--masking-ratio", "0.5", "--steps", "40", "--network-channels", "8", "--depth", "2", "--masks", "4")
     done = CliRunner().invoke(app, ["denoise", str(path), "--strict", "--threads", "1", *quick])
     assert done.exit_code == 0, done.output
     clean, noisy = (65535 * to_srgb(scene()))[INSIDE], read_image(path).pixels[INSIDE]

@@ -81,7 +81,7 @@ def test_a_recipe_holds_the_command_it_was_given_and_the_hashes_of_both_files(re
     assert (recipe.input_sha256, recipe.output_sha256) == (hash_file(request.source), hash_file(request.target))
 
 
-@pytest.mark.parametrize("options", [{}, {"joint": True}, {"networks": "each"}])
+@pytest.mark.parametrize("options", [{}, {"channels": "joint"}, {"networks": "each"}])
 def test_no_plane_is_decoded_twice(options, request_of, rng, monkeypatch):
     read = []
 

@@ -80,8 +80,8 @@ def denoise(source, **options):
 def apply(source):
     model = source.with_name("model.safetensors")
     if not model.exists():
-        run(fit_model(FitRequest(sources=(source,), target=model, settings=QUICK, device="cpu", joint=True)))
-    return denoise(source, model=refer_to_model(model), joint=True)
+        run(fit_model(FitRequest(sources=(source,), target=model, settings=QUICK, device="cpu", channels="joint")))
+    return denoise(source, model=refer_to_model(model), channels="joint")
 
 
 def fit(source):

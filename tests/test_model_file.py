@@ -20,7 +20,8 @@ from mashpix.jobs.recipe import hash_file, read_recipe
 from mashpix.steps import drain
 
 TINY = replace(PRESETS["default"], steps=3, masks=2, channels=4, depth=2, masking_ratio=0.2)
-QUICK = ("--masking-ratio", "0.2", "--steps", "3", "--channels", "4", "--depth", "2", "--masks", "2", "--threads", "1",
+QUICK = ("--masking-ratio", "0.2", "--steps", "3",
+         "--network-channels", "4", "--depth", "2", "--masks", "2", "--threads", "1",
          "--no-refine")  # fmt: skip
 
 
@@ -152,8 +153,8 @@ def test_fit_and_apply_on_a_stack(rng, tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True, metadata={"axes": "TCYX"})
     model = tmp_path / "m.safetensors"
     assert "need a model each" in str(run("fit", tmp_path / "a.tif", "-o", model, *QUICK).exception)
-    assert run("fit", tmp_path / "a.tif", "-o", model, "--joint", *QUICK).exit_code == 0
+    assert run("fit", tmp_path / "a.tif", "-o", model, "--channels", "joint", *QUICK).exit_code == 0
     assert run("apply", model, tmp_path / "a.tif").exit_code == 1
-    done = run("apply", model, tmp_path / "a.tif", "--joint")
+    done = run("apply", model, tmp_path / "a.tif", "--channels", "joint")
     assert done.exit_code == 0, done.output
     assert tifffile.imread(tmp_path / "a_denoised.tif").std() < 0.8 * stack.std()

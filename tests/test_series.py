@@ -162,7 +162,15 @@ def test_a_model_of_the_same_fit_is_taken_over(series):
 
 
 @pytest.mark.parametrize(
-    "option", [{"seed": 1}, {"settings": Settings(steps=7)}, {"joint": True}, {"axes": "YX"}, {"data_range": 9.0}]
+    "option",
+    [
+        {"seed": 1},
+        {"settings": Settings(steps=7)},
+        {"channels": "joint"},
+        {"channels": "rgb"},
+        {"axes": "YX"},
+        {"data_range": 9.0},
+    ],
 )
 def test_a_model_of_another_fit_is_not(option, series):
     batch, items, write = series

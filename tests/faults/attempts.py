@@ -30,7 +30,7 @@ GOOD = ("refused", "survived", "skipped")
 COMMAND = (*MASHPIX, "denoise")
 QUICK = (
     *("--masking-ratio", "0.5", "--steps", "2", "--probe-steps", "1", "--masks", "1"),
-    *("--channels", "4", "--depth", "2", "--threads", "1"),
+    *("--network-channels", "4", "--depth", "2", "--threads", "1"),
 )
 """Options for a denoising that takes a moment: what is written is tried here, not how good it is."""
 MEMORY = 2**31

@@ -8,7 +8,20 @@ import numpy as np
 from PIL import Image
 
 COMMAND = (sys.executable, "-P", "-c", "from mashpix.cli import main; main()")
-QUICK = ("--masking-ratio", "0.5", "--steps", "3", "--channels", "6", "--depth", "2", "--masks", "2", "--threads", "1")
+QUICK = (
+    "--masking-ratio",
+    "0.5",
+    "--steps",
+    "3",
+    "--network-channels",
+    "6",
+    "--depth",
+    "2",
+    "--masks",
+    "2",
+    "--threads",
+    "1",
+)
 
 
 def start_cli(*arguments, cwd, stderr=subprocess.PIPE, text=True, **options):

@@ -26,6 +26,12 @@ MAX_SIDE = 1024
 """Side in pixels of the centre that is looked at."""
 
 
+def check_choice(channels: str) -> None:
+    """Refuse what is none of `Channels`."""
+    if channels not in get_args(Channels):
+        raise UsageError(f"`channels`: unknown choice ({channels!r}; one of {', '.join(get_args(Channels))})")
+
+
 def decide_channels(array: NDArray[Any], channels: Channels) -> Kind | None:
     """Decide how the channels of an image (C, H, W) are denoised; None where there is only one.
 
@@ -43,8 +49,7 @@ def decide_channels(array: NDArray[Any], channels: Channels) -> Kind | None:
     UsageError
         For an unknown choice, and for "rgb" with other than three channels.
     """
-    if channels not in get_args(Channels):
-        raise UsageError(f"`channels`: unknown choice ({channels!r}; one of {', '.join(get_args(Channels))})")
+    check_choice(channels)
     if channels == "rgb" and len(array) != 3:
         raise UsageError(f"`channels`: RGB has three channels ({len(array)} found; independent or joint fits)")
     if len(array) == 1:
@@ -52,6 +57,45 @@ def decide_channels(array: NDArray[Any], channels: Channels) -> Kind | None:
     if channels == "auto":
         return "rgb" if show_one_scene(array) else "independent"
     return channels
+
+
+def decide_stack_channels(axes: str, shape: tuple[int, ...], channels: Channels) -> tuple[Kind | None, bool]:
+    """How the channels of a stack are denoised (None for a single one), and whether those along C belong together.
+
+    Examples
+    --------
+    >>> decide_stack_channels("TYXS", (5, 64, 64, 3), "auto")
+    ('rgb', False)
+    >>> decide_stack_channels("TCYX", (5, 3, 64, 64), "auto")
+    ('independent', False)
+    >>> decide_stack_channels("TCYX", (5, 3, 64, 64), "rgb")
+    ('rgb', True)
+    """
+    check_choice(channels)
+    lengths = dict(zip(axes, shape, strict=True))
+    samples, dyes = lengths.get("S", 1), lengths.get("C", 1)
+    if channels == "rgb" and 3 not in (samples, samples * dyes):
+        raise UsageError(f"`channels`: RGB has three channels ({axes}, shape {shape}; independent or joint fits)")
+    if channels == "rgb" or (channels == "auto" and samples == 3):
+        return "rgb", samples == 1
+    if samples * dyes == 1:
+        return None, False
+    return ("joint", True) if channels == "joint" else ("independent", False)
+
+
+def explain(kind: Kind, count: int) -> str:
+    """Why the channels of an image are what "auto" decided, for its report.
+
+    Examples
+    --------
+    >>> explain("independent", 3)
+    'channels: independent (three channels, but they do not show one scene in one unit)'
+    """
+    if kind == "rgb":
+        return "channels: rgb (three channels that show one scene in one unit)"
+    if count != 3:
+        return f"channels: {kind} ({count} of them, and RGB has three)"
+    return f"channels: {kind} (three channels, but they do not show one scene in one unit)"
 
 
 def show_one_scene(array: NDArray[Any]) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mashpix.arrays.colour import Channels, Kind, decide_channels
+from mashpix.arrays.colour import Channels, Kind, decide_channels, explain
 from mashpix.arrays.costs import check_memory, expected_costs
 from mashpix.arrays.model import find_groups
 from mashpix.arrays.normalization import (
@@ -31,7 +31,7 @@ from mashpix.method.mash import Result, mash, side_multiple
 from mashpix.method.relations import Groups
 from mashpix.report import Report, Step
 from mashpix.settings import Scale, Settings, preset
-from mashpix.steps import scaled
+from mashpix.steps import relay, scaled
 
 Returned = TypeVar("Returned")
 
@@ -156,6 +156,28 @@ def denoise_steps(
     door = open_door(image, channel_axis=channel_axis, data_range=data_range, scale=settings.scale)
     kind = decide_channels(door.array, channels)
     working = partial(_run, settings=settings, seed=seed, device=chosen, preview_every=preview_every)
+    steps = _run_kind(door, kind, working, data_range=data_range, settings=settings)
+    if channels != "auto" or kind is None:
+        return steps
+    return relay(steps, partial(_with_note, note=explain(kind, len(door.array))))
+
+
+def _with_note(step: Step, *, note: str) -> Step:
+    """The step with one more note in its report, if it has one."""
+    if step.report is None:
+        return step
+    return replace(step, report=replace(step.report, notes=(*step.report.notes, note)))
+
+
+def _run_kind(
+    door: Door,
+    kind: Kind | None,
+    working: Callable[[Door], Generator[Step, None, None]],
+    *,
+    data_range: float | None,
+    settings: Settings,
+) -> Generator[Step, None, None]:
+    """Channels of a kind: together, in groups, or each by itself. What does not fit into memory is refused at once."""
     if kind == "independent":
         check_memory(door.array[0].size)
         groups: Groups = tuple((channel,) for channel in range(len(door.array)))

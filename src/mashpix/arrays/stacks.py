@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mashpix.arrays.colour import Channels, Kind, decide_channels
+from mashpix.arrays.colour import Channels, Kind, check_choice, decide_channels, decide_stack_channels
 from mashpix.arrays.costs import model_costs
 from mashpix.arrays.denoising import present
 from mashpix.arrays.model import Model, fit_to_doors, make_doors, on_device, open_like
@@ -125,31 +125,6 @@ def denoise_stack_steps(
     return run(work, groups, lambda group: (fit_once if shared and len(group) > 1 else fit_each)(work, group))
 
 
-def decide_stack_channels(axes: str, shape: tuple[int, ...], channels: Channels) -> tuple[Kind | None, bool]:
-    """How the channels of a stack are denoised (None for a single one), and whether those along C belong together.
-
-    Examples
-    --------
-    >>> decide_stack_channels("TYXS", (5, 64, 64, 3), "auto")
-    ('rgb', False)
-    >>> decide_stack_channels("TCYX", (5, 3, 64, 64), "auto")
-    ('independent', False)
-    >>> decide_stack_channels("TCYX", (5, 3, 64, 64), "rgb")
-    ('rgb', True)
-    """
-    if channels not in get_args(Channels):
-        raise UsageError(f"`channels`: unknown choice ({channels!r}; one of {', '.join(get_args(Channels))})")
-    lengths = dict(zip(axes, shape, strict=True))
-    samples, dyes = lengths.get("S", 1), lengths.get("C", 1)
-    if channels == "rgb" and 3 not in (samples, samples * dyes):
-        raise UsageError(f"`channels`: RGB has three channels ({axes}, shape {shape}; independent or joint fits)")
-    if channels == "rgb" or (channels == "auto" and samples == 3):
-        return "rgb", samples == 1
-    if samples * dyes == 1:
-        return None, False
-    return ("joint", True) if channels == "joint" else ("independent", False)
-
-
 def _formerly(
     networks: Networks, channels: Channels, axes: str, *, fit: str | None, joint: bool | None
 ) -> tuple[Networks, Channels]:
@@ -210,7 +185,7 @@ def apply_model(
     stack: Indexable,
     *,
     axes: str,
-    channels: Literal["auto", "independent", "joint"] = "auto",
+    channels: Channels = "auto",
     seed: int = 0,
     device: str = "auto",
 ) -> NDArray[Any]:
@@ -271,18 +246,19 @@ def apply_model_steps(
     stack: Indexable,
     *,
     axes: str,
-    channels: Literal["auto", "independent", "joint"] = "auto",
+    channels: Channels = "auto",
     seed: int = 0,
     device: str = "auto",
     joint: bool | None = None,
 ) -> Generator[Step, None, None]:
-    """Denoise a stack, or a picture, with a model: steps as those of `denoise_stack_steps`, nothing is fitted.
+    """Denoise a stack, or an image, with a model: steps as those of `denoise_stack_steps`, nothing is fitted.
 
     Parameters
     ----------
-    channels : {"auto", "independent", "joint"}
-        "joint" shows the model all channels along C and S at once, "independent" one by one; "auto" the samples of S
-        at once unless it has a single channel, those of C one by one. The model knows whether they are colours.
+    channels : {"auto", "rgb", "independent", "joint"}
+        "joint" and "rgb" show the model all channels along C and S at once, "independent" one by one; "auto" the
+        samples of S at once unless it has a single channel, those of C one by one. The model knows whether they are
+        colours.
     joint
         Deprecated: `channels="joint"`.
 
@@ -290,11 +266,16 @@ def apply_model_steps(
     ------
     InputError
         If its channels or its dtype are not those of the model.
+    UsageError
+        For an unknown choice of channels, and for "rgb" if the model is none of RGB images.
     """
     axes = check_axes(axes, tuple(stack.shape))
     _, said = _formerly("shared", channels, axes, fit=None, joint=joint)
     chosen, _ = choose_device(device)
-    groups = plane_groups(axes, tuple(stack.shape), joint=said == "joint")
+    check_choice(said)
+    if said == "rgb" and not model.is_rgb:
+        raise UsageError("`channels`: the model is not one of RGB images (auto, independent or joint fits)")
+    groups = plane_groups(axes, tuple(stack.shape), joint=said in ("joint", "rgb"))
     first = read_picture(stack, axes, groups[0][0])
     alone = said == "independent" or model.channels == 1
     kind: Kind = "independent" if alone else "rgb" if model.is_rgb else "joint"

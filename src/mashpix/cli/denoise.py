@@ -13,6 +13,7 @@ from mashpix.cli.folders import FolderOptions, denoise_folder, is_batch
 from mashpix.cli.from_recipe import merge, read_known
 from mashpix.cli.options import (
     Axes,
+    ChannelKind,
     Compare,
     DataRange,
     Detail,
@@ -31,6 +32,7 @@ from mashpix.cli.options import (
     build_settings,
     folder_flags,
     parse_save,
+    read_channels,
     settings_flags,
 )
 from mashpix.cli.outcomes import denoise_files
@@ -76,6 +78,7 @@ def denoise(
         ),
     ] = None,
     fit: Annotated[str | None, typer.Option(metavar="once|each", hidden=True)] = None,
+    channels: ChannelKind = None,
     joint: Joint = None,
     sparse: Sparse = False,
     *,
@@ -99,7 +102,7 @@ def denoise(
         threads=threads,
         axes=axes,
         networks=networks,
-        joint=joint,
+        channels=read_channels(channels, joint, overrides),
     )
     threads = options.pop("threads")
     request = DenoiseRequest(

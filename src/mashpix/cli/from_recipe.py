@@ -8,7 +8,7 @@ from mashpix.cli.console import complain
 from mashpix.jobs import Recipe, read_recipe
 from mashpix.jobs.request import networks_of
 
-DEFAULTS = {"seed": 0, "strength": 1.0, "detail": 0.0, "device": "auto", "networks": "shared", "joint": False}
+DEFAULTS = {"seed": 0, "strength": 1.0, "detail": 0.0, "device": "auto", "networks": "shared", "channels": "auto"}
 """Options that neither the command line nor a recipe names; all others are None."""
 
 

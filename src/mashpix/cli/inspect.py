@@ -1,12 +1,12 @@
 """`mashpix inspect`: the noise of an image, before it is denoised."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mashpix.cli.console import complain, follow, use_threads
-from mashpix.cli.options import Axes, Device, MaxPixels, Overwrite, Threads
+from mashpix.cli.options import Axes, ChannelKind, Device, MaxPixels, Overwrite, Threads
 from mashpix.errors import DeviceError, MashpixError, UsageError
 from mashpix.files import FORMATS, MAX_PIXELS
 from mashpix.jobs import InspectRequest, inspect_file
@@ -29,6 +29,7 @@ def inspect(
         typer.Option("--probe", help="Train the two published probes for the noise level gap, on the centre: minutes."),
     ] = False,
     axes: Axes = None,
+    channels: ChannelKind = None,
     device: Device = "auto",
     threads: Threads = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the probes.")] = 0,
@@ -37,6 +38,7 @@ def inspect(
 ) -> None:
     """Estimate an image's noise and what denoising it would cost; takes seconds."""
     preset(preset_name)
+    kind: Any = channels or "auto"
     request = InspectRequest(
         source=source,
         html=html,
@@ -47,6 +49,7 @@ def inspect(
         device=device or "auto",
         seed=seed,
         axes=axes,
+        channels=kind,
         max_pixels=max_pixels,
         overwrite=overwrite,
     )

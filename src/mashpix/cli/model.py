@@ -11,6 +11,7 @@ from mashpix.cli.console import follow, use_threads
 from mashpix.cli.from_recipe import merge, read_known
 from mashpix.cli.options import (
     Axes,
+    ChannelKind,
     DataRange,
     Detail,
     Device,
@@ -27,6 +28,7 @@ from mashpix.cli.options import (
     Threads,
     build_settings,
     parse_save,
+    read_channels,
     settings_flags,
 )
 from mashpix.cli.outcomes import denoise_files, describe_fit
@@ -46,7 +48,8 @@ def fit(
     preset_name: Preset = "default",
     data_range: DataRange = None,
     axes: Axes = None,
-    joint: Joint = False,
+    channels: ChannelKind = None,
+    joint: Joint = None,
     device: Device = "auto",
     threads: Threads = None,
     seed: Seed = 0,
@@ -56,6 +59,7 @@ def fit(
     overrides: dict[str, Any],
 ) -> None:
     """Fit a network to up to four images, or planes, spread over those given."""
+    kind: Any = read_channels(channels, joint, overrides)
     request = FitRequest(
         sources=tuple(inputs),
         target=output,
@@ -64,7 +68,7 @@ def fit(
         device=device or "auto",
         data_range=data_range,
         axes=axes,
-        joint=bool(joint),
+        channels=kind or "auto",
         overwrite=overwrite,
         max_pixels=max_pixels,
     )
@@ -84,6 +88,7 @@ def apply(
     save: Save = "",
     strict: Strict = False,
     axes: Axes = None,
+    channels: ChannelKind = None,
     joint: Joint = None,
     device: Device = None,
     threads: Threads = None,
@@ -98,7 +103,14 @@ def apply(
     if known and (known.model or {}).get("sha256") != reference.sha256:
         raise UsageError(f"the recipe is not of this model ({str(recipe)!r}; --recipe takes what apply wrote with it)")
     options = merge(
-        known, seed=seed, strength=strength, detail=detail, device=device, threads=threads, axes=axes, joint=joint
+        known,
+        seed=seed,
+        strength=strength,
+        detail=detail,
+        device=device,
+        threads=threads,
+        axes=axes,
+        channels=read_channels(channels, joint),
     )
     use_threads(options.pop("threads"))
     requests = [

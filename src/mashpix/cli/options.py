@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
+from mashpix.arrays.colour import Channels
+from mashpix.cli.console import complain
 from mashpix.cli.folders import FolderOptions
 from mashpix.errors import UsageError
 from mashpix.evaluation.noise_model import NoiseModel
@@ -57,12 +59,40 @@ MaxPixels = Annotated[int, typer.Option(metavar="N", min=1, help="Refuse larger 
 Axes = Annotated[
     str | None, typer.Option(metavar="LETTERS", help="Axes of a stack, such as TZCYX; default: as the file says.")
 ]
-Joint = Annotated[
-    bool | None, typer.Option("--joint/--no-joint", help="Stacks: denoise all channels together; default: not.")
+ChannelKind = Annotated[
+    str | None,
+    typer.Option(
+        "--channels",
+        metavar="|".join(get_args(Channels)),
+        help="What channels are: the colours of one scene, independent, or to be denoised together; default: auto, as "
+        "the file says or the image shows.",
+    ),
 ]
+Joint = Annotated[bool | None, typer.Option("--joint/--no-joint", hidden=True)]
 Sparse = Annotated[
     bool, typer.Option("--sparse", help="OME-Zarr: accept missing chunks as empty, and leave them missing.")
 ]
+
+
+FLAGS = {"channels": "network_channels"}
+"""Settings whose flag has another name than the field."""
+
+
+def read_channels(channels: str | None, joint: bool | None, overrides: dict[str, Any] | None = None) -> str | None:
+    """What --channels says, or --joint, as version 0.1 called it.
+
+    A number is what version 0.1 meant by --channels, the setting of that name: it goes to `overrides`.
+    """
+    if overrides is not None and channels is not None and channels.isdecimal():
+        complain(f"--channels {channels} is now spelled --network-channels {channels}; the old spelling will go")
+        overrides["channels"], channels = int(channels), None
+    if joint is None:
+        return channels
+    if channels is not None:
+        raise UsageError("--channels and --joint are one option (--joint is its former name; leave it out)")
+    found = "joint" if joint else "auto"
+    complain(f"--{'' if joint else 'no-'}joint is now spelled --channels {found}; the old spelling will go")
+    return found
 
 
 def parse_save(text: str) -> tuple[Any, ...]:
@@ -75,7 +105,7 @@ def settings_flags(command: Callable[..., None]) -> Callable[..., None]:
     flags = [_override_flag(item, panel="Settings (default: those of the preset)") for item in fields(Settings)]
 
     def used(values: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in values.items() if value is not None}
+        return {item.name: value for item in fields(Settings) if (value := values[_flag_of(item)]) is not None}
 
     return _with_flags(command, flags, keyword="overrides", make=used)
 
@@ -90,6 +120,11 @@ def folder_flags(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the flags for many files; it gets them as the keyword `folders`."""
     flags = [_flag(item, panel="Folders and many files") for item in fields(FolderOptions)]
     return _with_flags(command, flags, keyword="folders", make=lambda values: FolderOptions(**values))
+
+
+def _flag_of(item: Field[Any]) -> str:
+    """The name of the flag of a setting."""
+    return FLAGS.get(item.name, item.name)
 
 
 def _with_flags(
@@ -140,7 +175,7 @@ def _override_flag(item: Field[Any], *, panel: str) -> inspect.Parameter:
         metavar = None if kind is bool else _metavar(kind)
     option = typer.Option(help=_sentence(item.metadata["help"]), metavar=metavar, rich_help_panel=panel)
     option.default = None
-    return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind | None)
+    return inspect.Parameter(_flag_of(item), inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind | None)
 
 
 def _metavar(kind: Any) -> str:

@@ -63,7 +63,7 @@ def blend_files(request: BlendRequest) -> Generator[Event, None, BlendOutcome]:
                     channels=channels_of(noisy),
                 )
                 copy(index, pixels)
-                judged.add(index, before, pixels, verdict)
+                judged.add(index, before, pixels, verdict, channels=channels_of(noisy))
                 yield Step("plane", number, len(indices), number / len(indices), plane=index)
         yield from map(Note, copy.warnings)
         yield Written(request.target, "blended")

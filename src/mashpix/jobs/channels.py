@@ -2,27 +2,44 @@
 
 from typing import Literal
 
-from mashpix.arrays.colour import Channels
+import numpy as np
+
+from mashpix.arrays.colour import Channels, Kind, decide_channels, decide_stack_channels
+from mashpix.axes import samples_axis
+from mashpix.errors import UsageError
 from mashpix.files import OpenFile
 
 ModelChannels = Literal["auto", "rgb", "joint"]
 """What the channels of a model can be: it serves all of them together."""
 
 
-def channels_of(opened: OpenFile, *, joint: bool = False) -> Channels:
-    """What channels are: "joint" if those along C are to be denoised together, else what the file knows of samples.
+def channels_of(opened: OpenFile, said: Channels = "auto") -> Channels:
+    """What channels are: what the caller says, unless that is "auto"; then what the file knows of its samples.
 
     Samples (axis S) that the file says nothing about are "auto": the image shows whether they are one scene.
     """
-    if joint and "C" in opened.axes:
-        return "joint"
-    if "S" not in opened.axes or opened.is_rgb is None:
-        return "auto"
+    if said != "auto" or "S" not in opened.axes or opened.is_rgb is None:
+        return said
     samples = dict(zip(opened.axes, opened.shape, strict=True))["S"]
     return "rgb" if opened.is_rgb and samples == 3 else "independent"
 
 
-def channels_of_model(opened: OpenFile, *, joint: bool) -> ModelChannels:
-    """The same for a model."""
-    channels = channels_of(opened, joint=joint)
+def channels_of_model(opened: OpenFile, said: Channels) -> ModelChannels:
+    """The same for a model; `UsageError` where the caller wants samples that are independent."""
+    channels = channels_of(opened, said)
+    if said == "independent" and "S" in opened.axes:
+        raise UsageError("independent channels need a model each (`channels`: joint makes one for all)")
     return "joint" if channels == "independent" else channels
+
+
+def decide_file_channels(opened: OpenFile, said: Channels) -> tuple[Kind | None, bool]:
+    """How the channels of a file will be denoised, and whether those along C belong together.
+
+    As `decide_stack_channels`; the samples of a single image are measured where nothing is known of them.
+    """
+    shape, channels = tuple(opened.shape), channels_of(opened, said)
+    axis = samples_axis(opened.axes)
+    if channels == "auto" and axis is not None and not opened.is_stack:
+        image = opened[(slice(None),) * len(shape)]
+        return decide_channels(np.moveaxis(image, axis, 0), channels), False
+    return decide_stack_channels(opened.axes, shape, channels)

@@ -5,13 +5,13 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mashpix import __version__, files
 from mashpix.axes import samples_axis
-from mashpix.jobs.channels import channels_of
+from mashpix.jobs.channels import channels_of, decide_file_channels
 from mashpix.jobs.events import Event, Note, Outcome, Written
 from mashpix.jobs.kept_planes import KeptPlanes
 from mashpix.jobs.memory import one_line_for_memory
@@ -23,6 +23,7 @@ from mashpix.report import Report, Step
 from mashpix.steps import relay
 
 if TYPE_CHECKING:
+    from mashpix.arrays.colour import Channels
     from mashpix.files import Copy, OpenFile, Put
     from mashpix.trust.stack_verdict import PlaneVerdicts
 
@@ -94,7 +95,7 @@ def _count_kept(opened: "OpenFile", request: DenoiseRequest) -> int:
     from mashpix.arrays.planes import count_fitted
 
     lengths = dict(zip(opened.axes, opened.shape, strict=True))
-    together = lengths.get("C", 1) if request.joint else 1
+    together = lengths.get("C", 1) if opened.is_stack and decide_file_channels(opened, request.channels)[1] else 1
     fitted = count_fitted(lengths["Y"] * lengths["X"])
     return together * (fitted + 2)  # to choose those, one in the middle is looked at
 
@@ -108,10 +109,9 @@ def _denoise(planes: KeptPlanes, opened: "OpenFile", request: DenoiseRequest) ->
     axes = opened.axes
     where: dict[str, Any] = {"seed": request.seed, "device": request.device}
     if request.model is not None:
-        together: Literal["joint", "auto"] = "joint" if request.joint and "C" in axes else "auto"
-        return apply_model_steps(load_model(request.model), planes, axes=axes, channels=together, **where)
+        return apply_model_steps(load_model(request.model), planes, axes=axes, channels=request.channels, **where)
     how: dict[str, Any] = {"data_range": request.data_range, "settings": request.settings} | where
-    how |= {"channels": channels_of(opened, joint=request.joint)}
+    how |= {"channels": channels_of(opened, request.channels)}
     if opened.is_stack:
         return denoise_stack_steps(planes, axes=axes, networks=request.networks, **how)
     only = middle_plane(axes, opened.shape)
@@ -146,25 +146,27 @@ def _put_planes(
     from mashpix.trust.finishing import finish
     from mashpix.trust.stack_verdict import PlaneVerdicts
 
-    judged = PlaneVerdicts(planes.axes, planes.shape)
+    judged, axis = PlaneVerdicts(planes.axes, planes.shape), samples_axis(planes.axes)
     with closing(steps):
         for step in steps:
             if step.plane is not None and step.denoised is not None:
                 noisy = planes.take(step.plane)
+                known = step.report.channels if step.report and axis is not None else None
+                channels: Channels = known or "auto"
                 denoised, verdict = finish(
                     noisy,
                     step.denoised,
                     strength=request.strength,
                     detail=request.detail,
-                    channel_axis=samples_axis(planes.axes),
-                    channels=(step.report and step.report.channels) or "auto",
+                    channel_axis=axis,
+                    channels=channels,
                 )
                 copy(step.plane, denoised)
                 if "spread" in maps:
                     maps["spread"](step.plane, np.asarray(step.spread))
                 if "residual" in maps:
                     maps["residual"](step.plane, residual_of(noisy, denoised))
-                judged.add(step.plane, noisy, denoised, verdict)
+                judged.add(step.plane, noisy, denoised, verdict, channels=channels)
             yield step
     assert step.report is not None
     return step.report, judged
@@ -193,6 +195,7 @@ def _make_recipe(
         command=request.command,
         report=report.to_dict() | {"verdict": verdict},
         detail=request.detail,
-        stack={"axes": opened.axes, "fit": request.fit, "joint": request.joint} if opened.is_stack else None,
+        stack={"axes": opened.axes, "fit": request.fit} if opened.is_stack else None,
+        channels=request.channels,
         model={"name": model.path.name, "sha256": model.sha256} if model else None,
     )

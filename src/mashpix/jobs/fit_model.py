@@ -10,12 +10,12 @@ import numpy as np
 from mashpix import __version__, files
 from mashpix.axes import plane_groups
 from mashpix.errors import FileError, UsageError
-from mashpix.jobs.channels import ModelChannels, channels_of_model
+from mashpix.jobs.channels import ModelChannels, channels_of_model, decide_file_channels
 from mashpix.jobs.events import Event, FitOutcome, Note, Written
 from mashpix.jobs.memory import one_line_for_memory
 from mashpix.jobs.model_reference import kind_of
 from mashpix.jobs.recipe import hash_settings, sha256
-from mashpix.jobs.request import FitRequest
+from mashpix.jobs.request import FitRequest, hashed_channels
 
 if TYPE_CHECKING:
     from mashpix.arrays.planes import Planes
@@ -79,7 +79,7 @@ def fit_model(request: FitRequest) -> Generator[Event, None, FitOutcome]:
 
 def origin_of(request: FitRequest) -> dict[str, Any]:
     """What a model depends on besides the images, for its header."""
-    options = {"data_range": request.data_range, "axes": request.axes, "joint": request.joint}
+    options = {"data_range": request.data_range, "axes": request.axes} | hashed_channels(request.channels)
     return {"version": __version__, "seed": request.seed, "settings": hash_settings(request.settings, **options)}
 
 
@@ -97,14 +97,17 @@ def _list_places(request: FitRequest) -> "Generator[Event, None, list[tuple[int,
     for number, source in enumerate(request.sources):
         try:
             with _open(source, request) as opened:
-                groups = plane_groups(opened.axes, opened.shape, joint=request.joint)
+                together = opened.is_stack and decide_file_channels(opened, request.channels)[1]
+                groups = plane_groups(opened.axes, opened.shape, joint=together)
                 notes = opened.notes if request.names is None else ()
         except FileError:
             if request.names is None:
                 raise
             continue
         if len(groups) > 1:
-            raise UsageError(f"{len(groups)} channels need a model each ({str(source)!r}; `joint` makes one for all)")
+            raise UsageError(
+                f"{len(groups)} channels need a model each ({str(source)!r}; `channels`: joint makes one for all)"
+            )
         yield from (Note(f"{str(source)!r}: {note}", "info") for note in notes)
         places += [(number, planes) for planes in groups[0]]
     return places
@@ -127,7 +130,7 @@ def _choose(
             with _open(request.sources[number], request) as opened:
                 inputs[name] = inputs.get(name) or opened.sha256()
                 kinds.add(kind_of(opened.axes, opened.shape, opened.dtype))
-                channels.append(channels_of_model(opened, joint=request.joint))
+                channels.append(channels_of_model(opened, request.channels))
                 return read_picture(opened, opened.axes, planes)
         except (FileError, OSError):
             if request.names is None:

@@ -5,9 +5,10 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from mashpix import files
+from mashpix.arrays.colour import Channels
 from mashpix.errors import FileError, UsageError
 from mashpix.files.image_file import mismatch
-from mashpix.jobs.channels import channels_of
+from mashpix.jobs.channels import channels_of, decide_file_channels
 from mashpix.jobs.events import Event, InspectOutcome, Note, Written
 from mashpix.jobs.memory import one_line_for_memory
 from mashpix.jobs.recipe import to_json
@@ -54,19 +55,33 @@ def inspect_file(request: InspectRequest) -> Generator[Event, None, InspectOutco
         if request.denoised is not None:
             other = files_open.enter_context(_open(request, request.denoised))
             denoised = _plane_like(other, opened, shown, str(request.denoised))
+        channels = _decide_shown(opened, request)
         report = yield from _inspect(opened, request)
         if denoised is not None:
             channel_axis = -1 if pixels.ndim == 3 else None
-            verdict = check(pixels, denoised, channel_axis=channel_axis, channels=channels_of(opened))
+            verdict = check(pixels, denoised, channel_axis=channel_axis, channels=channels)
         for kind, path in outputs.items():
             if kind == "json":
                 data = to_json(report.to_dict())
             else:
-                page = make_page(report, pixels, name=request.source.name, denoised=denoised, verdict=verdict)
+                page = make_page(
+                    report,
+                    pixels,
+                    is_rgb=channels == "rgb",
+                    name=request.source.name,
+                    denoised=denoised,
+                    verdict=verdict,
+                )
                 data = page.encode("utf-8", "backslashreplace")
             files.atomic_write(path, data, overwrite=request.overwrite)
             yield Written(path, kind)
     return InspectOutcome(report, verdict, outputs)
+
+
+def _decide_shown(opened: "OpenFile", request: InspectRequest) -> Channels:
+    """What the channels of the plane that is shown are; those along C are never in one plane."""
+    kind = decide_file_channels(opened, request.channels)[0]
+    return kind if kind is not None and "S" in opened.axes else "auto"
 
 
 def _check_outputs(request: InspectRequest) -> dict[str, Any]:
@@ -95,10 +110,10 @@ def _inspect(opened: "OpenFile", request: InspectRequest) -> "Generator[Step, No
         "seed": request.seed,
     }
     if opened.is_stack:
-        return inspect_stack_steps(opened, axes=opened.axes, **how)
+        return inspect_stack_steps(opened, axes=opened.axes, channels=channels_of(opened, request.channels), **how)
     pixels = opened[(slice(None),) * len(opened.axes)]
     channel_axis = -1 if pixels.ndim == 3 else None
-    return inspect_steps(pixels, channel_axis=channel_axis, channels=channels_of(opened), **how)
+    return inspect_steps(pixels, channel_axis=channel_axis, channels=channels_of(opened, request.channels), **how)
 
 
 def _plane_like(other: "OpenFile", opened: "OpenFile", index: "Index", name: str) -> Any:

@@ -11,6 +11,7 @@ from mashpix.errors import DeviceError, MashpixError, UsageError
 from mashpix.jobs.batch.batch import Batch, plan_items
 from mashpix.jobs.batch.inputs import find_sources
 from mashpix.jobs.batch.items import Item
+from mashpix.jobs.channels import decide_file_channels
 from mashpix.jobs.model_reference import check_kind, kind_of
 from mashpix.jobs.series import find_model, most_common_kind
 
@@ -26,7 +27,7 @@ class PlannedFile:
     kind : axes, channels and dtype, in words
     axes, shape, is_stack : of the file
     image_shape : of what a network processes at once, (H, W, C)
-    image_counts : number of such images in each group that one network can serve
+    image_counts : number of such images in each group that one network can serve; independent samples are one each
     """
 
     item: Item
@@ -90,7 +91,7 @@ def plan_batch(batch: Batch, *, jobs: int) -> Plan:
     model = batch.request.model
     if batch.share_network and (model := find_model(batch, items)) is not None:
         items, skipped = plan_items(batch.with_model(model), found)
-    opened, unreadable = _open_all(items)
+    opened, unreadable = _open_all(items, shared=batch.share_network)
     estimate = make_estimator(batch.request.settings, device=batch.request.device)
     network, alike, unlike = None, opened, list[tuple[Path, str]]()
     if batch.share_network and opened:
@@ -115,13 +116,13 @@ def plan_batch(batch: Batch, *, jobs: int) -> Plan:
     )
 
 
-def _open_all(items: Iterable[Item]) -> tuple[list[PlannedFile], list[tuple[Path, str]]]:
+def _open_all(items: Iterable[Item], *, shared: bool) -> tuple[list[PlannedFile], list[tuple[Path, str]]]:
     """Those that can be denoised, and why the others cannot."""
     opened: list[PlannedFile] = []
     failed: list[tuple[Path, str]] = []
     for item in items:
         try:
-            opened.append(_open(item))
+            opened.append(_open(item, shared=shared))
         except (DeviceError, UsageError):
             raise
         except MashpixError as error:
@@ -129,15 +130,18 @@ def _open_all(items: Iterable[Item]) -> tuple[list[PlannedFile], list[tuple[Path
     return opened, failed
 
 
-def _open(item: Item) -> PlannedFile:
-    """Open one file, and check that its target can be written."""
+def _open(item: Item, *, shared: bool) -> PlannedFile:
+    """Open one file, and check that its target can be written. A network that is shared serves all samples."""
     request = item.request
     reading: dict[str, Any] = {"axes": request.axes, "max_pixels": request.max_pixels, "sparse": request.sparse}
     with files.open_file(item.source, **reading) as opened:
         opened.check_target(item.target, strict=request.strict)
-        groups = plane_groups(opened.axes, opened.shape, joint=request.joint)
+        kind, together = decide_file_channels(opened, request.channels)
+        groups = plane_groups(opened.axes, opened.shape, joint=together)
         lengths = dict(zip(opened.axes, opened.shape, strict=True))
-        channels = lengths.get("S", 1) * len(groups[0][0])
+        samples = lengths.get("S", 1)
+        alone = samples if kind == "independent" and not shared else 1
+        channels = samples // alone * len(groups[0][0])
         return PlannedFile(
             item=item,
             kind=kind_of(opened.axes, opened.shape, opened.dtype),
@@ -145,7 +149,7 @@ def _open(item: Item) -> PlannedFile:
             shape=tuple(opened.shape),
             is_stack=opened.is_stack,
             image_shape=(lengths["Y"], lengths["X"], channels),
-            image_counts=tuple(map(len, groups)),
+            image_counts=tuple(map(len, groups)) * alone,
         )
 
 

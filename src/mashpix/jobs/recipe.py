@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from mashpix.arrays.colour import Channels
 from mashpix.errors import FileError, UsageError
 from mashpix.files.hashing import hash_file as hash_file
 from mashpix.files.hashing import sha256 as sha256
@@ -13,7 +14,7 @@ from mashpix.settings import Settings
 FORMAT = "mashpix-recipe-1"
 """First key of every recipe, so that another JSON file is told apart."""
 
-ADDED = ("detail", "stack", "model")
+ADDED = ("detail", "stack", "model", "channels")
 """Fields that recipes of earlier versions lack."""
 
 
@@ -28,8 +29,9 @@ class Recipe:
     command : a command line that makes the output again
     report : `Report.to_dict()`: what was measured and decided, and the verdict on the output
     detail : of the run; 0 in recipes of versions that did not know it
-    stack : axes, fit and joint of a stack; None for a single picture
+    stack : axes and fit of a stack; None for a single image
     model : name and hash of the model that was applied; None where a network was fitted to the file itself
+    channels : what the run was asked to take the channels for; `report` has what was decided
     """
 
     version: str
@@ -47,6 +49,7 @@ class Recipe:
     detail: float = 0.0
     stack: dict[str, Any] | None = None
     model: dict[str, str] | None = None
+    channels: Channels = "auto"
 
     def to_json(self) -> bytes:
         """The recipe as a JSON file."""
@@ -64,11 +67,17 @@ def read_recipe(path: Path) -> Recipe:
     try:
         settings = Settings(**data["settings"])
         known = {item.name: data[item.name] for item in fields(Recipe) if item.name in data or item.name not in ADDED}
-        return Recipe(**known | {"settings": settings})
+        return Recipe(**_former_channels(known) | known | {"settings": settings})
     except UsageError:
         raise
     except (KeyError, TypeError) as error:
         raise FileError(f"not a complete recipe ({error}; written by another version?)") from None
+
+
+def _former_channels(known: dict[str, Any]) -> dict[str, Any]:
+    """What version 0.1 called `joint`: the channels along C together; without such an axis it meant nothing."""
+    stack = known.get("stack") or {}
+    return {"channels": "joint"} if stack.pop("joint", False) and "C" in stack["axes"] else {}
 
 
 def recipe_path(target: Path) -> Path:

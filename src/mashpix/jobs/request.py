@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from mashpix.arrays.colour import Channels, check_choice
 from mashpix.axes import Networks
 from mashpix.errors import UsageError
 from mashpix.files import MAX_PIXELS
@@ -29,6 +30,12 @@ def networks_of(fit: str) -> Networks:
     return FITS[fit]
 
 
+def hashed_channels(channels: Channels) -> dict[str, Any]:
+    """A choice as manifests and models hash it: as version 0.1 spelled it, where it knew the choice."""
+    former = {"joint": channels == "joint"}
+    return former if channels in ("auto", "joint") else former | {"channels": channels}
+
+
 @dataclass(frozen=True, kw_only=True)
 class DenoiseRequest:
     """Denoise one file: an image, or a stack plane by plane.
@@ -39,7 +46,8 @@ class DenoiseRequest:
     detail : how much fine texture is restored from the residual, 0 to 1
     axes : one letter per axis as tifffile writes them; None takes what the file says
     networks : "shared" fits one network to the planes of a kind, "each" fits one per plane
-    joint : whether the channels of a stack are denoised together
+    channels : what the channels are, as in `mashpix.denoise`; "auto" takes what the file says, and measures three
+        samples of an image that nothing is known of
     model : a fitted model to apply; nothing is fitted then
     save : what is written beside the output, besides its recipe
     compare : where a sheet of before, after and residual is drawn, as PNG
@@ -60,7 +68,7 @@ class DenoiseRequest:
     detail: float = 0.0
     axes: str | None = None
     networks: Networks = "shared"
-    joint: bool = False
+    channels: Channels = "auto"
     model: ModelReference | None = None
     save: tuple[Map, ...] = ()
     compare: Path | None = None
@@ -75,6 +83,7 @@ class DenoiseRequest:
         """Refuse choices that there are not; `UsageError` names them."""
         if self.networks not in get_args(Networks):
             raise UsageError(f"`networks`: unknown choice ({self.networks!r}; one of {', '.join(get_args(Networks))})")
+        check_choice(self.channels)
         if unknown := sorted(set(self.save) - set(get_args(Map))):
             raise UsageError(f"`save`: unknown ({', '.join(unknown)}; any of {', '.join(get_args(Map))})")
 
@@ -86,9 +95,9 @@ class DenoiseRequest:
     @property
     def options(self) -> dict[str, Any]:
         """What changes the bytes of an output besides settings, seed and device: for the hash in a manifest."""
-        names = ("strength", "detail", "data_range", "axes", "fit", "joint")
+        names = ("strength", "detail", "data_range", "axes", "fit")
         model = {"model": self.model.sha256} if self.model else {}
-        return {name: getattr(self, name) for name in names} | model
+        return {name: getattr(self, name) for name in names} | hashed_channels(self.channels) | model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +106,7 @@ class FitRequest:
 
     sources : files of one kind
     target : where the model goes
-    settings, seed, device, data_range, axes, joint, sparse, max_pixels : as in `DenoiseRequest`
+    settings, seed, device, data_range, axes, channels, sparse, max_pixels : as in `DenoiseRequest`
     overwrite : whether a model that exists may be replaced
     names : how each source is named in the model's header; with names, files that cannot be read are left out
     """
@@ -109,11 +118,15 @@ class FitRequest:
     device: str = "auto"
     data_range: float | None = None
     axes: str | None = None
-    joint: bool = False
+    channels: Channels = "auto"
     overwrite: bool = False
     sparse: bool = False
     max_pixels: int = MAX_PIXELS
     names: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse channels that there are not."""
+        check_choice(self.channels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +137,7 @@ class InspectRequest:
     html, json : where the report goes, if anywhere
     denoised : the same file denoised: the report shows what was taken away, with a verdict
     preset_name, probe, device, seed : as in `mashpix.inspect`
-    axes, max_pixels, sparse : as in `DenoiseRequest`
+    axes, channels, max_pixels, sparse : as in `DenoiseRequest`
     overwrite : whether reports that exist may be replaced
     """
 
@@ -137,9 +150,14 @@ class InspectRequest:
     device: str = "auto"
     seed: int = 0
     axes: str | None = None
+    channels: Channels = "auto"
     max_pixels: int = MAX_PIXELS
     sparse: bool = False
     overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse channels that there are not."""
+        check_choice(self.channels)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mashpix.noise_report.report import NoiseReport
 from mashpix.noise_report.svg import image, plot_lines, plot_map
 from mashpix.notebook import as_table
-from mashpix.trust.drawing import find_limits, find_residual_limit
+from mashpix.trust.drawing import as_shown, find_limits, find_residual_limit
 from mashpix.trust.verdict import Verdict
 
 Array = NDArray[Any]
@@ -30,7 +30,13 @@ h1{font-size:1.4em;overflow-wrap:anywhere}h2{font-size:1.1em}"""
 
 
 def make_page(
-    report: NoiseReport, pixels: Array, *, name: str, denoised: Array | None = None, verdict: Verdict | None = None
+    report: NoiseReport,
+    pixels: Array,
+    *,
+    name: str,
+    is_rgb: bool = False,
+    denoised: Array | None = None,
+    verdict: Verdict | None = None,
 ) -> str:
     """Make the page of one image.
 
@@ -42,6 +48,8 @@ def make_page(
         (H, W) or (H, W, C), the noisy image.
     name : str
         Name of the image; any text.
+    is_rgb : bool
+        Whether its channels are drawn as red, green and blue; of others the mean is drawn.
     denoised : ndarray or None
         Shape of `pixels`.
     verdict : Verdict or None
@@ -52,10 +60,10 @@ def make_page(
         f"<h1>{title}</h1>",
         as_table(report.rows()),
         *_noise_figures(report),
-        _figure(image(pixels), "The image, between its 0.5 and 99.5 percentiles."),
+        _figure(image(as_shown(pixels, is_rgb=is_rgb)), "The image, between its 0.5 and 99.5 percentiles."),
     ]
     if denoised is not None:
-        parts += _comparison(pixels, denoised, verdict)
+        parts += _comparison(pixels, denoised, verdict, is_rgb=is_rgb)
     head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{"".join(parts)}</body></html>\n'
 
@@ -88,13 +96,13 @@ def _noise_figures(report: NoiseReport) -> list[str]:
     return ["<h2>Noise</h2>", *figures, "<h2>Image</h2>"]
 
 
-def _comparison(pixels: Array, denoised: Array, verdict: Verdict | None) -> list[str]:
+def _comparison(pixels: Array, denoised: Array, verdict: Verdict | None, *, is_rgb: bool) -> list[str]:
     """Before, after and residual: whole, and the centre enlarged."""
-    limits = find_limits(pixels)
     residual = pixels.astype(np.float64) - denoised.astype(np.float64)
     finite = residual[np.isfinite(residual)]
     deviation = float(finite.std()) if finite.size else 0.0
-    most = find_residual_limit(residual)
+    pixels, denoised, residual = (as_shown(values, is_rgb=is_rgb) for values in (pixels, denoised, residual))
+    limits, most = find_limits(pixels), find_residual_limit(residual)
     top, left = (max((side - CROP) // 2, 0) for side in pixels.shape[:2])
     piece = slice(top, top + CROP), slice(left, left + CROP)
     parts = [

@@ -189,7 +189,7 @@ def inspect_image(
     report = yield from _decide(report, picture, inspection)
     if kind == "independent":
         report = _with_decisions_by_channel(report, picture, inspection)
-    return replace(report, **_cost(picture, kind, inspection))
+    return replace(report, channels=kind, **_cost(picture, kind, inspection))
 
 
 def _cost(picture: Picture, kind: Kind | None, inspection: Inspection) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
-from mashpix.arrays.costs import expected_costs, model_costs
+from mashpix.arrays.colour import Channels, decide_stack_channels
+from mashpix.arrays.costs import expected_costs, expected_memory, model_costs
 from mashpix.arrays.model import MOST_PICTURES
 from mashpix.arrays.planes import Indexable, Planes, is_blank, read_picture
-from mashpix.arrays.stacks import decide_stack_channels
 from mashpix.axes import check_axes, plane_groups
 from mashpix.noise_report.inspecting import Inspection, inspect_image, make_inspection, with_report
 from mashpix.noise_report.report import NoiseReport
@@ -27,6 +27,7 @@ def inspect_stack(
     stack: Indexable,
     *,
     axes: str,
+    channels: Channels = "auto",
     data_range: float | None = None,
     settings: Settings | str = "default",
     probe: bool = False,
@@ -39,7 +40,7 @@ def inspect_stack(
 
     Parameters
     ----------
-    stack, axes
+    stack, axes, channels
         As for `denoise_stack`.
     data_range, settings, probe, time_updates, seed, device, preset_name
         As for `inspect`.
@@ -66,6 +67,7 @@ def inspect_stack(
     steps = inspect_stack_steps(
         stack,
         axes=axes,
+        channels=channels,
         data_range=data_range,
         settings=settings,
         probe=probe,
@@ -81,6 +83,7 @@ def inspect_stack_steps(
     stack: Indexable,
     *,
     axes: str,
+    channels: Channels = "auto",
     data_range: float | None = None,
     settings: Settings | str = "default",
     probe: bool = False,
@@ -100,14 +103,17 @@ def inspect_stack_steps(
     inspection = make_inspection(
         settings, preset_name, data_range=data_range, probe=probe, time_updates=time_updates, seed=seed, device=device
     )
-    return with_report(_inspect_planes(stack, check_axes(axes, tuple(stack.shape)), inspection))
+    return with_report(_inspect_planes(stack, check_axes(axes, tuple(stack.shape)), channels, inspection))
 
 
-def _inspect_planes(stack: Indexable, axes: str, inspection: Inspection) -> Generator[Step, None, NoiseReport]:
+def _inspect_planes(
+    stack: Indexable, axes: str, channels: Channels, inspection: Inspection
+) -> Generator[Step, None, NoiseReport]:
     """Inspect the planes of `choose_planes`; the generator returns the report."""
     chosen, shape = choose_planes(stack, axes), tuple(stack.shape)
-    channels = decide_stack_channels(axes, shape, "auto")[0] or "auto"  # three samples of a plane are RGB
+    kind, together = decide_stack_channels(axes, shape, channels)
     picture = read_picture(stack, axes, chosen[0])
+    channels = kind if kind is not None and len(picture) > 1 else "auto"  # those along C are inspected one by one
     report = yield from inspect_image(picture, channel_axis=0, channels=channels, inspection=inspection)
     found = [_summarise(report, axes, chosen[0])]
     quick = replace(inspection, probe=False, time_updates=False)
@@ -118,9 +124,14 @@ def _inspect_planes(stack: Indexable, axes: str, inspection: Inspection) -> Gene
             found.append(_summarise(inspected, axes, planes))
         yield Step("plane", number, len(chosen), number / len(chosen))
     if report.seconds is not None:
-        report = replace(report, seconds=report.seconds * _cost(axes, shape, picture[0].size, inspection.settings))
+        report = replace(
+            report, seconds=report.seconds * _cost(axes, shape, picture[0].size, inspection.settings, together=together)
+        )
+    if together:
+        memory = expected_memory(picture.size * dict(zip(axes, shape, strict=True)).get("C", 1))
+        report = replace(report, memory_bytes=memory)
     note = f"estimated from plane {found[0]['plane'] or 'one'} of {axes} {' x '.join(map(str, shape))}"
-    return replace(report, shape=shape, planes=tuple(found), notes=(note, *report.notes))
+    return replace(report, shape=shape, channels=kind, planes=tuple(found), notes=(note, *report.notes))
 
 
 def choose_planes(stack: Indexable, axes: str) -> list[Planes]:
@@ -154,10 +165,10 @@ def _summarise(report: NoiseReport, axes: str, planes: Planes) -> dict[str, Any]
     return {"plane": ", ".join(numbers), **{key: getattr(report, key) for key in SUMMARY}}
 
 
-def _cost(axes: str, shape: tuple[int, ...], pixels: int, settings: Settings) -> float:
-    """Cost of the stack, one network per channel, relative to that of one plane."""
+def _cost(axes: str, shape: tuple[int, ...], pixels: int, settings: Settings, *, together: bool) -> float:
+    """Cost of the stack, with one network per channel or for those of C `together`, relative to that of one plane."""
     alone, total = sum(expected_costs(pixels, settings).values()), 0.0
-    for group in plane_groups(axes, shape, joint=False):
+    for group in plane_groups(axes, shape, joint=together):
         fitting, applying = model_costs(pixels, min(len(group), MOST_PICTURES), settings, share_noise=True)
         total += sum(fitting.values()) + len(group) * sum(applying.values()) if len(group) > 1 else alone
     return total / alone

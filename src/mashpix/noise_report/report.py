@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from mashpix.arrays.colour import Kind
 from mashpix.durations import format_duration
 from mashpix.notebook import as_table
 from mashpix.report import Step
@@ -36,6 +37,7 @@ class NoiseReport:
     preset, device : that masking ratio and cost refer to; "custom" for settings that are no preset
     seconds, memory_bytes : estimated cost of `denoise` there
     memory_free_bytes : main memory that is free
+    channels : how `denoise` would take several channels, "rgb", "independent" or "joint"; None for a single one
     planes : of a stack, the estimates of each plane that was inspected; all else is of the first of them
     notes : remarks for the user, one line each
     """
@@ -67,6 +69,7 @@ class NoiseReport:
     seconds: float | None = None
     memory_bytes: int = 0
     memory_free_bytes: int | None = None
+    channels: Kind | None = None
     planes: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -95,6 +98,7 @@ class NoiseReport:
             ("neighbour correlation", _text(self.neighbour_correlation)),
             ("noise level gap", _text(self.noise_level_gap)),
             ("masking ratio", f"{_text(self.masking_ratio)} (margin {_text(self.margin)}, preset {self.preset})"),
+            *([("channels", self.channels)] if self.channels else []),
             ("shuffling", "not known" if self.shuffle is None else "yes" if self.shuffle else "no"),
             ("time to denoise", "not known" if self.seconds is None else f"about {format_duration(self.seconds)}"),
             ("memory to denoise", f"about {self.memory_bytes / 2**30:.1f} GiB{self._free()}"),

@@ -68,7 +68,7 @@ def plot_map(table: Sequence[Sequence[float]], *, cell: int = 16) -> str:
 
 
 def image(pixels: NDArray[Any], *, limits: tuple[float, float] | None = None, enlarge: int = 1) -> str:
-    """An image (H, W) or (H, W, C) as an <img> with its data inside; of a large one every n-th pixel."""
+    """An image, grey (H, W) or RGB (H, W, 3), as an <img> with its data inside; of a large one every n-th pixel."""
     from PIL import Image
 
     step = max(-(-max(pixels.shape[:2]) // MAX_SIDE), 1)

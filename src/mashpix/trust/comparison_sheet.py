@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
+from mashpix.arrays.colour import Channels, decide_channels
 from mashpix.errors import InputError
-from mashpix.trust.drawing import encode_png, find_limits, find_residual_limit, to_8_bit, write
+from mashpix.trust.drawing import as_shown, encode_png, find_limits, find_residual_limit, to_8_bit, write
 
 if TYPE_CHECKING:
     from PIL import ImageDraw
@@ -25,18 +26,24 @@ Picture = NDArray[np.uint8]
 
 
 def compare(
-    noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None = None, name: str | None = None
+    noisy: NDArray[Any],
+    denoised: NDArray[Any],
+    *,
+    channel_axis: int | None = None,
+    channels: Channels = "auto",
+    name: str | None = None,
 ) -> bytes:
     """Draw before, after and the residual, and two enlarged crops: most detail, and most structure in the residual.
 
     Parameters
     ----------
     noisy, denoised : ndarray
-        Images of one shape, grey (H, W) or with channels along `channel_axis`; of more or fewer than three
-        channels the mean is shown. 8 bits are shown as they are; all else is stretched between percentiles, each
-        crop by itself.
+        Images of one shape, grey (H, W) or with channels along `channel_axis`. 8 bits are shown as they are; all
+        else is stretched between percentiles, each crop by itself.
     channel_axis : int or None
         Axis of the channels; None for a grey image.
+    channels : {"auto", "rgb", "independent", "joint"}
+        As in `denoise`. RGB is drawn in colour; of channels that are not colour, the mean is.
     name : str or None
         A title, such as which plane of a stack it is.
 
@@ -49,12 +56,16 @@ def compare(
     ------
     InputError
         If the shapes differ or no value is finite.
+    UsageError
+        As `denoise`, for `channels`.
     """
     if noisy.shape != denoised.shape:
         raise InputError(f"images of different shapes cannot be compared ({noisy.shape} and {denoised.shape})")
     if not np.isfinite(noisy).any():
         raise InputError("nothing finite to show")
-    before, after = (_channels_last(array, channel_axis) for array in (noisy, denoised))
+    first = noisy[None] if channel_axis is None else np.moveaxis(noisy, channel_axis, 0)
+    is_rgb = decide_channels(first, channels) == "rgb"
+    before, after = (_channels_last(array, channel_axis, is_rgb=is_rgb) for array in (noisy, denoised))
     residual = before - after
     crops = _choose_crops(after, residual)
     most = find_residual_limit(residual)
@@ -77,13 +88,12 @@ def _limits(values: NDArray[np.float64], dtype: np.dtype[Any]) -> tuple[float, f
     return (0.0, 255.0) if dtype == np.uint8 else find_limits(values)
 
 
-def _channels_last(array: NDArray[Any], channel_axis: int | None) -> NDArray[np.float64]:
+def _channels_last(array: NDArray[Any], channel_axis: int | None, *, is_rgb: bool) -> NDArray[np.float64]:
     """(H, W) or (H, W, 3), NaN where not finite."""
     values = np.where(np.isfinite(array), array, np.nan).astype(np.float64)
     if channel_axis is None:
         return values
-    values = np.moveaxis(values, channel_axis, -1)
-    return values if values.shape[-1] == 3 else np.asarray(values.mean(axis=-1))
+    return as_shown(np.moveaxis(values, channel_axis, -1), is_rgb=is_rgb)
 
 
 def _choose_crops(after: NDArray[np.float64], residual: NDArray[np.float64]) -> list[tuple[str, int, int, int]]:

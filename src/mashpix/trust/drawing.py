@@ -33,13 +33,16 @@ def find_residual_limit(residual: NDArray[Any]) -> float:
     return (float(np.percentile(np.abs(finite), RESIDUAL_PERCENTILE)) if finite.size else 0.0) or 1.0
 
 
-def to_8_bit(values: NDArray[Any], limits: tuple[float, float]) -> NDArray[np.uint8]:
-    """An image (H, W) or (H, W, C) as 8 bits; unless C is 3, the mean of the channels. Invalid pixels are black."""
+def as_shown(values: NDArray[Any], *, is_rgb: bool) -> NDArray[np.float64]:
+    """An image (H, W, C) as it is drawn: RGB as it is, of other channels the mean (H, W)."""
     values = values.astype(np.float64)
-    if values.ndim == 3 and values.shape[2] != 3:
-        values = values.mean(axis=2)
+    return values if values.ndim == 2 or is_rgb else np.asarray(values.mean(axis=2))
+
+
+def to_8_bit(values: NDArray[Any], limits: tuple[float, float]) -> NDArray[np.uint8]:
+    """A grey image (H, W), or RGB (H, W, 3), as 8 bits. Invalid pixels are black."""
     low, high = limits
-    scaled = (values - low) / (high - low if high > low else 1.0)
+    scaled = (values.astype(np.float64) - low) / (high - low if high > low else 1.0)
     return np.rint(255 * np.clip(np.nan_to_num(scaled, nan=0.0), 0, 1)).astype(np.uint8)
 
 

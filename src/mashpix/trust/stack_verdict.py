@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mashpix.arrays.colour import Channels
+from mashpix.arrays.colour import Channels, decide_stack_channels
 from mashpix.arrays.planes import read_picture
-from mashpix.arrays.stacks import decide_stack_channels
 from mashpix.axes import WITHIN, Index, check_axes, plane_groups, samples_axis
 from mashpix.errors import InputError
 from mashpix.trust.comparison_sheet import compare
@@ -60,12 +59,14 @@ class WorstPlane:
     name : as `name_plane` gives it
     noisy, denoised : its pixels
     rank : what ordered it before the others
+    channels : what its channels are
     """
 
     name: str
     noisy: NDArray[Any]
     denoised: NDArray[Any]
     rank: tuple[int, float]
+    channels: Channels = "auto"
 
 
 @dataclass
@@ -82,13 +83,21 @@ class PlaneVerdicts:
     by_name: dict[str, Verdict] = field(default_factory=dict)
     worst: WorstPlane | None = None
 
-    def add(self, index: Index, noisy: NDArray[Any], denoised: NDArray[Any], verdict: Verdict) -> None:
-        """Take in a plane."""
+    def add(
+        self,
+        index: Index,
+        noisy: NDArray[Any],
+        denoised: NDArray[Any],
+        verdict: Verdict,
+        *,
+        channels: Channels = "auto",
+    ) -> None:
+        """Take in a plane, and what its samples are."""
         name, is_middle = name_plane(index, self.axes), index == middle_plane(self.axes, self.shape)
         self.by_name[name] = verdict
         rank = severity(verdict) if verdict.verdict != GOOD else (0, float(is_middle))
         if self.worst is None or rank > self.worst.rank:
-            self.worst = WorstPlane(name, noisy, denoised, rank)
+            self.worst = WorstPlane(name, noisy, denoised, rank, channels)
 
     def sum_up(self) -> Verdict:
         """One verdict on all planes: see `sum_up`."""
@@ -101,8 +110,8 @@ class PlaneVerdicts:
     def draw(self, *, named: bool) -> bytes:
         """Before, after and residual of the plane to look at, as a PNG file; with its name if `named`."""
         assert self.worst is not None
-        name = self.worst.name if named else None
-        return compare(self.worst.noisy, self.worst.denoised, channel_axis=samples_axis(self.axes), name=name)
+        how: dict[str, Any] = {"channel_axis": samples_axis(self.axes), "channels": self.worst.channels}
+        return compare(self.worst.noisy, self.worst.denoised, name=self.worst.name if named else None, **how)
 
 
 def middle_plane(axes: str, shape: tuple[int, ...]) -> Index:
