@@ -32,6 +32,8 @@ class Report:
     channel_groups : numbers of the channels that shared a network, group by group; empty for a constant image
     averaged_channels : channels that the network had not learnt to predict: before refining, an average of the
         neighbours took the place of the prediction
+    few_blocks : True if there were too few blocks of 16 x 16 pixels to measure the noise in (an image of up to about
+        48 x 48, narrow strips, mostly holes): it was limited to what neighbouring pixels show
     seconds : time spent in each stage
     notes : remarks for the user, one line each
     """
@@ -53,6 +55,7 @@ class Report:
     held_out_error: float | None = None
     channel_groups: tuple[tuple[int, ...], ...] = ()
     averaged_channels: tuple[int, ...] = ()
+    few_blocks: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

@@ -16,6 +16,8 @@ from mashpix.report import Report
 
 AVERAGED = "averages of the neighbours took the place of its prediction"
 """What happens to channels that are not ready, see `method.readiness`."""
+FEW_BLOCKS = "only noise that neighbouring pixels show was removed"
+"""What happens to images in which the noise cannot be measured, see `refine.few_blocks`."""
 
 
 def describe(
@@ -45,7 +47,11 @@ def describe(
         held_out_error=float(np.sqrt(np.mean(result.held_out.cpu().numpy() * np.square(normalized.unit)))),
         averaged_channels=result.averaged,
         seconds=seconds or {},
-        notes=describe_averaged(result.averaged, len(normalized.array)),
+        few_blocks=result.few_blocks,
+        notes=(
+            *describe_averaged(result.averaged, len(normalized.array)),
+            *((f"few blocks of 16 x 16 pixels: {FEW_BLOCKS}",) if result.few_blocks else ()),
+        ),
     )
 
 
@@ -79,6 +85,7 @@ def summarise(
         hole_fraction=fmean(report.hole_fraction for report in reports),
         mean_spread=fmean(spreads) if spreads else None,
         held_out_error=fmean(squares) ** 0.5 if squares else None,
+        few_blocks=any(report.few_blocks for report in reports),
         seconds=seconds,
         notes=(
             *_notes(reports, worked, parts),
@@ -96,6 +103,8 @@ def _notes(reports: Sequence[Report], worked: Sequence[Report], parts: str) -> l
         notes.append(f"masking ratios {', '.join(f'{ratio:g}' for ratio in ratios)}")
     if unready := sum(bool(report.averaged_channels) for report in reports):
         notes.append(f"not learnt by the network: {unready} of {len(reports)} {parts} ({AVERAGED})")
+    if few := sum(report.few_blocks for report in reports):
+        notes.append(f"few blocks of 16 x 16 pixels in {few} of {len(reports)} {parts}: {FEW_BLOCKS}")
     return notes
 
 

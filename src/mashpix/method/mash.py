@@ -34,8 +34,9 @@ from mashpix.method.fitting import fit, new_network
 from mashpix.method.masking_ratio import Masking, choose_masking
 from mashpix.method.network import UNet
 from mashpix.method.predicting import Prediction, pool, predict
-from mashpix.method.readiness import replace_unready
+from mashpix.method.readiness import mix, replace_unready
 from mashpix.picture import Picture
+from mashpix.refine.few_blocks import has_few_blocks
 from mashpix.refine.refining import MULTIPLE, Noises, measure_noises, refine
 from mashpix.report import Step
 from mashpix.settings import Settings
@@ -51,7 +52,7 @@ class Result(NamedTuple):
     """The result of `mash`: the image and its spread over the masks, the masking, and the fraction shuffled.
 
     `held_out` (C,) is the mean squared error of the predictions at hidden pixels; `averaged` are the channels that a
-    network had not learnt to predict (see `readiness`).
+    network had not learnt to predict (see `readiness`); `few_blocks` as `refine.few_blocks` has it.
     """
 
     denoised: Tensor
@@ -60,6 +61,7 @@ class Result(NamedTuple):
     shuffled_fraction: float
     held_out: Tensor
     averaged: tuple[int, ...] = ()
+    few_blocks: bool = False
 
 
 class Fitted(NamedTuple):
@@ -145,7 +147,8 @@ def apply_networks(
         ratio = fitted.masking.masking_ratio
         applying = apply(network, picture, ratio, index=index, settings=settings, generator=generator, noises=noises)
         passes.append((yield from applying))
-    return average(passes, fitted.masking, fitted.shuffled_fraction)
+    few_blocks = settings.refine and None in fitted.noises and has_few_blocks(picture)
+    return average(passes, fitted.masking, fitted.shuffled_fraction)._replace(few_blocks=few_blocks)
 
 
 def apply(
@@ -166,6 +169,10 @@ def apply(
     if not settings.refine:
         return prediction, prediction.mean
     prediction = replace_unready(prediction, picture, masking_ratio, settings=settings)
+    if noises is None:
+        noises = yield from numbered_steps(measure_noises(picture, prediction.mean, settings=settings), index)
+    if noises is None:
+        return prediction, mix(prediction, picture)
     refining = refine(picture, prediction.mean, settings=settings, noises=noises)
     return prediction, (yield from numbered_steps(refining, index))
 

@@ -14,6 +14,7 @@ from mashpix.method.masking import draw_hidden
 from mashpix.method.network import repeatable
 from mashpix.method.predicting import Prediction
 from mashpix.picture import Picture
+from mashpix.refine.few_blocks import fine_variance
 from mashpix.settings import Settings
 from mashpix.tiling import tiles
 
@@ -81,6 +82,21 @@ def replace_unready(
         here = slice(channel, channel + 1)
         mean[:, here] = average_neighbours(picture.pixels[:, here], picture.valid[:, here], width=width)
     return prediction._replace(mean=mean, averaged=channels)
+
+
+def mix(prediction: Prediction, picture: Picture) -> Tensor:
+    """Mix prediction p and image y, (1, C, H, W), where the noise cannot be measured in blocks.
+
+    y - s (y - p), s the variance of the noise over the mean squared error of p at hidden pixels: least squares where
+    the errors of y and p are independent. No worse than y as long as the variance is not overestimated twofold.
+    """
+    pixels, valid = picture.pixels, picture.valid
+    error = prediction.held_out.clone()
+    for channel in prediction.averaged:  # an average never sees the pixel itself: all its errors are held out
+        error[channel] = (prediction.mean - pixels)[0, channel][valid[0, channel]].square().mean()
+    share = fine_variance(pixels[0], valid[0]) / error.clamp(min=torch.finfo(error.dtype).tiny)
+    mixed = torch.lerp(pixels, prediction.mean, share.clamp(max=1)[None, :, None, None])
+    return torch.where(valid, mixed, prediction.mean)
 
 
 def held_out_of_averages(

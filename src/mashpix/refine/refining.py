@@ -33,6 +33,7 @@ from mashpix.refine import block_matching, stages
 from mashpix.refine.blending import restore_and_blend
 from mashpix.refine.block_matching import collaborative_wiener
 from mashpix.refine.colour import from_channels, to_channels
+from mashpix.refine.few_blocks import fine_variance, has_few_blocks, limit
 from mashpix.refine.reconciling import measure_again
 from mashpix.refine.residual_noise import NoiseModel, measure_noise
 from mashpix.refine.shrinking import SIDE, halve, shrink, with_slow_part
@@ -125,7 +126,15 @@ def measure_noises(
     if in_blocks16 is None or in_blocks8 is None:
         return None
     reconciled, capped = in_blocks16
-    return Noises(capped, reconciled, in_blocks8[0], in_half_size[0] if in_half_size else None)
+    noises = Noises(capped, reconciled, in_blocks8[0], in_half_size[0] if in_half_size else None)
+    return _limited(noises, y, usable) if has_few_blocks(picture, tuning=tuning) else noises
+
+
+def _limited(noises: Noises, y: Tensor, usable: Tensor) -> Noises:
+    """Limit the noise to what neighbouring pixels show; at half the size white noise has a quarter of its variance."""
+    variance = fine_variance(y, usable)
+    in_half_size = noises.in_half_size and limit(noises.in_half_size, variance / 4)
+    return Noises(*(limit(noise, variance) for noise in noises[:3]), in_half_size=in_half_size)
 
 
 def shrink_again(

@@ -42,6 +42,13 @@ class RefineSettings:
         source="[3]",
     )
 
+    min_blocks: int = tuned(
+        100,
+        "fewer usable blocks do not show the noise: it is limited to that between neighbouring pixels",
+        unit="blocks",
+        source="[6]",
+    )
+
     # R2: how the noise follows the brightness
     n_levels: int = tuned(8, "levels of brightness at which noise is compared", unit="levels", source="[3]")
     level_quantiles: tuple[float, float] = tuned(

@@ -1,0 +1,65 @@
+"""Images with too few blocks to measure the noise in: there it counts as no more than neighbouring pixels show.
+
+The flattest of a few blocks holds content too, and the prediction of a small image misses much of it: measured in the
+residual, that content would pass for noise and be removed. What neighbouring pixels differ by is nearly free of
+content. It is less than the noise where that is correlated; then less is removed, and the result is still no worse
+than its input.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mashpix.picture import Picture
+from mashpix.refine.residual_noise import NoiseModel
+from mashpix.refine.shrinking import SIDE
+from mashpix.refine.tuning import TUNED, RefineSettings
+from mashpix.tiling import cut_blocks
+
+MASK = ((1.0, -2.0, 1.0), (-2.0, 4.0, -2.0), (1.0, -2.0, 1.0))
+"""Second differences along both axes: planes and straight edges along an axis give zero."""
+MASK_ENERGY = 36.0
+"""Variance of those of white noise of variance 1: the sum of the squares of MASK."""
+
+
+def has_few_blocks(picture: Picture, *, tuning: RefineSettings = TUNED) -> bool:
+    """Whether an image has fewer usable blocks than it takes to measure the noise in the flat ones."""
+    usable = picture.valid[0].all(dim=0)
+    step = max(tuning.block_step, math.isqrt(usable.numel() // tuning.max_blocks))
+    whole = cut_blocks(usable, SIDE, step).all(dim=1)
+    if whole.sum() < tuning.min_blocks:
+        return True
+    variance = torch.stack([cut_blocks(plane, SIDE, step)[whole].var(dim=1) for plane in picture.pixels[0]]).sum(dim=0)
+    return bool((variance > tuning.min_block_variance).sum() < tuning.min_blocks)
+
+
+def fine_variance(pixels: Tensor, usable: Tensor) -> Tensor:
+    """Variance (C,) of white noise that explains the second differences of neighbouring pixels; 0 without any.
+
+    The estimator of Immerkaer, "Fast noise variance estimation", Computer Vision and Image Understanding 64, 1996.
+
+    Parameters
+    ----------
+    pixels : Tensor
+        (C, H, W).
+    usable : Tensor
+        Bool (H, W), or (C, H, W): other pixels take no part.
+
+    Examples
+    --------
+    >>> noise = 3 * torch.randn((1, 128, 128), generator=torch.Generator().manual_seed(0))
+    >>> fine_variance(noise, noise < torch.inf).sqrt().round(decimals=1)
+    tensor([3.])
+    """
+    mask = torch.tensor(MASK).to(pixels)[None, None]
+    differences = F.conv2d(pixels[:, None], mask)[:, 0].abs()
+    whole = F.max_pool2d((~usable).expand_as(pixels).to(pixels)[:, None], len(MASK), stride=1)[:, 0] == 0
+    mean = (differences * whole).sum(dim=(1, 2)) / whole.sum(dim=(1, 2)).clamp(min=1)
+    return mean.square() * (math.pi / 2 / MASK_ENERGY)
+
+
+def limit(noise: NoiseModel, variance: Tensor) -> NoiseModel:
+    """The noise with no coefficient above that of white noise of a variance (C,)."""
+    return noise._replace(psd=torch.minimum(noise.psd, variance[:, None]))
