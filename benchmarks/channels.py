@@ -25,7 +25,7 @@ import tifffile
 import mashpix
 from _common import Table
 
-SIDE, NOISE, COUNTS, BLACK = 128, 0.05, 40.0, 1000.0
+SIDE, NOISE, COUNTS, BLACK = 128, 0.05, 40.0, 12_000.0
 COLUMNS = "preset", "through", "channels", "ranges", "mode", "seed", "psnr", "worst_difference", "same_bytes"
 CALLS = {
     "denoise": "mashpix.denoise(a, channel_axis=0, settings=preset, seed=seed, device='cpu')",
