@@ -1,5 +1,6 @@
 """Laws of readiness: unrelated channels do not share a network, and nothing that was not learnt is believed."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -7,12 +8,15 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from mashpix import PRESETS, denoise_stack, denoise_steps, psnr
+from mashpix import PRESETS, denoise_stack, denoise_steps, fit_model, psnr
+from mashpix.arrays.costs import expected_costs
 from mashpix.arrays.denoising import denoise
 from mashpix.method.predicting import Prediction
 from mashpix.method.readiness import average_neighbours, replace_unready
 from mashpix.method.relations import group_channels, measure_gains
 from mashpix.picture import Picture
+from mashpix.refine.few_blocks import fine_variance
+from mashpix.settings import preset
 
 FAST = PRESETS["fast"]
 HURRIED = replace(FAST, steps=4, channels=8, depth=2, masks=2)
@@ -35,6 +39,20 @@ def dyes(units, rng, scenes=None):
     scenes = [spots(seed) for seed in range(len(units))] if scenes is None else scenes
     clean = np.stack([unit * scene for unit, scene in zip(units, scenes, strict=True)])
     return clean, clean + rng.normal(0, 0.05, clean.shape) * np.array(units)[:, None, None]
+
+
+def small_scene(kind, shape, rng):
+    """A scene of any shape, 0..1."""
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    scene = np.zeros(shape)
+    if kind == "texture":
+        scene = gaussian_filter(rng.normal(size=shape), 1.2)
+    for _ in range(max(3, scene.size // 400) if kind != "texture" else 0):
+        far = (rows - rng.uniform(0, shape[0])) ** 2 + (columns - rng.uniform(0, shape[1])) ** 2
+        radius = rng.uniform(2, 4)
+        spot = np.exp(-far / (2 * radius**2)) if kind == "cells" else gaussian_filter((far < radius**2) * 1.0, 0.8)
+        scene = np.maximum(scene, rng.uniform(0.3, 1) * spot)
+    return (scene - scene.min()) / np.ptp(scene)
 
 
 def picture_of(array):
@@ -125,3 +143,59 @@ def test_an_average_never_sees_its_own_pixel():
     pixels[0, 0, 4, 4] = 1e3
     average = average_neighbours(pixels, torch.ones_like(pixels) == 1, width=1.0)
     assert average[0, 0, 4, 4] < 0.1 < average[0, 0, 4, 5]
+
+
+SMALL = [(8, 8), (12, 12), (16, 16), (24, 24), (32, 32), (48, 48), (64, 64), (12, 200), (9, 100), (20, 60)]
+
+
+@pytest.mark.parametrize(("name", "shape"), [*(("fast", shape) for shape in SMALL), ("default", (16, 16))])
+def test_no_small_image_is_worse_than_its_input(name, shape):
+    rng = np.random.default_rng(1)
+    for kind in ("cells", "discs", "texture"):
+        clean = small_scene(kind, shape, rng)
+        noisy = clean + rng.normal(0, 0.02, shape)
+        *_, last = denoise_steps(noisy, settings=name, device="cpu", preview_every=0)
+        assert psnr(clean, last.denoised, data_range=1) > psnr(clean, noisy, data_range=1) - 0.1
+        assert last.report.few_blocks == (shape != (64, 64))
+        assert ("few blocks" in " ".join(last.report.notes)) == last.report.few_blocks
+
+
+def test_few_counts_and_images_of_holes_gain(rng):
+    clean = 3 * small_scene("cells", (32, 32), rng)
+    holey = small_scene("discs", (96, 96), rng)
+    noisy = {
+        "counts": (clean, rng.poisson(clean).astype(float)),
+        "holes": (holey, holey + rng.normal(0, 0.02, (96, 96))),
+    }
+    noisy["holes"][1][::8, ::8] = np.nan
+    for truth, image in noisy.values():
+        here = np.isfinite(image)
+        result = denoise(image, settings="fast", device="cpu")
+        assert np.square(result - truth)[here].mean() < np.square(image - truth)[here].mean()
+
+
+def test_the_limit_of_the_noise_is_that_between_neighbours(rng):
+    noise = torch.from_numpy(rng.normal(0, [[[1.0]], [[5.0]]], (2, 64, 64))).float()
+    usable = torch.ones(64, 64) == 1
+    usable[20:40] = False
+    variance = fine_variance(noise.where(usable, 1e6), usable)
+    np.testing.assert_allclose(variance, [1, 25], rtol=0.15)
+    slopes = torch.arange(64.0).expand(1, 64, 64)
+    assert fine_variance(slopes, usable) == fine_variance(noise, ~(usable | True)).max() == 0
+
+
+def test_a_model_of_unrelated_channels_says_so(rng):
+    _, noisy = dyes([1.0, 1.0], rng)
+    with pytest.warns(UserWarning, match="do not help to predict each other"):
+        fit_model([noisy], channel_axis=0, channels="joint", settings=HURRIED, device="cpu")
+    scene = spots(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _, noisy = dyes([1.0, 1.0], rng, [scene, scene])
+        fit_model([noisy], channel_axis=0, channels="joint", settings=HURRIED, device="cpu")
+
+
+def test_channels_that_share_a_network_cost_updates_each():
+    assert expected_costs(64**2, FAST, joint_channels=3)["fit"] == 3 * expected_costs(64**2, FAST)["fit"] == 180
+    published = preset("scripts")
+    assert expected_costs(64**2, published, joint_channels=3) == expected_costs(64**2, published)

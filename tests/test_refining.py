@@ -152,6 +152,7 @@ def textured_noise(channels):
 
 OTHERS = {
     "flat_quantiles": (0.0, 0.4),
+    "min_blocks": 10_000,
     "textured_quantiles": (0.5, 0.9),
     "n_clippings": 1,
     "block_step": 8,

@@ -53,14 +53,21 @@ def check_memory(values: int) -> None:
         )
 
 
-def expected_costs(pixels: int, settings: Settings) -> Costs:
-    """Costs of denoising an image of so many pixels (height x width) with networks of its own."""
-    return _fitting_costs(pixels, settings) | _applying_costs(pixels, settings)
+def expected_costs(pixels: int, settings: Settings, *, joint_channels: int = 1) -> Costs:
+    """Costs of denoising an image of so many pixels (height x width) with networks of its own.
+
+    `joint_channels` is how many channels share a network without being the colours of one scene.
+    """
+    fitting = _fitting_costs(pixels, settings, joint_channels=joint_channels)
+    return fitting | _applying_costs(pixels, settings)
 
 
-def model_costs(pixels: int, fitted: int, settings: Settings, *, share_noise: bool) -> tuple[Costs, Costs]:
+def model_costs(
+    pixels: int, fitted: int, settings: Settings, *, share_noise: bool, joint_channels: int = 1
+) -> tuple[Costs, Costs]:
     """Costs of fitting a model to so many images, and of applying it to one of them; parameters as for `fit_model`."""
-    fitting, applying = _fitting_costs(pixels * fitted, settings), _applying_costs(pixels, settings)
+    fitting = _fitting_costs(pixels * fitted, settings, joint_channels=joint_channels)
+    applying = _applying_costs(pixels, settings)
     if settings.refine and share_noise:  # the noise is measured once, in the images that are fitted
         for index in range(settings.fits):
             predict = numbered("predict", index)
@@ -76,7 +83,7 @@ def fit_updates(settings: Settings) -> int:
     return settings.steps * settings.fits + probes
 
 
-def _fitting_costs(pixels: int, settings: Settings) -> Costs:
+def _fitting_costs(pixels: int, settings: Settings, *, joint_channels: int) -> Costs:
     """Costs of choosing the masking ratio and of the fits."""
     prediction = _prediction_cost(pixels, settings)
     costs: Costs = {}
@@ -86,7 +93,7 @@ def _fitting_costs(pixels: int, settings: Settings) -> Costs:
             costs |= {f"probe {ratio:g}": float(settings.probe_steps)}
             costs |= {f"probe {ratio:g}: noise level": masks * prediction}
     for index in range(settings.fits):
-        costs[numbered("fit", index)] = float(settings.steps)
+        costs[numbered("fit", index)] = float(settings.steps * (joint_channels if settings.refine else 1))
         if _may_shuffle(settings):
             costs[f"{numbered('fit', index)}: flat regions"] = settings.masks * prediction
     return costs
@@ -131,11 +138,18 @@ class Estimator(Protocol):
     """Estimates the cost of images from their shape, (H, W) or (H, W, C)."""
 
     def __call__(
-        self, shape: tuple[int, ...], *, applied: int = 1, fitted: int | None = None, share_noise: bool = False
+        self,
+        shape: tuple[int, ...],
+        *,
+        applied: int = 1,
+        fitted: int | None = None,
+        share_noise: bool = False,
+        joint: bool = False,
     ) -> Estimate:
         """Cost of so many images: each with networks of its own, or all with a model fitted to some of `fitted`.
 
-        `fitted` is 0 where the model exists already; `share_noise` as for `fit_model`.
+        `fitted` is 0 where the model exists already; `share_noise` as for `fit_model`;
+        `joint` if the channels share a network without being the colours of one scene.
         """
         ...
 
@@ -153,14 +167,20 @@ def make_estimator(settings: Settings, *, device: str) -> Estimator:
         return time_update((channels, settings.window_size, settings.window_size), settings, device=chosen)
 
     def estimate(
-        shape: tuple[int, ...], *, applied: int = 1, fitted: int | None = None, share_noise: bool = False
+        shape: tuple[int, ...],
+        *,
+        applied: int = 1,
+        fitted: int | None = None,
+        share_noise: bool = False,
+        joint: bool = False,
     ) -> Estimate:
         channels = shape[2] if len(shape) == 3 else 1
         pixels, together = shape[0] * shape[1], min(fitted or 1, MAX_FITTED_IMAGES)
+        shared = channels if joint else 1
         if fitted is None:
-            updates = applied * _windows(expected_costs(pixels, settings), pixels, settings)
+            updates = applied * _windows(expected_costs(pixels, settings, joint_channels=shared), pixels, settings)
         else:
-            fitting, applying = model_costs(pixels, together, settings, share_noise=share_noise)
+            fitting, applying = model_costs(pixels, together, settings, share_noise=share_noise, joint_channels=shared)
             updates = applied * _windows(applying, pixels, settings)
             updates += _windows(fitting, pixels * together, settings) if fitted else 0.0
         return Estimate(updates * seconds_per_update(channels), expected_memory(pixels * channels * together))

@@ -235,7 +235,8 @@ def _denoise_together(
     generator = torch.Generator(device).manual_seed(seed)
     seconds: dict[str, float] = {}
     steps = mash(picture, settings=settings, generator=generator, preview_every=preview_every)
-    plan = expected_costs(picture.pixels[0, 0].numel(), settings)
+    joint = 1 if picture.is_rgb else len(normalized.array)
+    plan = expected_costs(picture.pixels[0, 0].numel(), settings, joint_channels=joint)
     result = yield from present(steps, normalized, plan=plan, seconds=seconds)
     report = describe(normalized, result, device=device, seconds=seconds)
     denoised, spread = to_array(result.denoised, normalized), spread_to_array(result.spread, normalized)

@@ -42,6 +42,7 @@ class Model:
     networks : one per fit
     noises : one per network, the noise in its residual; None where it has to be measured in each image
     is_rgb : whether the channels are the colours of one scene
+    notes : remarks on the fit, one line each; they are not written to files
     """
 
     settings: Settings
@@ -53,6 +54,7 @@ class Model:
     networks: tuple[UNet, ...]
     noises: tuple[Noises | None, ...]
     is_rgb: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def channels(self) -> int:

@@ -1,6 +1,8 @@
 """Fit a model to a few images of one kind, and denoise others with it."""
 
+import warnings
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 from mashpix.arrays.colour import Channels, Kind, check_choice, decide_channels
 from mashpix.arrays.costs import model_costs
 from mashpix.arrays.denoising import present
-from mashpix.arrays.model import Model, fit_to_images, normalize_alike, normalize_like, on_device
+from mashpix.arrays.model import Model, find_groups, fit_to_images, normalize_alike, normalize_like, on_device
 from mashpix.arrays.normalization import Array
 from mashpix.arrays.planes import Indexable, StackJob, apply_models, collect, read_picture, run
 from mashpix.axes import check_axes, plane_groups
@@ -20,6 +22,9 @@ from mashpix.errors import UsageError
 from mashpix.report import Step
 from mashpix.settings import Settings, preset
 from mashpix.steps import drain
+
+UNRELATED = "channels that do not help to predict each other share one network (a model for each of them is better)"
+"""Note of a model: the fit of an image would denoise such channels apart, but a model serves all of them together."""
 
 
 def fit_model(
@@ -54,6 +59,11 @@ def fit_model(
     InputError, UsageError, DeviceError
         As `denoise`; `InputError` also for images of several kinds.
 
+    Warns
+    -----
+    UserWarning
+        If channels do not help to predict each other: a model for each would be better.
+
     Notes
     -----
     The networks are fitted to a mosaic of the images, so masking ratio and scale are common to all of them. Applying a
@@ -69,9 +79,12 @@ def fit_model(
     (32, 32)
     """
     arrays = [image[None] if channel_axis is None else np.moveaxis(image, channel_axis, 0) for image in images]
-    return drain(
+    model = drain(
         fit_model_steps(arrays, channels=channels, data_range=data_range, settings=settings, seed=seed, device=device)
     )
+    for note in model.notes:
+        warnings.warn(note, stacklevel=2)
+    return model
 
 
 def apply_model(
@@ -131,10 +144,13 @@ def fit_model_steps(
     kind = decide_channels(pictures[0], channels)
     images = normalize_alike(pictures, data_range=data_range, settings=settings, is_rgb=kind == "rgb")
     generator = torch.Generator(chosen).manual_seed(seed)
-    plan = model_costs(pictures[0][0].size, len(pictures), settings, share_noise=False)[0]
+    joint = len(pictures[0]) if kind == "joint" else 1
+    size, count = pictures[0][0].size, len(pictures)
+    plan = model_costs(size, count, settings, share_noise=False, joint_channels=joint)[0]
     fitting = fit_to_images(images, share_noise=False, settings=settings, generator=generator)
     model = yield from present(fitting, images[0], plan=plan, seconds={})
-    return model
+    unrelated = kind == "joint" and len(find_groups(images, settings=settings)) > 1
+    return replace(model, notes=(UNRELATED,)) if unrelated else model
 
 
 def apply_model_steps(

@@ -130,7 +130,11 @@ def denoise_shared(job: StackJob, group: list[Planes]) -> Generator[Step, None, 
     """Denoise all images with networks that are fitted to some of them."""
     lengths = dict(zip(job.axes, job.stack.shape, strict=True))
     fitting_costs, applying_costs = model_costs(
-        lengths["Y"] * lengths["X"], min(len(group), MAX_FITTED_IMAGES), job.settings, share_noise=True
+        lengths["Y"] * lengths["X"],
+        min(len(group), MAX_FITTED_IMAGES),
+        job.settings,
+        share_noise=True,
+        joint_channels=len(group[0]) * lengths.get("S", 1) if job.channels == "joint" else 1,
     )
     fitting, applying = sum(fitting_costs.values()), len(group) * sum(applying_costs.values())
     share, seconds = fitting / (fitting + applying), dict[str, float]()

@@ -65,7 +65,8 @@ def denoise_file(request: DenoiseRequest) -> Generator[Event, None, Outcome]:
         with _open_outputs(opened, sidecars, request) as (copy, maps):
             report, judged = yield from _put_planes(steps, planes, copy, maps, request)
         yield from map(Note, copy.warnings)
-        yield from (Note(text, "info") for text in report.notes if opened.is_stack)
+        if opened.is_stack or not report.constant:  # of a single image, the outcome says itself that it is constant
+            yield from (Note(text, "info") for text in report.notes)
         recipe = _make_recipe(request, opened, report, judged, input_sha256=input_sha256)
         made: dict[str, Callable[[], bytes]] = {
             "recipe": recipe.to_json,

@@ -63,6 +63,7 @@ def fit_model(request: FitRequest) -> Generator[Event, None, FitOutcome]:
             seed=request.seed,
             device=request.device,
         )
+    yield from map(Note, model.notes)
     data = encode_model(model, origin=origin_of(request) | found)
     files.atomic_write(request.target, data, overwrite=request.overwrite)
     yield Written(request.target, "model")

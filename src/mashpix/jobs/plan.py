@@ -100,7 +100,9 @@ def plan_batch(batch: Batch, *, jobs: int) -> Plan:
         alike, unlike = _select(opened, kind)
         if model is None:
             fitted = sum(sum(file.image_counts) for file in alike)
-            network = SharedNetwork(kind, estimate(alike[0].image_shape, fitted=fitted, applied=0))
+            network = SharedNetwork(
+                kind, estimate(alike[0].image_shape, fitted=fitted, applied=0, joint=batch.request.channels == "joint")
+            )
     planned = [(file, _estimate(file, estimate, shared=batch.share_network)) for file in alike]
     costs = [cost for _, cost in planned]
     return Plan(
@@ -168,10 +170,10 @@ def _select(opened: list[PlannedFile], kind: str) -> tuple[list[PlannedFile], li
 
 def _estimate(file: PlannedFile, estimate: "Estimator", *, shared: bool) -> "Estimate":
     """Cost of one file, with a network that exists, one per group of images, or one per image."""
-    counts = file.image_counts
+    counts, joint = file.image_counts, file.item.request.channels == "joint"
     if shared:
-        return estimate(file.image_shape, applied=sum(counts), fitted=0)
+        return estimate(file.image_shape, applied=sum(counts), fitted=0, joint=joint)
     if file.item.request.networks == "each" or max(counts) == 1:
-        return estimate(file.image_shape, applied=sum(counts))
-    cost = estimate(file.image_shape, applied=counts[0], fitted=counts[0], share_noise=True)
+        return estimate(file.image_shape, applied=sum(counts), joint=joint)
+    cost = estimate(file.image_shape, applied=counts[0], fitted=counts[0], share_noise=True, joint=joint)
     return replace(cost, seconds=cost.seconds * len(counts))

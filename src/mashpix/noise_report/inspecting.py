@@ -205,7 +205,8 @@ def _cost(picture: Picture, kind: Kind | None, inspection: Inspection) -> dict[s
     runs, together = (count, 1) if kind == "independent" else (1, count)
     found: dict[str, Any] = {"memory_bytes": expected_memory(size[0] * size[1] * together)}
     if inspection.time_updates:
-        costs = expected_costs(size[0] * size[1], inspection.settings)
+        joint = count if kind == "joint" else 1
+        costs = expected_costs(size[0] * size[1], inspection.settings, joint_channels=joint)
         update = time_update((together, *size), inspection.settings, device=inspection.device)
         found["seconds"] = runs * update * sum(costs.values())
     return found
