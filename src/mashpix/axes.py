@@ -106,3 +106,14 @@ def plane_groups(axes: str, shape: tuple[int, ...], *, joint: bool) -> list[list
     if joint:
         return [[tuple(index(place | channel) for channel in channels) for place in places]]
     return [[(index(place | channel),) for place in places] for channel in channels]
+
+
+def middle_plane(axes: str, shape: tuple[int, ...]) -> Index:
+    """The plane in the middle along every axis.
+
+    Examples
+    --------
+    >>> middle_plane("TYX", (5, 64, 64))
+    (2, slice(None, None, None), slice(None, None, None))
+    """
+    return tuple(slice(None) if letter in WITHIN else length // 2 for letter, length in zip(axes, shape, strict=True))

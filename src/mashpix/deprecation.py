@@ -1,8 +1,10 @@
 """Former ways to call public functions that keep working for one version, with a `DeprecationWarning`."""
 
+import sys
 import warnings
 from collections.abc import Callable
 from functools import wraps
+from types import FrameType
 from typing import Any, Literal, TypeVar
 
 from mashpix.axes import Networks
@@ -15,9 +17,13 @@ FITS: dict[str, Networks] = {"once": "shared", "each": "each"}
 """How recipes, and version 0.1 everywhere, name the choices of `Networks`."""
 
 
-def warn_renamed(former: str, now: str, *, stacklevel: int) -> None:
-    """Warn the caller of a public function that an option has another name or place."""
-    warnings.warn(f"`{former}` is deprecated: use {now}", DeprecationWarning, stacklevel=stacklevel)
+def warn_renamed(former: str, now: str) -> None:
+    """Warn whoever called mashpix that an option has another name or place: at the line outside of the package."""
+    frame: FrameType | None = sys._getframe()
+    level = 1
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "mashpix":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(f"`{former}` is deprecated: use {now}", DeprecationWarning, stacklevel=level)
 
 
 def networks_of(fit: str) -> Networks:
@@ -31,14 +37,14 @@ def networks_from(networks: Networks, fit: str | None) -> Networks:
     """The option `networks` of a stack, or the meaning of its former name `fit` if that is given."""
     if fit is None:
         return networks
-    warn_renamed("fit", 'networks="shared" or "each"', stacklevel=4)
+    warn_renamed("fit", 'networks="shared" or "each"')
     return networks_of(fit)
 
 
 def channels_from(channels: Choice, joint: bool | None, *, axes: str) -> Choice | Literal["joint"]:
     """The option `channels` of a stack, or the meaning of its former name `joint` if that is given."""
     if joint is not None:
-        warn_renamed("joint", 'channels="joint"', stacklevel=4)
+        warn_renamed("joint", 'channels="joint"')
     return "joint" if joint and "C" in axes else channels
 
 
@@ -49,7 +55,7 @@ def third_by_name(name: str) -> Callable[[Function], Function]:
         @wraps(function)
         def call(*arguments: Any, **options: Any) -> Any:
             if len(arguments) == 3 and name not in options:
-                warn_renamed(f"{name} by position", f"{name}=", stacklevel=3)
+                warn_renamed(name, f"{name}= by name")
                 return function(*arguments[:2], **options | {name: arguments[2]})
             return function(*arguments, **options)
 

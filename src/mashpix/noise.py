@@ -9,5 +9,5 @@ from mashpix.deprecation import warn_renamed
 def __getattr__(name: str) -> Any:
     """A name of `mashpix.simulation`, with a warning that it has moved."""
     value = getattr(simulation, name)
-    warn_renamed(f"mashpix.noise.{name}", f"mashpix.simulation.{name}", stacklevel=3)
+    warn_renamed(f"mashpix.noise.{name}", f"mashpix.simulation.{name}")
     return value

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from mashpix.arrays.colour import Channels, Kind, decide_channels, decide_stack_channels
-from mashpix.axes import samples_axis
+from mashpix.axes import middle_plane, samples_axis
 from mashpix.errors import UsageError
 from mashpix.files import OpenFile
 
@@ -16,10 +16,13 @@ ModelChannels = Literal["auto", "rgb", "joint"]
 def channels_of(opened: OpenFile, said: Channels = "auto") -> Channels:
     """What channels are: what the caller says, unless that is "auto"; then what the file knows of its samples.
 
-    Samples (axis S) that the file says nothing about are "auto": the image shows whether they are one scene.
+    Samples (axis S) that the file says nothing about are "auto", since the image shows whether they are one scene; of
+    a stack, its middle plane does.
     """
-    if said != "auto" or "S" not in opened.axes or opened.is_rgb is None:
+    if said != "auto" or "S" not in opened.axes:
         return said
+    if opened.is_rgb is None:
+        return _measure(opened) or "auto" if opened.is_stack else "auto"
     samples = dict(zip(opened.axes, opened.shape, strict=True))["S"]
     return "rgb" if opened.is_rgb and samples == 3 else "independent"
 
@@ -37,9 +40,13 @@ def decide_file_channels(opened: OpenFile, said: Channels) -> tuple[Kind | None,
 
     As `decide_stack_channels`; the samples of a single image are measured where nothing is known of them.
     """
-    shape, channels = tuple(opened.shape), channels_of(opened, said)
-    axis = samples_axis(opened.axes)
-    if channels == "auto" and axis is not None and not opened.is_stack:
-        image = opened[(slice(None),) * len(shape)]
-        return decide_channels(np.moveaxis(image, axis, 0), channels), False
-    return decide_stack_channels(opened.axes, shape, channels)
+    channels = channels_of(opened, said)
+    if channels == "auto" and "S" in opened.axes and not opened.is_stack:
+        return _measure(opened), False
+    return decide_stack_channels(opened.axes, tuple(opened.shape), channels)
+
+
+def _measure(opened: OpenFile) -> Kind | None:
+    """What the samples of the middle plane show."""
+    plane, axis = opened[middle_plane(opened.axes, tuple(opened.shape))], samples_axis(opened.axes)
+    return None if axis is None else decide_channels(np.moveaxis(plane, axis, 0), "auto")

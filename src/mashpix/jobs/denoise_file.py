@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mashpix import __version__, files
-from mashpix.axes import samples_axis
+from mashpix.axes import middle_plane, samples_axis
 from mashpix.jobs.channels import channels_of, decide_file_channels
 from mashpix.jobs.events import Event, Note, Outcome, Written
 from mashpix.jobs.kept_planes import KeptPlanes
@@ -106,7 +106,6 @@ def _denoise(planes: KeptPlanes, opened: "OpenFile", request: DenoiseRequest) ->
     from mashpix.arrays.denoising import denoise_steps
     from mashpix.arrays.modelling import apply_model_steps
     from mashpix.arrays.stacks import denoise_stack_steps
-    from mashpix.trust.stack_verdict import middle_plane
 
     axes = opened.axes
     where: dict[str, Any] = {"seed": request.seed, "device": request.device}

@@ -141,4 +141,5 @@ def _choose(
     chosen = choose_pictures(read, len(places)) if places else []
     if not chosen:
         raise FileError("nothing to fit to (all images are blank)")
-    return chosen, channels[0], {"kinds": sorted(kinds), "inputs": inputs}
+    together: ModelChannels = channels[0] if len(set(channels)) == 1 else "auto"  # images of several kinds are refused
+    return chosen, together, {"kinds": sorted(kinds), "inputs": inputs}

@@ -161,7 +161,7 @@ class Inspection:
 def make_inspection(settings: Settings | str, preset_name: str | None, *, device: str, **others: Any) -> Inspection:
     """Check the options of `inspect_steps`; `preset_name`, if given, takes the place of `settings`, with a warning."""
     if preset_name is not None:
-        warn_renamed("preset_name", "settings", stacklevel=4)
+        warn_renamed("preset_name", "settings")
         settings = preset_name
     if isinstance(settings, str):
         name, settings = settings, preset(settings)

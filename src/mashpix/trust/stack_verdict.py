@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mashpix.arrays.colour import Channels, decide_stack_channels
 from mashpix.arrays.planes import read_picture
-from mashpix.axes import WITHIN, Index, check_axes, plane_groups, samples_axis
+from mashpix.axes import WITHIN, Index, check_axes, middle_plane, plane_groups, samples_axis
 from mashpix.errors import InputError
 from mashpix.trust.comparison_sheet import compare
 from mashpix.trust.verdict import GOOD, UNCHANGED, Verdict, check, severity
@@ -107,17 +107,6 @@ class PlaneVerdicts:
         assert self.worst is not None
         how: dict[str, Any] = {"channel_axis": samples_axis(self.axes), "channels": self.worst.channels}
         return compare(self.worst.noisy, self.worst.denoised, name=self.worst.name if named else None, **how)
-
-
-def middle_plane(axes: str, shape: tuple[int, ...]) -> Index:
-    """The plane in the middle along every axis.
-
-    Examples
-    --------
-    >>> middle_plane("TYX", (5, 64, 64))
-    (2, slice(None, None, None), slice(None, None, None))
-    """
-    return tuple(slice(None) if letter in WITHIN else length // 2 for letter, length in zip(axes, shape, strict=True))
 
 
 def check_stack(noisy: NDArray[Any], denoised: NDArray[Any], *, axes: str, channels: Channels = "auto") -> Verdict:
