@@ -156,7 +156,6 @@ OTHERS = {
     "textured_quantiles": (0.5, 0.9),
     "n_clippings": 1,
     "block_step": 8,
-    "min_blocks": 10_000,
     "max_blocks": 100,
     "min_block_variance": 1e-2,
     "n_levels": 3,
