@@ -36,6 +36,8 @@ REACH = 4
 """Standard deviations at which the weights end."""
 MEAN_WEIGHT = 1e-3
 """Weight of the mean of the channel in an average: what is left where no neighbour is visible."""
+CAUTION = 0.5
+"""Part of the least-squares share of a prediction in a mix: the noise of few pixels is known to a factor of two."""
 BAND = 512
 """Side in pixels of the tiles that errors are measured in: bounds the memory."""
 
@@ -87,14 +89,15 @@ def replace_unready(
 def mix(prediction: Prediction, picture: Picture) -> Tensor:
     """Mix prediction p and image y, (1, C, H, W), where the noise cannot be measured in blocks.
 
-    y - s (y - p), s the variance of the noise over the mean squared error of p at hidden pixels: least squares where
-    the errors of y and p are independent. No worse than y as long as the variance is not overestimated twofold.
+    y - s (y - p): least squares has s = variance of the noise over the mean squared error of p at hidden pixels, where
+    the errors of y and p are independent. `CAUTION` of that is no worse than y as long as the variance is not
+    overestimated fourfold.
     """
     pixels, valid = picture.pixels, picture.valid
     error = prediction.held_out.clone()
     for channel in prediction.averaged:  # an average never sees the pixel itself: all its errors are held out
         error[channel] = (prediction.mean - pixels)[0, channel][valid[0, channel]].square().mean()
-    share = fine_variance(pixels[0], valid[0]) / error.clamp(min=torch.finfo(error.dtype).tiny)
+    share = CAUTION * fine_variance(pixels[0], valid[0]) / error.clamp(min=torch.finfo(error.dtype).tiny)
     mixed = torch.lerp(pixels, prediction.mean, share.clamp(max=1)[None, :, None, None])
     return torch.where(valid, mixed, prediction.mean)
 
