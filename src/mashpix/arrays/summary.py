@@ -141,5 +141,6 @@ def describe_averaged(averaged: Sequence[int], channels: int) -> tuple[str, ...]
     """
     if not averaged:
         return ()
-    named = "the image" if channels == 1 else f"channel {', '.join(map(str, averaged))}"
+    listed = f"channel{'s' if len(averaged) > 1 else ''} {', '.join(map(str, averaged))}"
+    named = "the image" if len(averaged) == channels else listed
     return (f"the network had not learnt to predict {named}: {AVERAGED}",)
