@@ -17,7 +17,7 @@ import torch
 from mashpix import PRESETS, psnr
 from mashpix.arrays.normalization import normalize, to_array, to_picture
 from mashpix.evaluation.bench.pictures import Pair, find_sources, load_pair
-from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.method.mash import mash
 from mashpix.refine.refining import MULTIPLE, refine
 from mashpix.refine.tuning import TUNED, RefineSettings
@@ -47,10 +47,10 @@ IDEAS = (*TUNINGS, "refining")
 
 def pairs(data: Path, name: str, *, limit: int, crop: int | None) -> list[tuple[str, Pair]]:
     folder, _, beta = name.partition(" beta ")
-    model = NoiseModel(beta=float(beta or 0))
+    model = SyntheticNoise(beta=float(beta or 0))
     crop = crop or (256 if beta else None)
     sources = find_sources(data / folder, limit=limit)
-    return [(source.name, load_pair(source, crop=crop, noise_model=model, seed=0)) for source in sources]
+    return [(source.name, load_pair(source, crop=crop, synthetic_noise=model, seed=0)) for source in sources]
 
 
 def results(pair: Pair, *, seed: int) -> dict[str, float]:

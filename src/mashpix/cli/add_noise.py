@@ -10,7 +10,7 @@ import typer
 from mashpix.cli.console import complain
 from mashpix.cli.options import noise_flags
 from mashpix.errors import MashpixError
-from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 
 
 @noise_flags
@@ -20,7 +20,7 @@ def add_noise(
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the random draws.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")] = False,
     *,
-    noise_model: NoiseModel,
+    synthetic_noise: SyntheticNoise,
 ) -> None:
     """Add synthetic noise of a chosen model to a clean image."""
     from mashpix import files
@@ -29,7 +29,7 @@ def add_noise(
         image = files.read_image(source)
         files.check_output(source, target, overwrite=overwrite, in_place=False)
         files.check_writable(image, target)
-        noisy = noise_model.add(image.pixels, rng=np.random.default_rng(seed))
+        noisy = synthetic_noise.add(image.pixels, rng=np.random.default_rng(seed))
         for warning in files.write_image(
             target, replace(image, pixels=_as(noisy, image.pixels.dtype)), overwrite=overwrite
         ):

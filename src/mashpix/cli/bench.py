@@ -15,7 +15,7 @@ from mashpix.evaluation.bench.pictures import find_sources
 from mashpix.evaluation.bench.results import NOISY, Row, means_of
 from mashpix.evaluation.bench.run import BenchPlan, run
 from mashpix.evaluation.bench.text import RowTable, definitions, means_table
-from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.evaluation.table import read_rows
 from mashpix.report import Step
 from mashpix.settings import PRESETS, Settings, preset
@@ -56,7 +56,7 @@ def bench(
         typer.Option("--resume", help="Go on with the CSV: measure what it does not hold yet, and what failed."),
     ] = False,
     *,
-    noise_model: NoiseModel,
+    synthetic_noise: SyntheticNoise,
 ) -> None:
     """Measure what presets and baselines gain on pictures whose clean version is known, and what they cost.
 
@@ -69,13 +69,13 @@ def bench(
         folder=folder,
         sources=find_sources(folder, limit=limit),
         methods=find_methods(presets or ["default"], others or []),
-        noise_model=noise_model,
+        synthetic_noise=synthetic_noise,
         crop=crop,
         seed=seed,
         threads=threads or os.cpu_count() or 1,
         device=str(choose_device(device)[0]),
     )
-    if plan.has_pairs and noise_model != NoiseModel():
+    if plan.has_pairs and synthetic_noise != SyntheticNoise():
         raise UsageError(f"{str(folder)!r}: its pictures are noisy already (leave out --model and its options)")
     check_outputs(table, plot, resume=resume)
     known = {row.key: row for row in read_rows(table, Row) if not row.error} if table and table.exists() else {}

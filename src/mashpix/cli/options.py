@@ -13,7 +13,7 @@ from mashpix.arrays.colour import Channels
 from mashpix.cli.console import complain
 from mashpix.cli.folders import FolderOptions
 from mashpix.errors import UsageError
-from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.jobs.request import Map
 from mashpix.settings import PRESETS, Settings
 
@@ -111,9 +111,9 @@ def settings_flags(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def noise_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the flags of the noise models; it gets the one asked for as the keyword `noise_model`."""
-    flags = [_flag(item, panel=None) for item in fields(NoiseModel)]
-    return _with_flags(command, flags, keyword="noise_model", make=lambda values: NoiseModel(**values))
+    """Give a command the flags of the noise models; it gets the one asked for as the keyword `synthetic_noise`."""
+    flags = [_flag(item, panel=None) for item in fields(SyntheticNoise)]
+    return _with_flags(command, flags, keyword="synthetic_noise", make=lambda values: SyntheticNoise(**values))
 
 
 def folder_flags(command: Callable[..., None]) -> Callable[..., None]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mashpix.arrays.colour import Channels
 from mashpix.errors import FileError, InputError, MashpixError, UsageError
-from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.files import FORMATS
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS and path.is_file()}
 
 
-def load_pair(source: Source, *, crop: int | None, noise_model: NoiseModel, seed: int) -> Pair:
+def load_pair(source: Source, *, crop: int | None, synthetic_noise: SyntheticNoise, seed: int) -> Pair:
     """Read a pair, or a clean image and add noise to it; both may be cut to the centre.
 
     The draws of the noise depend on `seed` and the name of the file, not on which other files there are. Noise comes
@@ -105,8 +105,8 @@ def load_pair(source: Source, *, crop: int | None, noise_model: NoiseModel, seed
         return Pair(noisy, clean, data_range, limits, channels)
     rng = np.random.default_rng([seed, crc32(source.name.encode())])
     with naming(source.clean):
-        noisy = noise_model.add(clean, rng=rng).astype(np.float32)
-        return Pair(noisy, noise_model.reference(clean), data_range, limits, channels)
+        noisy = synthetic_noise.add(clean, rng=rng).astype(np.float32)
+        return Pair(noisy, synthetic_noise.reference(clean), data_range, limits, channels)
 
 
 def _read_centre(path: Path, crop: int | None) -> tuple[NDArray[Any], Channels]:

@@ -14,7 +14,7 @@ from mashpix import __version__
 from mashpix.errors import MashpixError
 from mashpix.evaluation.bench.pictures import Pair, Source, load_pair, naming
 from mashpix.evaluation.bench.results import NOISY, Row
-from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.evaluation.table import append_rows
 from mashpix.evaluation.timed_process import Job, measure
 from mashpix.report import Step
@@ -30,7 +30,7 @@ class BenchPlan:
     folder: Path
     sources: list[Source]
     methods: dict[str, Settings | str]
-    noise_model: NoiseModel
+    synthetic_noise: SyntheticNoise
     crop: int | None
     seed: int
     threads: int
@@ -39,7 +39,7 @@ class BenchPlan:
     @property
     def noise(self) -> str:
         """The noise that is added, in words; "" where it is in the files."""
-        return "" if self.has_pairs else str(self.noise_model)
+        return "" if self.has_pairs else str(self.synthetic_noise)
 
     @property
     def has_pairs(self) -> bool:
@@ -52,7 +52,7 @@ class BenchPlan:
 
     def load(self, source: Source) -> Pair:
         """One image as all methods see it."""
-        return load_pair(source, crop=self.crop, noise_model=self.noise_model, seed=self.seed)
+        return load_pair(source, crop=self.crop, synthetic_noise=self.synthetic_noise, seed=self.seed)
 
 
 def run(

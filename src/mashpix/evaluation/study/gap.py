@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.evaluation.plots import line_style, new_figure
 from mashpix.evaluation.study.plan import (
     BETAS,
@@ -26,6 +25,7 @@ from mashpix.evaluation.study.plan import (
     mean_of,
     open_picture,
 )
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.method.fitting import fit, new_network
 from mashpix.method.masking_ratio import probe_residual_level, residual_of
 from mashpix.report import Step
@@ -76,7 +76,7 @@ class GapStudy(Study[GapRow]):
     def measure(self, plan: StudyPlan, row: GapRow) -> Generator[Step, None, list[GapRow]]:
         """One probe, and the noise level now and then (Eq. 8); looking does not change the fit."""
         settings = plan.presets[row.preset]
-        pair = plan.load(plan.source(row), NoiseModel(beta=row.beta, sigma=SIGMA))
+        pair = plan.load(plan.source(row), SyntheticNoise(beta=row.beta, sigma=SIGMA))
         picture, _ = open_picture(plan, pair, settings)
         generator = torch.Generator(picture.pixels.device).manual_seed(plan.seed)
         network = new_network(picture, settings=settings, generator=generator)

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.evaluation.bench.pictures import Pair
-from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.evaluation.plots import GREYS, LINES, MARKERS, new_figure
 from mashpix.evaluation.study.plan import BETAS, SIGMA, Row, Size, Study, StudyPlan, mean_of
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.report import Step
 from mashpix.simulation import autocorrelation, correlation_asked, correlation_reached
 
-MODELS = {f"beta {beta:g}": NoiseModel(beta=beta, sigma=SIGMA) for beta in BETAS} | {
-    "value-dependent": NoiseModel(model="poisson-gaussian", gain=4.0, sigma=10.0)  # 25 grey levels at mid-grey
+MODELS = {f"beta {beta:g}": SyntheticNoise(beta=beta, sigma=SIGMA) for beta in BETAS} | {
+    "value-dependent": SyntheticNoise(model="poisson-gaussian", gain=4.0, sigma=10.0)  # 25 grey levels at mid-grey
 }
 LAGS = ((1, 0), (1, 1), (2, 0), (2, 1), (2, 2), (3, 0), (4, 0))
 RADIUS = 4

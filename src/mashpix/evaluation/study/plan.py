@@ -15,7 +15,7 @@ from mashpix import __version__
 from mashpix.arrays.normalization import Normalized, normalize, to_picture
 from mashpix.errors import InputError
 from mashpix.evaluation.bench.pictures import Pair, Source, load_pair
-from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.picture import Picture
 from mashpix.report import Step
 from mashpix.settings import PRESETS, Settings
@@ -99,10 +99,10 @@ class StudyPlan:
         """The image of a row."""
         return next(source for source in self.sets[row.set] if source.name == row.name)
 
-    def load(self, source: Source, noise_model: NoiseModel | None = None) -> Pair:
+    def load(self, source: Source, synthetic_noise: SyntheticNoise | None = None) -> Pair:
         """One image: a pair, or a clean one with noise of the study's level."""
-        model = noise_model or NoiseModel(sigma=SIGMA)
-        pair = load_pair(source, crop=self.size.crop or None, noise_model=model, seed=self.seed)
+        model = synthetic_noise or SyntheticNoise(sigma=SIGMA)
+        pair = load_pair(source, crop=self.size.crop or None, synthetic_noise=model, seed=self.seed)
         if source.noisy is None and pair.limits != (0, 255):
             raise InputError(f"{str(source.clean)!r}: not an 8-bit image (the noise of a study is in grey levels)")
         return pair

@@ -6,7 +6,6 @@ from math import nan
 from typing import Any
 
 from mashpix.arrays.costs import fit_updates
-from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.evaluation.plots import line_style, new_figure
 from mashpix.evaluation.study.plan import (
     BETAS,
@@ -21,6 +20,7 @@ from mashpix.evaluation.study.plan import (
     mean_of,
     run_denoising,
 )
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.report import Step
 from mashpix.settings import Settings
 
@@ -63,7 +63,7 @@ class RatioStudy(Study[RatioRow]):
 
     def measure(self, plan: StudyPlan, row: RatioRow) -> Generator[Step, None, list[RatioRow]]:
         """One fit."""
-        pair = plan.load(plan.source(row), NoiseModel(beta=row.beta, sigma=SIGMA))
+        pair = plan.load(plan.source(row), SyntheticNoise(beta=row.beta, sigma=SIGMA))
         found = yield from run_denoising(plan, pair, settings_of(plan, row))
         return [row.filled(**found)]
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from mashpix.arrays.costs import fit_updates
 from mashpix.arrays.normalization import to_array
-from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.evaluation.plots import line_style, new_figure
 from mashpix.evaluation.study.plan import (
     SIGMA,
@@ -25,6 +24,7 @@ from mashpix.evaluation.study.plan import (
     open_picture,
     run_denoising,
 )
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.method.fitting import fit, new_network
 from mashpix.method.predicting import predict
 from mashpix.method.shuffling import flat_regions, shuffle_tiles
@@ -32,7 +32,7 @@ from mashpix.report import Step
 from mashpix.settings import PAPER, Settings
 from mashpix.steps import drain
 
-NOISE = NoiseModel(beta=1.0, sigma=SIGMA)
+NOISE = SyntheticNoise(beta=1.0, sigma=SIGMA)
 QUICK_RATIOS = (0.2, 0.5, 0.8)
 RATIOS = tuple(tenths / 10 for tenths in range(1, 10))
 BLOCK_SIZES = (2, 3, 4, 5, 6)

@@ -18,7 +18,7 @@ USED = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoiseModel:
+class SyntheticNoise:
     """The noise that is added to a clean image; `str` gives the model and the options that apply to it.
 
     Each field is a flag of `mashpix add-noise` and `mashpix bench`.
