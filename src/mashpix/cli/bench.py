@@ -32,35 +32,35 @@ def bench(
     ] = None,
     others: Annotated[
         list[str] | None,
-        typer.Option("--baseline", metavar="|".join(baselines.METHODS), help="Classical methods to compare with."),
+        typer.Option("--baseline", metavar="|".join(baselines.METHODS), help="Classical methods for comparison."),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Only N pictures, evenly spaced in sorted order.")
+        int | None, typer.Option(metavar="N", min=1, help="Only N images, evenly spaced in sorted order.")
     ] = None,
-    crop: Annotated[int | None, typer.Option(metavar="N", min=8, help="Only the centre N x N pixels.")] = None,
+    crop: Annotated[int | None, typer.Option(metavar="N", min=8, help="Only the central N x N pixels.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of all random draws.")] = 0,
     threads: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Processor threads; default: one per core.")
     ] = None,
     device: Annotated[
-        str, typer.Option(metavar=DEVICES, help="Where presets are computed; baselines always are on the CPU.")
+        str, typer.Option(metavar=DEVICES, help="Device for presets; baselines always run on the CPU.")
     ] = "cpu",
     table: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="One line per measurement, written at once.")
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write one line per measurement, at once.")
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="PNG|SVG", help="PSNR against seconds; without it, nothing is drawn.")
+        Path | None, typer.Option(metavar="PNG|SVG", help="Plot PSNR against seconds; default: no plot.")
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on with the CSV: measure what it does not hold yet, and what failed."),
+        typer.Option("--resume", help="Continue the CSV: measure what is missing and what failed."),
     ] = False,
     *,
     synthetic_noise: SyntheticNoise,
 ) -> None:
-    """Measure what presets and baselines gain on pictures whose clean version is known, and what they cost.
+    """Measure the gain and the cost of presets and baselines on images whose clean version is known.
 
-    The options of the noise are for a folder of clean pictures.
+    The noise options apply to a folder of clean images.
     """
     from mashpix import files
     from mashpix.devices import choose_device
@@ -88,7 +88,7 @@ def bench(
 
 
 def print_rows(plan: BenchPlan, *, known: dict[tuple[object, ...], Row], table: Path | None) -> list[Row]:
-    """Measure, and print each row as soon as it is there."""
+    """Measure, and print each row as soon as it is complete."""
     lines = RowTable([source.name for source in plan.sources], [NOISY, *plan.methods])
     rows: list[Row] = []
     with progress(str(plan.folder)) as show:
@@ -105,7 +105,7 @@ def print_rows(plan: BenchPlan, *, known: dict[tuple[object, ...], Row], table: 
 
 
 def find_methods(presets: list[str], others: list[str]) -> dict[str, Settings | str]:
-    """Settings of presets and names of baselines, by name; one that is unknown or cannot run is refused."""
+    """Return settings of presets and names of baselines, by name; refuse any that is unknown or cannot run."""
     for name in others:
         baselines.check(name)
     return {name: preset(name) for name in presets} | {name: name for name in others}

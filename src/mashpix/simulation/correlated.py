@@ -1,6 +1,6 @@
 """Spatially correlated Gaussian noise: Eq. 2 of MASH (CVPR 2024, arXiv 2404.09389), through its spectrum.
 
-Eq. 2 is no valid covariance for every beta: at beta 1 and k 3 a fifth of its spectrum is negative. The nearest valid
+Eq. 2 is not a valid covariance for every beta: at beta 1, k 3 a fifth of its spectrum is negative. The nearest valid
 one is used instead: the negative part of the spectrum is set to 0 and the rest scaled to keep the variance.
 """
 
