@@ -60,7 +60,7 @@ def main() -> None:
     except MashpixError as error:
         complain(str(error))
         sys.exit(error.exit_code)
-    except OSError as error:  # files are dealt with where they are read and written: this is stdout, closed or full
+    except OSError as error:  # stdout, closed or full: errors of files are handled where they occur
         with contextlib.suppress(OSError):
             remove_all_in_work()
             if not isinstance(error, BrokenPipeError):

@@ -25,7 +25,7 @@ from mashpix.settings import PRESETS, Settings, preset
 def bench(
     folder: Annotated[
         Path,
-        typer.Argument(metavar="DIR", help="Holds noisy/ and clean/ with files of the same names, or clean pictures."),
+        typer.Argument(metavar="DIR", help="Contains noisy/ and clean/ with files of the same names, or clean images."),
     ],
     presets: Annotated[
         list[str] | None, typer.Option("--preset", metavar="|".join(PRESETS), help="One or more; default: default.")

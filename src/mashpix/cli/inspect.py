@@ -15,7 +15,7 @@ from mashpix.settings import PRESETS, preset
 
 def inspect(
     source: Annotated[Path, typer.Argument(metavar="IN", readable=False, help=f"An image or a stack: {FORMATS}.")],
-    html: Annotated[Path | None, typer.Option(metavar="F", help="Write the report as one page with figures.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="F", help="Write the report as an HTML page.")] = None,
     json: Annotated[Path | None, typer.Option(metavar="F", help="Write the report as JSON.")] = None,
     denoised: Annotated[
         Path | None, typer.Option(metavar="OUT", help="The denoised version: show what was removed, with a verdict.")

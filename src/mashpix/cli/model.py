@@ -77,7 +77,7 @@ def fit(
 
 
 def apply(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", readable=False, help="A file that mashpix fit wrote.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", readable=False, help="Model file from mashpix fit.")],
     inputs: Annotated[
         list[Path], typer.Argument(metavar="IN...", readable=False, help="Images or stacks of the same kind.")
     ],

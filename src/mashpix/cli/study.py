@@ -47,7 +47,7 @@ def study(
     crop: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="Only the central N x N pixels; 0: whole images.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(metavar="N", min=1, help="Most network updates of a fit.")] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", min=1, help="Limit of network updates.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of all random draws.")] = 0,
     threads: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Processor threads; default: one per core.")

@@ -229,7 +229,7 @@ def _with_decisions_by_channel(report: NoiseReport, picture: Picture, inspection
 
 
 def _decide(report: NoiseReport, picture: Picture, inspection: Inspection) -> Generator[Step, None, NoiseReport]:
-    """Add the masking ratio and shuffling that the settings would choose, with the margin; probes if asked for."""
+    """Add the masking ratio and shuffling that the settings would choose, with the margin; train probes on request."""
     settings, probe = inspection.settings, inspection.probe
     generator = torch.Generator(inspection.device).manual_seed(inspection.seed)
     reads_gap = settings.masking_ratio is None and settings.choose_by == "gap"
