@@ -1,8 +1,8 @@
-"""What `default` loses without each of its ideas: one fit per picture, refined with one idea taken out at a time.
+"""Measure what `default` loses without each of its ideas: one fit per image, refined without one idea at a time.
 
     python benchmarks/ablation.py ../shared/data --limit 3
 
-DIR holds the sets of pairs, and clean pictures in `kodak` (centre 256 x 256, noise of Eq. 2, sigma 25, beta 0 and 1).
+DIR holds the sets of pairs, and clean images in `kodak` (centre 256 x 256, noise of Eq. 2, sigma 25, beta 0 and 1).
 """
 
 import argparse
@@ -41,7 +41,7 @@ TUNINGS = {
     "picture where they disagree": RefineSettings(disagreement=math.inf),
     "opponent colours": RefineSettings(opponent_colours=False),
 }
-"""The constants that take each idea out."""
+"""The constants that disable each idea."""
 IDEAS = (*TUNINGS, "refining")
 
 
@@ -54,7 +54,7 @@ def pairs(data: Path, name: str, *, limit: int, crop: int | None) -> list[tuple[
 
 
 def results(pair: Pair, *, seed: int) -> dict[str, float]:
-    """PSNR without each idea."""
+    """Return the PSNR without each idea."""
     normalized = normalize(
         pair.noisy,
         channel_axis=-1 if pair.noisy.ndim == 3 else None,
@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
-    parser.add_argument("--crop", type=int, help="side in pixels of the centre that is used, for a quick look")
+    parser.add_argument("--crop", type=int, help="side of the centre crop in pixels, for a quick check")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".csv"))
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
