@@ -45,7 +45,7 @@ def spots(rng):
 
 
 def make_case(channels, ratio, seed):
-    """Clean and noisy channels (C, H, W) and their ranges; a channel is the same scene in every case of a seed."""
+    """Make clean and noisy channels (C, H, W) and their ranges; a channel shows the same scene in every case."""
     ranges = 1000.0 * np.geomspace(1, 1 / ratio, channels) if channels > 1 else np.array([1000.0])
     clean, noisy = np.empty((2, channels, SIDE, SIDE))
     for index, size in enumerate(ranges):

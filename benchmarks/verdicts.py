@@ -1,7 +1,7 @@
 """Test the verdicts of `mashpix.check` on good and on damaged results, for images with a known truth.
 
 python benchmarks/verdicts.py ../shared/data --preset fast --preset default --cache /tmp/verdicts
-Pictures are halved by scene: the limits in checking.RULES were chosen on the half "chosen"; "held out" is the other.
+Scenes alternate between two halves: the limits in checking.RULES were chosen on "chosen"; "held out" is the other.
 """
 
 import argparse

@@ -41,7 +41,7 @@ def check_folder(source: Path, target: Path, *, overwrite: bool, in_place: bool 
 
 @contextlib.contextmanager
 def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """An empty folder to fill, which gets its name when all is written: a temporary folder beside it until then.
+    """Create an empty folder, which gets its name when it is complete: until then it is temporary, beside the target.
 
     Whatever ends the process, the target is absent, or the old folder, or the new one, if the system can swap two
     names (Linux, macOS). Elsewhere the old one has the ending `OLD_MARK` for the moment between two steps.

@@ -117,7 +117,7 @@ def read_bytes(path: Path, *, max_pixels: int) -> bytes:
 
 
 def _format_of(start: bytes, size: int, suffix: str) -> str:
-    """Content decides; a name does where content cannot: a raw that begins as any TIFF, an instrument's own format."""
+    """Let the content decide, else the name: for a raw that begins like a TIFF, or a microscope's own format."""
     for magic, name in MAGICS.items():
         if start.startswith(magic):
             return "raw" if name == "tiff" and suffix in raw.SUFFIXES else name
