@@ -1,4 +1,4 @@
-"""What the benchmarks share: centre crops, pairs, finished results, and tables that go to the screen and to a CSV."""
+"""Shared by the benchmarks: centre crops, pairs, finished results, and tables for the screen and a CSV."""
 
 import argparse
 import csv
@@ -15,29 +15,29 @@ from PIL import Image
 SETS = ("sidd", "polyu", "cc15", "fmdd")
 CROP = 256
 Result = tuple[NDArray[np.uint8], NDArray[np.uint8], Mapping[str, NDArray[Any]]]
-"""Clean and noisy crop, and the arrays that benchmarks/verdicts.py stored for them."""
+"""Clean and noisy crop, and the arrays that benchmarks/verdicts.py cached for them."""
 
 
 def centre(image: NDArray[Any], side: int) -> NDArray[Any]:
-    """The middle of an image (H, W) or (H, W, C), as large as it is at most."""
+    """Crop an image (H, W) or (H, W, C) to its centre, at most its own size."""
     top, left = (max((length - side) // 2, 0) for length in image.shape[:2])
     return image[top : top + side, left : left + side]
 
 
 def load(path: Path, side: int | None = None) -> NDArray[Any]:
-    """An image as Pillow reads it, or its middle."""
+    """Read an image with Pillow, whole or cropped to its centre."""
     with Image.open(path) as image:
         array = np.asarray(image)
     return array if side is None else centre(array, side)
 
 
 def load_pair(root: Path, kind: str, name: str, side: int | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Clean and noisy image of a set."""
+    """Load a clean and a noisy image of a set."""
     return load(root / kind / "clean" / name, side), load(root / kind / "noisy" / name, side)
 
 
 class Table:
-    """A CSV to which rows are added; each is on the screen and on the disk at once."""
+    """A CSV to which rows are added; each is printed and written at once."""
 
     def __init__(self, path: Path, columns: Iterable[str], *, append: bool = False) -> None:
         is_new = not append or not path.exists()
@@ -60,13 +60,13 @@ class Table:
 
 
 def measure_alone(script: str, *arguments: object) -> list[str]:
-    """What a script prints in a process of its own, whose peak memory is its own, word by word."""
+    """Return the words that a script prints in a separate process, which has its own peak memory."""
     command = [sys.executable, script, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
 
 def finished(root: Path, kind: str, preset: str, cache: Path) -> Iterator[Result]:
-    """The images of a set whose results are in the cache."""
+    """Yield the images of a set whose results are in the cache."""
     for path in sorted((root / kind / "clean").iterdir()):
         stored = cache / f"{preset}_{kind}_{path.stem}.npz"
         if stored.exists():
@@ -76,7 +76,7 @@ def finished(root: Path, kind: str, preset: str, cache: Path) -> Iterator[Result
 def tabulate(
     script: str, about: str, columns: Iterable[str], rows_of: Callable[[Iterable[Result]], Iterable[list[object]]]
 ) -> None:
-    """Write a CSV beside a script: the rows of each set, from the finished results of a preset."""
+    """Write a CSV beside a script: rows for each set, from the finished results of a preset."""
     parser = argparse.ArgumentParser(description=about.splitlines()[0])
     parser.add_argument("root", type=Path)
     parser.add_argument("--preset", required=True)

@@ -1,8 +1,8 @@
-"""What `default` loses without each of its ideas: one fit per picture, refined with one idea taken out at a time.
+"""Measure what `default` loses without each of its ideas: one fit per image, refined without one idea at a time.
 
     python benchmarks/ablation.py ../shared/data --limit 3
 
-DIR holds the sets of pairs, and clean pictures in `kodak` (centre 256 x 256, noise of Eq. 2, sigma 25, beta 0 and 1).
+DIR holds the sets of pairs, and clean images in `kodak` (centre 256 x 256, noise of Eq. 2, sigma 25, beta 0 and 1).
 """
 
 import argparse
@@ -17,7 +17,7 @@ import torch
 from mashpix import PRESETS, psnr
 from mashpix.arrays.normalization import normalize, to_array, to_picture
 from mashpix.evaluation.bench.pictures import Pair, find_sources, load_pair
-from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.method.mash import mash
 from mashpix.refine.refining import MULTIPLE, refine
 from mashpix.refine.tuning import TUNED, RefineSettings
@@ -41,20 +41,20 @@ TUNINGS = {
     "picture where they disagree": RefineSettings(disagreement=math.inf),
     "opponent colours": RefineSettings(opponent_colours=False),
 }
-"""The constants that take each idea out."""
+"""The constants that disable each idea."""
 IDEAS = (*TUNINGS, "refining")
 
 
 def pairs(data: Path, name: str, *, limit: int, crop: int | None) -> list[tuple[str, Pair]]:
     folder, _, beta = name.partition(" beta ")
-    model = NoiseModel(beta=float(beta or 0))
+    model = SyntheticNoise(beta=float(beta or 0))
     crop = crop or (256 if beta else None)
     sources = find_sources(data / folder, limit=limit)
-    return [(source.name, load_pair(source, crop=crop, noise_model=model, seed=0)) for source in sources]
+    return [(source.name, load_pair(source, crop=crop, synthetic_noise=model, seed=0)) for source in sources]
 
 
 def results(pair: Pair, *, seed: int) -> dict[str, float]:
-    """PSNR without each idea."""
+    """Return the PSNR without each idea."""
     normalized = normalize(
         pair.noisy,
         channel_axis=-1 if pair.noisy.ndim == 3 else None,
@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
-    parser.add_argument("--crop", type=int, help="side in pixels of the centre that is used, for a quick look")
+    parser.add_argument("--crop", type=int, help="side of the centre crop in pixels, for a quick check")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".csv"))
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

@@ -1,4 +1,4 @@
-"""What `channels="auto"` decides: every noisy colour image must be RGB, and no unrelated channels may be.
+"""Test the decisions of `channels="auto"`: every noisy colour image must count as RGB, unrelated channels never.
 
     python benchmarks/channel_decisions.py ../shared/data [--seed 1] [--limit 8]
 

@@ -3,7 +3,7 @@
     python benchmarks/channels.py [--presets fast default] [--channels 1 2 3 4 5] [--through denoise stack command]
         [--modes alone auto joint] [--before OTHER/src] [--append]
 
-Sparse scenes of 128 x 128 pixels with white noise of 5 % of each channel's range, which is 26.0 dB; ranges are equal,
+Sparse scenes of 128 x 128 pixels with white noise of 5 % of each channel's range (26.0 dB); ranges are equal,
 or 1000 : 1 in equal ratios. One row per case and mode: the PSNR of each channel in dB, the least difference to the same
 channel alone, and whether the bytes are those of the channel alone. `--before` adds the results of version 0.1, which
 knew one way only through `denoise`, and elsewhere `joint`. Through the command, channels are uint16 in an OME-TIFF.
@@ -35,7 +35,7 @@ CALLS = {
 
 
 def spots(rng):
-    """Spots of different sizes on black, 0..1."""
+    """Draw spots of different sizes on black, 0..1."""
     rows, columns = np.mgrid[:SIDE, :SIDE]
     scene = np.zeros((SIDE, SIDE))
     for _ in range(25):
@@ -45,7 +45,7 @@ def spots(rng):
 
 
 def make_case(channels, ratio, seed):
-    """Clean and noisy channels (C, H, W) and their ranges; a channel is the same scene in every case of a seed."""
+    """Make clean and noisy channels (C, H, W) and their ranges; a channel shows the same scene in every case."""
     ranges = 1000.0 * np.geomspace(1, 1 / ratio, channels) if channels > 1 else np.array([1000.0])
     clean, noisy = np.empty((2, channels, SIDE, SIDE))
     for index, size in enumerate(ranges):
@@ -56,7 +56,7 @@ def make_case(channels, ratio, seed):
 
 
 def call_before(source, array, *, through, preset, seed):
-    """The result of another version, in a process of its own."""
+    """Denoise with another version, in a separate process."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.npy"
         np.save(path, array)
@@ -68,7 +68,7 @@ def call_before(source, array, *, through, preset, seed):
 
 
 def call_command(array, *flags, preset, seed, source=None):
-    """The result of the command on a uint16 OME-TIFF."""
+    """Denoise a uint16 OME-TIFF with the command."""
     with tempfile.TemporaryDirectory() as folder:
         before, after = (Path(folder) / name for name in ("a.ome.tif", "b.ome.tif"))
         tifffile.imwrite(before, np.rint(BLACK + COUNTS * array).astype(np.uint16), metadata={"axes": "CYX"})
@@ -98,7 +98,7 @@ def denoise(noisy, *, through, mode, preset, seed, before):
 
 
 def rows_of(options):
-    """Rows of all cases: `COLUMNS`."""
+    """Yield the rows of all cases, with `COLUMNS`."""
     cases = product(options.presets, options.through, options.channels, options.ratios, range(options.seeds))
     for preset, through, channels, ratio, seed in cases:
         if channels == 1 and ratio > 1:
@@ -125,7 +125,7 @@ def main():
     parser.add_argument("--ratios", nargs="+", type=int, default=[1, 1000])
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--before", type=Path, help="the folder src of version 0.1")
-    parser.add_argument("--append", action="store_true", help="add rows to the table that is there")
+    parser.add_argument("--append", action="store_true", help="add rows to the existing table")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     options = parser.parse_args()
     with Table(options.out, COLUMNS, append=options.append) as table:

@@ -1,7 +1,7 @@
-"""What --detail costs: PSNR and SSIM of finished results with none, half and all of their fine texture brought back.
+"""Measure the cost of --detail: PSNR and SSIM of finished results with none, half and all fine texture restored.
 
 python benchmarks/detail.py ../shared/data --preset fast --cache /tmp/verdicts
-Takes the results that benchmarks/verdicts.py left in the cache; writes benchmarks/detail.csv.
+Uses the results that benchmarks/verdicts.py left in the cache; writes benchmarks/detail.csv.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ COLUMNS = ("preset", "set", "pictures", "detail", "psnr_db", "ssim", "worst_chan
 
 
 def score(clean: np.ndarray, noisy: np.ndarray, denoised: np.ndarray) -> list[tuple[float, float]]:
-    """PSNR and SSIM at each of DETAILS."""
+    """Return PSNR and SSIM at each of DETAILS."""
     axis = -1 if clean.ndim == 3 else None
     results = (mashpix.add_detail(noisy, denoised, detail=detail, channel_axis=axis) for detail in DETAILS)
     return [
@@ -29,7 +29,7 @@ def score(clean: np.ndarray, noisy: np.ndarray, denoised: np.ndarray) -> list[tu
 
 
 def rows_of(results: Iterable[Result]) -> Iterator[list[object]]:
-    """A row for each of DETAILS: means over the pictures, and the worst change of one."""
+    """Make one row for each of DETAILS: means over the images, and the worst change of a single one."""
     table = np.array([score(clean, noisy, stored["denoised"]) for clean, noisy, stored in results])  # (N, details, 2)
     worst = (table[:, :, 0] - table[:, :1, 0]).min(axis=0)
     for detail, (psnr, ssim), change in zip(DETAILS, table.mean(axis=0), worst, strict=True):

@@ -1,11 +1,11 @@
-"""Make mashpix misbehave in every way that docs/faults.md lists, and count what becomes of it: lost must be 0.
+"""Provoke every fault that docs/faults.md lists, and count the outcomes: lost must be 0.
 
     python benchmarks/faults.py                      # all parts: about an hour on one busy core
-    python benchmarks/faults.py zoo cut --quick      # a share of some parts
-    python benchmarks/faults.py --csv faults.csv     # where the counts go; else beside this script
-    python benchmarks/faults.py --page               # no attempts, only renew the tables of docs/faults.md
+    python benchmarks/faults.py zoo cut --quick      # a sample of some parts
+    python benchmarks/faults.py --csv faults.csv     # path of the counts; default: beside this script
+    python benchmarks/faults.py --page               # only update the tables of docs/faults.md
 
-The parts are in `tests/faults`, where the tests run a share of them; this command starts them there.
+The parts are in `tests/faults`, and the tests run a sample of them; this command runs them from there.
 """
 
 import os

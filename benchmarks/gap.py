@@ -1,4 +1,4 @@
-"""Correlation gap, chosen ratio and PSNR on one clean picture in noise of Eq. 2: the gap must grow with beta.
+"""Correlation gap, chosen ratio and PSNR on one clean image with noise of Eq. 2: the gap must grow with beta.
 
 python benchmarks/gap.py ../shared/data/kodak/kodim05.png --preset scripts --preset default --csv benchmarks/gap.csv
 """

@@ -1,8 +1,8 @@
-"""Denoise many small files in one run and look at its memory and its open files on the way: both must stay flat.
+"""Denoise many small files in one run and monitor its memory and its open files: both must stay constant.
 
     python benchmarks/many_files.py --files 1000
 
-The command line runs as a user would run it; its two processes (the run and its worker) are read from /proc, on
+The command line runs as for a user; its two processes (the run and its worker) are read from /proc, on
 Linux only, whenever the manifest has reached another of `MARKS`.
 """
 
@@ -26,14 +26,14 @@ COMMAND = (sys.executable, "-P", "-c", "from mashpix.cli import main; main()", "
 
 
 def look(process: int) -> tuple[float, int]:
-    """Memory in use (MiB) and number of open files of a process."""
+    """Return memory in use (MiB) and number of open files of a process."""
     status = Path(f"/proc/{process}/status").read_text()
     resident = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
     return round(int(resident.split()[1]) / 2**10, 1), len(os.listdir(f"/proc/{process}/fd"))
 
 
 def find_worker(process: int) -> int:
-    """The child that has the most memory: the other one tracks resources."""
+    """Find the child with the most memory: the other one tracks resources."""
     children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
     return max(map(int, children), key=lambda child: look(child)[0])
 
@@ -54,7 +54,7 @@ def main() -> None:
         with subprocess.Popen([*COMMAND, folder, "-o", manifest.parent, *SETTINGS], stdout=subprocess.DEVNULL) as child:
             for mark in (mark for mark in MARKS if mark <= args.files):
                 lines = 0
-                while lines < mark - 2 and child.poll() is None:  # before the last file ends, so that it still runs
+                while lines < mark - 2 and child.poll() is None:  # before the last file ends, while it is still running
                     time.sleep(0.02)
                     lines = manifest.read_bytes().count(b"\n") if manifest.exists() else 0
                 seconds = round(time.perf_counter() - started, 1)

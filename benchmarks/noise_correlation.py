@@ -1,4 +1,4 @@
-"""Measured autocorrelation of Eq. 2 noise beside what was asked and reached, and the time of a 12-megapixel draw.
+"""Compare measured autocorrelation of Eq. 2 noise with the requested and the reached one; time a 12-megapixel draw.
 
 python benchmarks/noise_correlation.py
 """

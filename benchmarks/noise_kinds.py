@@ -1,8 +1,8 @@
-"""What kind the noise report calls known noise: a confusion table, on Kodak crops.
+"""Classify known noise with the noise report: a confusion table, on Kodak crops.
 
-python benchmarks/noise_kinds.py FOLDER      # the folder of Kodak pictures
+python benchmarks/noise_kinds.py FOLDER      # the folder of Kodak images
 
-The limits of noise_kind.py were chosen by the figures on the pictures marked `chosen by`; the others only check them.
+The limits in noise_kind.py were chosen by the figures on the images marked `chosen by`; the others only check them.
 """
 
 from collections.abc import Iterator
@@ -23,14 +23,14 @@ SIGMAS = (5, 10, 25)
 BETAS = (0.25, 0.5, 1)
 QUALITIES = (30, 60, 80, 95)
 STRENGTH = 0.5
-"""Of stripes (standard deviation) and of the periodic pattern (amplitude), against the noise."""
+"""Strength of stripes (standard deviation) and of the periodic pattern (amplitude), relative to the noise."""
 KINDS = ("white", "correlated", "structured", "jpeg-blocky")
 MEASURES = ("lag1", "stripes", "peak", "blockiness")
 COLUMNS = ("picture", "set", "noise", "sigma", "true_kind", "kind", *MEASURES)
 
 
 def models(clean: np.ndarray[Any, Any], sigma: float) -> Iterator[tuple[str, str, np.ndarray[Any, Any]]]:
-    """Name of the noise, its kind, and the noisy picture."""
+    """Yield the name of a noise, its kind, and the noisy image."""
     rng = np.random.default_rng(SEED)
     noisy = clean + rng.normal(0, sigma, clean.shape)
     rows, columns = np.mgrid[: clean.shape[0], : clean.shape[1], :1][:2]
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def show(rows: list[tuple[Any, ...]]) -> None:
-    """The table of docs/noise-report.md: of each noise how many are called what, on both sets."""
+    """Print the table of docs/noise-report.md: counts of each kind for each noise, on both sets."""
     for label in dict.fromkeys(row[2] for row in rows):
         cells = []
         for kept in ("chosen by", "checked on"):

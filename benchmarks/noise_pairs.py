@@ -1,6 +1,6 @@
-"""Sigma and lag 1 that the noise report tells of real noisy pictures, against noisy minus clean of the pair.
+"""Compare sigma and lag 1 from the noise report on real noisy images with noisy minus clean of the pair.
 
-python benchmarks/noise_pairs.py DATA      # the folder that holds sidd, polyu, cc15 and fmdd; evenly spaced files
+python benchmarks/noise_pairs.py DATA      # the folder of sidd, polyu, cc15 and fmdd; uses evenly spaced files
 """
 
 import sys
@@ -14,7 +14,7 @@ from _common import SETS, Table, load_pair
 
 MOST = 8
 FLATTEST = 0.1
-"""Fraction of the 8 x 8 blocks of the clean picture, the flattest, whose noise is told beside that of all."""
+"""Fraction of the 8 x 8 blocks, the flattest of the clean image, whose noise is also reported on its own."""
 SIDE = 8
 COLUMNS = ("set", "picture", "deviation", "flat_deviation", "sigma", "true_lag1", "lag1", "kind")
 
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def measure(root: Path, kind: str, name: str, table: Table) -> tuple[float, float, float]:
-    """One row; sigma against the deviation of the noise, in all and in flat places, and the error of lag 1."""
+    """Make one row: sigma relative to the deviation of the noise, in all and in flat blocks, and the error of lag 1."""
     clean, noisy = load_pair(root, kind, name)
     noise = np.atleast_3d(noisy.astype(np.float64) - clean)
     blocks = [cut(np.atleast_3d(array)) for array in (clean.astype(np.float64), noise)]
@@ -51,7 +51,7 @@ def measure(root: Path, kind: str, name: str, table: Table) -> tuple[float, floa
 
 
 def cut(picture: np.ndarray) -> np.ndarray:
-    """Blocks (N, SIDE * SIDE, C) of a picture (H, W, C)."""
+    """Cut an image (H, W, C) into blocks (N, SIDE * SIDE, C)."""
     height, width, channels = (side // SIDE * SIDE if axis < 2 else side for axis, side in enumerate(picture.shape))
     blocks = picture[:height, :width].reshape(height // SIDE, SIDE, width // SIDE, SIDE, channels)
     return blocks.transpose(0, 2, 1, 3, 4).reshape(-1, SIDE * SIDE, channels)

@@ -1,8 +1,8 @@
-"""Errors of the noise report on known noise: sigma and the correlation at lag 1, on Kodak pictures and crops of them.
+"""Errors of the noise report on known noise: sigma and the correlation at lag 1, on Kodak images and crops of them.
 
-python benchmarks/noise_report.py FOLDER      # the folder of Kodak pictures
+python benchmarks/noise_report.py FOLDER      # the folder of Kodak images
 
-The estimator was chosen by its figures on the pictures marked `chosen by`; the others only check it.
+The estimator was chosen by its figures on the images marked `chosen by`; the others only check it.
 """
 
 import sys
@@ -33,7 +33,7 @@ COLUMNS = (
 
 
 def models(clean: np.ndarray[Any, Any]) -> Iterator[tuple[str, np.ndarray[Any, Any], float, float]]:
-    """Name, noisy picture, true sigma and true correlation at lag 1."""
+    """Yield name, noisy image, true sigma and true correlation at lag 1."""
     for beta in BETAS:
         lag1 = float(noise.correlation_reached(beta=beta, radius=1)[1, 0])
         for sigma in SIGMAS:
@@ -60,17 +60,17 @@ def main() -> None:
 
 
 def read_whole(name: str) -> np.ndarray[Any, Any]:
-    """A picture, (H, W, 3)."""
+    """Read an image, (H, W, 3)."""
     return load(Path(sys.argv[1]) / f"{name}.png").astype(np.float64)
 
 
 def read_crop(name: str) -> np.ndarray[Any, Any]:
-    """The centre of a picture, (CROP, CROP, 3)."""
+    """Read the centre of an image, (CROP, CROP, 3)."""
     return centre(read_whole(name), CROP)
 
 
 def measure(name: str, size: str) -> list[tuple[Any, ...]]:
-    """The rows of one picture, or of its crop."""
+    """Make the rows of one image, or of its crop."""
     clean = read_crop(name) if size == "crop" else read_whole(name)
     kept, rows = "chosen by" if name in CHOSEN_BY else "checked on", []
     for label, noisy, sigma, lag1 in models(clean):
@@ -81,7 +81,7 @@ def measure(name: str, size: str) -> list[tuple[Any, ...]]:
 
 
 def show(rows: list[Any], size: str) -> None:
-    """A table of docs/noise-report.md: mean and worst absolute error of each noise, on both sets; then the shares."""
+    """Print a table of docs/noise-report.md: mean and worst absolute error per noise, on both sets; then the shares."""
     print(f"\n{size}")
     sets = [[row for row in rows if row[2] == kept] for kept in ("chosen by", "checked on")]
     for label in dict.fromkeys(row[3] for row in rows):
@@ -99,7 +99,7 @@ def show(rows: list[Any], size: str) -> None:
 
 
 def errors(rows: list[Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Absolute errors of sigma, relative, and of both correlations at lag 1."""
+    """Return the absolute value of the relative error of sigma, and of the errors of both correlations at lag 1."""
     sigma = np.abs([float(row[6]) for row in rows])
     return sigma, np.abs([float(value) - float(row[7]) for row in rows for value in row[8:10]])
 

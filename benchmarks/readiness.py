@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter
 import mashpix
 
 SIDE, NOISE = 64, 0.05
-"""Side of the scenes in pixels, and the deviation of the white noise as a fraction of the range of a channel."""
+"""Side of the scenes in pixels, and standard deviation of the white noise relative to the range of a channel."""
 RANGES = {"equal": np.ones(5), "1000:1": np.array([1000.0, 1.0, 100.0, 10.0, 1.0])}
 COLUMNS = (
     "scenes", "ranges", "channels", "preset", "seed", "channel", "noisy_db", "alone_db", "joint_db", "verdict",
@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 
 
 def discs(seed: int) -> Array:
-    """A sparse scene, 0..1: a few blurred discs on black."""
+    """Draw a sparse scene, 0..1: a few blurred discs on black."""
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[:SIDE, :SIDE]
     scene = np.zeros((SIDE, SIDE))
@@ -40,7 +40,7 @@ def discs(seed: int) -> Array:
 
 
 def measure(kind: str, ranges: str, count: int, preset: str, seed: int) -> Iterator[list[object]]:
-    """A row for each channel of one image."""
+    """Make one row for each channel of one image."""
     scenes = [discs(100 * seed + (0 if kind == "related" else index)) for index in range(count)]
     units = RANGES[ranges][:count, None, None]
     clean = units * np.stack(scenes)

@@ -2,8 +2,8 @@
 
     python benchmarks/refine_figure.py
 
-The demo picture gets the noise of Eq. 2 (sigma 25, beta 0.5), so that the truth is known, and goes through the
-functions of `mashpix.refine`; what they give in the end is checked against `refine` itself.
+The demo image gets noise of Eq. 2 (sigma 25, beta 0.5), so that the truth is known, and goes through the
+functions of `mashpix.refine`; their final result is checked against `refine` itself.
 """
 
 import argparse
@@ -44,7 +44,7 @@ PICTURE_COLOUR, NOISE_COLOUR, RESULT_COLOUR = "#dbe9f6", "#fde3cf", "#d9efd5"
 
 
 class Stages(NamedTuple):
-    """Everything that refining makes on its way, under the symbols of docs/method.md: (C, H, W) each, a (H, W)."""
+    """All intermediate results of refining, under the symbols of docs/method.md: (C, H, W) each, a (H, W)."""
 
     y: Tensor
     p: Tensor
@@ -60,7 +60,7 @@ class Stages(NamedTuple):
 
 
 def noisy_demo() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The demo picture with noise, and the noise."""
+    """Return the demo image with noise, and the noise."""
     clean = np.asarray(Image.open(BytesIO(package_files("mashpix").joinpath("data/demo.png").read_bytes())))
     noise = correlated_noise(clean.shape, sigma=SIGMA, beta=BETA, rng=np.random.default_rng(0))
     return (clean + noise).astype(np.float32), noise.astype(np.float32)
@@ -72,13 +72,13 @@ def open_demo(noisy: NDArray[np.float32]) -> tuple[Picture, Normalized]:
 
 
 def predict(picture: Picture) -> Tensor:
-    """The prediction p, by MASH without refining."""
+    """Return the prediction p of MASH without refining."""
     generator = torch.Generator().manual_seed(0)
     return drain(mash(picture, settings=SETTINGS.replace(refine=False), generator=generator)).denoised
 
 
 def run_stages(picture: Picture, prediction: Tensor) -> Stages:
-    """R1 to R10 one by one."""
+    """Run R1 to R10 one by one."""
     tiled = partial(by_tiles, stage="", settings=SETTINGS)
     y, p = to_channels(picture, prediction)
     measure = partial(measure_noise, y, usable=picture.valid[0].all(dim=0), side=SIDE, is_rgb=picture.is_rgb)
@@ -97,7 +97,7 @@ def run_stages(picture: Picture, prediction: Tensor) -> Stages:
 
 
 def draw_flow(path: Path) -> None:
-    """The data flow: what each of the symbols is made of, and by which relation."""
+    """Draw the data flow: the inputs of each symbol, and the relation that computes it."""
     figure, axes = plt.subplots(figsize=(10, 4.6))
     axes.set(xlim=(-0.1, 14.2), ylim=(-0.5, 5.2))
     axes.axis("off")
@@ -121,7 +121,7 @@ def draw_flow(path: Path) -> None:
         axes.add_patch(boxes[name])
         axes.text(left, middle + 0.14, symbol, ha="center", va="center", fontsize=14)
         axes.text(left, middle - 0.23, words, ha="center", va="center", fontsize=8)
-    arrows = [  # from, to, relation, and how far the label stands from the middle of the arrow
+    arrows = [  # from, to, relation, and offset of the label from the middle of the arrow
         ("y", "p", "MASH\nEq. 3 to 11", (0, 0)),
         ((2.8, 0), "Sp", "R3", (0.3, 0)),
         ("Sp", "y1", "R4", (0.3, 0)),
@@ -155,7 +155,7 @@ def draw_flow(path: Path) -> None:
 
 
 def draw_stages(stages: Stages, picture: Picture, normalized: Normalized, path: Path) -> None:
-    """One crop through the stages, enlarged."""
+    """Draw one crop in all stages, enlarged."""
     words = {
         "y": "noisy image",
         "p": "prediction",
@@ -181,7 +181,7 @@ def draw_stages(stages: Stages, picture: Picture, normalized: Normalized, path: 
 
 
 def draw_spectra(stages: Stages, picture: Picture, noise: NDArray[np.float32], path: Path) -> None:
-    """Standard deviation of the noise at each frequency, as measured and as it is."""
+    """Draw the standard deviation of the noise at each frequency, measured and true."""
     matrix = opponent_matrix(picture.unit, is_rgb=picture.is_rgb)
     planes = torch.tensordot(matrix, torch.from_numpy(noise.transpose(2, 0, 1)) / picture.unit[:, None, None], dims=1)
     truth = analyse(planes, SIDE).square().mean(dim=2)

@@ -1,8 +1,8 @@
-"""Seconds and peak memory for larger and larger RGB pictures, each in a process of its own.
+"""Measure seconds and peak memory for increasingly large RGB images, each in a separate process.
 
     python benchmarks/scale.py --megapixels 0.25 1 4 12 --threads 2
 
-The picture is the demo picture, mirrored over and over, in white noise of sigma 15.
+The image is the demo image, mirrored repeatedly, with white noise of sigma 15.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""Updates a second of `scripts` and of `default` on 256 x 256 RGB, in turn in one run, and what a whole picture costs.
+"""Time updates of `scripts` and `default` in turn on 256 x 256 RGB, and estimate the time for a whole image.
 
     python benchmarks/speed.py --threads 2
     python benchmarks/speed.py --device cuda --csv benchmarks/speed_cuda.csv
 
-The time of `scripts` for a whole picture is extrapolated from the timed updates: two probes and a fit, 2,400 updates.
+The time of `scripts` for a whole image is extrapolated from the timed updates: two probes and a fit, 2,400 updates.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from _common import Table
 
 SIDE = 256
 UPDATES = {"scripts": 4, "default": 20}
-"""Updates that are timed on a CPU; on a GPU, 10 times as many."""
+"""Number of timed updates on a CPU; on a GPU, 10 times as many."""
 COLUMNS = ("round", "preset", "device", "threads", "updates_per_second", "seconds_a_picture")
 
 
@@ -33,7 +33,7 @@ def now(device: str) -> float:
 def updates_per_second(noisy: np.ndarray, preset: str, device: str) -> float:
     settings = mashpix.preset(preset).replace(masking_ratio=0.9, shuffle="never")
     steps = mashpix.denoise_steps(noisy, channel_axis=-1, settings=settings, device=device, preview_every=0)
-    next(steps)  # the first update waits for memory
+    next(steps)  # the first update allocates memory
     count = UPDATES[preset] * (1 if device == "cpu" else 10)
     started = now(device)
     for _ in range(count):

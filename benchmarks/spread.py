@@ -1,7 +1,7 @@
-"""What the spread is worth: the actual error in bins of the spread over the masks, on pairs with a known truth.
+"""Measure how well the spread predicts the error: actual error in bins of the spread, on pairs with a known truth.
 
 python benchmarks/spread.py ../shared/data --preset fast --cache /tmp/verdicts
-Takes the results that benchmarks/verdicts.py left in the cache; writes benchmarks/spread.csv.
+Uses the results that benchmarks/verdicts.py left in the cache; writes benchmarks/spread.csv.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,12 +11,12 @@ import numpy as np
 from _common import Result, tabulate
 
 BINS = 10
-"""Bins of each picture, with as many values each, from the least spread to the most."""
+"""Number of bins per image, equally filled, from the smallest spread to the largest."""
 COLUMNS = ("preset", "set", "pictures", "bin", "spread", "error", "error_over_spread", "rank_correlation")
 
 
 def calibrate(spread: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, float]:
-    """Mean spread and RMS error of each bin (2, BINS), and the rank correlation of the bins' errors."""
+    """Return mean spread and RMS error of each bin (2, BINS), and the rank correlation of the bins' errors."""
     order = spread.argsort()
     parts = np.array_split(order, BINS)
     spreads = np.array([spread[part].mean() for part in parts])
@@ -26,7 +26,7 @@ def calibrate(spread: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, float]
 
 
 def rows_of(results: Iterable[Result]) -> Iterator[list[object]]:
-    """A row for each bin: means over the pictures."""
+    """Make one row for each bin: means over the images."""
     measured = [
         calibrate(stored["spread"].ravel(), (stored["denoised"].astype(float) - clean).ravel())
         for clean, _, stored in results

@@ -1,4 +1,4 @@
-"""The most memory that `mashpix denoise` has in use for longer and longer stacks, all maps saved, each in its process.
+"""Measure the peak memory of `mashpix denoise` for increasingly long stacks, with all maps saved.
 
 python benchmarks/stack_memory.py --frames 4 16 64
 """
@@ -17,7 +17,7 @@ from _common import Table
 
 COLUMNS = ("format", "planes", "side", "fit", "refine", "threads", "stack_mib", "peak_mib", "anonymous_mib")
 NETWORKS = {"once": "shared", "each": "each"}
-"""What the CSV, which is older, calls the choices of --networks."""
+"""Names of the choices of --networks in the CSV, which is older."""
 CHILD = """
 import re, sys, threading, time
 from pathlib import Path
@@ -35,11 +35,11 @@ finally:
     from mashpix.evaluation.timed_process import peak_mib
     print("memory", peak_mib(), most / 1024)
 """
-"""`mashpix denoise` in a process that says at its end what memory it had in use: all, and without mapped files."""
+"""Runs `mashpix denoise` in a process that reports its peak memory at the end: all, and without mapped files."""
 
 
 def measure(kind: str, *, planes: int, side: int, fit: str, refine: bool, threads: int) -> list[object]:
-    """Size of a stack of noise, and the most memory in use while it is denoised, MiB."""
+    """Return the size of a stack of noise, and the peak memory while it is denoised, MiB."""
     rng = np.random.default_rng(0)
     rows = 1000 + 300 * np.sin(np.arange(side) / 9)[:, None]
     with tempfile.TemporaryDirectory() as folder:

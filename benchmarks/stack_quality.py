@@ -1,19 +1,19 @@
-"""One network for a stack against one for each frame: processor time, PSNR, held-out error, and flicker; to stack.csv.
+"""Compare one network per stack with one per frame: CPU time, PSNR, held-out error and flicker; to stack.csv.
 
     python benchmarks/stack_quality.py motion ../shared/data/fmdd/clean/Confocal_FISH_1.png
     python benchmarks/stack_quality.py series ../shared/data/sidd             # alike up to the last "_": one series
     python benchmarks/stack_quality.py series ../shared/data/sidd --together    # all of the folder as one series
-    python benchmarks/stack_quality.py series ../shared/data/sidd 01_08 01_30   # those that are named
+    python benchmarks/stack_quality.py series ../shared/data/sidd 01_08 01_30   # the series of these names
     python benchmarks/stack_quality.py frames ../shared/data/formats/tubhiswt4D_sub.zarr --side 256
 
-`motion`: a window that moves over one clean picture, a pixel a frame, with fresh Poisson-Gaussian noise in every frame.
-`series`: real noisy pictures of one kind, from noisy/ and clean/ of a folder. `frames`: a real time series, the first
+`motion`: a window that moves over one clean image, one pixel per frame, with new Poisson-Gaussian noise in each frame.
+`series`: real noisy images of one kind, from noisy/ and clean/ of a folder. `frames`: a real time series, the first
 channel and depth of a Zarr array, without a clean version.
 
 Flicker is what is left of the noise in flat blocks, denoised minus clean: the standard deviation of single pixels
-(`flicker_pixel`), and of the means of 16 x 16 pixels (`flicker_block`), in the units of the picture. In a sequence it
+(`flicker_pixel`), and of the means of 16 x 16 pixels (`flicker_block`), in the units of the image. In a sequence it
 is taken over time, place by place (of `frames`, where the mean over time is flat; real changes are in it); in a series,
-where nothing stands still, over the flat blocks of each picture and over those of all pictures.
+where nothing stands still, over the flat blocks of each image and over those of all images.
 """
 
 import argparse
@@ -39,16 +39,16 @@ COLUMNS = ("stack", "frames", "side", "preset", "fit", "threads", "seed", "cpu_s
            "worst_gain_db", "held_out_error", "flicker_pixel", "flicker_block", "noisy_flicker_pixel",
            "noisy_flicker_block")  # fmt: skip
 GAIN, READ_NOISE = 3.0, 6.0
-"""Of the added noise: units of the picture an electron, and standard deviation in units of the picture."""
+"""Of the added noise: image units per electron, and standard deviation in image units."""
 FLAT = 0.25
-"""Fraction of the blocks that are taken for flat."""
+"""Fraction of the blocks that count as flat."""
 BLOCK = 16
 NETWORKS = {"once": "shared", "each": "each"}
-"""What the CSV, which is older, calls the choices of `networks`."""
+"""Names of the choices of `networks` in the CSV, which is older."""
 
 
 def moving_window(path: Path, *, frames: int, side: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Clean and noisy frames (T, Y, X)."""
+    """Make clean and noisy frames (T, Y, X)."""
     picture = imagecodecs.imread(path).astype(np.float32)
     top, left = (length // 2 - side // 2 for length in picture.shape)
     windows = [picture[top : top + side, left + shift : left + shift + side] for shift in range(frames)]
@@ -58,7 +58,7 @@ def moving_window(path: Path, *, frames: int, side: int, seed: int) -> tuple[np.
 
 
 def series(folder: Path, names: list[str], *, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Clean and noisy pictures, (T, Y, X) or (T, Y, X, S), the centre of each."""
+    """Read the centres of clean and noisy images, (T, Y, X) or (T, Y, X, S)."""
     files = {kind: {path.stem: path for path in (folder / kind).iterdir()} for kind in ("clean", "noisy")}
     clean, noisy = (np.stack([centre(imagecodecs.imread(files[kind][name]), side) for name in names])
                     for kind in ("clean", "noisy"))  # fmt: skip
@@ -66,14 +66,14 @@ def series(folder: Path, names: list[str], *, side: int) -> tuple[np.ndarray, np
 
 
 def find_series(folder: Path) -> list[list[str]]:
-    """Names of the noisy pictures that are alike up to the last "_", where there are at least two."""
+    """Group names of noisy images that are the same up to the last "_"; groups have at least two."""
     names = sorted(path.stem for path in (folder / "noisy").iterdir())
     groups = [list(group) for _, group in groupby(names, key=lambda name: name.rpartition("_")[0])]
     return [group for group in groups if len(group) > 1]
 
 
 def to_blocks(stack: np.ndarray) -> np.ndarray:
-    """Blocks of frames (T, Y, X), or of the mean colour of (T, Y, X, S): (T, rows, columns, pixels)."""
+    """Cut frames (T, Y, X), or the mean colour of (T, Y, X, S), into blocks (T, rows, columns, pixels)."""
     grey = stack.astype(np.float64) if stack.ndim == 3 else stack.mean(axis=3, dtype=np.float64)
     rows, columns = (length // BLOCK for length in grey.shape[1:])
     cut = grey[:, : rows * BLOCK, : columns * BLOCK].reshape(len(grey), rows, BLOCK, columns, BLOCK)
@@ -81,7 +81,7 @@ def to_blocks(stack: np.ndarray) -> np.ndarray:
 
 
 def flicker(error: np.ndarray, clean: np.ndarray, *, moves: bool) -> tuple[float, float]:
-    """Deviation of an error in flat blocks: of pixels, and of the means of blocks; over time in what moves."""
+    """Return the deviation of an error in flat blocks: of pixels, and of block means; over time in a sequence."""
     errors, variation = to_blocks(error), to_blocks(clean).std(axis=3)
     if moves:
         variation = variation.max(axis=0)
@@ -94,7 +94,7 @@ def flicker(error: np.ndarray, clean: np.ndarray, *, moves: bool) -> tuple[float
 def measure(
     clean: np.ndarray | None, noisy: np.ndarray, *, fit: str, preset: str, seed: int, moves: bool
 ) -> list[object]:
-    """Processor seconds, PSNR, held-out error and flicker of one way to fit."""
+    """Measure CPU seconds, PSNR, held-out error and flicker of one way to fit."""
     channels = "auto" if noisy.ndim == 3 else "rgb"
     axes, denoised = "TYX" if noisy.ndim == 3 else "TYXS", np.empty_like(noisy)
     started = time.process_time()
@@ -122,7 +122,7 @@ def measure(
 
 
 def apply_fitted(noisy: np.ndarray, axes: str, *, preset: str, seed: int) -> Iterator[Step]:
-    """Fit a model to some of the frames and apply it to all, as a series of files has it done."""
+    """Fit a model to some of the frames and apply it to all, as for a series of files."""
     pictures = [frame[None] if frame.ndim == 2 else np.moveaxis(frame, -1, 0) for frame in noisy]
     chosen = choose_pictures(lambda index: pictures[index], len(pictures))
     model = drain(
@@ -132,7 +132,7 @@ def apply_fitted(noisy: np.ndarray, axes: str, *, preset: str, seed: int) -> Ite
 
 
 def read_frames(path: Path, *, side: int) -> np.ndarray:
-    """Frames (T, Y, X) of a Zarr array TCZYX."""
+    """Read frames (T, Y, X) of a Zarr array TCZYX."""
     import zarr
 
     stack = np.asarray(zarr.open(str(path), mode="r")["0"][:, 0, 0])
@@ -140,7 +140,7 @@ def read_frames(path: Path, *, side: int) -> np.ndarray:
 
 
 def list_stacks(args: argparse.Namespace) -> list[tuple[str, np.ndarray | None, np.ndarray]]:
-    """Name, clean and noisy frames of what is asked for."""
+    """Yield name, clean and noisy frames of the requested stacks."""
     if args.what == "motion":
         return [(f"motion {args.path.stem}", *moving_window(args.path, frames=args.frames, side=args.side,
                                                             seed=args.seed))]  # fmt: skip

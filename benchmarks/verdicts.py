@@ -1,7 +1,7 @@
-"""Verdicts on good results and on damaged ones: what `mashpix.check` says where the truth is known.
+"""Test the verdicts of `mashpix.check` on good and on damaged results, for images with a known truth.
 
 python benchmarks/verdicts.py ../shared/data --preset fast --preset default --cache /tmp/verdicts
-Pictures are halved by scene: the limits in checking.RULES were chosen on the half "chosen"; "held out" is the other.
+Scenes alternate between two halves: the limits in checking.RULES were chosen on "chosen"; "held out" is the other.
 """
 
 import argparse
@@ -19,19 +19,19 @@ from _common import CROP, SETS, Table, load_pair
 
 SEED = 0
 BLUR = 2.0
-"""Deviation of the Gaussian of the over-blurred result, pixels."""
+"""Standard deviation of the Gaussian of the over-blurred result, pixels."""
 SHIFT = 1
 """Shift down and to the right, pixels."""
 OBJECT = 24
-"""Side of the square with most structure that is erased, filled from its border, pixels."""
+"""Side in pixels of the square with the most structure, which is erased and filled from its border."""
 OFFSET = 0.03
-"""Offset added, as a fraction of the distance between the percentiles 0.1 and 99.9 of the noisy picture."""
+"""Offset added, as a fraction of the distance between the percentiles 0.1 and 99.9 of the noisy image."""
 GHOST = 64
-"""Distance down and to the right of the part of the picture that is laid over the result, pixels."""
+"""Distance down and to the right of the part of the image that is blended into the result, pixels."""
 GHOSTLY = 0.5
-"""How much of the result that part makes up."""
+"""Weight of that part in the result."""
 WEAK = 0.5
-"""Damage that changes the damaged area by fewer noise levels than this is told apart in the summary."""
+"""Damage that changes the damaged area by fewer noise levels than this is listed separately in the summary."""
 MEASURES = (
     "offset", "offset_error", "local_offset", "whiteness", "edges", "displacement", "displacement_error",
     "displacement_level", "missing_detail", "missing_detail_level", "signal_correlation", "structure",
@@ -77,7 +77,7 @@ def erase(denoised: Picture, noisy: Picture) -> NDArray[np.float64]:
 
 
 def add_ghost(denoised: Picture, noisy: Picture) -> NDArray[np.float64]:
-    """An error that lies everywhere, as a network leaves it that has not learnt its picture."""
+    """Add an error over the whole image, like that of a network that has not learnt its image."""
     return (1 - GHOSTLY) * denoised + GHOSTLY * np.roll(denoised, (GHOST, GHOST), axis=(0, 1))
 
 
@@ -88,7 +88,7 @@ def blur_one_channel(denoised: Picture, noisy: Picture) -> NDArray[np.float64]:
 
 
 def swap_channels(denoised: Picture, noisy: Picture) -> NDArray[np.float64]:
-    """Each channel is the result of another."""
+    """Swap channels: each is the result of another."""
     return np.roll(denoised, 1, axis=2).astype(np.float64)
 
 
@@ -104,11 +104,11 @@ OF_COLOUR: dict[str, Callable[[Picture, Picture], NDArray[np.float64]]] = {
     "one channel blurred": blur_one_channel,
     "channels swapped": swap_channels,
 }
-"""Damage of pictures with channels."""
+"""Damage for images with channels."""
 
 
 def denoise(noisy: Picture, preset: str, cache: Path) -> Picture:
-    """The result of a preset, from the cache if it is there."""
+    """Return the result of a preset, from the cache if available."""
     if cache.exists():
         return np.load(cache)["denoised"]
     axis = -1 if noisy.ndim == 3 else None
@@ -119,7 +119,7 @@ def denoise(noisy: Picture, preset: str, cache: Path) -> Picture:
 
 
 def pictures(root: Path) -> Iterator[tuple[str, str, str]]:
-    """Set, name and half of each picture: scenes alternate."""
+    """Yield set, name and half of each image: scenes alternate."""
     for kind in SETS:
         names = sorted(path.name for path in (root / kind / "noisy").iterdir())
         scenes = sorted({name.rsplit("_", 1)[0] for name in names})
@@ -128,7 +128,7 @@ def pictures(root: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def judge(clean: Picture, noisy: Picture, denoised: Picture) -> Iterator[list[object]]:
-    """A row for the good result and for each damage."""
+    """Make one row for the good result and one for each damage."""
     noise = np.sqrt(np.mean(np.square(noisy.astype(float) - clean)))
     for name, damage in (RESULTS | OF_COLOUR if noisy.ndim == 3 else RESULTS).items():
         result = np.clip(np.rint(damage(denoised, noisy)), 0, 255).astype(np.uint8)
@@ -144,8 +144,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("root", type=Path)
     parser.add_argument("--preset", action="append", required=True)
-    parser.add_argument("--cache", type=Path, required=True, help="folder of results, made if it is not there")
-    parser.add_argument("--cached-only", action="store_true", help="leave out what is not in the cache")
+    parser.add_argument("--cache", type=Path, required=True, help="folder of results, created if missing")
+    parser.add_argument("--cached-only", action="store_true", help="skip what is not in the cache")
     parser.add_argument("--set", action="append", choices=SETS, help="only these")
     parser.add_argument("--csv", type=Path, default=Path(__file__).with_suffix(".csv"))
     args = parser.parse_args()

@@ -1,9 +1,9 @@
-"""Peak memory of reading and replacing all planes of an OME-Zarr, for longer and longer stacks, each in its process.
+"""Measure the peak memory of replacing all planes of an OME-Zarr, for increasingly long stacks.
 
     python benchmarks/zarr_memory.py --planes 64 256 1024
 
-Planes are 512 x 512 of uint16 in chunks of 8 x 256 x 256, with one smaller size. Each plane is put back as it is: the
-figures are those of the files alone, without a network, whose memory depends on the plane and not on their number.
+Planes are 512 x 512 of uint16 in chunks of 8 x 256 x 256, with one smaller size. Each plane is put back unchanged: the
+figures are for the files alone, without a network, whose memory depends on the plane and not on their number.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def measure(planes: int) -> tuple[int, ...]:
     with tempfile.TemporaryDirectory() as folder:
         for name, count in (("short.zarr", CHUNKS[0]), ("long.zarr", planes)):
             make_stack(Path(folder, name), count)
-        replace_planes(Path(folder, "short.zarr"), Path(folder, "a.zarr"))  # so that all libraries are there
+        replace_planes(Path(folder, "short.zarr"), Path(folder, "a.zarr"))  # so that all libraries are loaded
         start = peak_mib()
         replace_planes(Path(folder, "long.zarr"), Path(folder, "b.zarr"))
         grown = peak_mib() - start

@@ -22,7 +22,7 @@ from mashpix.evaluation import baselines
 from mashpix.evaluation.bench import run
 from mashpix.evaluation.bench.pictures import find_sources, load_pair
 from mashpix.evaluation.bench.results import Row
-from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.evaluation.table import columns
 from mashpix.evaluation.timed_process import Job, Measurement, measure
 
@@ -113,7 +113,7 @@ def test_a_row_is_what_denoise_gives_measured_in_a_process_of_its_own(pairs, tmp
 
 
 def test_noise_is_that_of_the_studies_and_depends_on_the_file_and_the_seed_alone(folder):
-    options = {"crop": None, "noise_model": NoiseModel(model="gaussian", sigma=25.0), "seed": 0}
+    options = {"crop": None, "synthetic_noise": SyntheticNoise(model="gaussian", sigma=25.0), "seed": 0}
     every = {source.name: load_pair(source, **options) for source in find_sources(folder, limit=None)}
     for source in find_sources(folder, limit=2):
         np.testing.assert_array_equal(load_pair(source, **options).noisy, every[source.name].noisy)
@@ -131,7 +131,7 @@ def test_camera_noise_is_compared_with_what_the_camera_sees_without_it(tmp_path,
     file = rng.integers(100, 200, (32, 32)).astype(np.uint8)  # finer than what the camera resolves
     save(file, tmp_path / "a.png")
     (source,) = find_sources(tmp_path, limit=None)
-    pair = load_pair(source, crop=None, noise_model=NoiseModel(model="camera", electrons=1e9), seed=0)
+    pair = load_pair(source, crop=None, synthetic_noise=SyntheticNoise(model="camera", electrons=1e9), seed=0)
     assert mashpix.psnr(file, pair.clean, data_range=255) < 25
     assert mashpix.psnr(pair.clean, pair.noisy, data_range=255) > 30  # the JPEG is left
 
@@ -140,14 +140,14 @@ def test_what_the_file_says_of_channels_is_kept(tmp_path, rng):
     unrelated = rng.integers(0, 255, (32, 32, 3)).astype(np.uint8)
     save(unrelated, tmp_path / "a.png")
     np.save(tmp_path / "b.npy", unrelated)
-    options = {"crop": None, "noise_model": NoiseModel(), "seed": 0}
+    options = {"crop": None, "synthetic_noise": SyntheticNoise(), "seed": 0}
     assert [load_pair(one, **options).channels for one in find_sources(tmp_path, limit=None)] == ["rgb", "auto"]
 
 
 def test_crop_is_the_centre(folder):
     (source,) = find_sources(folder, limit=1)
-    model = NoiseModel(model="gaussian", sigma=0.0)
-    whole, centre = (load_pair(source, crop=crop, noise_model=model, seed=0).clean for crop in (None, 20))
+    model = SyntheticNoise(model="gaussian", sigma=0.0)
+    whole, centre = (load_pair(source, crop=crop, synthetic_noise=model, seed=0).clean for crop in (None, 20))
     np.testing.assert_array_equal(centre, whole[7:27, 5:25])
 
 

@@ -14,8 +14,8 @@ import mashpix
 from commands import start_cli
 from mashpix import extras
 from mashpix.errors import ExtraError, MashpixError
-from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.evaluation.study import ablation, gap, noise, plan, ratio, run, shuffle
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.simulation import correlation_reached
 from mashpix.steps import drain
 
@@ -99,8 +99,8 @@ def test_a_row_is_what_denoise_gives_and_a_second_preset_stands_beside_it(study,
     assert [row["preset"] for row in table] == ["paper"] * 15 + ["default"] * 15
     row = table[6]
     sources = command.find_sets([], pairs=False, limit=None)["data"]
-    model = NoiseModel(beta=float(row["beta"]), sigma=25.0)
-    pair = plan.load_pair(sources[0], crop=32, noise_model=model, seed=0)
+    model = SyntheticNoise(beta=float(row["beta"]), sigma=25.0)
+    pair = plan.load_pair(sources[0], crop=32, synthetic_noise=model, seed=0)
     settings = plan.shortened(command.preset("paper"), 3)
     settings = settings.replace(masking_ratio=float(row["masking_ratio"]), shuffle="never")
     denoised = mashpix.denoise(

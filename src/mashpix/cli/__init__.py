@@ -1,4 +1,4 @@
-"""The command line of mashpix: one function per command. Starts without torch."""
+"""The command line of mashpix: one function per command. It starts without importing torch."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ from mashpix.errors import MashpixError
 from mashpix.files.atomic import remove_all_in_work
 
 ENDINGS = {130: "interrupted", 143: "terminated", 129: "left by its terminal"}
-"""Exit codes after Ctrl-C, as typer gives it, SIGTERM and SIGHUP, and what is said then."""
+"""Exit codes after Ctrl-C, as Typer reports it, SIGTERM and SIGHUP, with their messages."""
 
 app = typer.Typer(
     add_completion=False,
@@ -44,14 +44,14 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Denoise an image from that image alone: no training data, no weights, no network."""
 
 
 def main() -> None:
-    """Run the command line; end with the exit codes of docs/command-line.md."""
+    """Run the command line; exit with the codes of docs/command-line.md."""
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) == signal.SIG_DFL:
             signal.signal(getattr(signal, name), _leave)
@@ -60,17 +60,17 @@ def main() -> None:
     except MashpixError as error:
         complain(str(error))
         sys.exit(error.exit_code)
-    except OSError as error:  # files are dealt with where they are read and written: this is stdout, closed or full
+    except OSError as error:  # stdout, closed or full: errors of files are handled where they occur
         with contextlib.suppress(OSError):
             remove_all_in_work()
             if not isinstance(error, BrokenPipeError):
                 complain(f"cannot go on ({error.strerror or error})")
-        for stream in filter(None, (sys.stdout, sys.stderr)):  # what is in their buffers would fail again
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # flushing their buffers would fail again
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         sys.exit(1)
     except SystemExit as ending:
         if ending.code in ENDINGS:
-            remove_all_in_work()  # of a job that was in a long stage when Ctrl-C came, and could not be closed in time
+            remove_all_in_work()  # left by a job that was in a long stage at Ctrl-C and could not be closed in time
             complain(f"{ENDINGS[ending.code]}; nothing is half-written")
             if sys.stderr:
                 sys.stderr.flush()
@@ -79,5 +79,5 @@ def main() -> None:
 
 
 def _leave(number: int, _: object) -> None:
-    """End as after Ctrl-C: what is half-written is removed."""
+    """End as after Ctrl-C: remove partly written files."""
     raise SystemExit(128 + number)

@@ -1,4 +1,4 @@
-"""`mashpix add-noise`: a clean image in, a noisy one out, for studies and demonstrations."""
+"""`mashpix add-noise`: add noise to a clean image, for studies and demonstrations."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,7 @@ import typer
 from mashpix.cli.console import complain
 from mashpix.cli.options import noise_flags
 from mashpix.errors import MashpixError
-from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 
 
 @noise_flags
@@ -18,9 +18,9 @@ def add_noise(
     source: Annotated[Path, typer.Argument(metavar="IN", readable=False, help="A clean image.")],
     target: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="The noisy image.")],
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the random draws.")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
     *,
-    noise_model: NoiseModel,
+    synthetic_noise: SyntheticNoise,
 ) -> None:
     """Add synthetic noise of a chosen model to a clean image."""
     from mashpix import files
@@ -29,7 +29,7 @@ def add_noise(
         image = files.read_image(source)
         files.check_output(source, target, overwrite=overwrite, in_place=False)
         files.check_writable(image, target)
-        noisy = noise_model.add(image.pixels, rng=np.random.default_rng(seed))
+        noisy = synthetic_noise.add(image.pixels, rng=np.random.default_rng(seed))
         for warning in files.write_image(
             target, replace(image, pixels=_as(noisy, image.pixels.dtype)), overwrite=overwrite
         ):
@@ -40,7 +40,7 @@ def add_noise(
 
 
 def _as(values: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """Values in a dtype, integers rounded and clipped to what it holds."""
+    """Convert values to a dtype; for an integer type, round and clip them to its range."""
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         values = np.clip(np.rint(values), limits.min, limits.max)

@@ -15,7 +15,7 @@ from mashpix.evaluation.bench.pictures import find_sources
 from mashpix.evaluation.bench.results import NOISY, Row, means_of
 from mashpix.evaluation.bench.run import BenchPlan, run
 from mashpix.evaluation.bench.text import RowTable, definitions, means_table
-from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.evaluation.table import read_rows
 from mashpix.report import Step
 from mashpix.settings import PRESETS, Settings, preset
@@ -25,42 +25,42 @@ from mashpix.settings import PRESETS, Settings, preset
 def bench(
     folder: Annotated[
         Path,
-        typer.Argument(metavar="DIR", help="Holds noisy/ and clean/ with files of the same names, or clean pictures."),
+        typer.Argument(metavar="DIR", help="Contains noisy/ and clean/ with files of the same names, or clean images."),
     ],
     presets: Annotated[
         list[str] | None, typer.Option("--preset", metavar="|".join(PRESETS), help="One or more; default: default.")
     ] = None,
     others: Annotated[
         list[str] | None,
-        typer.Option("--baseline", metavar="|".join(baselines.METHODS), help="Classical methods to compare with."),
+        typer.Option("--baseline", metavar="|".join(baselines.METHODS), help="Classical methods for comparison."),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Only N pictures, evenly spaced in sorted order.")
+        int | None, typer.Option(metavar="N", min=1, help="Only N images, evenly spaced in sorted order.")
     ] = None,
-    crop: Annotated[int | None, typer.Option(metavar="N", min=8, help="Only the centre N x N pixels.")] = None,
+    crop: Annotated[int | None, typer.Option(metavar="N", min=8, help="Only the central N x N pixels.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of all random draws.")] = 0,
     threads: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Processor threads; default: one per core.")
     ] = None,
     device: Annotated[
-        str, typer.Option(metavar=DEVICES, help="Where presets are computed; baselines always are on the CPU.")
+        str, typer.Option(metavar=DEVICES, help="Device for presets; baselines always run on the CPU.")
     ] = "cpu",
     table: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="One line per measurement, written at once.")
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write one line per measurement, at once.")
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="PNG|SVG", help="PSNR against seconds; without it, nothing is drawn.")
+        Path | None, typer.Option(metavar="PNG|SVG", help="Plot PSNR against seconds; default: no plot.")
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on with the CSV: measure what it does not hold yet, and what failed."),
+        typer.Option("--resume", help="Continue the CSV: measure what is missing and what failed."),
     ] = False,
     *,
-    noise_model: NoiseModel,
+    synthetic_noise: SyntheticNoise,
 ) -> None:
-    """Measure what presets and baselines gain on pictures whose clean version is known, and what they cost.
+    """Measure the gain and the cost of presets and baselines on images whose clean version is known.
 
-    The options of the noise are for a folder of clean pictures.
+    The noise options apply to a folder of clean images.
     """
     from mashpix import files
     from mashpix.devices import choose_device
@@ -69,13 +69,13 @@ def bench(
         folder=folder,
         sources=find_sources(folder, limit=limit),
         methods=find_methods(presets or ["default"], others or []),
-        noise_model=noise_model,
+        synthetic_noise=synthetic_noise,
         crop=crop,
         seed=seed,
         threads=threads or os.cpu_count() or 1,
         device=str(choose_device(device)[0]),
     )
-    if plan.has_pairs and noise_model != NoiseModel():
+    if plan.has_pairs and synthetic_noise != SyntheticNoise():
         raise UsageError(f"{str(folder)!r}: its pictures are noisy already (leave out --model and its options)")
     check_outputs(table, plot, resume=resume)
     known = {row.key: row for row in read_rows(table, Row) if not row.error} if table and table.exists() else {}
@@ -88,7 +88,7 @@ def bench(
 
 
 def print_rows(plan: BenchPlan, *, known: dict[tuple[object, ...], Row], table: Path | None) -> list[Row]:
-    """Measure, and print each row as soon as it is there."""
+    """Measure, and print each row as soon as it is complete."""
     lines = RowTable([source.name for source in plan.sources], [NOISY, *plan.methods])
     rows: list[Row] = []
     with progress(str(plan.folder)) as show:
@@ -105,7 +105,7 @@ def print_rows(plan: BenchPlan, *, known: dict[tuple[object, ...], Row], table: 
 
 
 def find_methods(presets: list[str], others: list[str]) -> dict[str, Settings | str]:
-    """Settings of presets and names of baselines, by name; one that is unknown or cannot run is refused."""
+    """Return settings of presets and names of baselines, by name; refuse any that is unknown or cannot run."""
     for name in others:
         baselines.check(name)
     return {name: preset(name) for name in presets} | {name: name for name in others}

@@ -1,4 +1,4 @@
-"""`mashpix blend`: how much of the noise, and of the fine texture, a finished result gets back; nothing is trained."""
+"""`mashpix blend`: blend a finished result with its noisy image, or restore fine texture; nothing is trained."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,10 +19,10 @@ def blend(
     finished: Annotated[Path, typer.Argument(metavar="OUT", readable=False, help="Its denoised version.")],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Where the result goes; else <stem of OUT>_blended<ext>."),
+        typer.Option("-o", "--output", metavar="FILE", help="Result; default: <stem of OUT>_blended<ext>."),
     ] = None,
     strength: Annotated[
-        float, typer.Option(metavar="0..1", min=0, max=1, help="Blend: 0 gives IN, 1 (default) OUT.")
+        float, typer.Option(metavar="0..1", min=0, max=1, help="Blend: 0 returns IN, 1 (default) OUT.")
     ] = 1.0,
     detail: Annotated[
         float, typer.Option(metavar="0..1", min=0, max=1, help="Restore fine texture where the residual contains any.")
@@ -34,7 +34,7 @@ def blend(
     overwrite: Overwrite = False,
     max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
-    """Blend a finished result with the image that it was made of, and restore fine texture."""
+    """Blend a finished result with its noisy image, and restore fine texture."""
     request = BlendRequest(
         source=source,
         finished=finished,

@@ -1,4 +1,4 @@
-"""What the command line says on the way: errors and remarks in one line, progress with the time left."""
+"""Messages of the command line: errors and remarks in one line, progress with the time left."""
 
 import sys
 import time
@@ -15,26 +15,26 @@ from mashpix.jobs import Event, Note, Step, in_background, run
 Returned = TypeVar("Returned")
 
 LOG_EVERY = 60.0
-"""Seconds between two lines of progress where there is no terminal."""
+"""Seconds between two lines of progress without a terminal."""
 SPEED_OVER = 86_400.0
 """Seconds over which the time left is estimated: the whole run, since one step may take minutes."""
 PATIENCE = 0.5
-"""Seconds that Ctrl-C waits for a job to be closed; one that is still at work then ends with the process."""
+"""Seconds that Ctrl-C waits for a job to close; one that is still busy then ends with the process."""
 
 
 def complain(message: str, *, name: str | None = None) -> None:
-    """One line on stderr: `mashpix: <repr(name)>: <what>`."""
+    """Print one line on stderr: `mashpix: <repr(name)>: <what>`."""
     line = " ".join(spelled(message, spell_flag).split())
     typer.echo(f"mashpix: {name!r}: {line}" if name is not None else f"mashpix: {line}", err=True)
 
 
 def spell_flag(option: str) -> str:
-    """How the command line spells an option."""
+    """Spell an option as on the command line."""
     return "--" + option.replace("_", "-")
 
 
 def use_threads(threads: int | None) -> None:
-    """Let torch use so many processor threads; None leaves it at one per core."""
+    """Set the number of torch's processor threads; None keeps one per core."""
     import torch
 
     if threads is not None:
@@ -42,9 +42,9 @@ def use_threads(threads: int | None) -> None:
 
 
 def follow(job: Generator[Event, None, Returned], name: str, *, notes_of: str | None = None) -> Returned:
-    """Run a job with its progress shown and its remarks on stderr, those of one file with its name.
+    """Run a job; show its progress, and its remarks on stderr, those on one file with its name.
 
-    It works in a thread, so that Ctrl-C is heard at once and not after a network update.
+    It runs in a thread, so that Ctrl-C takes effect at once and not after a network update.
     """
     with progress(name) as show_step:
 
@@ -59,8 +59,8 @@ def follow(job: Generator[Event, None, Returned], name: str, *, notes_of: str | 
 
 @contextmanager
 def progress(name: str) -> Iterator[Callable[[Step], None]]:
-    """A function that shows a step: a bar with the time left on a terminal, a line now and then elsewhere."""
-    if sys.stderr and sys.stderr.isatty():  # a program without a terminal may have no stderr
+    """Return a function that shows a step: a bar with the time left on a terminal, occasional lines elsewhere."""
+    if sys.stderr and sys.stderr.isatty():  # a program without a terminal may lack stderr
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -71,7 +71,7 @@ def progress(name: str) -> Iterator[Callable[[Step], None]]:
             console=Console(stderr=True),
             transient=True,
             speed_estimate_period=SPEED_OVER,
-            redirect_stdout=sys.stdout.isatty(),  # lines above the bar, but not those meant for a file
+            redirect_stdout=sys.stdout.isatty(),  # above the bar, except for lines meant for a file
         )
         with bar:
             task = bar.add_task("starting", total=1.0)

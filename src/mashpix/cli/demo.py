@@ -1,4 +1,4 @@
-"""`mashpix demo`: camera noise is added to the shipped image, which is denoised, scored and shown side by side."""
+"""`mashpix demo`: add camera noise to the shipped image, denoise it, score it and show it side by side."""
 
 import time
 from contextlib import closing
@@ -16,20 +16,20 @@ from mashpix.jobs import in_background
 
 PICTURE = "data/demo.png"
 ELECTRONS = 150.0
-"""Electrons at white of the camera noise: a small sensor in poor light."""
+"""Electrons at white for the camera noise: a small sensor in poor light."""
 SEED = 0
 MARGIN = 8
-"""Pixels around each picture of the side-by-side view."""
+"""Pixels around each image of the side-by-side view."""
 LEGEND_HEIGHT = 44
-"""Pixels above the pictures for the two lines of the legend."""
+"""Pixels above the images for the two lines of the legend."""
 
 
 def demo(
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="PNG", help="The images side by side; replaced if it exists.")
+        Path, typer.Option("-o", "--output", metavar="PNG", help="Side-by-side view; replaced if it exists.")
     ] = Path("mashpix-demo.png"),
 ) -> None:
-    """Denoise the shipped image on the CPU and show what that gains."""
+    """Denoise the shipped image on the CPU and show the gain."""
     from PIL import Image
 
     from mashpix import denoise_steps, files, psnr, ssim
@@ -65,7 +65,7 @@ def _to_uint8(picture: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _side_by_side(pictures: dict[str, NDArray[Any]], scores: dict[str, str]) -> bytes:
-    """A PNG of pictures in a row, each under its name and score."""
+    """Encode a PNG of images in a row, each below its name and score."""
     from PIL import Image, ImageDraw
 
     from mashpix.trust.drawing import encode_png, write

@@ -1,4 +1,4 @@
-"""`mashpix denoise`: images in, clean images and their recipes out."""
+"""`mashpix denoise`: denoise images, and write a recipe beside each."""
 
 import shlex
 import sys
@@ -85,7 +85,7 @@ def denoise(
     overrides: dict[str, Any],
     folders: FolderOptions,
 ) -> None:
-    """Denoise images, each from itself alone."""
+    """Denoise images, each from that image alone."""
     if recipe is not None and preset_name is not None:
         raise UsageError("--preset and --recipe both name the settings (give one of them)")
     known = read_known(recipe)
@@ -132,7 +132,7 @@ def denoise(
 
 
 def _read_networks(networks: str | None, fit: str | None) -> str | None:
-    """What --networks says, or --fit, as version 0.1 called it."""
+    """Return the value of --networks, or of --fit, its name in version 0.1."""
     if fit is None:
         return networks
     if networks is not None:

@@ -1,4 +1,4 @@
-"""`mashpix doctor`: versions, devices, memory, and the device that `auto` chooses."""
+"""`mashpix doctor`: report versions, devices, memory, and the device that `auto` chooses."""
 
 import os
 import platform
@@ -7,12 +7,12 @@ from importlib.metadata import PackageNotFoundError, version
 import typer
 
 PARTS = ("torch", "numpy", "scipy", "pillow", "tifffile", "imagecodecs", "typer")
-"""Packages whose version matters to a result or a file."""
+"""Packages whose version can affect a result or a file."""
 GIB = 2**30
 
 
 def doctor() -> None:
-    """Report versions, devices and memory, and which device --device auto takes."""
+    """Report versions, devices and memory, and which device --device auto uses."""
     import torch
 
     from mashpix import __version__

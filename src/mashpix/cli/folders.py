@@ -1,4 +1,4 @@
-"""`mashpix denoise` on many files: when it is that, its plan, its progress and its summary."""
+"""`mashpix denoise` on many files: when that applies, its plan, its progress and its summary."""
 
 import time
 from contextlib import closing
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from mashpix.arrays.costs import Estimate
 
 MIN_FRACTION = 0.05
-"""Share of a batch that must be done before the time left is shown: starting the workers takes a while."""
+"""Fraction of a batch that must be done before the time left is shown: starting the workers takes a while."""
 MAX_REASONS = 20
-"""Failed files that the summary names."""
+"""Largest number of failed files that the summary names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class FolderOptions:
 
 
 def is_batch(inputs: list[Path], output: str | None, options: FolderOptions, *, in_place: bool) -> bool:
-    """Whether a command line means many files: a folder, a pattern, several files into one folder, or a flag for it."""
+    """Return whether the command line asks for a batch: a folder, a pattern, several files into one, or a flag."""
     several = len(inputs) > 1 and output is not None and not in_place
     return several or options != FolderOptions() or any(is_folder(path) or is_pattern(path) for path in inputs)
 
@@ -67,7 +67,7 @@ def denoise_folder(
     threads: int | None,
     share_network: bool,
 ) -> int:
-    """Denoise many files, or list them; `request` holds what they have in common. Return the exit code."""
+    """Denoise many files, or list them; `request` holds their common options. Return the exit code."""
     if request.in_place or output is None:
         raise UsageError("a folder of images needs an output folder (name it with -o; `in_place` is for files)")
     batch = Batch(
@@ -85,7 +85,7 @@ def denoise_folder(
     if request.device not in ("auto", "cpu"):
         from mashpix.devices import choose_device
 
-        choose_device(request.device)  # a device that is not there ends the batch, not each of its files
+        choose_device(request.device)  # a missing device ends the batch, not each of its files
     return _denoise_batch(batch, executor)
 
 
@@ -115,7 +115,7 @@ def _denoise_batch(batch: Batch, executor: ProcessExecutor) -> int:
     """Denoise many files, print what happens, and return the exit code."""
     counts, failures, started = Counts(), list[tuple[Path, str]](), time.monotonic()
     with closing(run_batch(batch, execute=executor)) as events:
-        first = next(events)  # what is impossible is refused here, without a summary
+        first = next(events)  # impossible requests are refused here, without a summary
         if batch.watch_every is not None:
             complain(f"watching, a look every {batch.watch_every:g} s; Ctrl-C ends it")
         try:
@@ -134,7 +134,7 @@ def _denoise_batch(batch: Batch, executor: ProcessExecutor) -> int:
 
 
 def _print_event(event: BatchEvent) -> None:
-    """What is printed of an event of a batch."""
+    """Print an event of a batch, if it is worth a line."""
     if isinstance(event, FileNote):
         complain(event.note.text, name=str(event.path))
     elif isinstance(event, FileFailed):
@@ -146,7 +146,7 @@ def _print_event(event: BatchEvent) -> None:
 
 
 def summarise(counts: Counts, failures: list[tuple[Path, str]], *, seconds: float) -> str:
-    """The table at the end, and why files failed."""
+    """Return the table at the end, and why files failed."""
     rows = [
         ("done", counts.done, ""),
         ("skipped", counts.skipped, "done by an earlier run"),

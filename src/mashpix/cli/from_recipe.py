@@ -1,4 +1,4 @@
-"""`--recipe`: the options of an earlier run, where the command line does not say otherwise."""
+"""`--recipe`: take the options of an earlier run, unless the command line overrides them."""
 
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,11 @@ from mashpix.deprecation import networks_of
 from mashpix.jobs import Recipe, read_recipe
 
 DEFAULTS = {"seed": 0, "strength": 1.0, "detail": 0.0, "device": "auto", "networks": "shared", "channels": "auto"}
-"""Options that neither the command line nor a recipe names; all others are None."""
+"""Defaults of options that neither the command line nor a recipe sets; all others are None."""
 
 
 def read_known(path: Path | None) -> Recipe | None:
-    """The recipe that is named, if one is; a line says so where it is of another version."""
+    """Read the recipe, if one is given; print a line if another version wrote it."""
     if path is None:
         return None
     recipe = read_recipe(path)
@@ -23,7 +23,7 @@ def read_known(path: Path | None) -> Recipe | None:
 
 
 def merge(recipe: Recipe | None, **given: Any) -> dict[str, Any]:
-    """The options given; of those that are None the recipe's, or the default.
+    """Return the given options; replace each None by the recipe's value, or by the default.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""`mashpix inspect`: the noise of an image, before it is denoised."""
+"""`mashpix inspect`: estimate the noise of an image before it is denoised."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,14 +15,14 @@ from mashpix.settings import PRESETS, preset
 
 def inspect(
     source: Annotated[Path, typer.Argument(metavar="IN", readable=False, help=f"An image or a stack: {FORMATS}.")],
-    html: Annotated[Path | None, typer.Option(metavar="F", help="Write the report as one page with figures.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="F", help="Write the report as an HTML page.")] = None,
     json: Annotated[Path | None, typer.Option(metavar="F", help="Write the report as JSON.")] = None,
     denoised: Annotated[
-        Path | None, typer.Option(metavar="OUT", help="The same denoised: show what was taken away, with a verdict.")
+        Path | None, typer.Option(metavar="OUT", help="The denoised version: show what was removed, with a verdict.")
     ] = None,
     preset_name: Annotated[
         str,
-        typer.Option("--preset", metavar="|".join(PRESETS), help="Preset to report masking ratio and cost for."),
+        typer.Option("--preset", metavar="|".join(PRESETS), help="Preset for which to report masking ratio and cost."),
     ] = "default",
     probe: Annotated[
         bool,

@@ -1,4 +1,4 @@
-"""`mashpix fit` and `mashpix apply`: a network fitted once to a few images, and applied to all of their kind."""
+"""`mashpix fit` and `mashpix apply`: fit a network once to a few images, and apply it to all of their kind."""
 
 import shlex
 import sys
@@ -44,7 +44,7 @@ def fit(
     inputs: Annotated[
         list[Path], typer.Argument(metavar="IN...", readable=False, help="Images or stacks of one kind.")
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL", help="File of the model, safetensors.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL", help="Model file (safetensors).")],
     preset_name: Preset = "default",
     data_range: DataRange = None,
     axes: Axes = None,
@@ -58,7 +58,7 @@ def fit(
     *,
     overrides: dict[str, Any],
 ) -> None:
-    """Fit a network to up to four images, or planes, spread over those given."""
+    """Fit a network to up to four of the given images or planes, evenly spread."""
     kind: Any = read_channels(channels, joint, overrides)
     request = FitRequest(
         sources=tuple(inputs),
@@ -77,9 +77,9 @@ def fit(
 
 
 def apply(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", readable=False, help="A file that mashpix fit wrote.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", readable=False, help="Model file from mashpix fit.")],
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="IN...", readable=False, help="Images or stacks of its kind.")
+        list[Path], typer.Argument(metavar="IN...", readable=False, help="Images or stacks of the same kind.")
     ],
     output: Output = None,
     recipe: RecipeFile = None,

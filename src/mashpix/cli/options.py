@@ -1,4 +1,4 @@
-"""Flags: those that several commands have, and those made from the fields of dataclasses. Each is spelled once."""
+"""Flags that several commands share, and flags made from the fields of dataclasses. Each is spelled once."""
 
 import functools
 import inspect
@@ -13,14 +13,14 @@ from mashpix.arrays.colour import Channels
 from mashpix.cli.console import complain
 from mashpix.cli.folders import FolderOptions
 from mashpix.errors import UsageError
-from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.jobs.request import Map
 from mashpix.settings import PRESETS, Settings
 
 DEVICES = "auto|cpu|cuda|cuda:N|mps"
-"""How the command line shows what --device takes."""
+"""How the command line shows the choices of --device."""
 AUTO = "auto"
-"""How the command line spells None: read it off the image."""
+"""How the command line spells None: measured in the image."""
 
 Output = Annotated[
     str | None,
@@ -30,8 +30,8 @@ RecipeFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Take settings, seed, strength, device and threads from a recipe.")
 ]
 Preset = Annotated[str, typer.Option("--preset", metavar="|".join(PRESETS), help="Settings to start from.")]
-Device = Annotated[str | None, typer.Option(metavar=DEVICES, help="Where to compute; default auto.")]
-Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Processor threads; default: one per core.")]
+Device = Annotated[str | None, typer.Option(metavar=DEVICES, help="Device to compute on; default: auto.")]
+Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Number of CPU threads; default: one per core.")]
 Seed = Annotated[int | None, typer.Option(metavar="N", min=0, help="Seed of all random draws; default 0.")]
 Strength = Annotated[
     float | None,
@@ -46,15 +46,13 @@ DataRange = Annotated[
 ]
 Save = Annotated[
     str,
-    typer.Option(
-        metavar=",".join(get_args(Map)), help="Write these too, beside the output; several separated by commas."
-    ),
+    typer.Option(metavar=",".join(get_args(Map)), help="Also write these beside the output, separated by commas."),
 ]
 Compare = Annotated[
     Path | None, typer.Option(metavar="PNG", help="Draw before, after and residual side by side; one input only.")
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Refuse an image when part of its file cannot be kept.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse an image if part of its file cannot be kept.")]
 MaxPixels = Annotated[int, typer.Option(metavar="N", min=1, help="Refuse larger images.")]
 Axes = Annotated[
     str | None, typer.Option(metavar="LETTERS", help="Axes of a stack, such as TZCYX; default: as the file says.")
@@ -75,13 +73,13 @@ Sparse = Annotated[
 
 
 FLAGS = {"channels": "network_channels"}
-"""Settings whose flag has another name than the field."""
+"""Settings whose flag is named differently from the field."""
 
 
 def read_channels(channels: str | None, joint: bool | None, overrides: dict[str, Any] | None = None) -> str | None:
-    """What --channels says, or --joint, as version 0.1 called it.
+    """Return the value of --channels, or of --joint, its name in version 0.1.
 
-    A number is what version 0.1 meant by --channels, the setting of that name: it goes to `overrides`.
+    A number is the setting that version 0.1 called --channels: it goes to `overrides`.
     """
     if overrides is not None and channels is not None and channels.isdecimal():
         complain(f"--channels {channels} is now spelled --network-channels {channels}; the old spelling will go")
@@ -96,12 +94,12 @@ def read_channels(channels: str | None, joint: bool | None, overrides: dict[str,
 
 
 def parse_save(text: str) -> tuple[Any, ...]:
-    """The files that --save asks for; a request refuses those that there are not."""
+    """Split the value of --save; the request refuses unknown names."""
     return tuple(dict.fromkeys(filter(None, text.split(","))))
 
 
 def settings_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the flags of all settings; it gets those that were used as the keyword `overrides`."""
+    """Add the flags of all settings to a command, which gets those in use as the keyword `overrides`."""
     flags = [_override_flag(item, panel="Settings (default: those of the preset)") for item in fields(Settings)]
 
     def used(values: dict[str, Any]) -> dict[str, Any]:
@@ -111,19 +109,19 @@ def settings_flags(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def noise_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the flags of the noise models; it gets the one asked for as the keyword `noise_model`."""
-    flags = [_flag(item, panel=None) for item in fields(NoiseModel)]
-    return _with_flags(command, flags, keyword="noise_model", make=lambda values: NoiseModel(**values))
+    """Add the flags of the noise models to a command, which gets the result as the keyword `synthetic_noise`."""
+    flags = [_flag(item, panel=None) for item in fields(SyntheticNoise)]
+    return _with_flags(command, flags, keyword="synthetic_noise", make=lambda values: SyntheticNoise(**values))
 
 
 def folder_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the flags for many files; it gets them as the keyword `folders`."""
+    """Add the flags for many files to a command, which gets them as the keyword `folders`."""
     flags = [_flag(item, panel="Folders and many files") for item in fields(FolderOptions)]
     return _with_flags(command, flags, keyword="folders", make=lambda values: FolderOptions(**values))
 
 
 def _flag_of(item: Field[Any]) -> str:
-    """The name of the flag of a setting."""
+    """Return the name of the flag of a setting."""
     return FLAGS.get(item.name, item.name)
 
 
@@ -134,7 +132,7 @@ def _with_flags(
     keyword: str,
     make: Callable[[dict[str, Any]], Any],
 ) -> Callable[..., None]:
-    """The command with more flags, which reach it as one keyword."""
+    """Add flags to a command, which gets their values as one keyword."""
 
     @functools.wraps(command)
     def with_flags(**arguments: Any) -> None:
@@ -148,10 +146,10 @@ def _with_flags(
 
 
 def _flag(item: Field[Any], *, panel: str | None) -> inspect.Parameter:
-    """The flag of a field that has a default; its metadata are `help`, `low` and `high`."""
+    """Make the flag of a field with a default; its metadata are `help`, `low` and `high`."""
     about, has_metavar = item.metadata, item.type is not bool and get_origin(item.type) is not Literal
     low, high = about["low"], about["high"]
-    names = [f"--{item.name.replace('_', '-')}"] if item.type is bool else []  # no --no-...: False is the default
+    names = [f"--{item.name.replace('_', '-')}"] if item.type is bool else []  # without --no-...: False is the default
     option = typer.Option(
         *names,
         help=_sentence(about["help"]),
@@ -165,7 +163,7 @@ def _flag(item: Field[Any], *, panel: str | None) -> inspect.Parameter:
 
 
 def _override_flag(item: Field[Any], *, panel: str) -> inspect.Parameter:
-    """The flag of a field whose default is that of a preset: None where it is not used."""
+    """Make the flag of a field whose default comes from a preset: None if it is not used."""
     kind: Any = item.type
     if type(None) in get_args(kind) or get_origin(kind) is Literal:
         choices = [choice for choice in get_args(kind) if isinstance(choice, str)]
@@ -187,7 +185,7 @@ def _sentence(text: str) -> str:
 
 
 def build_settings(base: Settings, overrides: dict[str, Any]) -> Settings:
-    """Settings with the flags that were used; "auto" stands for None where a number may be read off the image."""
+    """Build settings from the flags in use; "auto" means None for a number that may be measured in the image."""
     kinds = {item.name: item.type for item in fields(Settings)}
     values: dict[str, Any] = {}
     for name, value in overrides.items():

@@ -1,4 +1,4 @@
-"""Named files one after another, and what is printed of how a job ended; for `denoise`, `apply` and folders alike."""
+"""Denoise files one after another, and print outcomes; shared by `denoise`, `apply` and folders."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ from mashpix.report import Report
 
 
 def denoise_files(requests: list[DenoiseRequest]) -> int:
-    """Denoise files one after another, complain of those that fail, and return the exit code."""
+    """Denoise files one after another, report those that fail, and return the exit code."""
     exit_code = 0
     for request in requests:
         name = str(request.source)
@@ -32,7 +32,7 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def describe_outcome(outcome: Outcome) -> list[str]:
-    """What is printed of a denoised file: a summary, the verdict, and which plane was drawn."""
+    """Describe a denoised file: a summary, the verdict, and which plane was drawn."""
     recipe, found = outcome.recipe, _summarise(outcome.report)
     if recipe.stack is not None:
         how = "a model" if recipe.model else f"fit {recipe.stack['fit']}"
@@ -47,7 +47,7 @@ def describe_outcome(outcome: Outcome) -> list[str]:
 
 
 def _summarise(report: Report) -> str:
-    """What was found and decided, in a few words."""
+    """Summarise measurements and decisions in a few words."""
     if report.constant:
         return "constant, left as it is"
     found = f"masking ratio {report.masking_ratio:g}"
@@ -61,7 +61,7 @@ def _summarise(report: Report) -> str:
 
 
 def describe_fit(outcome: FitOutcome) -> str:
-    """What is printed of a model that was fitted."""
+    """Describe a fitted model."""
     return (
         f"{str(outcome.target)!r}: fitted to {outcome.fitted} of {outcome.planes} planes, masking ratio "
         f"{outcome.masking_ratio:g}, {outcome.seconds:.0f} s"

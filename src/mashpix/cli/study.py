@@ -1,4 +1,4 @@
-"""`mashpix study`: measure a figure or a table of the paper again."""
+"""`mashpix study`: reproduce a figure or a table of the paper."""
 
 import os
 from contextlib import closing
@@ -18,45 +18,45 @@ from mashpix.report import Step
 from mashpix.settings import PRESETS, preset
 
 PUBLISHED = "paper"
-"""The preset that every study takes."""
+"""The preset that every study uses."""
 CPU_LIMIT = 4
-"""Pictures of each set of real pairs without a GPU: the published network takes half an hour for each."""
+"""Images per set of real pairs without a GPU: the published network takes half an hour for each."""
 
 
 def study(
     name: Annotated[
         Literal["noise", "ratio", "shuffle", "gap", "ablation", "table"],
-        typer.Argument(help="Which one; docs/studies.md tells what each shows."),
+        typer.Argument(help="Study to run; docs/studies.md explains each."),
     ],
     images: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="DIR|FILE",
-            help="Clean pictures; for ablation and table folders with noisy/ and clean/. Default: the demo picture.",
+            help="Clean images; for ablation and table, folders with noisy/ and clean/. Default: the demo image.",
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Where all goes; default: study_NAME.")
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Output folder; default: study_NAME.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Smaller, so that it takes minutes instead of hours.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Smaller study: minutes instead of hours.")] = False,
     presets: Annotated[
         list[str] | None,
-        typer.Option("--preset", metavar="|".join(PRESETS), help="More presets, beside the published `paper`."),
+        typer.Option("--preset", metavar="|".join(PRESETS), help="Presets in addition to the published `paper`."),
     ] = None,
-    limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Pictures of each folder.")] = None,
+    limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Number of images from each folder.")] = None,
     crop: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Only the centre N x N pixels; 0: whole pictures.")
+        int | None, typer.Option(metavar="N", min=0, help="Only the central N x N pixels; 0: whole images.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(metavar="N", min=1, help="Most network updates of a fit.")] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", min=1, help="Limit of network updates.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of all random draws.")] = 0,
     threads: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Processor threads; default: one per core.")
     ] = None,
-    device: Annotated[str, typer.Option(metavar=DEVICES, help="Where it is computed.")] = "auto",
+    device: Annotated[str, typer.Option(metavar=DEVICES, help="Device to compute on.")] = "auto",
 ) -> None:
-    """Measure a figure or a table of the paper again: CSV, figure and two sentences.
+    """Reproduce a figure or a table of the paper: CSV, figure and two sentences.
 
-    Run again with the same options, it goes on where it stopped.
+    Run again with the same options to continue where it stopped.
     """
     need("matplotlib", what="mashpix study", extra="bench")
     chosen = {key: preset(key) for key in (PUBLISHED, *(presets or ()))}
@@ -90,7 +90,7 @@ def study(
     )
     for sources in plan.sets.values():
         for source in sources:
-            plan.load(source)  # one that cannot be used is refused now
+            plan.load(source)  # refuse an unusable device now
     output = output or Path(f"study_{name}")
     check_folder(plan, output)
     torch.set_num_threads(plan.threads)
@@ -104,12 +104,12 @@ def study(
 
 
 def find_sets(images: list[Path], *, pairs: bool, limit: int | None) -> dict[str, list[Source]]:
-    """The pictures of each folder by its name; single files under the name of theirs.
+    """Find the images of each folder by its name; single files count under the name of their folder.
 
     Raises
     ------
     FileError, UsageError
-        For what is no picture or folder, not of the kind that the study needs, or named twice.
+        For anything but an image or a folder, one of the wrong kind for the study, or one named twice.
     """
     if not images and pairs:
         raise UsageError("real pairs are needed (--images DIR with noisy/ and clean/ in it)")

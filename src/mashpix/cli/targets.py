@@ -1,4 +1,4 @@
-"""Where the output of each named file goes."""
+"""Choose the output path of each named file."""
 
 import os
 from pathlib import Path
@@ -9,9 +9,9 @@ from mashpix.jobs.batch import check_targets, output_name
 
 
 def find_targets(inputs: list[Path], output: str | None, *, in_place: bool) -> list[Path]:
-    """Where each output goes; two outputs in one place, or an output in the place of an input, raise `UsageError`.
+    """Return the path of each output; `UsageError` if two outputs, or an output and an input, are the same file.
 
-    `output` is a folder if it is one or ends like one; else a file.
+    `output` is a folder if it exists as one or ends like one, else a file.
     """
     if in_place:
         if output is not None:

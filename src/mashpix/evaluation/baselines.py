@@ -1,7 +1,7 @@
-"""Classical denoisers to compare with, as their libraries ship and document them; the noise level is estimated.
+"""Classical denoisers for comparison, as their libraries ship and document them; the noise level is estimated.
 
-All take and give images on the scale 0 to 1, (H, W) or (H, W, C). Their libraries are the extra `bench`, and are
-imported only where they are used.
+All take and return images (H, W) or (H, W, C) with values 0 to 1. Their libraries are the extra `bench` and are
+imported only when they are used.
 """
 
 import warnings
@@ -17,11 +17,11 @@ from mashpix.extras import need
 
 Array = NDArray[Any]
 STRENGTH = 0.8
-"""h of non-local means in estimated noise levels: that of scikit-image's example for the fast mode."""
+"""h of non-local means, in estimated noise levels, from scikit-image's example for the fast mode."""
 
 
 def nlm(noisy: Array) -> Array:
-    """Non-local means of scikit-image, fast, with the patches of its example."""
+    """Denoise by scikit-image's fast non-local means, with the patches of its example."""
     from skimage.restoration import denoise_nl_means
 
     if (h := STRENGTH * noise_level(noisy)) == 0:
@@ -31,7 +31,7 @@ def nlm(noisy: Array) -> Array:
 
 
 def wavelet(noisy: Array) -> Array:
-    """Soft wavelet thresholds (BayesShrink) of scikit-image; RGB in YCbCr."""
+    """Denoise by scikit-image's soft wavelet thresholds (BayesShrink); RGB in YCbCr."""
     from skimage.restoration import denoise_wavelet
 
     colours = {"channel_axis": _channel_axis(noisy), "convert2ycbcr": noisy.shape[2:] == (3,)}
@@ -40,7 +40,7 @@ def wavelet(noisy: Array) -> Array:
 
 
 def opencv_nlm(noisy: Array) -> Array:
-    """Non-local means of OpenCV, its own patches of 7 and windows of 21 pixels; works on 8 bit, grey or RGB."""
+    """Denoise by OpenCV's non-local means: 8-bit grey or RGB, default patches of 7 and windows of 21 pixels."""
     import cv2
 
     if noisy.shape[2:] not in ((), (3,)):
@@ -59,7 +59,7 @@ METHODS: Mapping[str, Callable[[Array], Array]] = MappingProxyType(
 )
 """The baselines by name."""
 NEEDS = {"nlm": ("skimage", "pywt"), "wavelet": ("skimage", "pywt"), "opencv-nlm": ("cv2", "skimage", "pywt")}
-"""The modules that each of them imports."""
+"""The modules that each baseline imports."""
 
 
 def check(name: str) -> None:
@@ -70,7 +70,7 @@ def check(name: str) -> None:
 
 
 def denoise_baseline(noisy: Array, name: str, *, data_range: float) -> Array:
-    """Denoise one image by a baseline.
+    """Denoise one image with a baseline.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def denoise_baseline(noisy: Array, name: str, *, data_range: float) -> Array:
     if name == "opencv-nlm" and data_range != 255:
         raise InputError(f"OpenCV denoises 8 bit only (data range {data_range:g}; 255 needed)")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of means over no values, where there is no noise
+        warnings.simplefilter("ignore")  # of means over no values, in an image without noise
         denoised = data_range * METHODS[name](noisy.astype(np.float32) / np.float32(data_range))
     if noisy.dtype.kind in "iu":
         limits = np.iinfo(noisy.dtype)
@@ -103,7 +103,7 @@ def denoise_baseline(noisy: Array, name: str, *, data_range: float) -> Array:
 
 
 def noise_level(noisy: Array) -> float:
-    """Standard deviation of the noise, estimated from wavelets: mean over the channels that have any."""
+    """Estimate the standard deviation of the noise from wavelets: mean over the channels that have any."""
     from skimage.restoration import estimate_sigma
 
     sigmas = np.ravel(estimate_sigma(noisy, channel_axis=_channel_axis(noisy)))

@@ -1,20 +1,20 @@
-"""Figures that read in print and in greyscale: markers and lines tell what is what, not colours."""
+"""Figures that are readable in print and in greyscale: curves differ in markers and lines, not in colour."""
 
 from io import BytesIO
 from textwrap import fill
 from typing import Any
 
 MARKERS = "osD^vPX*<>"
-"""One shape a method, so that colour says nothing."""
+"""One shape per method, so that no information is in the colour."""
 LINES = ("-", "--", ":", "-.")
 GREYS = ("0", "0.35", "0.55", "0.2")
-"""Shades that go with `LINES`."""
+"""The shade of each of `LINES`."""
 LETTERS = 14
-"""How many letters of the caption an inch holds."""
+"""Characters of the caption per inch."""
 
 
 def encode(figure: Any, *, suffix: str) -> bytes:
-    """A figure as the bytes of a PNG or SVG; the same figure gives the same bytes."""
+    """Encode a figure as PNG or SVG; the same figure gives the same bytes."""
     from matplotlib import rc_context
 
     encoded = BytesIO()
@@ -25,7 +25,7 @@ def encode(figure: Any, *, suffix: str) -> bytes:
 
 
 def new_figure(*, columns: int, rows: int = 1, caption: str, width: float = 3.6, height: float = 3.2) -> Any:
-    """A figure with panels, its caption above, and its array of axes (rows, columns)."""
+    """Make a figure with panels below its caption; return it with its array of axes (rows, columns)."""
     from matplotlib.figure import Figure
 
     across = max(width * columns, 5.0)
@@ -35,6 +35,6 @@ def new_figure(*, columns: int, rows: int = 1, caption: str, width: float = 3.6,
 
 
 def line_style(index: int) -> dict[str, Any]:
-    """Line, marker and shade of the n-th curve of a panel."""
+    """Return line, marker and shade of the n-th curve of a panel."""
     markers = {"marker": MARKERS[index % len(MARKERS)], "markersize": 4.5, "markerfacecolor": "white"}
     return {"linestyle": LINES[index % len(LINES)], "color": GREYS[index % len(GREYS)], "linewidth": 1.4} | markers

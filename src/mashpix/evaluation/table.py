@@ -1,4 +1,4 @@
-"""A CSV that grows as measurements are made: one frozen dataclass per line, its fields are the columns."""
+"""A CSV that grows with each measurement: one frozen dataclass per line, whose fields are the columns."""
 
 import csv
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ Line = TypeVar("Line", bound="DataclassInstance")
 
 
 def columns(kind: type["DataclassInstance"]) -> tuple[str, ...]:
-    """The names of the columns."""
+    """Return the names of the columns."""
     return tuple(item.name for item in fields(kind))
 
 
 def append_rows(path: Path, rows: Sequence["DataclassInstance"]) -> None:
-    """Put lines at the end of a CSV, in one write; a new one gets its header first. NaN becomes an empty cell."""
+    """Append lines to a CSV in one write; a new file gets its header first. NaN becomes an empty cell."""
     text = StringIO()
     writer = csv.DictWriter(text, columns(type(rows[0])), lineterminator="\n")
     if not path.exists() or not path.stat().st_size:
@@ -37,7 +37,7 @@ def append_rows(path: Path, rows: Sequence["DataclassInstance"]) -> None:
 
 
 def read_rows(path: Path, kind: type[Line]) -> list[Line]:
-    """The lines of a CSV that `append_rows` wrote; `FileError` for another file."""
+    """Read the lines of a CSV that `append_rows` wrote; `FileError` for any other file."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""One denoising in a fresh process, so that its seconds and its peak memory are its own."""
+"""Denoise one image in a fresh process, so that time and peak memory are those of this run alone."""
 
 import os
 import pickle
@@ -22,19 +22,19 @@ from mashpix.errors import MashpixError
 from mashpix.settings import Settings
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-"""What the libraries read, when they are loaded, to know how many threads they may start."""
+"""Environment variables that limit the threads of the libraries; read when these are loaded."""
 CHILD = (sys.executable, "-P", "-W", "ignore", "-c", "from mashpix.evaluation.timed_process import answer; answer()")
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is measured: a method on an image.
+    """A measurement to make: one method on one image.
 
     noisy : (H, W) or (H, W, C), any integer or floating dtype
     method : settings of mashpix, or the name of a baseline
     data_range : distance from black to white, in the units of the image
     seed : of all random draws
-    threads : how many the libraries may use
+    threads : number that the libraries may use
     device, channels : of presets, as `mashpix.denoise` takes them
     """
 
@@ -49,11 +49,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a method made of an image, and at what cost.
+    """The result of a method on an image, and its cost.
 
     denoised : shape and dtype of the noisy image
     seconds : of denoising alone, without starting Python and loading libraries
-    peak_mib : most memory in use, MiB, Python and the libraries included
+    peak_mib : peak memory in MiB, including Python and the libraries
     """
 
     denoised: NDArray[Any]
@@ -62,7 +62,7 @@ class Measurement:
 
 
 def measure(job: Job) -> Measurement:
-    """Denoise one image in a fresh process; that ends with this one, however this one ends.
+    """Denoise one image in a fresh process, which never outlives this one.
 
     Raises
     ------
@@ -77,13 +77,13 @@ def measure(job: Job) -> Measurement:
         assert child.stdout is not None
         try:
             pickle.dump(job, child.stdin)
-            child.stdin.flush()  # but not closed: that would tell the child to end
+            child.stdin.flush()  # but not closed: the child would end
             result: Measurement | str = pickle.load(child.stdout)
         except (BrokenPipeError, EOFError, pickle.UnpicklingError):
             raise MashpixError(f"its process died (exit code {child.wait()})") from None
         finally:
             child.kill()
-            with suppress(BrokenPipeError):  # what it had not read yet
+            with suppress(BrokenPipeError):  # the part that it had not read yet
                 child.stdin.close()
     if isinstance(result, str):
         raise MashpixError(result)
@@ -91,9 +91,9 @@ def measure(job: Job) -> Measurement:
 
 
 def answer() -> None:
-    """The child's side: take a job from stdin, put a measurement, or what went wrong, on stdout."""
+    """Child's side: read a job from stdin, and write a measurement or the error to stdout."""
     output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not get into the answer
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # output of libraries must not get into the answer
     job = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
@@ -120,7 +120,7 @@ def _run(job: Job) -> Measurement:
 
 
 def _load_method(job: Job) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """The method as a function of the image, limited to some threads, that has run once: its libraries are loaded."""
+    """Return the method as a function, limited to some threads, that has run once: its libraries are loaded."""
     small = np.random.default_rng(0).uniform(0, job.data_range, (32, 32, *job.noisy.shape[2:]))
     if isinstance(job.method, Settings):
         import torch
@@ -151,7 +151,7 @@ def _load_method(job: Job) -> Callable[[NDArray[Any]], NDArray[Any]]:
 
 
 def peak_mib() -> float:
-    """Most memory that this process has had in use so far, MiB."""
+    """Return the peak memory of this process so far, MiB."""
     status = Path("/proc/self/status")
     if status.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
         return int(found[1]) / 2**10

@@ -1,4 +1,4 @@
-"""Files in and out: one reader and one writer per format, one atomic write for all."""
+"""File formats: one reader and one writer per format, and one atomic write for all."""
 
 from mashpix.files.atomic import atomic_write, check_output
 from mashpix.files.atomic_folder import check_folder

@@ -1,4 +1,4 @@
-"""One way to write a file: whole or not at all, whatever ends the process."""
+"""Write a file completely or not at all, whatever ends the process."""
 
 import contextlib
 import os
@@ -15,9 +15,9 @@ from mashpix.errors import FileError
 MARK = "mashpix-tmp"
 """How the names of temporary files end: `.<start of the target's name>.<random>.mashpix-tmp`."""
 LONGEST_NAME = 255
-"""Bytes that common file systems allow in a name."""
+"""Largest length in bytes of a name on common file systems."""
 STALE_AFTER = 3600.0
-"""Seconds after which a temporary file or folder beside a target is taken for one that a killed run left."""
+"""Age in seconds from which a temporary file or folder beside a target is assumed to be left by a killed run."""
 
 _in_work: set[Path] = set()
 """Temporary files and folders of this process."""
@@ -33,14 +33,14 @@ def check_output(source: Path | None, target: Path, *, overwrite: bool, in_place
     target : Path
         Where the output will go.
     overwrite : bool
-        Whether a file that is there may be replaced.
+        Whether an existing file may be replaced.
     in_place : bool
         Whether the input itself may be replaced.
 
     Raises
     ------
     FileError
-        Saying why; nothing has been written.
+        With the reason; nothing has been written.
     """
     try:
         place = _find_place(target)
@@ -64,9 +64,9 @@ def atomic_write(path: Path, data: bytes, *, overwrite: bool = False) -> None:
 
 @contextlib.contextmanager
 def atomic_file(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
-    """A new file to write and read, which gets its name when all is written: a temporary file beside it until then.
+    """Open a new file, which gets its name when it is complete: until then, it is a temporary file beside the target.
 
-    Whatever ends the process, the target is absent, the old file or the new one. A symbolic link is followed; the
+    Whatever ends the process, the target is absent, or the old file, or the new one. A symbolic link is followed; the
     permissions of a file that is replaced are kept; the temporary file is removed on every error.
 
     Raises
@@ -91,7 +91,7 @@ def atomic_file(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def in_work(temporary: Path) -> Iterator[None]:
-    """Remove a temporary file or folder, if it is still there, when the block ends, however that is."""
+    """Remove a temporary file or folder, if it still exists, when the block ends in any way."""
     _in_work.add(temporary)
     try:
         yield
@@ -101,7 +101,7 @@ def in_work(temporary: Path) -> Iterator[None]:
 
 
 def remove_all_in_work() -> None:
-    """Remove the temporary files and folders of this process, which ends without waiting for those that write them."""
+    """Remove all temporary files and folders of this process, which ends without waiting for their writers."""
     for temporary in list(_in_work):
         with contextlib.suppress(OSError):
             _clear(temporary)
@@ -117,7 +117,7 @@ def _clear(temporary: Path) -> None:
 
 @contextlib.contextmanager
 def errors_in_one_line(path: Path) -> Iterator[None]:
-    """What the system says when an output cannot be written, as `FileError`."""
+    """Convert the system's errors about an output to a `FileError`."""
     try:
         yield
     except FileExistsError:
@@ -127,7 +127,7 @@ def errors_in_one_line(path: Path) -> Iterator[None]:
 
 
 def _find_place(path: Path) -> Path:
-    """Where a path leads, links followed; what is there and is no file (a folder, a device) is refused."""
+    """Resolve the links of a path; refuse anything there but a file (a folder, a device)."""
     place = Path(os.path.realpath(path))
     if place.is_dir():
         raise FileError(f"the output is a folder ({str(path)!r}; name a file in it)")
@@ -140,11 +140,11 @@ def _move(temporary: Path, target: Path, *, overwrite: bool) -> None:
     """Give the finished file its name."""
     if not overwrite:
         try:
-            os.link(temporary, target)  # fails if another run has made the target meanwhile
+            os.link(temporary, target)  # fails if another run has created the target meanwhile
             return
         except FileExistsError:
             raise
-        except OSError:  # FAT and some network folders have no hard links: look first, then rename
+        except OSError:  # FAT and some network folders have no hard links: check first, then rename
             if os.path.lexists(target):
                 raise FileExistsError from None
     os.replace(temporary, target)
@@ -157,18 +157,18 @@ def _create_temporary(target: Path) -> tuple[int, Path]:
 
 
 def temporary_name(target: Path) -> Path:
-    """A new name beside the target."""
+    """Return a new name beside the target."""
     return target.with_name(_start_of(target) + f"{token_hex(8)}.{MARK}")
 
 
 def _start_of(target: Path) -> str:
-    """How the names of all temporary files of a target begin."""
+    """Return the start of the names of all temporary files of a target."""
     longest = LONGEST_NAME - len(f"..{token_hex(8)}.{MARK}")
     return f".{os.fsdecode(os.fsencode(target.name)[:longest])}."
 
 
 def remove_stale(target: Path, *, older_than: float = STALE_AFTER) -> None:
-    """Remove temporary files and folders of this target that are older than so many seconds, as far as possible."""
+    """Remove temporary files and folders of this target that are older than some seconds, as far as possible."""
     pattern = re.compile(rf"{re.escape(_start_of(target))}[0-9a-f]{{16}}\.{MARK}", re.DOTALL)
     with contextlib.suppress(OSError):
         for entry in os.scandir(target.parent):
@@ -179,7 +179,7 @@ def remove_stale(target: Path, *, older_than: float = STALE_AFTER) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder with all that is in it."""
+    """Remove a file, or a folder with its content."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -187,7 +187,7 @@ def remove(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the new name durable, where the system lets a folder be synchronised; the file is whole either way."""
+    """Make the new name durable, if the system can synchronise a folder; the file is complete either way."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""One way to write a folder: whole or not at all, whatever ends the process; as `atomic` writes a file."""
+"""Write a folder completely or not at all, whatever ends the process, as `atomic` writes a file."""
 
 import contextlib
 import ctypes
@@ -13,15 +13,15 @@ from mashpix.files.atomic import MARK, errors_in_one_line, in_work, remove_stale
 from mashpix.files.folder import is_zarr, walk_files
 
 OLD_MARK = "mashpix-old"
-"""How the name of a folder that is replaced ends for a moment, where the system cannot swap two names in one step."""
+"""Temporary ending of a replaced folder's name, if the system cannot swap two names in one step."""
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
-"""Of Linux's renameat2; macOS calls the latter RENAME_SWAP."""
+"""Constants of Linux's renameat2; macOS calls the latter RENAME_SWAP."""
 
 
 def check_folder(source: Path, target: Path, *, overwrite: bool, in_place: bool = False) -> None:
     """Refuse a target folder that cannot or must not be written, before any work is done.
 
-    Parameters and errors are those of `check_output`. What is replaced must be a Zarr: no other folder is removed.
+    Parameters and errors are those of `check_output`. Only a Zarr is replaced: no other folder is ever removed.
     """
     try:
         place, origin = _find_place(target), Path(os.path.realpath(source))
@@ -41,9 +41,9 @@ def check_folder(source: Path, target: Path, *, overwrite: bool, in_place: bool 
 
 @contextlib.contextmanager
 def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """An empty folder to fill, which gets its name when all is written: a temporary folder beside it until then.
+    """Create an empty folder, which gets its name when it is complete: until then it is temporary, beside the target.
 
-    Whatever ends the process, the target is absent, the old folder or the new one, where the system can swap two
+    Whatever ends the process, the target is absent, or the old folder, or the new one, if the system can swap two
     names (Linux, macOS). Elsewhere the old one has the ending `OLD_MARK` for the moment between two steps.
 
     Raises
@@ -64,7 +64,7 @@ def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 def _find_place(path: Path) -> Path:
-    """Where a path leads, links followed; what is there and is no Zarr is refused."""
+    """Resolve the links of a path; refuse anything there but a Zarr."""
     place = Path(os.path.realpath(path))
     if os.path.lexists(place) and not is_zarr(place):
         raise FileError(f"the output exists and is not a Zarr ({str(path)!r}; name another folder)")
@@ -72,7 +72,7 @@ def _find_place(path: Path) -> Path:
 
 
 def _sync(folder: Path) -> None:
-    """Make all files and names in a folder durable: at once where the system can (Linux), since they may be many."""
+    """Make all files and names in a folder durable: in one call if the system can (Linux), since they may be many."""
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "syncfs"):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -88,7 +88,7 @@ def _sync(folder: Path) -> None:
 
 
 def _move(temporary: Path, target: Path, *, overwrite: bool) -> None:
-    """Give the finished folder its name; what had that name gets the temporary one, or is removed."""
+    """Give the finished folder its name; the folder that had it gets the temporary name, or is removed."""
     if not os.path.lexists(target):
         os.rename(temporary, target)
     elif not overwrite:
@@ -105,12 +105,12 @@ def _move(temporary: Path, target: Path, *, overwrite: bool) -> None:
 
 
 def _swap(one: Path, other: Path) -> bool:
-    """Swap two names in one step; False where the system or the file system cannot."""
+    """Swap two names in one step; return False if the system or the file system cannot."""
     names = os.fsencode(one), os.fsencode(other)
     try:
         if sys.platform == "darwin":
             return bool(ctypes.CDLL(None).renamex_np(*names, RENAME_EXCHANGE) == 0)
         renameat2 = ctypes.CDLL(None).renameat2
         return bool(renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE) == 0)
-    except (AttributeError, OSError, TypeError):  # no such function there
+    except (AttributeError, OSError, TypeError):  # a system without such a function
         return False

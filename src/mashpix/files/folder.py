@@ -1,4 +1,4 @@
-"""A Zarr as a folder of files: which folders are Zarrs, and the files in them; links are refused."""
+"""Zarrs as folders of files: recognise them, and list and copy their files; links are refused."""
 
 import os
 import shutil
@@ -9,23 +9,23 @@ from pathlib import Path
 from mashpix.errors import FileError
 
 ENDING = ".zarr"
-"""How the names of such folders end."""
+"""Name endings of such folders."""
 METADATA = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
-"""Files of which a folder holds at least one where it is a group or an array: format 3, format 2."""
+"""Files of which every group or array has at least one: format 3, format 2."""
 
 
 def is_zarr(path: Path) -> bool:
-    """Whether a folder is a Zarr, by its name or its content."""
+    """Return whether a folder is a Zarr, by its name or its content."""
     return os.path.isdir(path) and (path.suffix.lower() == ENDING or any((path / name).is_file() for name in METADATA))
 
 
 def walk_files(root: Path) -> Iterator[Path]:
-    """All files below a folder, as paths below it, in sorted order.
+    """List all files below a folder, as paths below it, in sorted order.
 
     Raises
     ------
     FileError
-        For a link, a pipe or a device: what they lead to is not part of the folder.
+        For a link, a pipe or a device: their targets are not part of the folder.
     """
 
     def refuse(error: OSError) -> None:
@@ -49,7 +49,7 @@ def _refuse(path: Path, root: Path) -> None:
 
 
 def copy_files(source: Path, target: Path) -> None:
-    """Copy all files, and folders that hold none, of one folder into another that is empty."""
+    """Copy all files and empty folders of one folder into another, empty one."""
     for name in walk_files(source):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, target / name)

@@ -1,4 +1,4 @@
-"""Which format a file is, by its content when it is read and by its name when it is written."""
+"""Find the format of a file: from its content when reading, from its name when writing."""
 
 import logging
 import stat
@@ -31,14 +31,14 @@ MAGICS |= dict.fromkeys(raw.MAGICS, "raw") | dict.fromkeys(microscopes.MAGICS, "
 LONGEST_MAGIC = max(len(magic) for magic in MAGICS)
 EXTENSIONS = {f".{name}": name for name in WRITABLE} | {".jpg": "jpeg", ".tif": "tiff"}
 READ_ONLY = {"raw": (raw.SUFFIXES, "rawpy", ".tif"), "microscope": (microscopes.SUFFIXES, "bioio", ".ome.tif")}
-"""Formats that are read with an extra and written as another one: their endings, the library, the ending of outputs."""
+"""Formats that are read with an extra and written as another format: endings, library, ending of outputs."""
 
 for _library in ("imagecodecs", "tifffile", "PIL"):
-    logging.getLogger(_library).addHandler(logging.NullHandler())  # their remarks would go to stderr
+    logging.getLogger(_library).addHandler(logging.NullHandler())  # their warnings would go to stderr
 
 
 def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
-    """Read one image; its content, not its name, decides on the format.
+    """Read one image; its content, not its name, determines the format.
 
     Parameters
     ----------
@@ -58,17 +58,17 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
 
 
 def decode_image(name: str, data: bytes, *, max_pixels: int, suffix: str) -> ImageFile:
-    """The image in the bytes of a file of a known format, whose name ends in `suffix`; errors as in `read_image`."""
+    """Decode the bytes of a file of a known format, whose name ends in `suffix`; errors as in `read_image`."""
     if name == "microscope":
         raise FileError("a microscope file (a single image needed here; save it as OME-TIFF)")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # decoders warn of what is checked here
+            warnings.simplefilter("ignore")  # decoders warn about what is checked here
             read = raw.read if name == "raw" else WRITABLE[name].read
             image = read(data, max_pixels=max_pixels)
     except MashpixError:
         raise
-    except Exception as error:  # decoders raise whatever they like on damaged files
+    except Exception as error:  # decoders raise arbitrary errors on damaged files
         raise damaged_error(name.upper(), error) from None
     if image.pixels.size == 0:
         raise FileError(f"holds no pixels (shape {image.pixels.shape})")
@@ -76,7 +76,7 @@ def decode_image(name: str, data: bytes, *, max_pixels: int, suffix: str) -> Ima
 
 
 def readable_suffixes() -> set[str]:
-    """Endings of the names of images, as far as the libraries that read them are installed."""
+    """Return the name endings of images that the installed libraries can read."""
     return {
         *EXTENSIONS,
         *(suffix for suffixes, library, _ in READ_ONLY.values() if is_there(library) for suffix in suffixes),
@@ -84,17 +84,17 @@ def readable_suffixes() -> set[str]:
 
 
 def output_suffix(suffix: str) -> str:
-    """The ending of an output's name: that of the input, unless its format can only be read."""
+    """Return the ending of an output's name: that of the input, unless its format is read-only."""
     return next((ending for suffixes, _, ending in READ_ONLY.values() if suffix.lower() in suffixes), suffix)
 
 
 def format_of_file(path: Path) -> str:
-    """Format of a file by its first bytes; `FileError` for one that is no regular file or no image."""
+    """Find the format of a file from its first bytes; `FileError` unless it is a regular file and an image."""
     try:
         if is_zarr(path):
             raise FileError("a Zarr folder (a single image needed here)")
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait forever
             raise FileError("not a regular file (an image file is needed)")
         with path.open("rb") as file:
             return _format_of(file.read(LONGEST_MAGIC), status.st_size, path.suffix.lower())
@@ -103,7 +103,7 @@ def format_of_file(path: Path) -> str:
 
 
 def read_bytes(path: Path, *, max_pixels: int) -> bytes:
-    """Content of a file that may be an image of that size."""
+    """Read a file that may be an image of that size."""
     try:
         size = path.stat().st_size
         most = largest_file(max_pixels)
@@ -117,7 +117,7 @@ def read_bytes(path: Path, *, max_pixels: int) -> bytes:
 
 
 def _format_of(start: bytes, size: int, suffix: str) -> str:
-    """Content decides; a name does where content cannot: a raw that begins as any TIFF, an instrument's own format."""
+    """Let the content decide, else the name: for a raw that begins like a TIFF, or a microscope's own format."""
     for magic, name in MAGICS.items():
         if start.startswith(magic):
             return "raw" if name == "tiff" and suffix in raw.SUFFIXES else name
@@ -128,12 +128,12 @@ def _format_of(start: bytes, size: int, suffix: str) -> str:
 
 
 def target_format(image: ImageFile, target: Path) -> str:
-    """The format that a name asks for; the ending of the input's name, or none, means the format of the input.
+    """Return the format that a name asks for; the input's ending, or none, means the format of the input.
 
     Raises
     ------
     FileError
-        For any other ending: nobody else would read a PNG called .gif.
+        For any other ending: other programs could not read a PNG called .gif.
     """
     ending = target.suffix.lower()
     if ending in ("", image.suffix.lower()):
@@ -144,7 +144,7 @@ def target_format(image: ImageFile, target: Path) -> str:
 
 
 def check_writable(image: ImageFile, target: Path, *, strict: bool = False) -> None:
-    """Refuse a target whose format cannot hold the image, before any work is done; if `strict`, not all of it."""
+    """Refuse a target whose format cannot hold the image, or with `strict` all of it, before any work is done."""
     name = target_format(image, target)
     if image.native and name != image.format:
         raise FileError(f"{image.native} (choose {image.format.upper()}, or convert it first)")
@@ -156,18 +156,18 @@ def check_writable(image: ImageFile, target: Path, *, strict: bool = False) -> N
 
 
 def write_image(target: Path, image: ImageFile, *, overwrite: bool = False, strict: bool = False) -> list[str]:
-    """Write an image in one step, with all that its format's file held when it was read.
+    """Write an image in one step, with everything that its file held when it was read.
 
     Parameters
     ----------
     target : Path
-        Its ending decides on the format.
+        Its ending determines the format.
     image : ImageFile
-        As read, with other pixels of the same shape and dtype, or made of an array.
+        As read, with other pixels of the same shape and dtype, or made from an array.
     overwrite : bool
-        Whether a file that is there may be replaced.
+        Whether an existing file may be replaced.
     strict : bool
-        Whether what could not be kept is an error, and nothing is written.
+        Whether to raise an error and write nothing if anything cannot be kept.
 
     Returns
     -------
@@ -188,32 +188,32 @@ def write_image(target: Path, image: ImageFile, *, overwrite: bool = False, stri
 
 
 def _encode(target: Path, image: ImageFile) -> tuple[bytes, list[str]]:
-    """The bytes of the file, and what could not be kept."""
+    """Return the bytes of the file, and what could not be kept."""
     name = target_format(image, target)
     format_ = WRITABLE[name]
     try:
         data, lost = format_.encode(image, format_.template_of(image))
     except MashpixError:
         raise
-    except Exception as error:  # what an encoder cannot do, such as a JPEG wider than 65,535 pixels
+    except Exception as error:  # beyond the encoder's limits, such as a JPEG wider than 65,535 pixels
         raise FileError(f"cannot be written as {name.upper()} ({in_short(error)}; choose another format)") from None
     return data, _all_lost(image, name, lost)
 
 
 def _all_lost(image: ImageFile, name: str, lost: list[str]) -> list[str]:
-    """All that a file of that format cannot keep; `lost` is what its writer reports."""
+    """Return everything that a file of that format cannot keep; `lost` is what its writer reports."""
     if name == image.format:
         return [*image.losses, *lost]
     return [*lost, f"written as {name.upper()}: profile, EXIF and other metadata of the input are not kept"]
 
 
 def check_kept(lost: Iterable[str]) -> None:
-    """Refuse to lose anything; what is lost comes one line each."""
+    """Raise `FileError` if anything is lost; `lost` has one line per item."""
     if lost := list(lost):
         raise FileError(f"not all of it can be kept ({'; '.join(lost)}; leave out `strict` to allow that)")
 
 
 def encode_map(values: NDArray[Any], *, suffix: str = ".tif") -> bytes:
-    """A map such as the spread, (H, W) or (H, W, C), as 32-bit floats: NPY if the suffix is that, else TIFF."""
+    """Encode a map such as the spread, (H, W) or (H, W, C), as 32-bit floats: NPY if the suffix says so, else TIFF."""
     image = ImageFile(np.ascontiguousarray(values, dtype=np.float32), "map")
     return (NPY if suffix.lower() == ".npy" else TIFF).encode(image, None)[0]

@@ -1,4 +1,4 @@
-"""The hash of a file or folder, as recipes and manifests hold it."""
+"""Hashes of files and folders, as recorded in recipes and manifests."""
 
 import hashlib
 from pathlib import Path
@@ -7,9 +7,9 @@ from mashpix.files.folder import walk_files
 
 
 def hash_file(path: Path) -> str:
-    """Hash of a file, as `sha256` of its bytes, without holding it in memory.
+    """Hash a file, like `sha256` of its bytes, without loading it into memory.
 
-    Of a folder: of the sorted list of its files, a line `<hash>  <path>` each, as `sha256sum` writes it.
+    For a folder, hash the sorted list of its files, with one line `<hash>  <path>` each, as `sha256sum` writes it.
     """
     if path.is_dir():
         names = sorted(name.as_posix() for name in walk_files(path))
@@ -21,5 +21,5 @@ def hash_file(path: Path) -> str:
 
 
 def sha256(data: bytes) -> str:
-    """Hash of a file's bytes."""
+    """Hash the bytes of a file."""
     return hashlib.sha256(data).hexdigest()

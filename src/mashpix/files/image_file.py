@@ -1,4 +1,4 @@
-"""A single image as a file holds it, what a format of such files offers, and the limits on what is read."""
+"""A single image as stored in a file, the interface of a format, and the limits on what is read."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from mashpix.errors import FileError
 
 FORMATS = "PNG, JPEG, WebP, TIFF, NPY, NPZ, camera raw, CZI, ND2 or LIF"
-"""What can be read, in words; the last four with extras."""
+"""Readable formats, in words; the last four need extras."""
 MAX_PIXELS = 2**29
-"""Largest width x height that is read unless the caller allows more: a small file may declare any size."""
+"""Largest width x height that is read by default: a small file may declare any size."""
 HEADROOM = 2**26
-"""Bytes that a file may hold beside its pixels: profiles, previews, tables of tiles, other arrays."""
+"""Bytes allowed in a file beside its pixels: profiles, previews, tables of tiles, other arrays."""
 ALPHA_COUNTS = (2, 4)
-"""Numbers of channels of which the last one is alpha, in formats of grey and RGB."""
+"""Numbers of channels with the last one alpha, in formats for grey and RGB."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class ImageFile:
     pixels : (H, W) or (H, W, C) without alpha, dtype of the file in native byte order
     format : "png", "jpeg", "webp", "tiff", "npy" or "npz"
     alpha : (H, W) in the same dtype, or None
-    template : what a new file of that format takes over from the old one, such as `PngTemplate`; None for a new image
+    template : what a new file of that format reuses from the old one, such as `PngTemplate`; None for a new image
     notes : remarks for the user, one line each
     losses : what a new file of the same format cannot keep, one line each
-    native : why its values would mean something else in another format, or ""
+    native : why its values would have another meaning in another format, or ""
     suffix : ending of the name it was read from, such as ".tif"
-    is_rgb : whether the channels are red, green and blue, as the file says; None if nothing says what they are
+    is_rgb : whether the channels are red, green and blue, as the file says; None if it does not say
     """
 
     pixels: NDArray[Any]
@@ -63,12 +63,12 @@ class Read(Protocol):
 class Format(Generic[Template]):
     """A format of single images.
 
-    magics : first bytes of its files
-    template : class of what its reader puts into `ImageFile.template`
+    magics : possible first bytes of its files
+    template : class of `ImageFile.template` for this format
     read : reads a file
-    cannot_hold : why an image cannot be written in this format, or None; it gets the old file's template, or None
-    encode : bytes of a new file, and what could not be kept in it, one line each; it gets the same
-    losses : what `encode` would not keep, found out without encoding where that is possible
+    cannot_hold : returns why an image cannot be written in this format, or None; gets the old file's template, or None
+    encode : returns the bytes of a new file, and what it could not keep, one line each; gets the same
+    losses : returns what `encode` would not keep, without encoding if possible
     """
 
     magics: tuple[bytes, ...]
@@ -79,7 +79,7 @@ class Format(Generic[Template]):
     losses: Callable[[ImageFile, Template | None], list[str]] = lambda _, __: []
 
     def template_of(self, image: ImageFile) -> Template | None:
-        """The template of an image that was read from this format."""
+        """Return the template of an image that was read from this format."""
         return image.template if isinstance(image.template, self.template) else None
 
 
@@ -89,7 +89,7 @@ def check_size(width: int, height: int, channels: int = 1, *, max_pixels: int) -
     Raises
     ------
     FileError
-        For more than `max_pixels` pixels, or as many values as four channels of them.
+        For more than `max_pixels` pixels, or more values than four channels of them.
     """
     if width * height * max(channels, 4) > 4 * max_pixels:
         shape = f"{width} x {height}" + (f", {channels} channels" if channels > 4 else "")
@@ -97,29 +97,29 @@ def check_size(width: int, height: int, channels: int = 1, *, max_pixels: int) -
 
 
 def largest_file(max_pixels: int) -> int:
-    """Bytes of the largest file that is read: four channels of float64, and what else may be in it."""
+    """Return the largest readable file size in bytes: four channels of float64, and room for other content."""
     return max_pixels * 4 * 8 + HEADROOM
 
 
 def damaged_error(what: str, error: Exception) -> FileError:
-    """Any error of a decoder as a `FileError` in one short line."""
+    """Wrap any decoder error in a `FileError` of one short line."""
     if isinstance(error, MemoryError):
         return FileError("too large for the memory of this computer (`max_pixels` refuses such files earlier)")
     return FileError(f"damaged {what} ({in_short(error)})")
 
 
 def in_short(error: Exception) -> str:
-    """The message of a library's error, in one short line."""
+    """Shorten the message of a library's error to one line."""
     return " ".join(str(error).split())[:120] or type(error).__name__
 
 
 def active_remarks(remarks: dict[str, bool]) -> tuple[str, ...]:
-    """The remarks whose condition holds."""
+    """Return the remarks whose condition is true."""
     return tuple(remark for remark, is_true in remarks.items() if is_true)
 
 
 def mismatch(pixels: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> str | None:
-    """Why pixels cannot replace those of a file: another shape or dtype. None if they can."""
+    """Return why pixels cannot replace those of a file (another shape or dtype), or None."""
     if (pixels.shape, pixels.dtype) == (shape, dtype.newbyteorder("=")):
         return None
     return f"not the pixels of the file that was read ({pixels.dtype} {pixels.shape}; {dtype} {shape} needed)"
@@ -133,5 +133,5 @@ def split_alpha(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]
 
 
 def join_alpha(image: ImageFile) -> NDArray[Any]:
-    """Pixels and alpha as one array, (H, W) or (H, W, C)."""
+    """Join pixels and alpha into one array, (H, W) or (H, W, C)."""
     return image.pixels if image.alpha is None else np.dstack([image.pixels, image.alpha])

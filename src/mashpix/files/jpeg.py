@@ -1,4 +1,4 @@
-"""JPEG: new pixels with the old quantisation and subsampling, and the old file's metadata segments bit for bit."""
+"""JPEG: new pixels with the old quantisation and subsampling, and the old metadata segments, bit for bit."""
 
 import re
 import struct
@@ -14,29 +14,29 @@ from mashpix.files.image_file import Format, ImageFile, active_remarks, check_si
 MAGIC = b"\xff\xd8\xff"
 START_OF_SCAN, END_OF_IMAGE, RESTART_INTERVAL = 0xDA, 0xD9, 0xDD
 FRAMES = {0xC0, 0xC1, 0xC2}
-"""Kinds of JPEG that can be read and written again: baseline, extended, progressive."""
+"""Kinds of JPEG that can be read and rewritten: baseline, extended, progressive."""
 APP0, APP2, APP15, COMMENT = 0xE0, 0xE2, 0xEF, 0xFE
 NO_FRAMES = {0xC4, 0xC8, 0xCC}
 """Markers in the range of frames that are not frames: Huffman tables, reserved, arithmetic conditioning."""
 MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
-"""A marker in coded data: neither a stuffed byte nor a restart."""
+"""A marker in coded data that is neither a stuffed byte nor a restart."""
 END = b"\xff\xd9\0\0"
 QUALITY = 95
 """Quality of a JPEG made from another format."""
 BEST_RATIO = 5000
-"""Pixels that one byte can stand for, with room to spare: blank, progressive, chroma at a quarter, 340."""
+"""Largest number of pixels per byte, with a margin: 340 if blank, progressive, with chroma at a quarter."""
 LONGEST_SIDE = 65_500
 
 
 class JpegTemplate(NamedTuple):
-    """What a copy of the old file takes over: metadata segments, and how its pixels were encoded."""
+    """What a copy reuses from the old file: metadata segments, and how its pixels were encoded."""
 
     segments: bytes
     encoding: dict[str, Any]
 
 
 def read(data: bytes, *, max_pixels: int) -> ImageFile:
-    """Read grey or RGB, stored orientation untouched."""
+    """Read grey or RGB, without applying the stored orientation."""
     from PIL import JpegImagePlugin
 
     segments = list(_segments(data))
@@ -69,7 +69,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
 
 
 def _check_frame(data: bytes, segments: list[tuple[int, int, int]]) -> None:
-    """Refuse an image that is coded in another way than can be read and written again."""
+    """Refuse an image whose coding cannot be read and rewritten."""
     frames = [(marker, start) for marker, start, _ in segments if 0xC0 <= marker <= 0xCF and marker not in NO_FRAMES]
     if len(frames) != 1:
         raise FileError(f"damaged JPEG (it holds {len(frames)} images)")
@@ -81,7 +81,7 @@ def _check_frame(data: bytes, segments: list[tuple[int, int, int]]) -> None:
 
 
 def _find_end(data: bytes, segments: list[tuple[int, int, int]]) -> int:
-    """Where the image ends: behind its first end marker that is no part of a segment between scans."""
+    """Find the end of the image: after the first end marker that is not part of a segment between scans."""
     position = max(end for _, _, end in segments)
     while found := MARKER.search(data, position):
         marker, position = data[found.end() - 1], found.end()
@@ -93,11 +93,11 @@ def _find_end(data: bytes, segments: list[tuple[int, int, int]]) -> int:
 
 
 def _find_encoding(image: Any) -> tuple[dict[str, Any], bool]:
-    """What Pillow needs to encode in the same way, and whether it cannot subsample so."""
+    """Find what Pillow needs to encode in the same way, and whether it does not support the subsampling."""
     from PIL import JpegImagePlugin
 
     tables = [image.quantization[table] for _, _, _, table in image.layer]
-    while len(tables) > 1 and tables[-1] == tables[-2]:  # the last one stands for all that follow
+    while len(tables) > 1 and tables[-1] == tables[-2]:  # the last one applies to all that follow
         tables.pop()
     encoding: dict[str, Any] = {"qtables": tables, "progressive": "progressive" in image.info}
     if image.mode == "L":
@@ -111,7 +111,7 @@ def _find_encoding(image: Any) -> tuple[dict[str, Any], bool]:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Marker, start and end of every segment before the first scan."""
+    """List marker, start and end of every segment before the first scan."""
     position = 2
     while position + 4 <= len(data) and data[position] == 0xFF:
         marker = data[position + 1]
@@ -129,12 +129,12 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _is_multi_picture(data: bytes, marker: int, start: int, end: int) -> bool:
-    """Whether a segment lists further images by their place in the old file."""
+    """Return whether a segment lists further images by their offset in the old file."""
     return marker == APP2 and data[start + 4 : end].startswith(b"MPF\0")
 
 
 def cannot_hold(image: ImageFile, _: JpegTemplate | None) -> str | None:
-    """Why an image cannot be written as JPEG, or None."""
+    """Return why an image cannot be written as JPEG, or None."""
     if image.alpha is not None:
         return "JPEG has no alpha channel (choose PNG or TIFF)"
     if image.pixels.dtype != np.uint8:
@@ -145,7 +145,7 @@ def cannot_hold(image: ImageFile, _: JpegTemplate | None) -> str | None:
 
 
 def encode(image: ImageFile, old: JpegTemplate | None) -> tuple[bytes, list[str]]:
-    """The bytes of the file, and what could not be kept."""
+    """Return the bytes of the file, and what could not be kept."""
     from PIL import Image
 
     encoding = old.encoding if old else {"quality": QUALITY, "subsampling": 0}

@@ -1,4 +1,4 @@
-"""Maps of a stack, such as its spread: 32-bit float planes that are put into a new NPY or TIFF file one by one."""
+"""Maps of a stack, such as its spread: 32-bit float planes, written to a new NPY or TIFF file one by one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,14 +16,14 @@ from mashpix.files.tiff.empty import begin_tiff
 
 VALUE = np.dtype("<f4")
 OME_AXES = frozenset("TZCYXS")
-"""Letters that any reader of OME-TIFF knows."""
+"""Axes that every OME-TIFF reader knows."""
 AT_ONCE = 2**24
-"""Bytes of zeros that are written at a time."""
+"""Bytes of zeros to write at a time."""
 
 
 @contextmanager
 def map_stack(target: Path, *, axes: str, shape: tuple[int, ...], overwrite: bool) -> Iterator[Put]:
-    """A new file of float32 planes, NPY if it is named so, else TIFF; it gets its name when the block ends well.
+    """Create a file of float32 planes, NPY if named so, else TIFF; it gets its name when the block ends without error.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def map_stack(target: Path, *, axes: str, shape: tuple[int, ...], overwrite: boo
     Yields
     ------
     Put
-        Puts a plane where `stack[index]` is; planes that nothing is put into are 0.
+        Writes a plane at the place of `stack[index]`; planes that are not written are 0.
     """
     with atomic_file(target, overwrite=overwrite) as file:
         size = int(np.prod(shape, dtype=object)) * VALUE.itemsize
@@ -58,7 +58,7 @@ def _begin_npy(file: BinaryIO, shape: tuple[int, ...]) -> int:
 
 
 def _begin_tiff(file: BinaryIO, name: str, axes: str, shape: tuple[int, ...]) -> int:
-    """Write all of a TIFF but its values; return where these start."""
+    """Write a TIFF except for its values; return where these start."""
     samples = dict(zip(axes, shape, strict=True)).get("S", 1)
     is_ome = set(axes) <= OME_AXES
     unique = {"UUID": str(uuid5(NAMESPACE_URL, f"{name} {axes} {shape}"))} if is_ome else {}  # not of time and machine
@@ -76,7 +76,7 @@ def _begin_tiff(file: BinaryIO, name: str, axes: str, shape: tuple[int, ...]) ->
 
 
 def _fill(file: BinaryIO, start: int, size: int) -> None:
-    """Write zeros where the values go: a full disk is an error here, and would end the process in a mapped file."""
+    """Write zeros in place of the values: a full disk is an error here, but would end the process in a mapped file."""
     file.seek(start)
     zeros = bytes(min(size, AT_ONCE))
     for done in range(0, size, AT_ONCE):

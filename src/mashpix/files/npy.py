@@ -1,4 +1,4 @@
-"""NPY files: the header is kept as it is, the array behind it is replaced; never a pickle."""
+"""NPY files: the header is kept, the array after it is replaced; pickles are never read."""
 
 from io import BytesIO
 from typing import Any, BinaryIO, NamedTuple
@@ -14,7 +14,7 @@ MAGIC = b"\x93NUMPY"
 
 
 class NpyTemplate(NamedTuple):
-    """What a copy of the old file takes over, and the array that its header declares."""
+    """What a copy reuses from the old file, and the array that its header declares."""
 
     header: bytes
     shape: tuple[int, ...]
@@ -40,13 +40,13 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
 
 
 def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether in Fortran's order, and dtype of the array behind the header, which is read."""
+    """Read the header; return shape, whether in Fortran order, and dtype of the array after it."""
     try:
         if np.lib.format.read_magic(file) == (1, 0):
             shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
         else:
             shape, is_fortran, dtype = np.lib.format.read_array_header_2_0(file)
-    except Exception as error:  # the header is a piece of Python, read by its own parser
+    except Exception as error:  # the header is a Python literal, read by Python's parser
         raise damaged_error("NPY", error) from None
     if dtype.kind not in "iuf":
         raise FileError(f"holds no numbers that can be denoised ({dtype}; integers or floats needed)")
@@ -54,21 +54,21 @@ def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 
 
 def cannot_hold(image: ImageFile, old: NpyTemplate | None) -> str | None:
-    """Why an image cannot be written as NPY, or None."""
+    """Return why an image cannot be written as NPY, or None."""
     if image.alpha is not None:
         return "NPY has no alpha channel (choose PNG or TIFF)"
     return mismatch(image.pixels, old.shape, old.dtype) if old else None
 
 
 def encode(image: ImageFile, old: NpyTemplate | None) -> tuple[bytes, list[str]]:
-    """The bytes of the file, and what could not be kept."""
+    """Return the bytes of the file, and what could not be kept."""
     if old is not None:
         return old.header + image.pixels.astype(old.dtype).tobytes("F" if old.is_fortran else "C"), []
     return encode_array(image.pixels), []
 
 
 def encode_array(array: NDArray[Any]) -> bytes:
-    """A new NPY file."""
+    """Encode an array as a new NPY file."""
     file = BytesIO()
     np.lib.format.write_array(file, array, allow_pickle=False)
     return file.getvalue()

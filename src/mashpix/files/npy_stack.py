@@ -1,6 +1,6 @@
-"""Stacks in NPY files: only the planes that are looked at are read; never a pickle.
+"""Stacks in NPY files: planes are read on demand; pickles are never read.
 
-The file is mapped anew for every plane: the pages of a map count as memory in use for as long as it is there.
+The file is mapped anew for every plane: pages of a map count as memory in use for as long as the map exists.
 """
 
 import shutil
@@ -40,11 +40,11 @@ class NpyStack:
         return self.stored.newbyteorder("=")
 
     def __getitem__(self, index: Index) -> NDArray[Any]:
-        """One plane, native byte order."""
+        """Read one plane, native byte order."""
         return np.array(self._map(self.handle, "r")[index], self.dtype)
 
     def _map(self, file: BinaryIO, mode: Literal["r", "r+"]) -> NDArray[Any]:
-        """The whole stack, mapped into memory."""
+        """Map the whole stack into memory."""
         return np.memmap(file, self.stored, mode, self.offset, self.shape, self.order)
 
     def close(self) -> None:
@@ -53,7 +53,7 @@ class NpyStack:
 
     @contextmanager
     def copy_to(self, target: Path, *, overwrite: bool) -> Iterator[Callable[[Index, NDArray[Any]], None]]:
-        """A copy of the file whose planes can be replaced."""
+        """Copy the file, to replace planes in the copy."""
         with atomic_file(target, overwrite=overwrite) as file:
             self.handle.seek(0)
             shutil.copyfileobj(self.handle, file)

@@ -1,4 +1,4 @@
-"""Any file, opened once: a stack of planes to read and to copy. A single image is a stack of one plane."""
+"""Open any file once, as a stack of planes to read and to copy. A single image is a stack of one plane."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,14 +31,14 @@ from mashpix.files.tiff.stack import open_tiff
 
 
 def open_file(path: Path, *, axes: str | None = None, max_pixels: int = MAX_PIXELS, sparse: bool = False) -> OpenFile:
-    """Open an image or a stack, whatever its format; its content, not its name, decides on that.
+    """Open an image or a stack of any format; its content, not its name, determines the format.
 
     Parameters
     ----------
     path : Path
-        A file, or the folder of an OME-Zarr. That of a stack must stay as it is until the stack is closed.
+        A file, or the folder of an OME-Zarr. The file of a stack must not change until the stack is closed.
     axes : str or None
-        One letter per axis, as tifffile writes them; None takes what the file says, or guesses and notes it.
+        One letter per axis, as tifffile writes them; None uses what the file says, or guesses and adds a note.
     max_pixels : int
         Largest width x height of a plane.
     sparse : bool
@@ -93,7 +93,7 @@ def _check_axes_of_image(kind: str, axes: str | None) -> None:
 
 
 def check_same_format(source: Path, target: Path) -> None:
-    """Refuse a target of another format: what a stack's file says of it would be lost."""
+    """Refuse a target of another format, which would lose the metadata of a stack."""
     if is_zarr(source) and target.suffix.lower() == ENDING:
         return
     needed = Path(f"stack{output_suffix(source.suffix)}").suffix
@@ -103,7 +103,7 @@ def check_same_format(source: Path, target: Path) -> None:
 
 
 class _Opened:
-    """What images and stacks have in common."""
+    """The common part of images and stacks."""
 
     def __enter__(self) -> Self:
         return self
@@ -117,7 +117,7 @@ class _Opened:
 
 @dataclass
 class _OpenImage(_Opened):
-    """A single image, which is in memory: a stack of one plane."""
+    """A single image in memory, as a stack of one plane."""
 
     path: Path
     image: ImageFile
@@ -169,7 +169,7 @@ class _OpenImage(_Opened):
 
 @dataclass
 class _OpenStack(_Opened):
-    """A stack in a file, of which the plane that was read last is kept."""
+    """A stack in a file; the plane that was read last is kept."""
 
     path: Path
     stack: Stack
@@ -230,7 +230,7 @@ class _OpenStack(_Opened):
 
 
 def _read_only(plane: NDArray[Any]) -> NDArray[Any]:
-    """A view that cannot be written to: what is kept stays what the file holds."""
+    """Return a read-only view, so that a kept plane stays as in the file."""
     view = plane.view()
     view.flags.writeable = False
     return view

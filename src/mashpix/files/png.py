@@ -1,4 +1,4 @@
-"""PNG with 2 to 16 bits: new pixels, and the chunks of the old file that new pixels leave true, bit for bit."""
+"""PNG with 2 to 16 bits: new pixels, and those chunks of the old file that stay valid, bit for bit."""
 
 import struct
 import zlib
@@ -14,19 +14,19 @@ from mashpix.files.image_file import Format, ImageFile, active_remarks, check_si
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 GREY, RGB, PALETTE, GREY_ALPHA = 0, 2, 3, 4
-"""Colour types of the header."""
+"""Colour types in the header."""
 CARRIED = {b"cHRM", b"gAMA", b"iCCP", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"pCAL", b"sCAL", b"tIME"}
-"""Chunks that are carried over besides those which their name declares safe to copy (a small fourth letter)."""
+"""Chunks that are copied besides those whose name declares them safe to copy (a lower-case fourth letter)."""
 SAME_COLOURS = {b"bKGD", b"sBIT"}
-"""Chunks that are carried over where the new file stores its colours as the old one did."""
+"""Chunks that are copied if the new file stores its colours as the old one did."""
 ENCODING = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"iDOT"}
-"""Chunks that are the image itself, and how it was packed."""
+"""Chunks of the image itself, and of how it was packed."""
 BEST_RATIO = 1040
 """Deflate cannot shrink data by more than about this factor."""
 
 
 class PngTemplate(NamedTuple):
-    """What a copy of the old file takes over: the chunks that are carried, and the bits of a grey level."""
+    """What a copy reuses from the old file: the chunks to copy, and the bits of a grey level."""
 
     chunks: bytes
     bits: int
@@ -61,7 +61,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
 
 
 def _check_header(chunks: list[tuple[bytes, bytes]], *, max_pixels: int) -> tuple[int, int, int, int, bool]:
-    """Width, height, bits, colour type and interlacing of an image that can be read, before it is unpacked."""
+    """Return width, height, bits, colour type and interlacing; refuse unreadable images before unpacking."""
     if chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:
         raise FileError("damaged PNG (no header)")
     width, height, bits, colour_type, _, _, interlacing = struct.unpack(">IIBBBBB", chunks[0][1])
@@ -90,14 +90,14 @@ def _expand_palette(data: bytes) -> NDArray[Any]:
 
 
 def _is_carried(name: bytes, *, same_colours: bool) -> bool:
-    """Whether a chunk stays true when the pixels change."""
+    """Return whether a chunk stays valid when the pixels change."""
     if name in ENCODING:
         return False
     return name in CARRIED or (same_colours and name in SAME_COLOURS) or (name[:1].islower() and name[3:].islower())
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Name and content of every chunk, checksums checked, up to the end of the image."""
+    """Yield name and content of every chunk, checksums verified, up to the end of the image."""
     position, name = len(MAGIC), b""
     while name != b"IEND":
         if position + 12 > len(data):
@@ -117,14 +117,14 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 
 def cannot_hold(image: ImageFile, _: PngTemplate | None) -> str | None:
-    """Why an image cannot be written as PNG, or None."""
+    """Return why an image cannot be written as PNG, or None."""
     if image.pixels.dtype.str not in ("|u1", np.dtype(np.uint16).str):
         return f"PNG holds unsigned integers of 8 or 16 bits ({image.pixels.dtype}; choose TIFF or NPY)"
     return None if image.colours in (1, 3) else f"PNG holds grey or RGB ({image.colours} channels; choose TIFF or NPY)"
 
 
 def encode(image: ImageFile, old: PngTemplate | None) -> tuple[bytes, list[str]]:
-    """The bytes of the file, and what could not be kept."""
+    """Return the bytes of the file, and what could not be kept."""
     import imagecodecs
 
     if old and old.bits < 8:
@@ -136,12 +136,12 @@ def encode(image: ImageFile, old: PngTemplate | None) -> tuple[bytes, list[str]]
 
 
 def _pack(pixels: NDArray[Any], bits: int) -> bytes:
-    """A grey PNG with 2 or 4 bits a pixel, values rounded to its levels."""
+    """Encode a grey PNG with 2 or 4 bits per pixel, values rounded to its levels."""
     height, width = pixels.shape
     levels = np.rint(pixels / (255 / (2**bits - 1))).astype(np.uint8)
     unpacked = np.unpackbits(levels[..., None], axis=-1)[..., 8 - bits :]
     rows = np.packbits(unpacked.reshape(height, -1), axis=-1)
-    filtered = np.pad(rows, ((0, 0), (1, 0)))  # filter 0 in front of every row
+    filtered = np.pad(rows, ((0, 0), (1, 0)))  # filter 0 before every row
     header = struct.pack(">IIBBBBB", width, height, bits, GREY, 0, 0, 0)
     packed = zlib.compress(filtered.tobytes(), 9)
     return MAGIC + _chunk(b"IHDR", header) + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")

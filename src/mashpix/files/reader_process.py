@@ -1,4 +1,4 @@
-"""Readers in C and C++ in a process of their own: one that crashes or hangs on a crafted file costs that file."""
+"""Run C and C++ readers in a separate process: if one crashes or hangs on a crafted file, only that file fails."""
 
 import contextlib
 import json
@@ -17,19 +17,19 @@ from mashpix.errors import FileError, MashpixError
 from mashpix.files.image_file import in_short
 
 TIME_LIMIT = 120.0
-"""Seconds that a reader may take for one answer."""
+"""Time limit of a reader for one answer, seconds."""
 GRACE = 10.0
 """Seconds after that when a reader ends itself, should nobody be there any more to end it."""
 
 Answer = Callable[[dict[str, Any], bytearray], tuple[dict[str, Any], NDArray[Any] | None]]
-"""Takes a request and its data; gives what was found, and an array."""
+"""Takes a request and its data; returns what was found, and an array."""
 
 ReadPlane = Callable[[dict[str, int]], Any]
-"""Takes a number for each axis outside of a plane, by its letter; gives the plane, (Y, X) or (Y, X, S)."""
+"""Takes a number for each axis outside of a plane, by its letter; returns the plane, (Y, X) or (Y, X, S)."""
 
 
 class Child:
-    """A process that answers requests: a line of JSON each way, and the bytes that it announces. Never a pickle."""
+    """A process that answers requests: one line of JSON each way, and the bytes that it announces; no pickles."""
 
     def __init__(self, module: str, *, what: str) -> None:
         """Start `serve` of a module; `what` is the file's kind in messages."""
@@ -49,12 +49,12 @@ class Child:
         self.close()
 
     def ask(self, request: dict[str, Any], data: bytes = b"") -> tuple[dict[str, Any], NDArray[Any]]:
-        """Ask and wait for the answer: what was found, and the array, which is empty where there is none.
+        """Send a request and wait for the answer: what was found, and an array, which may be empty.
 
         Raises
         ------
         FileError
-            If the process says so, dies, or takes longer than the limit.
+            If the process reports an error, dies, or exceeds the time limit.
         """
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -84,7 +84,7 @@ class Child:
         self.process.wait()
         for end in (self.process.stdin, self.process.stdout):
             if end is not None:
-                with contextlib.suppress(OSError):  # what was not sent is of no use now
+                with contextlib.suppress(OSError):  # unsent data is of no use now
                     end.close()
 
 
@@ -96,7 +96,7 @@ def send(end: Any, head: dict[str, Any], data: bytes | memoryview) -> None:
 
 
 def receive(end: Any) -> tuple[dict[str, Any], bytearray]:
-    """Read one message; `EOFError` where there is none."""
+    """Read one message; `EOFError` if there is none."""
     line = end.readline()
     if not line.endswith(b"\n"):
         raise EOFError
@@ -108,9 +108,9 @@ def receive(end: Any) -> tuple[dict[str, Any], bytearray]:
 
 
 def serve(answer: Answer, *, what: str) -> None:
-    """The process's side: requests in, answers out, until the other end is gone."""
+    """Process's side: answer requests until the connection closes."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # output of libraries must not mix with answers
     while True:
         try:
             request, data = receive(sys.stdin.buffer)
@@ -121,7 +121,7 @@ def serve(answer: Answer, *, what: str) -> None:
             found, array = answer(request, data)
         except MashpixError as error:
             found, array = {"error": str(error)}, None
-        except Exception as error:  # readers raise whatever they like on damaged files
+        except Exception as error:  # readers raise arbitrary errors on damaged files
             found, array = {"error": f"damaged {what} ({in_short(error)})"}, None
         _end_in(0)
         if array is not None:
@@ -131,13 +131,13 @@ def serve(answer: Answer, *, what: str) -> None:
 
 
 def _end_in(seconds: float) -> None:
-    """Let the system end this process then, whatever C code is running; 0 calls it off."""
+    """Let the system end this process after a time, whatever C code is running; 0 cancels."""
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def serve_planes(open_file: Callable[[str], tuple[dict[str, Any], ReadPlane]], *, what: str) -> None:
-    """The side of a process that reads one file plane by plane: {"path"} opens it, {"index"} asks for a plane."""
+    """Process's side, for one file read plane by plane: {"path"} opens it, {"index"} requests a plane."""
     readers: list[ReadPlane] = []
 
     def answer(request: dict[str, Any], _: bytes | bytearray) -> tuple[dict[str, Any], NDArray[Any] | None]:

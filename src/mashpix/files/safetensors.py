@@ -1,7 +1,7 @@
-"""The safetensors format: named arrays and a JSON header, no code that a reader would run.
+"""The safetensors format: named arrays and a JSON header, and no executable code.
 
-Eight bytes hold the length of the header, little-endian; the header is JSON, a dtype, a shape and two offsets for each
-name, and texts under `__metadata__`; the arrays follow, little-endian, in C order, one behind another.
+Eight bytes are the length of the header, little-endian; the header is JSON, with dtype, shape and two offsets for each
+name, and texts under `__metadata__`; the arrays follow, little-endian, in C order, without gaps.
 https://huggingface.co/docs/safetensors
 """
 
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from mashpix.errors import FileError
 
 DTYPES = {"F32": "<f4", "F64": "<f8"}
-"""Those of models: the format knows more."""
+"""Dtypes used in models: the format has more."""
 METADATA = "__metadata__"
 ALIGNMENT = 8
 
 
 def encode_tensors(arrays: dict[str, NDArray[Any]], metadata: dict[str, str]) -> bytes:
-    """Named arrays of float32 or float64, and texts, as a file.
+    """Encode named float32 or float64 arrays, and texts, as a file.
 
     Examples
     --------
@@ -44,12 +44,12 @@ def encode_tensors(arrays: dict[str, NDArray[Any]], metadata: dict[str, str]) ->
 
 
 def decode_tensors(data: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """The named arrays and texts of a file.
+    """Decode the named arrays and texts of a file.
 
     Raises
     ------
     FileError
-        If it is no safetensors file, or its arrays are not what the header declares.
+        If it is not a safetensors file, or its arrays do not match the header.
     """
     try:
         (length,) = struct.unpack_from("<Q", data)

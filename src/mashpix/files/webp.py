@@ -1,4 +1,4 @@
-"""WebP, lossless or lossy as it was: a new image between the old file's metadata chunks, which stay bit for bit."""
+"""WebP, lossless or lossy like the old file: a new image among the old metadata chunks, which stay bit for bit."""
 
 import struct
 from collections.abc import Iterator
@@ -14,16 +14,16 @@ from mashpix.files.image_file import Format, ImageFile, active_remarks, check_si
 MAGIC = b"RIFF"
 LOSSY, LOSSLESS, EXTENDED, ALPHA = b"VP8 ", b"VP8L", b"VP8X", b"ALPH"
 IMAGE = {LOSSY, LOSSLESS, EXTENDED, ALPHA}
-"""Chunks that are made anew; all others are carried."""
+"""Chunks that are rewritten; all others are copied."""
 QUALITY = 95
-"""Quality of a lossy file: that of the old one is not written in it."""
+"""Quality of a lossy file: the old file does not record its own."""
 LONGEST_SIDE = 16_383
 HAS_ALPHA = 0x10
-"""The bit that says so, in the first byte of an extended header as in the last byte of a lossless one."""
+"""The alpha flag, both in the first byte of an extended header and in the last byte of a lossless one."""
 
 
 class WebpTemplate(NamedTuple):
-    """What a copy of the old file takes over: its kind, its metadata chunks, and its alpha as it was encoded."""
+    """What a copy reuses from the old file: its kind, its metadata chunks, and its alpha as it was encoded."""
 
     is_lossless: bool
     extended: bytes
@@ -60,7 +60,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
 
 
 def _find_kind(names: list[bytes]) -> bytes:
-    """The chunk that is the image; animations and files with any other number of images are refused."""
+    """Find the chunk of the image; refuse animations and files without exactly one image."""
     if b"ANIM" in names or b"ANMF" in names:
         raise FileError("an animated WebP (single images only; save the frame that you want)")
     kinds = [name for name in names if name in (LOSSY, LOSSLESS)]
@@ -79,7 +79,7 @@ def _check_size(kind: bytes, content: dict[bytes, bytes], *, max_pixels: int) ->
 
 
 def _has_alpha(kind: bytes, content: dict[bytes, bytes]) -> bool:
-    """Whether the image has an alpha channel, as its headers say."""
+    """Return whether the image has an alpha channel according to its headers."""
     is_flagged = bool((content.get(EXTENDED) or b"\0")[0] & HAS_ALPHA)
     if kind == LOSSLESS:
         return is_flagged or bool(content[LOSSLESS][4] & HAS_ALPHA)
@@ -87,12 +87,12 @@ def _has_alpha(kind: bytes, content: dict[bytes, bytes]) -> bool:
 
 
 def _carried(chunks: list[tuple[bytes, bytes]]) -> bytes:
-    """Those chunks that are not the image itself."""
+    """Return the chunks that are not part of the image itself."""
     return b"".join(_chunk(name, body) for name, body in chunks if name not in IMAGE)
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Name and content of every chunk."""
+    """Return name and content of every chunk."""
     if data[8:12] != b"WEBP":
         raise FileError(f"no known image format ({len(data)} bytes; RIFF, but not WebP)")
     position, end = 12, 8 + struct.unpack("<I", data[4:8])[0]
@@ -113,7 +113,7 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 
 def _find_size(kind: bytes, content: bytes) -> tuple[int, int]:
-    """Width and height that the image itself declares (RFC 9649, 2.5 and 3.4; RFC 6386, 9.1)."""
+    """Find the width and height that the image itself declares (RFC 9649, 2.5 and 3.4; RFC 6386, 9.1)."""
     if kind == LOSSLESS and len(content) >= 5 and content[0] == 0x2F:
         packed = int.from_bytes(content[1:5], "little")
         return (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
@@ -130,7 +130,7 @@ def _canvas(extended: bytes) -> tuple[int, int]:
 
 
 def cannot_hold(image: ImageFile, _: WebpTemplate | None) -> str | None:
-    """Why an image cannot be written as WebP, or None."""
+    """Return why an image cannot be written as WebP, or None."""
     if image.pixels.dtype != np.uint8:
         return f"WebP holds 8 bits ({image.pixels.dtype}; choose PNG, TIFF or NPY)"
     if max(image.pixels.shape[:2]) > LONGEST_SIDE:
@@ -139,7 +139,7 @@ def cannot_hold(image: ImageFile, _: WebpTemplate | None) -> str | None:
 
 
 def encode(image: ImageFile, old: WebpTemplate | None) -> tuple[bytes, list[str]]:
-    """The bytes of the file, and what could not be kept. An image of another format becomes lossless."""
+    """Return the bytes of the file, and what could not be kept. An image of another format becomes lossless."""
     from PIL import Image
 
     encoded = BytesIO()
@@ -159,7 +159,7 @@ def encode(image: ImageFile, old: WebpTemplate | None) -> tuple[bytes, list[str]
 
 
 def _mark_alpha(content: bytes) -> bytes:
-    """A lossless image that says it has alpha: the encoder leaves that out where all is opaque."""
+    """Set the alpha flag of a lossless image: the encoder omits it if all pixels are opaque."""
     return content[:4] + bytes([content[4] | HAS_ALPHA]) + content[5:]
 
 

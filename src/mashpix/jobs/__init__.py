@@ -1,10 +1,10 @@
 """Jobs: everything that happens to one file, as a generator of events.
 
-What is asked for is a request; what happens on the way are events (`Step`, `Note`, `Written`); what came of it is an
+A request goes in; events come out on the way (`Step`, `Note`, `Written`); the result is an
 outcome. All three travel between threads and processes. A job prints nothing and sets no thread count.
 
     job = denoise_file(DenoiseRequest(source=Path("cells.tif"), target=Path("clean.tif")))
-    outcome = run(job, show=print)      # or in a loop; `job.close()` stops it, and nothing is half-written
+    outcome = run(job, show=print)      # or in a loop; `job.close()` stops it and leaves no partial file
     outcome = run(in_background(job))   # the work in a thread of its own
 """
 

@@ -1,4 +1,4 @@
-"""Run a job to its end, here or in a thread; whoever leaves early leaves nothing behind."""
+"""Run a job to its end, here or in a thread; stopping early leaves nothing behind."""
 
 import queue
 import threading
@@ -11,15 +11,15 @@ Yielded = TypeVar("Yielded")
 Returned = TypeVar("Returned")
 
 PATIENCE = 10.0
-"""Seconds that leaving early waits for the thread to close the job: what it is at must end first."""
+"""Seconds to wait for the thread to close a job that is stopped early: its current stage must end first."""
 LOOK_EVERY = 0.05
-"""Seconds between two looks at whether a thread that was asked to stop has ended."""
+"""Seconds between two checks whether a stopped thread has ended."""
 
 
 def run(job: Generator[Yielded, None, Returned], *, show: Callable[[Yielded], object] | None = None) -> Returned:
-    """Run a job to its end and return its outcome; every event is shown on the way.
+    """Run a job to its end, show every event, and return the outcome.
 
-    If `show` raises, or Ctrl-C is heard, the job is closed.
+    If `show` raises, or on Ctrl-C, the job is closed.
 
     Examples
     --------
@@ -44,7 +44,7 @@ def run(job: Generator[Yielded, None, Returned], *, show: Callable[[Yielded], ob
 def in_background(
     job: Generator[Yielded, None, Returned], *, patience: float = PATIENCE
 ) -> Generator[Yielded, None, Returned]:
-    """The same job, working in a thread of its own: waiting for its events can be interrupted at any time.
+    """Run a job in a thread of its own, so that waiting for its events can be interrupted at any time.
 
     Closing this generator, or an error in it such as Ctrl-C, closes the job in its thread as soon as it reaches its
     next event, and waits for that up to `patience` seconds. The thread works at most one event ahead.
@@ -56,7 +56,7 @@ def in_background(
     try:
         while True:
             try:
-                kind, value = results.get(timeout=0.2)  # without a limit, Ctrl-C is not heard on Windows
+                kind, value = results.get(timeout=0.2)  # without a limit, Ctrl-C has no effect on Windows
             except queue.Empty:
                 continue
             if kind == "error":
@@ -70,19 +70,19 @@ def in_background(
         until = time.monotonic() + patience
         while thread.is_alive() and time.monotonic() < until:
             with suppress(queue.Empty):
-                results.get_nowait()  # the thread may wait for room
+                results.get_nowait()  # the thread may be waiting for room in the queue
             thread.join(LOOK_EVERY)
 
 
 def _work(
     job: Generator[object, None, object], results: "queue.Queue[tuple[str, Any]]", is_stopped: threading.Event
 ) -> None:
-    """The thread's side: events in order, then the outcome or the error."""
+    """Thread's side: put events in order, then the outcome or the error."""
     try:
         with closing(job):
             while not is_stopped.is_set():
                 results.put(("event", next(job)))
     except StopIteration as stop:
         results.put(("outcome", stop.value))
-    except BaseException as error:  # raised where the job is waited for
+    except BaseException as error:  # raised in the thread that waits for the job
         results.put(("error", error))

@@ -1,4 +1,4 @@
-"""Blend a denoised file with the noisy one that it was made of, restore detail, and judge it; nothing is trained."""
+"""Blend a denoised file with its noisy original, restore detail, and judge it; nothing is trained."""
 
 from collections.abc import Generator
 from contextlib import ExitStack
@@ -25,7 +25,7 @@ def blend_files(request: BlendRequest) -> Generator[Event, None, BlendOutcome]:
     Yields
     ------
     Step, Note or Written
-        A step for each plane, remarks, and each file when it is there. The generator returns the `BlendOutcome`.
+        A step for each plane, remarks, and each file when it is written. The generator returns the `BlendOutcome`.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def blend_files(request: BlendRequest) -> Generator[Event, None, BlendOutcome]:
 
 
 def _check_outputs(request: BlendRequest) -> dict[str, Path]:
-    """The files to write by kind; what cannot be written is refused."""
+    """Return the files to write by kind; refuse those that cannot be written."""
     outputs = {"blended": request.target} | ({"compare": request.compare} if request.compare else {})
     for path in outputs.values():
         for read in (request.source, request.finished):

@@ -1,4 +1,4 @@
-"""What a file, and who asks for a job, say about channels: as the functions on arrays take it."""
+"""Combine what a file and a request say about channels into an option of the functions on arrays."""
 
 from typing import Literal
 
@@ -10,14 +10,14 @@ from mashpix.errors import UsageError
 from mashpix.files import OpenFile
 
 ModelChannels = Literal["auto", "rgb", "joint"]
-"""What the channels of a model can be: it serves all of them together."""
+"""The kinds of channels that a model can have: it denoises all of them together."""
 
 
 def channels_of(opened: OpenFile, said: Channels = "auto") -> Channels:
-    """What channels are: what the caller says, unless that is "auto"; then what the file knows of its samples.
+    """Return the kind of channels: the caller's choice, unless that is "auto"; then what the file says.
 
-    Samples (axis S) that the file says nothing about are "auto", since the image shows whether they are one scene; of
-    a stack, its middle plane does.
+    Samples (axis S) that the file says nothing about are "auto": the image shows whether they are one scene; in
+    a stack, the middle plane does.
     """
     if said != "auto" or "S" not in opened.axes:
         return said
@@ -28,7 +28,7 @@ def channels_of(opened: OpenFile, said: Channels = "auto") -> Channels:
 
 
 def channels_of_model(opened: OpenFile, said: Channels) -> ModelChannels:
-    """The same for a model; `UsageError` where the caller wants samples that are independent."""
+    """Return the kind of channels for a model; `UsageError` if the caller wants independent samples."""
     channels = channels_of(opened, said)
     if said == "independent" and "S" in opened.axes:
         raise UsageError("independent channels need a model each (`channels`: joint makes one for all)")
@@ -36,9 +36,9 @@ def channels_of_model(opened: OpenFile, said: Channels) -> ModelChannels:
 
 
 def decide_file_channels(opened: OpenFile, said: Channels) -> tuple[Kind | None, bool]:
-    """How the channels of a file will be denoised, and whether those along C belong together.
+    """Decide how the channels of a file will be denoised, and whether those along C belong together.
 
-    As `decide_stack_channels`; the samples of a single image are measured where nothing is known of them.
+    As `decide_stack_channels`; the samples of a single image are measured if nothing is known about them.
     """
     channels = channels_of(opened, said)
     if channels == "auto" and "S" in opened.axes and not opened.is_stack:
@@ -47,6 +47,6 @@ def decide_file_channels(opened: OpenFile, said: Channels) -> tuple[Kind | None,
 
 
 def _measure(opened: OpenFile) -> Kind | None:
-    """What the samples of the middle plane show."""
+    """Measure the samples of the middle plane."""
     plane, axis = opened[middle_plane(opened.axes, tuple(opened.shape))], samples_axis(opened.axes)
     return None if axis is None else decide_channels(np.moveaxis(plane, axis, 0), "auto")

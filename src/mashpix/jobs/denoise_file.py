@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def denoise_file(request: DenoiseRequest) -> Generator[Event, None, Outcome]:
     """Denoise one file, an image or a stack, and write all that belongs to the result.
 
-    Close the generator to stop: an output is there in full or not at all, and nothing else is left.
+    Close the generator to stop: each output is then complete or absent, and nothing else is left behind.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def denoise_file(request: DenoiseRequest) -> Generator[Event, None, Outcome]:
     Yields
     ------
     Step, Note or Written
-        Steps as those of `denoise_stack_steps`, remarks, and each file when it is there. The generator returns the
+        Steps like those of `denoise_stack_steps`, remarks, and each file when it is written. The generator returns the
         `Outcome`.
 
     Raises
@@ -49,7 +49,7 @@ def denoise_file(request: DenoiseRequest) -> Generator[Event, None, Outcome]:
     FileError
         For a file that cannot be read, or an output that cannot be written.
     InputError, UsageError, DeviceError, ExtraError
-        As `denoise` and `denoise_stack`, most of them before any work is done; `InputError` if memory runs out too.
+        As for `denoise` and `denoise_stack`, mostly before any work is done; `InputError` also if memory runs out.
     """
     started = time.perf_counter()
     reading: dict[str, Any] = {"axes": request.axes, "max_pixels": request.max_pixels, "sparse": request.sparse}
@@ -65,7 +65,7 @@ def denoise_file(request: DenoiseRequest) -> Generator[Event, None, Outcome]:
         with _open_outputs(opened, sidecars, request) as (copy, maps):
             report, judged = yield from _put_planes(steps, planes, copy, maps, request)
         yield from map(Note, copy.warnings)
-        if opened.is_stack or not report.constant:  # of a single image, the outcome says itself that it is constant
+        if opened.is_stack or not report.constant:  # for a single image, the outcome reports that it is constant
             yield from (Note(text, "info") for text in report.notes)
         recipe = _make_recipe(request, opened, report, judged, input_sha256=input_sha256)
         made: dict[str, Callable[[], bytes]] = {
@@ -92,17 +92,17 @@ def denoise_file(request: DenoiseRequest) -> Generator[Event, None, Outcome]:
 
 
 def _count_kept(opened: "OpenFile", request: DenoiseRequest) -> int:
-    """How many planes to keep: those of an image in work, and those that a network is fitted to meanwhile."""
+    """Return how many planes to keep: those of the current image, and those that a network is being fitted to."""
     from mashpix.arrays.planes import count_fitted
 
     lengths = dict(zip(opened.axes, opened.shape, strict=True))
     together = lengths.get("C", 1) if opened.is_stack and decide_file_channels(opened, request.channels)[1] else 1
     fitted = count_fitted(lengths["Y"] * lengths["X"])
-    return together * (fitted + 2)  # to choose those, one in the middle is looked at
+    return together * (fitted + 2)  # choosing those reads a plane in the middle
 
 
 def _denoise(planes: KeptPlanes, opened: "OpenFile", request: DenoiseRequest) -> Generator[Step, None, None]:
-    """The steps of denoising all planes; what cannot be denoised is refused at once."""
+    """Return the steps of denoising all planes; refuse at once what cannot be denoised."""
     from mashpix.arrays.denoising import denoise_steps
     from mashpix.arrays.modelling import apply_model_steps
     from mashpix.arrays.stacks import denoise_stack_steps
@@ -124,7 +124,7 @@ def _denoise(planes: KeptPlanes, opened: "OpenFile", request: DenoiseRequest) ->
 def _open_outputs(
     opened: "OpenFile", sidecars: dict[str, Path], request: DenoiseRequest
 ) -> "Iterator[tuple[Copy, dict[str, Put]]]":
-    """The copy of the file and the maps, to put planes into; all get their names when the block ends without error."""
+    """Open the copy of the file and the maps for planes; all get their names when the block ends without error."""
     with ExitStack() as outputs:
         maps = {
             kind: outputs.enter_context(new_map(sidecars[kind], opened, overwrite=request.overwrite))
@@ -143,7 +143,7 @@ def _put_planes(
     maps: "dict[str, Put]",
     request: DenoiseRequest,
 ) -> "Generator[Step, None, tuple[Report, PlaneVerdicts]]":
-    """Pass the steps on; each plane is finished, judged and put into its place as soon as it is there."""
+    """Pass the steps on; finish, judge and write each plane as soon as it is denoised."""
     from mashpix.trust.finishing import finish
     from mashpix.trust.stack_verdict import PlaneVerdicts
 
@@ -176,7 +176,7 @@ def _put_planes(
 def _make_recipe(
     request: DenoiseRequest, opened: "OpenFile", report: Report, judged: "PlaneVerdicts", *, input_sha256: str
 ) -> Recipe:
-    """The recipe of an output that is written."""
+    """Make the recipe of a written output."""
     import torch
 
     verdict, model = judged.sum_up().to_dict(), request.model
@@ -184,7 +184,7 @@ def _make_recipe(
         verdict |= {"planes": judged.list_planes()}
     return Recipe(
         version=__version__,
-        torch_version=str(torch.__version__),  # a class of torch, which whoever reads it would have to load
+        torch_version=str(torch.__version__),  # else a class of torch, which every reader would have to import
         settings=load_model(model).settings if model else request.settings,
         seed=request.seed,
         strength=request.strength,

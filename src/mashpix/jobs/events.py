@@ -1,4 +1,4 @@
-"""What a job yields on its way, and what it returns at its end: data that travels between threads and processes."""
+"""Events that a job yields, and outcomes that it returns: data that can be sent between threads and processes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Note:
     """A remark for the user, in one line.
 
-    Options are named in backquotes, as in errors: a front end spells them in its own way.
+    Options are named in backquotes, as in errors: each front end spells them in its own way.
     """
 
     text: str
@@ -25,9 +25,9 @@ class Note:
 
 @dataclass(frozen=True)
 class Written:
-    """A file that now exists, complete.
+    """A file that is now complete.
 
-    kind : "denoised", "recipe", "spread", "residual", "report" or "compare"; of other jobs "model", "blended", "html"
+    kind : "denoised", "recipe", "spread", "residual", "report" or "compare"; from other jobs "model", "blended", "html"
         or "json"
     """
 
@@ -41,14 +41,14 @@ Event = Step | Note | Written
 
 @dataclass(frozen=True)
 class Outcome:
-    """How denoising one file ended.
+    """The outcome of denoising one file.
 
     target : the denoised file
-    axes, shape : of the stack; of a single image "YX" or "YXS"
-    report, verdict : what was measured and decided, and whether the result can be trusted; of all planes
+    axes, shape : of the stack; for a single image "YX" or "YXS"
+    report, verdict : measurements and decisions, and whether the result can be trusted; for all planes
     recipe : as written beside the output
     written : all files that were written, by kind as in `Written`
-    compared : the plane that `compare` shows; "" for a single image
+    compared : the plane shown by `compare`; "" for a single image
     seconds : of the whole job
     """
 
@@ -65,11 +65,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class FitOutcome:
-    """How fitting a model ended.
+    """The outcome of fitting a model.
 
     target, sha256 : the file of the model
-    fitted, planes : how many images the network was fitted to, and how many there were
-    kinds : what the files that were looked at are: axes, channels and dtype, in words
+    fitted, planes : number of images that the network was fitted to, and of all images
+    kinds : of the files that were read: axes, channels and dtype, in words
     masking_ratio : as measured
     seconds : of the whole job
     """
@@ -85,10 +85,10 @@ class FitOutcome:
 
 @dataclass(frozen=True)
 class InspectOutcome:
-    """How an inspection ended.
+    """The outcome of an inspection.
 
-    report : the noise, and what denoising would take
-    verdict : on the denoised version, if that was given
+    report : the noise, and the cost of denoising
+    verdict : on the denoised version, if there is one
     written : the reports that were written, "html" and "json"
     """
 
@@ -99,10 +99,10 @@ class InspectOutcome:
 
 @dataclass(frozen=True)
 class BlendOutcome:
-    """How blending ended.
+    """The outcome of blending.
 
     target : the result
-    verdict : on the denoised version that went into it
+    verdict : on the denoised version that was blended
     written : all files that were written, "blended" and "compare"
     """
 

@@ -1,4 +1,4 @@
-"""Fit a network to a few images, or planes, of many files, and write it as a model."""
+"""Fit a network to a few images or planes out of many files, and write it as a model."""
 
 import time
 from collections.abc import Generator
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 def fit_model(request: FitRequest) -> Generator[Event, None, FitOutcome]:
-    """Fit a model to up to four images spread over those of the files, and write it.
+    """Fit a model to up to four images, evenly spread over those of the files, and write it.
 
-    The model's header says what it was fitted to, with the hashes of the files that were read for it.
+    The model's header records what it was fitted to, with the hashes of the files that were read.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def fit_model(request: FitRequest) -> Generator[Event, None, FitOutcome]:
     Yields
     ------
     Step, Note or Written
-        One step per update, remarks on the files, and the model when it is there. The generator returns the
+        One step per update, remarks on the files, and the model when it is written. The generator returns the
         `FitOutcome`.
 
     Raises
@@ -43,7 +43,7 @@ def fit_model(request: FitRequest) -> Generator[Event, None, FitOutcome]:
     FileError
         For a file that cannot be read, an output that cannot be written, or if all images are blank.
     UsageError
-        If a file has several channels that need a model each.
+        If a file has several channels that need one model each.
     InputError, DeviceError, ExtraError
         As `denoise`.
     """
@@ -79,13 +79,13 @@ def fit_model(request: FitRequest) -> Generator[Event, None, FitOutcome]:
 
 
 def origin_of(request: FitRequest) -> dict[str, Any]:
-    """What a model depends on besides the images, for its header."""
+    """Return what a model depends on besides the images, for its header."""
     options = {"data_range": request.data_range, "axes": request.axes} | hashed_channels(request.channels)
     return {"version": __version__, "seed": request.seed, "settings": hash_settings(request.settings, **options)}
 
 
 def _open(path: Path, request: FitRequest) -> "OpenFile":
-    """One of the files, named where it cannot be read."""
+    """Open one of the files; errors name it."""
     try:
         return files.open_file(path, axes=request.axes, max_pixels=request.max_pixels, sparse=request.sparse)
     except FileError as error:
@@ -93,7 +93,7 @@ def _open(path: Path, request: FitRequest) -> "OpenFile":
 
 
 def _list_places(request: FitRequest) -> "Generator[Event, None, list[tuple[int, Planes]]]":
-    """Every image that the network is to serve: the number of its source, and which planes of that it is."""
+    """List every image that the network is for: the number of its source, and its planes there."""
     places: list[tuple[int, Planes]] = []
     for number, source in enumerate(request.sources):
         try:
@@ -117,7 +117,7 @@ def _list_places(request: FitRequest) -> "Generator[Event, None, list[tuple[int,
 def _choose(
     places: "list[tuple[int, Planes]]", request: FitRequest
 ) -> "tuple[list[Any], ModelChannels, dict[str, Any]]":
-    """The images to fit to, what their channels are, and what the model's header says of them."""
+    """Choose the images to fit to; return them, their kind of channels, and their description for the header."""
     from mashpix.arrays.planes import choose_pictures, read_picture
 
     inputs: dict[str, str] = {}
@@ -136,7 +136,7 @@ def _choose(
         except (FileError, OSError):
             if request.names is None:
                 raise
-            return np.zeros((1, 1, 1))  # blank: not to be fitted to
+            return np.zeros((1, 1, 1))  # blank: nothing to fit to
 
     chosen = choose_pictures(read, len(places)) if places else []
     if not chosen:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def inspect_file(request: InspectRequest) -> Generator[Event, None, InspectOutcome]:
-    """Estimate the noise of one file, and what denoising it would take.
+    """Estimate the noise of one file, and the cost of denoising it.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def inspect_file(request: InspectRequest) -> Generator[Event, None, InspectOutco
     Raises
     ------
     FileError
-        For a file that cannot be read, a report that cannot be written, or a denoised version that is none of it.
+        For a file that cannot be read, a report that cannot be written, or a denoised version of another image.
     InputError, UsageError, DeviceError, ExtraError
         As `inspect`.
     """
@@ -79,13 +79,13 @@ def inspect_file(request: InspectRequest) -> Generator[Event, None, InspectOutco
 
 
 def _decide_shown(opened: "OpenFile", request: InspectRequest) -> Channels:
-    """What the channels of the plane that is shown are; those along C are never in one plane."""
+    """Decide the kind of channels of the plane that is shown; those along C are never in one plane."""
     kind = decide_file_channels(opened, request.channels)[0]
     return kind if kind is not None and "S" in opened.axes else "auto"
 
 
 def _check_outputs(request: InspectRequest) -> dict[str, Any]:
-    """The reports to write by kind; what cannot be written is refused."""
+    """Return the reports to write by kind; refuse those that cannot be written."""
     outputs = {kind: path for kind, path in (("html", request.html), ("json", request.json)) if path is not None}
     if len({path.resolve() for path in outputs.values()}) < len(outputs):
         raise UsageError(f"`html` and `json` name one file ({str(request.html)!r}; give two)")
@@ -99,7 +99,7 @@ def _open(request: InspectRequest, path: Any) -> "OpenFile":
 
 
 def _inspect(opened: "OpenFile", request: InspectRequest) -> "Generator[Step, None, NoiseReport]":
-    """The steps of the inspection."""
+    """Return the steps of the inspection."""
     from mashpix.noise_report.inspecting import inspect_steps
     from mashpix.noise_report.inspecting_stacks import inspect_stack_steps
 
@@ -117,7 +117,7 @@ def _inspect(opened: "OpenFile", request: InspectRequest) -> "Generator[Step, No
 
 
 def _plane_like(other: "OpenFile", opened: "OpenFile", index: "Index", name: str) -> Any:
-    """The same plane of the denoised version."""
+    """Read the same plane of the denoised version."""
     if other.axes != opened.axes or tuple(other.shape) != tuple(opened.shape):
         kinds = (f"{file.axes} {tuple(file.shape)}" for file in (other, opened))
         raise FileError("`denoised` {!r}: not a version of it ({}; {} needed)".format(name, *kinds))
@@ -128,6 +128,6 @@ def _plane_like(other: "OpenFile", opened: "OpenFile", index: "Index", name: str
 
 
 def _channels_last(plane: Any, axes: str) -> Any:
-    """A plane as images are shown, (H, W) or (H, W, C)."""
+    """Return a plane as (H, W) or (H, W, C), for display."""
     within = [letter for letter in axes if letter in "YXS"]
     return plane.transpose([within.index(letter) for letter in "YXS" if letter in within])

@@ -1,4 +1,4 @@
-"""Planes of a file that have been read and are still needed: none is decoded twice."""
+"""Keep planes that have been read and are still needed, so that none is decoded twice."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ class KeptPlanes:
     Parameters
     ----------
     stack : OpenFile
-        Where planes are read.
+        The stack to read from.
     most : int
-        Planes that are kept at a time; beyond that the one read first is read again when it is needed.
+        Largest number of planes kept at a time; beyond that, the oldest is read again when it is needed.
     """
 
     def __init__(self, stack: OpenFile, *, most: int) -> None:
@@ -25,7 +25,7 @@ class KeptPlanes:
         self._kept: dict[tuple[int, ...], Any] = {}
 
     def __getitem__(self, index: Index) -> Any:
-        """A plane, kept from now on; it must not be changed."""
+        """Return a plane and keep it; it must not be changed."""
         key = _key_of(index)
         if key not in self._kept:
             while len(self._kept) >= self.most:
@@ -34,12 +34,12 @@ class KeptPlanes:
         return self._kept[key]
 
     def take(self, index: Index) -> Any:
-        """A plane for the last time."""
+        """Return a plane for the last time, and keep it no longer."""
         plane = self[index]
         del self._kept[_key_of(index)]
         return plane
 
 
 def _key_of(index: Index) -> tuple[int, ...]:
-    """The numbers along the axes outside of the plane."""
+    """Return the numbers along the axes outside of the plane."""
     return tuple(place for place in index if isinstance(place, int))

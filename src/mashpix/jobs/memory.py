@@ -1,4 +1,4 @@
-"""Memory that runs out during a job, in spite of the estimate: one clear error."""
+"""Report clearly if memory runs out during a job in spite of the estimate."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from mashpix.errors import InputError
 
 @contextmanager
 def one_line_for_memory() -> Iterator[None]:
-    """Turn what libraries raise when memory runs out into one `InputError`."""
+    """Convert the out-of-memory errors of libraries to an `InputError`."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:

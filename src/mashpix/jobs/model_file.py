@@ -1,4 +1,4 @@
-"""A model as a safetensors file: weights and noise spectra as arrays, all else as JSON in its header; no pickle."""
+"""Models as safetensors files: weights and noise spectra as arrays, the rest as JSON in the header; no pickle."""
 
 import json
 from pathlib import Path
@@ -19,11 +19,11 @@ from mashpix.refine.variance_model import VarianceModel
 from mashpix.settings import Settings
 
 FORMER = {"missed": "in_prediction", "single": "in_blocks16", "grouped": "in_blocks8", "slow": "in_half_size"}
-"""What version 0.1.0 called the fields of `Noises` in its files."""
+"""Names of the fields of `Noises` in files of version 0.1.0."""
 
 
 def encode_model(model: Model, *, origin: dict[str, Any]) -> bytes:
-    """A model as the bytes of a file; `origin` is plain data that says what it was fitted to, for `read_origin`."""
+    """Encode a model as a file; `origin` is plain data on what it was fitted to, for `read_origin`."""
     arrays: dict[str, Any] = {"low": model.low, "high": model.high}
     laws: list[dict[str, Any] | None] = []
     for index, (network, noises) in enumerate(zip(model.networks, model.noises, strict=True)):
@@ -51,7 +51,7 @@ def read_model(path: Path) -> Model:
     Raises
     ------
     FileError
-        If it is no model, or not a whole one.
+        If it is not a model, or incomplete.
     """
     arrays, metadata = read_tensors(path)
     try:
@@ -61,7 +61,7 @@ def read_model(path: Path) -> Model:
 
 
 def _build(arrays: dict[str, Any], about: dict[str, Any]) -> Model:
-    """The model of arrays and what the header says of them."""
+    """Build the model from arrays and their description in the header."""
     settings = Settings(**about["settings"])
     is_rgb = about.get("is_rgb", len(arrays["low"]) == 3)  # version 0.1.0 took any three channels for RGB
     networks: list[UNet] = []

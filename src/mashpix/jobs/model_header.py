@@ -1,4 +1,4 @@
-"""The file of a model as far as it can be read without torch: its arrays, and what it says it was fitted to."""
+"""Read what needs no torch from a model file: its arrays, and the record of what it was fitted to."""
 
 import json
 from pathlib import Path
@@ -8,13 +8,13 @@ from mashpix.errors import FileError
 from mashpix.files.safetensors import decode_tensors
 
 FORMAT = "mashpix-model-1"
-"""What the header says, so that other safetensors files are told apart."""
+"""Marks model files among other safetensors files in their header."""
 LARGEST = 2**30
-"""Bytes of a model that is read: those of the presets have a few million."""
+"""Largest size in bytes of a model file: those of the presets have a few million."""
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """Arrays and header of the file of a model; anything else raises `FileError`."""
+    """Read arrays and header of a model file; `FileError` for any other file."""
     try:
         if path.stat().st_size > LARGEST:
             raise FileError(f"not a mashpix model (more than {LARGEST} bytes)")
@@ -27,7 +27,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def read_origin(path: Path) -> dict[str, Any]:
-    """What a model was fitted to, as its file says; empty where that says nothing. It raises as `read_tensors`."""
+    """Read what a model was fitted to; empty if its file does not say. Errors as in `read_tensors`."""
     _, header = read_tensors(path)
     try:
         return dict(json.loads(header.get("origin", "{}")))

@@ -1,4 +1,4 @@
-"""The model that all pictures of a run are denoised with: which file it is, reading it once, what it is for."""
+"""The model that all images of a run are denoised with: which file it is, and what it may be applied to."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelReference:
-    """A model as a file, known by its hash.
+    """A model file, identified by its hash.
 
     path : where it is
     sha256 : of the file
-    kind : of the files that it may be applied to; None for all that have its channels and dtype
+    kind : of the files that it may be applied to; None for any file with its channels and dtype
     """
 
     path: Path
@@ -27,7 +27,7 @@ class ModelReference:
 
 
 def refer_to_model(path: Path) -> ModelReference:
-    """The model in a file, for any file with its channels and dtype; one that is not there raises `FileError`."""
+    """Refer to a model file, for any file with its channels and dtype; `FileError` if it does not exist."""
     try:
         return ModelReference(path, hash_file(path))
     except OSError as error:
@@ -36,7 +36,7 @@ def refer_to_model(path: Path) -> ModelReference:
 
 @lru_cache(maxsize=1)
 def load_model(file: ModelReference) -> "Model":
-    """Read a model; one that is no longer the file that was named raises `FileError`."""
+    """Read a model; `FileError` if the file has changed since it was referred to."""
     from mashpix.jobs.model_file import read_model
 
     try:
@@ -50,19 +50,19 @@ def load_model(file: ModelReference) -> "Model":
 
 
 def check_like(axes: str, pixels: Any, model: ModelReference | None) -> None:
-    """Refuse a file that is not of the kind of those that a model was fitted to."""
+    """Refuse a file of another kind than those that a model was fitted to."""
     if model is not None and model.kind is not None:
         check_kind(kind_of(axes, pixels.shape, pixels.dtype), model.kind)
 
 
 def check_kind(found: str, wanted: str) -> None:
-    """Refuse a kind of file that is not the one of a series."""
+    """Refuse a file of another kind than the files of a series."""
     if found != wanted:
         raise FileError(f"not like the series ({found}; {wanted} needed; denoise it by itself)")
 
 
 def kind_of(axes: str, shape: tuple[int, ...], dtype: Any) -> str:
-    """In words what the pictures of a series have in common: axes, channels and dtype.
+    """Describe what the images of a series have in common: axes, channels and dtype.
 
     Examples
     --------

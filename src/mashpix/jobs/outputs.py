@@ -1,4 +1,4 @@
-"""The files that a job writes: checked before any work is done, and opened to put planes into."""
+"""Check the outputs of a job before any work is done, and open them for writing planes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from mashpix.files import OpenFile, Put
 
 MAPS = ("spread", "residual")
-"""The sidecar files that are images."""
+"""Sidecar files that are images."""
 
 
 def check_outputs(request: DenoiseRequest) -> dict[str, Path]:
-    """Check that all outputs can be written; return those beside the target, the drawn comparison last.
+    """Check that all outputs can be written; return those beside the target, the comparison sheet last.
 
     Raises
     ------
     FileError
-        For an output that exists, that is the input, or that cannot be written.
+        For an output that exists, is the input, or cannot be written.
     UsageError
-        If two outputs are one file.
+        If two outputs are the same file.
     """
     check = files.check_folder if request.source.is_dir() else files.check_output
     check(request.source, request.target, overwrite=request.overwrite, in_place=request.in_place)
@@ -44,7 +44,7 @@ def check_outputs(request: DenoiseRequest) -> dict[str, Path]:
 
 @contextmanager
 def new_map(path: Path, like: "OpenFile", *, overwrite: bool) -> "Iterator[Put]":
-    """A new file of 32-bit floats to put planes into; it gets its name when the block ends without an error."""
+    """Create a file of 32-bit floats for planes; it gets its name when the block ends without an error."""
     if like.is_stack:
         with files.map_stack(path, axes=like.axes, shape=like.shape, overwrite=overwrite) as put:
             yield put
@@ -55,7 +55,7 @@ def new_map(path: Path, like: "OpenFile", *, overwrite: bool) -> "Iterator[Put]"
 
 
 def residual_of(noisy: NDArray[Any], denoised: NDArray[Any]) -> NDArray[np.float32]:
-    """What denoising took away, noisy minus denoised, as its map holds it; NaN at infinite pixels."""
+    """Return what denoising removed, noisy minus denoised, as stored in its map; NaN at infinite pixels."""
     exact = np.float64 if denoised.itemsize > 4 else np.float32
     with np.errstate(invalid="ignore", over="ignore"):
         residual: NDArray[Any] = np.subtract(noisy, denoised, dtype=exact)

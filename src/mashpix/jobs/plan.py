@@ -1,4 +1,4 @@
-"""What a batch will do and what it will cost, without doing it; nothing is written."""
+"""Plan a batch without running it: what it will do, and its cost; nothing is written."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -26,8 +26,8 @@ class PlannedFile:
     item : the file
     kind : axes, channels and dtype, in words
     axes, shape, is_stack : of the file
-    image_shape : of what a network processes at once, (H, W, C)
-    image_counts : number of such images in each group that one network can serve; independent samples are one each
+    image_shape : of an image that a network processes at once, (H, W, C)
+    image_counts : number of such images in each group that one network can serve; independent samples count as one each
     """
 
     item: Item
@@ -41,7 +41,7 @@ class PlannedFile:
 
 @dataclass(frozen=True)
 class SharedNetwork:
-    """A network that is fitted before the files are denoised: for files of which kind, and its cost."""
+    """A network that is fitted before the files are denoised: the kind of files, and the cost."""
 
     kind: str
     cost: "Estimate"
@@ -49,15 +49,15 @@ class SharedNetwork:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a batch will do.
+    """The plan of a batch.
 
     files : each with its cost
     is_series : whether one network is to serve all files
-    network : what is fitted first; None where nothing is
-    unreadable : files, and folders, that cannot be denoised, and why
-    unlike : files that are not like the series that one network is to serve, and why
+    network : what is fitted first, or None
+    unreadable : files and folders that cannot be denoised, with the reason
+    unlike : files that differ from the series that one network is for, with the reason
     skipped : number of files that an earlier run has done
-    left_out : number of files that are not images or are own outputs
+    left_out : number of files that are not images or are outputs of mashpix
     seconds, memory : of the whole batch
     """
 
@@ -78,9 +78,9 @@ def plan_batch(batch: Batch, *, jobs: int) -> Plan:
     Raises
     ------
     UsageError, FileError
-        As `run_batch`.
+        As for `run_batch`.
     DeviceError
-        If the device is not there.
+        If the device is not available.
     """
     from mashpix.arrays.costs import make_estimator
 
@@ -119,7 +119,7 @@ def plan_batch(batch: Batch, *, jobs: int) -> Plan:
 
 
 def _open_all(items: Iterable[Item], *, shared: bool) -> tuple[list[PlannedFile], list[tuple[Path, str]]]:
-    """Those that can be denoised, and why the others cannot."""
+    """Return the files that can be denoised, and why the others cannot."""
     opened: list[PlannedFile] = []
     failed: list[tuple[Path, str]] = []
     for item in items:
@@ -133,7 +133,7 @@ def _open_all(items: Iterable[Item], *, shared: bool) -> tuple[list[PlannedFile]
 
 
 def _open(item: Item, *, shared: bool) -> PlannedFile:
-    """Open one file, and check that its target can be written. A network that is shared serves all samples."""
+    """Open one file, and check that its target can be written. A shared network serves all samples."""
     request = item.request
     reading: dict[str, Any] = {"axes": request.axes, "max_pixels": request.max_pixels, "sparse": request.sparse}
     with files.open_file(item.source, **reading) as opened:
@@ -156,7 +156,7 @@ def _open(item: Item, *, shared: bool) -> PlannedFile:
 
 
 def _select(opened: list[PlannedFile], kind: str) -> tuple[list[PlannedFile], list[tuple[Path, str]]]:
-    """The files of a kind, and why the others cannot be denoised with them."""
+    """Select the files of a kind; return why the others cannot be denoised with them."""
     alike: list[PlannedFile] = []
     unlike: list[tuple[Path, str]] = []
     for file in opened:
@@ -169,7 +169,7 @@ def _select(opened: list[PlannedFile], kind: str) -> tuple[list[PlannedFile], li
 
 
 def _estimate(file: PlannedFile, estimate: "Estimator", *, shared: bool) -> "Estimate":
-    """Cost of one file, with a network that exists, one per group of images, or one per image."""
+    """Estimate the cost of one file, with an existing network, one per group of images, or one per image."""
     counts, joint = file.image_counts, file.item.request.channels == "joint"
     if shared:
         return estimate(file.image_shape, applied=sum(counts), fitted=0, joint=joint)

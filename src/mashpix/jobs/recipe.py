@@ -1,4 +1,4 @@
-"""The recipe beside every output: what it takes to make the same bytes again, and what was found on the way."""
+"""The recipe beside every output: all that is needed to reproduce its bytes, and what was measured."""
 
 import json
 from dataclasses import asdict, dataclass, fields
@@ -12,10 +12,10 @@ from mashpix.files.hashing import sha256 as sha256
 from mashpix.settings import Settings
 
 FORMAT = "mashpix-recipe-1"
-"""First key of every recipe, so that another JSON file is told apart."""
+"""First key of every recipe, which distinguishes it from other JSON files."""
 
 ADDED = ("detail", "stack", "model", "channels")
-"""Fields that recipes of earlier versions lack."""
+"""Fields that are missing in recipes of earlier versions."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,14 @@ class Recipe:
 
     version, torch_version : of mashpix and torch
     settings, seed, strength, data_range : of the run
-    device, threads : where it ran: the bytes are the same on one class of device with one number of threads
+    device, threads : where it ran: the bytes are reproducible on the same class of device with as many threads
     input_sha256, output_sha256 : of the files
-    command : a command line that makes the output again
-    report : `Report.to_dict()`: what was measured and decided, and the verdict on the output
-    detail : of the run; 0 in recipes of versions that did not know it
+    command : a command line that reproduces the output
+    report : `Report.to_dict()`: measurements, decisions, and the verdict on the output
+    detail : of the run; 0 in recipes of versions without this option
     stack : axes and fit of a stack; None for a single image
-    model : name and hash of the model that was applied; None where a network was fitted to the file itself
-    channels : what the run was asked to take the channels for; `report` has what was decided
+    model : name and hash of the model that was applied; None if a network was fitted to the file itself
+    channels : the requested treatment of channels; `report` has the decision
     """
 
     version: str
@@ -52,12 +52,12 @@ class Recipe:
     channels: Channels = "auto"
 
     def to_json(self) -> bytes:
-        """The recipe as a JSON file."""
+        """Encode the recipe as a JSON file."""
         return to_json({"format": FORMAT} | asdict(self))
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read a recipe; a file that is none raises `FileError`, settings out of their limits `UsageError`."""
+    """Read a recipe; `FileError` if the file is not a recipe, `UsageError` if its settings are out of their limits."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -75,21 +75,21 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def _former_channels(known: dict[str, Any]) -> dict[str, Any]:
-    """What version 0.1 called `joint`: the channels along C together; without such an axis it meant nothing."""
+    """Translate `joint` of version 0.1: the channels along C together; without such an axis it had no effect."""
     stack = known.get("stack") or {}
     return {"channels": "joint"} if stack.pop("joint", False) and "C" in stack["axes"] else {}
 
 
 def recipe_path(target: Path) -> Path:
-    """Where the recipe of an output lies: beside it."""
+    """Return the path of the recipe of an output, beside it."""
     return target.with_name(target.name + ".json")
 
 
 def hash_settings(settings: Settings, **others: Any) -> str:
-    """One hash of the settings and of all other options that change the bytes of an output."""
+    """Hash the settings and all other options that affect the bytes of an output."""
     return sha256(json.dumps([settings.to_dict(), others], sort_keys=True).encode())
 
 
 def to_json(data: dict[str, Any]) -> bytes:
-    """Plain data as a JSON file."""
+    """Encode plain data as a JSON file."""
     return (json.dumps(data, indent=2, allow_nan=False) + "\n").encode()

@@ -1,4 +1,4 @@
-"""What jobs are asked for: frozen, picklable, every option with a default; knows no command line, HTTP or Qt."""
+"""Requests for jobs: frozen, picklable, with a default for every option, and independent of any front end."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,11 @@ from mashpix.jobs.model_reference import ModelReference
 from mashpix.settings import PRESETS, Settings
 
 Map = Literal["spread", "residual", "report"]
-"""What can be saved beside an output, besides its recipe."""
+"""What can be saved beside an output, in addition to its recipe."""
 
 
 def hashed_channels(channels: Channels) -> dict[str, Any]:
-    """A choice as manifests and models hash it: as version 0.1 spelled it, where it knew the choice."""
+    """Return a choice as hashed in manifests and models: in the spelling of version 0.1, if it had this choice."""
     former = {"joint": channels == "joint"}
     return former if channels in ("auto", "joint") else former | {"channels": channels}
 
@@ -26,22 +26,22 @@ def hashed_channels(channels: Channels) -> dict[str, Any]:
 class DenoiseRequest:
     """Denoise one file: an image, or a stack plane by plane.
 
-    source, target : the input file (or OME-Zarr folder) and where the result goes
+    source, target : the input file (or OME-Zarr folder), and the path of the result
     settings, seed, device, data_range : as in `mashpix.denoise`
     strength : 0 leaves the image as it is, 1 denoises it
-    detail : how much fine texture is restored from the residual, 0 to 1
-    axes : one letter per axis as tifffile writes them; None takes what the file says
+    detail : how much fine texture to restore from the residual, 0 to 1
+    axes : one letter per axis as tifffile writes them; None uses what the file says
     networks : "shared" fits one network to the planes of a kind, "each" fits one per plane
-    channels : what the channels are, as in `mashpix.denoise`; "auto" takes what the file says, and measures three
-        samples of an image that nothing is known of
-    model : a fitted model to apply; nothing is fitted then
-    save : what is written beside the output, besides its recipe
-    compare : where a sheet of before, after and residual is drawn, as PNG
-    overwrite, in_place : whether outputs that exist, or the input itself, may be replaced
-    strict : refuse a file when part of it cannot be kept
+    channels : what the channels are, as in `mashpix.denoise`; "auto" uses what the file says, and measures three
+        samples of an image if nothing is known about them
+    model : a fitted model to apply, instead of fitting
+    save : what to write beside the output, in addition to its recipe
+    compare : path of a PNG that shows before, after and residual
+    overwrite, in_place : whether existing outputs, or the input itself, may be replaced
+    strict : refuse a file if part of it cannot be kept
     sparse : accept missing chunks of an OME-Zarr as empty
     max_pixels : largest width x height of a plane
-    command : the command line that makes the output again, for its recipe; "" if there is none
+    command : the command line that reproduces the output, for its recipe; "" if there is none
     """
 
     source: Path
@@ -66,7 +66,7 @@ class DenoiseRequest:
     command: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse choices that there are not; `UsageError` names them."""
+        """Refuse unknown choices; `UsageError` names them."""
         if self.networks not in get_args(Networks):
             raise UsageError(f"`networks`: unknown choice ({self.networks!r}; one of {', '.join(get_args(Networks))})")
         check_choice(self.channels)
@@ -75,12 +75,12 @@ class DenoiseRequest:
 
     @property
     def fit(self) -> str:
-        """How recipes name `networks`."""
+        """The value of `networks` as spelled in recipes."""
         return next(fit for fit, networks in FITS.items() if networks == self.networks)
 
     @property
     def options(self) -> dict[str, Any]:
-        """What changes the bytes of an output besides settings, seed and device: for the hash in a manifest."""
+        """Options besides settings, seed and device that affect the bytes of an output, for the hash in a manifest."""
         names = ("strength", "detail", "data_range", "axes", "fit")
         model = {"model": self.model.sha256} if self.model else {}
         return {name: getattr(self, name) for name in names} | hashed_channels(self.channels) | model
@@ -88,13 +88,13 @@ class DenoiseRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class FitRequest:
-    """Fit a model to up to four images or planes, spread over those of the files given.
+    """Fit a model to up to four images or planes, evenly spread over those of the given files.
 
     sources : files of one kind
-    target : where the model goes
+    target : path of the model
     settings, seed, device, data_range, axes, channels, sparse, max_pixels : as in `DenoiseRequest`
-    overwrite : whether a model that exists may be replaced
-    names : how each source is named in the model's header; with names, files that cannot be read are left out
+    overwrite : whether an existing model may be replaced
+    names : name of each source in the model's header; if given, files that cannot be read are skipped
     """
 
     sources: tuple[Path, ...]
@@ -120,11 +120,11 @@ class InspectRequest:
     """Estimate the noise of an image or a stack.
 
     source : the input
-    html, json : where the report goes, if anywhere
-    denoised : the same file denoised: the report shows what was taken away, with a verdict
+    html, json : paths of the report, if any
+    denoised : the denoised version: the report shows what was removed, with a verdict
     preset_name, probe, device, seed : as in `mashpix.inspect`
     axes, channels, max_pixels, sparse : as in `DenoiseRequest`
-    overwrite : whether reports that exist may be replaced
+    overwrite : whether existing reports may be replaced
     """
 
     source: Path
@@ -148,10 +148,10 @@ class InspectRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class BlendRequest:
-    """Blend a denoised file with the noisy one that it was made of, and restore detail; nothing is trained.
+    """Blend a denoised file with its noisy original, and restore detail; nothing is trained.
 
-    source, finished : the noisy file, whose metadata are kept, and its denoised version
-    target : where the result goes
+    source, finished : the noisy file, whose metadata is kept, and its denoised version
+    target : path of the result
     strength, detail, compare, axes, overwrite, max_pixels : as in `DenoiseRequest`
     """
 

@@ -1,4 +1,4 @@
-"""A series of files of one kind: one network, fitted to a few of them, serves all that are like most of them."""
+"""Fit one network to a few files of a series, to serve all files of the most common kind."""
 
 from collections import Counter
 from collections.abc import Generator, Sequence
@@ -23,9 +23,9 @@ from mashpix.jobs.recipe import hash_file
 from mashpix.jobs.request import FitRequest
 
 MODEL = "mashpix-model.safetensors"
-"""Name of the model in the output folder."""
+"""Name of the model file in the output folder."""
 MAX_SAMPLED = 32
-"""Files, evenly spaced in the series, that are opened to find the most common kind, and that may be fitted to."""
+"""Largest number of files, evenly spaced in the series, that are opened to find the most common kind and to fit to."""
 
 Thing = TypeVar("Thing")
 
@@ -33,21 +33,21 @@ Thing = TypeVar("Thing")
 def share_network(
     batch: Batch, items: Sequence[Item], *, execute: Executor, counts: Counts
 ) -> Generator[BatchEvent, None, ModelReference]:
-    """Fit one network for all files, or take over that of an earlier run, before the first file is begun.
+    """Fit one network for all files, or reuse that of an earlier run, before the first file is begun.
 
     Parameters
     ----------
     batch, items : Batch, sequence of Item
-        What is asked for, and all files, those too that are done already.
+        The request, and all files, including those done already.
     execute : Executor
         Runs the fit, alone.
     counts : Counts
-        Of the files, for the progress.
+        Numbers of files, for the progress.
 
     Yields
     ------
     BatchEvent
-        On the way. The generator returns the model to apply.
+        Progress of the fit. The generator returns the model to apply.
 
     Raises
     ------
@@ -80,12 +80,12 @@ def share_network(
 
 
 def find_model(batch: Batch, items: Sequence[Item]) -> ModelReference | None:
-    """The model of an earlier run that is to be resumed, if it was fitted in this way to files that are as they were.
+    """Find the model of an earlier run to resume, if it was fitted with the same options to unchanged files.
 
     Raises
     ------
     FileError
-        If a file has the name of the model, but is not a model.
+        If a file has the name of the model but is not a model.
     """
     path = batch.out / MODEL
     if not (batch.resume and path.exists()):
@@ -105,7 +105,7 @@ def find_model(batch: Batch, items: Sequence[Item]) -> ModelReference | None:
 
 
 def fit_request_of(batch: Batch, items: Sequence[Item]) -> FitRequest:
-    """How the network of a series is fitted: with all options that a fit shares with denoising."""
+    """Make the request to fit the network of a series, with all options that a fit shares with denoising."""
     request, sampled = batch.request, sample(items)
     options = {item.name: getattr(request, item.name) for item in fields(FitRequest) if hasattr(request, item.name)}
     options |= {"target": batch.out / MODEL, "overwrite": request.overwrite or batch.resume}
@@ -114,30 +114,30 @@ def fit_request_of(batch: Batch, items: Sequence[Item]) -> FitRequest:
 
 
 def most_common_kind(kinds: Sequence[str | None]) -> str | None:
-    """The kind that most of a sample of the files have; None stands for files that cannot be read."""
+    """Return the most common kind in a sample of the files; None stands for files that cannot be read."""
     counted = Counter(kind for kind in sample(kinds) if kind is not None)
     return counted.most_common(1)[0][0] if counted else None
 
 
 def sample(things: Sequence[Thing]) -> list[Thing]:
-    """An evenly spaced sample of at most `MAX_SAMPLED`."""
+    """Return an evenly spaced sample of at most `MAX_SAMPLED`."""
     count = min(len(things), MAX_SAMPLED)
     return [things[int((index + 0.5) * len(things) / count)] for index in range(count)]
 
 
 def _run_fit(request: FitRequest, attempt: int) -> Generator[Event, None, tuple[FitOutcome | None, str | None]]:
-    """Fit a model to those files that are like most of them; the error if that fails."""
+    """Fit a model to files of the most common kind; return the error if that fails."""
     try:
         sources, names = _choose_alike(request)
         overwrite = request.overwrite or attempt > 1
         alike = replace(request, sources=sources, names=names, overwrite=overwrite)
         return (yield from fit_model(alike)), None
-    except Exception as error:  # raised again where the batch runs
+    except Exception as error:  # raised again in the process of the batch
         return None, reason_of(error)
 
 
 def _choose_alike(request: FitRequest) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    """The files of the most common kind, and their names."""
+    """Choose the files of the most common kind; return them and their names."""
     kinds: list[str | None] = []
     error: Exception = FileError("there are no files")
     reading: dict[str, Any] = {"axes": request.axes, "max_pixels": request.max_pixels, "sparse": request.sparse}
@@ -145,7 +145,7 @@ def _choose_alike(request: FitRequest) -> tuple[tuple[Path, ...], tuple[str, ...
         try:
             with files.open_file(source, **reading) as opened:
                 kinds.append(kind_of(opened.axes, opened.shape, opened.dtype))
-        except (MashpixError, OSError) as problem:  # reported when it is this file's turn
+        except (MashpixError, OSError) as problem:  # reported when this file's turn comes
             kinds.append(None)
             error = problem
     wanted = most_common_kind(kinds)

@@ -1,1 +1,1 @@
-"""The noise report: what the noise of an image is, and what denoising it would cost."""
+"""The noise report: estimates of the noise of an image, and of the cost of denoising it."""

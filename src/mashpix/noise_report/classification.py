@@ -9,30 +9,30 @@ from mashpix.noise_estimation.autocovariance import REACH
 from mashpix.noise_estimation.blind_estimate import NoiseLevel
 
 CORRELATED = 0.15
-"""Correlation at lag 1, the larger of both directions, from which noise is called correlated."""
+"""Correlation at lag 1, the larger of both directions, above which noise counts as correlated."""
 STRIPED = 2.0
-"""Power on an axis of the spectrum against that beside it, from which there are stripes."""
+"""Power on an axis of the spectrum relative to the power beside it, above which there are stripes."""
 PEAKED = 2.8
-"""Power of one coefficient against the median around it, from which there is a periodic pattern."""
+"""Power of one coefficient relative to the median around it, above which there is a periodic pattern."""
 BLOCKY = 1.04
-"""Steps across an 8 x 8 grid against those beside it, from which an image is JPEG-blocky."""
+"""Steps across an 8 x 8 grid relative to those beside it, above which an image is JPEG-blocky."""
 FLOOR = 1e-3
-"""Least power, against the mean, that another is compared with."""
+"""Smallest power, relative to the mean, that another is compared with."""
 GRID = 8
 """Period of the blocks of a JPEG, pixels."""
 FAST = 4
-"""Coefficients from which lines and peaks are looked for: lower ones hold the image."""
+"""First coefficient to search for lines and peaks: lower ones hold the image."""
 
 Array = NDArray[np.float64]
 
 
 def classify_noise(noise: NoiseLevel, blockiness: float | None) -> tuple[str, dict[str, float]]:
-    """Find the kind of a noise, and the measures that it is decided by.
+    """Find the kind of the noise, and the measures that decide it.
 
     Returns
     -------
     str
-        "jpeg-blocky", "structured" (stripes, periodic), "correlated" or "white": the first that holds.
+        "jpeg-blocky", "structured" (stripes, periodic), "correlated" or "white": the first that applies.
     dict
         "stripes", "peak", "blockiness" and "lag1", each to be compared with the constant of this module.
     """
@@ -53,13 +53,13 @@ def classify_noise(noise: NoiseLevel, blockiness: float | None) -> tuple[str, di
 
 
 def _stripes(spectrum: Array) -> float:
-    """Power of what is constant along a row, against what is nearly so."""
+    """Return the power of what is constant along a row relative to what is nearly so."""
     beside = np.median(spectrum[FAST:, 1:4], axis=1)
     return float(np.median(spectrum[FAST:, 0] / np.maximum(beside, FLOOR)))
 
 
 def _peak(spectrum: Array) -> float:
-    """Largest power of a coefficient against the median of the 5 x 5 around it."""
+    """Return the largest power of a coefficient relative to the median of the 5 x 5 around it."""
     from scipy.ndimage import median_filter
 
     around = np.maximum(median_filter(spectrum, 5, mode="nearest"), FLOOR)
@@ -70,10 +70,10 @@ def _peak(spectrum: Array) -> float:
 
 
 def measure_blockiness(pixels: Tensor, valid: Tensor) -> float | None:
-    """Steps between pixels across the grid of a JPEG against those inside its blocks; None for a small image.
+    """Compare steps between pixels across the grid of a JPEG with those inside blocks; None for a small image.
 
-    The grid may start anywhere. A step is how much two pixels differ more than their neighbours do; large ones, of
-    edges, are left out. Phases are compared with those two pixels on, since a sensor's colours have that period.
+    The grid may start anywhere. A step is how much more two pixels differ than their neighbours do; large ones, of
+    edges, are left out. Phases are compared with those two pixels away, since a sensor's colours have that period.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def measure_blockiness(pixels: Tensor, valid: Tensor) -> float | None:
 
 
 def _grid_steps(plane: Tensor, usable: Tensor) -> float:
-    """Of the eight phases the one with the largest horizontal steps, against others of its parity; 0 if unknown."""
+    """Return the largest horizontal steps of the eight phases relative to phases of that parity; 0 if unknown."""
     step = (plane[:, 1:] - plane[:, :-1]).abs()
     known = usable[:, 1:] & usable[:, :-1]
     if not known.any():
@@ -111,5 +111,5 @@ def _grid_steps(plane: Tensor, usable: Tensor) -> float:
 
 
 def _median(values: Tensor) -> Tensor:
-    """Median of at most about a million of the values."""
+    """Return the median of at most about a million of the values."""
     return values[:: max(len(values) // 2**20, 1)].median().clamp(min=1e-6)

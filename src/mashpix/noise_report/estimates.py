@@ -1,4 +1,4 @@
-"""What a report says of the noise itself: level, dependence on the intensity, correlation, kind."""
+"""Estimates of the noise itself: level, dependence on the intensity, correlation, kind."""
 
 from typing import Any
 
@@ -13,19 +13,19 @@ from mashpix.noise_report.image_facts import clipped_limits
 from mashpix.picture import Picture
 
 DEPENDENT = 1.5
-"""Ratio of the largest to the smallest variance from which the noise is reported to depend on the intensity."""
+"""Ratio of the largest to the smallest variance above which the noise counts as dependent on the intensity."""
 UNCORRELATED = 0.1
-"""Correlation below which the correlation length ends."""
+"""Correlation that marks the end of the correlation length."""
 FEW_BLOCKS = 400
-"""With fewer blocks than this the estimates are rough."""
+"""Number of blocks below which the estimates are rough."""
 MAX_CLIPPED = 0.3
-"""Fraction of clipped values from which the estimates are rough."""
+"""Fraction of clipped values above which the estimates are rough."""
 MIN_SIGMA = 0.2
-"""Noise level, in steps of whole numbers, below which nothing else is estimated: rounding alone makes 0.29."""
+"""Noise level, in integer steps, below which nothing else is estimated: rounding alone causes 0.29."""
 
 
 def estimate_noise(normalized: Normalized, picture: Picture) -> dict[str, Any]:
-    """Estimates of the noise, by the fields of a report."""
+    """Estimate the noise; return fields of a report."""
     height, width = normalized.array.shape[1:]
     pixels, valid = picture.pixels[0, :, :height, :width], picture.valid[0, :, :height, :width]
     limits = [clipped_limits(np.sort(plane[np.isfinite(plane)])) for plane in normalized.array]
@@ -57,7 +57,7 @@ def estimate_noise(normalized: Normalized, picture: Picture) -> dict[str, Any]:
 
 
 def _dependence_and_correlation(noise: NoiseLevel, normalized: Normalized) -> dict[str, Any]:
-    """How the noise depends on the intensity and how it is correlated, by the fields of a report."""
+    """Estimate how the noise depends on the intensity and how it is correlated; return fields of a report."""
     correlation = noise.correlation.mean(axis=0)
     between = tuple(tuple(map(float, row)) for row in noise.between)
     return {
@@ -72,7 +72,7 @@ def _dependence_and_correlation(noise: NoiseLevel, normalized: Normalized) -> di
 
 
 def _in_units(noise: NoiseLevel, normalized: Normalized) -> tuple[tuple[tuple[float, float], ...], ...]:
-    """Noise against intensity for each channel, in the units of the image."""
+    """Return noise against intensity for each channel, in the units of the image."""
     return tuple(
         tuple((float(low + unit * place), float(unit * sigma)) for place, sigma in table)
         for table, low, unit in zip(noise.levels, normalized.low, normalized.unit, strict=True)
@@ -80,7 +80,7 @@ def _in_units(noise: NoiseLevel, normalized: Normalized) -> tuple[tuple[tuple[fl
 
 
 def _length(correlation: Array) -> int:
-    """Largest lag up to which the correlation along either axis stays above UNCORRELATED."""
+    """Return the largest lag up to which the correlation along either axis stays above UNCORRELATED."""
     along = np.maximum(correlation[REACH:, REACH], correlation[REACH, REACH:])
     below = np.flatnonzero(along < UNCORRELATED)
     return int(below[0]) - 1 if len(below) else REACH

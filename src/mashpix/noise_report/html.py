@@ -15,9 +15,9 @@ from mashpix.trust.verdict import Verdict
 Array = NDArray[Any]
 
 CROP = 96
-"""Side in pixels of the centre that is shown enlarged."""
+"""Side in pixels of the centre crop that is shown enlarged."""
 ENLARGED = 4
-"""Magnification of the centre."""
+"""Magnification of the centre crop."""
 NAMES = ("red", "green", "blue", "violet")
 """Names of the colours of lines."""
 STYLE = """:root{color-scheme:light dark}
@@ -49,7 +49,7 @@ def make_page(
     name : str
         Name of the image; any text.
     is_rgb : bool
-        Whether its channels are drawn as red, green and blue; of others the mean is drawn.
+        Whether to draw its channels as red, green and blue; otherwise their mean is drawn.
     denoised : ndarray or None
         Shape of `pixels`.
     verdict : Verdict or None
@@ -69,7 +69,7 @@ def make_page(
 
 
 def _noise_figures(report: NoiseReport) -> list[str]:
-    """The figures of the noise, as far as it is known."""
+    """Draw the figures of the noise, as far as it is known."""
     figures = []
     if report.autocorrelation is not None:
         middle = len(report.autocorrelation) // 2
@@ -97,7 +97,7 @@ def _noise_figures(report: NoiseReport) -> list[str]:
 
 
 def _comparison(pixels: Array, denoised: Array, verdict: Verdict | None, *, is_rgb: bool) -> list[str]:
-    """Before, after and residual: whole, and the centre enlarged."""
+    """Show before, after and residual: whole, and with the centre enlarged."""
     residual = pixels.astype(np.float64) - denoised.astype(np.float64)
     finite = residual[np.isfinite(residual)]
     deviation = float(finite.std()) if finite.size else 0.0

@@ -10,15 +10,15 @@ from mashpix.devices import available_memory
 from mashpix.noise_report.report import NoiseReport
 
 MAX_VALUES = 2**22
-"""About how many values are sorted to find the bit depth and the clipping."""
+"""Approximate number of values that are sorted to find the bit depth and the clipping."""
 PILED_UP = 5
-"""A value is clipped if it occurs this many times as often as its neighbour."""
+"""Extreme values count as clipped if they occur this many times as often as their neighbour."""
 MAX_BITS = 24
-"""More bits than this are those of a float, not of a measurement."""
+"""More bits than this come from a float, not from a measurement."""
 
 
 def image_facts(normalized: Normalized) -> NoiseReport:
-    """A report of what needs no estimate: shape, holes, clipping, bit depth, memory."""
+    """Report what needs no estimate: shape, invalid pixels, clipping, bit depth, memory."""
     finite = np.isfinite(normalized.array)
     values = normalized.array[finite].ravel()
     values = np.sort(values[:: max(values.size // MAX_VALUES, 1)])
@@ -36,7 +36,7 @@ def image_facts(normalized: Normalized) -> NoiseReport:
 
 
 def clipped_limits(values: Array) -> tuple[Any, Any]:
-    """The smallest and the largest of sorted values where many pile up there, else None."""
+    """Return the smallest and the largest of sorted values, each None unless many values pile up there."""
     found, count = np.unique(values, return_counts=True)
     if len(found) < 3:
         return None, None
@@ -45,7 +45,7 @@ def clipped_limits(values: Array) -> tuple[Any, Any]:
 
 
 def _bit_depth(values: Array) -> int | None:
-    """Bits needed to represent sorted values as multiples of their common step; None where they have none."""
+    """Return the bits needed to represent sorted values as multiples of a common step; None without such a step."""
     found = np.unique(values)
     if len(found) < 2:
         return None

@@ -22,7 +22,7 @@ from mashpix.settings import PRESETS, Settings, preset
 from mashpix.steps import drain
 
 PROBE_SIDE = 128
-"""Side in pixels of the centre that the probes are trained on: the whole image would take as long as denoising it."""
+"""Side in pixels of the centre crop that the probes are trained on: the whole image takes as long as denoising."""
 
 
 def inspect(
@@ -45,7 +45,7 @@ def inspect(
     image, channel_axis, channels, data_range, seed, device
         As for `denoise`.
     settings : Settings or str
-        Settings, or the name of a preset, that masking ratio and cost are reported for.
+        Settings, or the name of a preset, for which to report masking ratio and cost.
     probe : bool
         Train the two probes of the published method on the centre of the image (minutes) to measure the
         noise level gap: with these settings if they use probes, else with those of `scripts`.
@@ -72,8 +72,8 @@ def inspect(
     -----
     Level, correlation and noise level function are measured in the calmest blocks of the image, each cosine
     coefficient in the blocks that are calmest around its frequency; nothing is trained unless `probe` is True. The
-    seconds of `denoise` are extrapolated from a few timed updates of the network. `docs/noise-report.md` describes the
-    estimators and how far they are right; for presets and references see `denoise`.
+    duration of `denoise` is extrapolated from a few timed updates of the network. `docs/noise-report.md` describes the
+    estimators and their accuracy; for presets and references see `denoise`.
 
     Examples
     --------
@@ -147,7 +147,7 @@ def inspect_steps(
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """The options of one inspection; `name` is that of the preset, or "custom"."""
+    """The options of one inspection; `name` is the name of the preset, or "custom"."""
 
     settings: Settings
     name: str
@@ -159,7 +159,7 @@ class Inspection:
 
 
 def make_inspection(settings: Settings | str, preset_name: str | None, *, device: str, **others: Any) -> Inspection:
-    """Check the options of `inspect_steps`; `preset_name`, if given, takes the place of `settings`, with a warning."""
+    """Check the options of `inspect_steps`; `preset_name`, if given, replaces `settings`, with a warning."""
     if preset_name is not None:
         warn_renamed("preset_name", "settings")
         settings = preset_name
@@ -171,7 +171,7 @@ def make_inspection(settings: Settings | str, preset_name: str | None, *, device
 
 
 def with_report(inspecting: Generator[Step, None, NoiseReport]) -> Generator[Step, None, NoiseReport]:
-    """The same steps, and a last one that holds the report."""
+    """Pass on the steps, followed by a last one that holds the report."""
     report = yield from inspecting
     yield NoiseStep("done", 1, 1, 1.0, noise_report=report)
     return report
@@ -200,7 +200,7 @@ def inspect_image(
 
 
 def _cost(picture: Picture, kind: Kind | None, inspection: Inspection) -> dict[str, Any]:
-    """Seconds and memory of denoising, by the fields of a report; independent channels go one after another."""
+    """Estimate seconds and memory of denoising, as fields of a report; independent channels take turns."""
     count, (_, *size) = picture.pixels.shape[1], picture.pixels.shape[1:]
     runs, together = (count, 1) if kind == "independent" else (1, count)
     found: dict[str, Any] = {"memory_bytes": expected_memory(size[0] * size[1] * together)}
@@ -213,7 +213,7 @@ def _cost(picture: Picture, kind: Kind | None, inspection: Inspection) -> dict[s
 
 
 def _with_decisions_by_channel(report: NoiseReport, picture: Picture, inspection: Inspection) -> NoiseReport:
-    """Note the masking ratios of channels that are denoised each by itself, where they differ."""
+    """Note the masking ratios of independently denoised channels, if they differ."""
     settings = inspection.settings
     if report.masking_ratio is None or settings.choose_by == "gap":
         return report
@@ -229,7 +229,7 @@ def _with_decisions_by_channel(report: NoiseReport, picture: Picture, inspection
 
 
 def _decide(report: NoiseReport, picture: Picture, inspection: Inspection) -> Generator[Step, None, NoiseReport]:
-    """Add the masking ratio and shuffling that the settings would choose, with the margin; probes if asked for."""
+    """Add the masking ratio and shuffling that the settings would choose, with the margin; train probes on request."""
     settings, probe = inspection.settings, inspection.probe
     generator = torch.Generator(inspection.device).manual_seed(inspection.seed)
     reads_gap = settings.masking_ratio is None and settings.choose_by == "gap"
@@ -249,7 +249,7 @@ def _decide(report: NoiseReport, picture: Picture, inspection: Inspection) -> Ge
 
 
 def _with_masking(report: NoiseReport, masking: Masking, settings: Settings) -> NoiseReport:
-    """Add a decision, and how near it was to another one."""
+    """Add a decision, and its margin to another one."""
     value, thresholds = masking.correlation, (settings.low_correlation, settings.high_correlation)
     if masking.gap is not None:
         value, thresholds = masking.gap, (settings.low_gap, settings.high_gap)
@@ -264,7 +264,7 @@ def _with_masking(report: NoiseReport, masking: Masking, settings: Settings) -> 
 
 
 def _centre(picture: Picture) -> Picture:
-    """The centre of an image, at most PROBE_SIDE pixels wide and high."""
+    """Crop an image to its centre, at most PROBE_SIDE pixels wide and high."""
     top, left = (max(side - PROBE_SIDE, 0) // 2 for side in picture.pixels.shape[2:])
     window = ..., slice(top, top + PROBE_SIDE), slice(left, left + PROBE_SIDE)
     return replace(picture, pixels=picture.pixels[window], valid=picture.valid[window])

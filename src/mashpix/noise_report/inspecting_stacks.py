@@ -17,11 +17,11 @@ from mashpix.settings import Settings
 from mashpix.steps import drain
 
 MAX_PLANES = 12
-"""Planes that are inspected."""
+"""Largest number of planes that are inspected."""
 MAX_PER_CHANNEL = 3
-"""Planes of one channel that are inspected."""
+"""Largest number of planes of one channel that are inspected."""
 SUMMARY = ("sigma", "lag1", "kind", "signal_dependent", "masking_ratio")
-"""Fields of a report that are kept for each plane."""
+"""Fields of a report to keep for each plane."""
 
 
 def inspect_stack(
@@ -49,13 +49,13 @@ def inspect_stack(
     Returns
     -------
     NoiseReport
-        Of the first plane inspected, the middle one unless it is blank, with the shape of the stack and the seconds
-        that all of it would take; its `planes` holds the estimates of all planes inspected.
+        On the first plane inspected, the middle one unless it is blank, with the shape of the stack and the seconds
+        that the whole stack would take; its `planes` holds the estimates of all planes inspected.
 
     Raises
     ------
     InputError, UsageError, DeviceError
-        As `inspect`; `UsageError` for axes that do not fit too.
+        As for `inspect`; `UsageError` also for axes that do not fit.
 
     Examples
     --------
@@ -136,7 +136,7 @@ def _inspect_planes(
 
 
 def choose_planes(stack: Indexable, axes: str) -> list[Planes]:
-    """A few planes spread over each channel, the middle ones first; the first of all is not blank if any is not."""
+    """Choose a few planes spread over each channel, the middle ones first; the very first is not blank if possible."""
     groups = plane_groups(axes, tuple(stack.shape), joint=False)
     kept = min(len(groups), MAX_PLANES)
     groups = [groups[number * len(groups) // kept] for number in range(kept)]
@@ -149,7 +149,7 @@ def choose_planes(stack: Indexable, axes: str) -> list[Planes]:
 
 
 def _spread(count: int, most: int) -> list[int]:
-    """Places among `count`, the middle first.
+    """Spread places over `count`, the middle first.
 
     Examples
     --------
@@ -161,13 +161,13 @@ def _spread(count: int, most: int) -> list[int]:
 
 
 def _summarise(report: NoiseReport, axes: str, planes: Planes) -> dict[str, Any]:
-    """The estimates of one plane, and which it is."""
+    """Return the name and the estimates of one plane."""
     numbers = [f"{letter} {place}" for letter, place in zip(axes, planes[0], strict=True) if isinstance(place, int)]
     return {"plane": ", ".join(numbers), **{key: getattr(report, key) for key in SUMMARY}}
 
 
 def _cost(axes: str, shape: tuple[int, ...], pixels: int, settings: Settings, *, together: bool) -> float:
-    """Cost of the stack, with one network per channel or for those of C `together`, relative to that of one plane."""
+    """Return the cost of a stack relative to one plane, with one network per channel or for all of C `together`."""
     alone, total = sum(expected_costs(pixels, settings).values()), 0.0
     for group in plane_groups(axes, shape, joint=together):
         fitting, applying = model_costs(pixels, min(len(group), MAX_FITTED_IMAGES), settings, share_noise=True)

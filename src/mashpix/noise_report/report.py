@@ -1,4 +1,4 @@
-"""The noise of an image before it is denoised, as data: `NoiseReport`."""
+"""`NoiseReport`: the noise of an image before it is denoised, as data."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -11,7 +11,7 @@ from mashpix.report import Step
 
 @dataclass(frozen=True)
 class NoiseReport:
-    """The noise of one image, and what denoising it would cost. None where it is not known.
+    """The noise of one image, and the cost of denoising it. None means unknown.
 
     Levels are standard deviations in the image's own units; docs/noise-report.md explains each.
 
@@ -26,19 +26,19 @@ class NoiseReport:
     autocorrelation : (15, 15), lag (0, 0) at the centre, mean over channels
     channel_correlation : (C, C) correlation of the noise of the channels; None for a grey image
     kind : "white", "correlated", "structured" or "jpeg-blocky"
-    kind_measures : the measures that the kind is decided by
+    kind_measures : the measures that decide the kind
     clipped_low, clipped_high : fraction of the values that pile up at the smallest and at the largest value
     nan_fraction : fraction of NaN and infinite values
     bit_depth : bits needed to represent the distinct values
-    neighbour_correlation : correlation of neighbours in flat blocks, by which `default` chooses the masking ratio
-    noise_level_gap : correlation gap (Eq. 9), grey levels; None unless probes were asked for
+    neighbour_correlation : correlation of neighbours in flat blocks, from which `default` chooses the masking ratio
+    noise_level_gap : correlation gap (Eq. 9), grey levels; None unless probes were requested
     masking_ratio, shuffle : what `denoise` would use with these settings
     margin : distance of the correlation or the gap from the nearest threshold of the choice
-    preset, device : that masking ratio and cost refer to; "custom" for settings that are no preset
+    preset, device : to which masking ratio and cost refer; "custom" for settings other than a preset's
     seconds, memory_bytes : estimated cost of `denoise` there
-    memory_free_bytes : main memory that is free
-    channels : how `denoise` would take several channels, "rgb", "independent" or "joint"; None for a single one
-    planes : of a stack, the estimates of each plane that was inspected; all else is of the first of them
+    memory_free_bytes : free main memory
+    channels : how `denoise` would treat several channels, "rgb", "independent" or "joint"; None for a single one
+    planes : of a stack, the estimates for each inspected plane; the other fields describe the first of them
     notes : remarks for the user, one line each
     """
 
@@ -74,11 +74,11 @@ class NoiseReport:
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, ready for JSON."""
+        """Return plain data, ready for JSON."""
         return asdict(self)
 
     def rows(self) -> list[tuple[str, str]]:
-        """The table that people read: names and values as text."""
+        """Return names and values as text, for display."""
         reach = None if self.correlation_length is None else f"{self.correlation_length} pixels"
         bits = "" if self.bit_depth is None else f", {self.bit_depth} bits used"
         follows = None
@@ -110,7 +110,7 @@ class NoiseReport:
         return "" if self.memory_free_bytes is None else f", {self.memory_free_bytes / 2**30:.1f} GiB free"
 
     def _repr_html_(self) -> str:
-        """The table that a notebook shows."""
+        """Return the table that a notebook shows."""
         return as_table(self.rows())
 
 
@@ -122,7 +122,7 @@ class NoiseStep(Step):
 
 
 def _text(value: Any) -> str:
-    """A value as text."""
+    """Format a value as text."""
     return "not known" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
@@ -131,6 +131,6 @@ def _text_lag1(lag1: tuple[float, float] | None) -> str:
 
 
 def _text_plane(plane: dict[str, Any]) -> str:
-    """The estimates of one plane of a stack in one line."""
+    """Format the estimates of one plane of a stack in one line."""
     ratio = f"masking ratio {_text(plane['masking_ratio'])}"
     return f"sigma {_text(plane['sigma'])}, {_text(plane['kind'])}, lag 1 {_text_lag1(plane['lag1'])}, {ratio}"

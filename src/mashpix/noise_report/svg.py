@@ -1,4 +1,4 @@
-"""Small figures of a noise report as inline SVG and PNG: no library, nothing from outside the page."""
+"""Small figures for a noise report as inline SVG and PNG: no library, no external resources."""
 
 from base64 import b64encode
 from collections.abc import Sequence
@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 from mashpix.trust.drawing import encode_png, find_limits, to_8_bit
 
 WIDTH, HEIGHT, MARGIN = 340, 240, 56
-"""Size of a plot and of the space for its labels, SVG units."""
+"""Size of a plot and of the margin for its labels, SVG units."""
 COLOURS = ("#c0392b", "#1e8449", "#2471a3", "#7d3c98")
 """Colours of the channels, in order."""
 MAX_SIDE = 480
 """Longest side in pixels of an image in a page."""
 NEGLIGIBLE = 0.05
-"""The y axis starts at 0 if no value is below it by more than this, against the largest."""
+"""The y axis starts at 0 if no value is below it by more than this fraction of the largest."""
 
 
 Line = Sequence[tuple[float, float]]
 
 
 def plot_lines(lines: Sequence[Line], *, x_label: str, y_label: str) -> str:
-    """Lines with points, the y axis from 0 or below."""
+    """Plot lines with points, the y axis from 0 or below."""
     points = [point for line in lines for point in line]
     low, high = min(x for x, _ in points), max(x for x, _ in points)
     bottom, top = min(y for _, y in points), max(y for _, y in points) or 1.0
@@ -49,14 +49,14 @@ def plot_lines(lines: Sequence[Line], *, x_label: str, y_label: str) -> str:
 
 
 def _line(places: Line, colour: str) -> list[str]:
-    """A line and its points, SVG units."""
+    """Draw a line and its points, SVG units."""
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     circles = [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in places]
     return [f'<polyline points="{path}" fill="none" stroke="{colour}"/>', *circles]
 
 
 def plot_map(table: Sequence[Sequence[float]], *, cell: int = 16) -> str:
-    """A table of correlations as squares: red above 0, blue below."""
+    """Draw a table of correlations as squares: red above 0, blue below."""
     parts = []
     for row, values in enumerate(table):
         for column, value in enumerate(values):
@@ -68,7 +68,7 @@ def plot_map(table: Sequence[Sequence[float]], *, cell: int = 16) -> str:
 
 
 def image(pixels: NDArray[Any], *, limits: tuple[float, float] | None = None, enlarge: int = 1) -> str:
-    """An image, grey (H, W) or RGB (H, W, 3), as an <img> with its data inside; of a large one every n-th pixel."""
+    """Embed an image, grey (H, W) or RGB (H, W, 3), in an <img>; large images are reduced to every n-th pixel."""
     from PIL import Image
 
     step = max(-(-max(pixels.shape[:2]) // MAX_SIDE), 1)

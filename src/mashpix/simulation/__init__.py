@@ -1,4 +1,4 @@
-"""Noise synthesis for studies, tests and demonstrations: one function a model, numpy arrays in and out."""
+"""Noise synthesis for studies, tests and demonstrations: one function per model, on NumPy arrays."""
 
 from mashpix.simulation.camera import add_camera_noise
 from mashpix.simulation.correlated import autocorrelation, correlated_noise, correlation_asked, correlation_reached

@@ -1,4 +1,4 @@
-"""A camera's noise with a known clean image: sensor noise on a Bayer mosaic, then the processing to a JPEG.
+"""Camera noise on a known clean image: sensor noise on a Bayer mosaic, then the processing to a JPEG.
 
 Demosaicing mixes neighbouring pixels and channels, so the noise of the result is correlated; shot noise, white balance
 and gamma make it depend on the value. The model follows what is common to raw-to-sRGB simulations (for example
@@ -32,7 +32,7 @@ def add_camera_noise(
 ) -> Array:
     """Simulate a photograph of a clean image: shot and read noise, demosaicing, white balance, gamma, JPEG.
 
-    With `electrons=np.inf, read_noise=0, jpeg_quality=None` there is no noise left: that is the clean image to
+    With `electrons=np.inf, read_noise=0, jpeg_quality=None` the result has no noise: it is the clean image to
     compare with, since demosaicing alone already changes fine detail.
 
     Parameters
@@ -42,7 +42,7 @@ def add_camera_noise(
     rng : numpy.random.Generator
         Source of randomness.
     electrons : float
-        Electrons at white: fewer are noisier.
+        Electrons at white: the fewer, the noisier.
     read_noise : float
         Standard deviation of the read noise, electrons.
     jpeg_quality : int or None
@@ -92,7 +92,7 @@ def _to_gamma(linear: Array) -> Array:
 
 
 def _bayer(height: int, width: int) -> Array:
-    """The colour that each pixel of an RGGB sensor measures, bool (H, W, 3)."""
+    """Return which colour each pixel of an RGGB sensor measures, bool (H, W, 3)."""
     rows, columns = np.arange(height)[:, None] % 2, np.arange(width)[None, :] % 2
     return np.stack([(rows + columns == 0), (rows + columns == 1), (rows + columns == 2)], axis=-1)
 
@@ -110,7 +110,7 @@ def _expose(sensor: Array, *, electrons: float, read_noise: float, rng: np.rando
 
 
 def _demosaic(sensor: Array) -> Array:
-    """Bilinear interpolation of the colours that a pixel did not see."""
+    """Interpolate the missing colours of each pixel bilinearly."""
     seen = _bayer(*sensor.shape)
     planes = []
     for colour in range(3):

@@ -1,7 +1,7 @@
 """Spatially correlated Gaussian noise: Eq. 2 of MASH (CVPR 2024, arXiv 2404.09389), through its spectrum.
 
-Eq. 2 is no valid covariance for every beta: at beta 1 and k 3 a fifth of its spectrum is negative. The nearest valid
-one is taken instead: the negative part of the spectrum set to 0, and all of it scaled so that the variance stays.
+Eq. 2 is not a valid covariance for every beta: at beta 1, k 3 a fifth of its spectrum is negative. The nearest valid
+one is used instead: the negative part of the spectrum is set to 0 and the rest scaled to keep the variance.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def correlated_noise(
     distance: Distance = "euclidean",
     shared: bool = False,
 ) -> Array:
-    """Gaussian noise whose correlation falls with distance (Eq. 2), in O(N log N).
+    """Draw Gaussian noise whose correlation falls with distance (Eq. 2), in O(N log N).
 
     Parameters
     ----------
@@ -47,14 +47,14 @@ def correlated_noise(
     k : int
         Reach of the correlation, pixels.
     distance : {"euclidean", "chebyshev", "manhattan"}
-        Distance d of two pixels in Eq. 2.
+        Distance d between two pixels in Eq. 2.
     shared : bool
         One draw for all channels instead of one each.
 
     Returns
     -------
     ndarray
-        Float32, of the shape asked for. Its correlation is `correlation_reached(...)`; borders are not wrapped.
+        Float32, of the given shape. Its correlation is `correlation_reached(...)`; borders are not wrapped.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def correlated_noise(
 
 
 def correlation_asked(*, beta: float, k: int = 3, distance: Distance = "euclidean", radius: int = 4) -> Array:
-    """Correlation as Eq. 2 writes it: beta (k - d) / k for 0 < d <= k.
+    """Return the correlation that Eq. 2 asks for: beta (k - d) / k for 0 < d <= k.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def correlation_asked(*, beta: float, k: int = 3, distance: Distance = "euclidea
 
 
 def correlation_reached(*, beta: float, k: int = 3, distance: Distance = "euclidean", radius: int = 4) -> Array:
-    """Correlation of the noise that `correlated_noise` draws: Eq. 2 projected on what is a valid covariance.
+    """Return the correlation that `correlated_noise` reaches: Eq. 2 projected onto the valid covariances.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def correlation_reached(*, beta: float, k: int = 3, distance: Distance = "euclid
 
 
 def _covariance(rows: Array, columns: Array, *, beta: float, k: int, distance: Distance) -> Array:
-    """Eq. 2 at lags, for variance 1."""
+    """Evaluate Eq. 2 at some lags, for variance 1."""
     if not 0 <= beta <= 1:
         raise InputError(f"beta is out of its limits ({beta}; 0 to 1)")
     if k < 1:
@@ -147,7 +147,7 @@ def _covariance(rows: Array, columns: Array, *, beta: float, k: int, distance: D
 
 
 def _spectrum(height: int, width: int, *, beta: float, k: int, distance: Distance) -> Array:
-    """Power spectrum on a torus, (H, W // 2 + 1): that of Eq. 2 with its negative part cut off, mean 1."""
+    """Return the power spectrum of Eq. 2 on a torus, (H, W // 2 + 1), its negative part cut off, mean 1."""
     rows, columns = fft.fftfreq(height, 1 / height)[:, None], fft.fftfreq(width, 1 / width)[None, :]
     covariance = _covariance(rows, columns, beta=beta, k=k, distance=distance)
     spectrum = np.clip(fft.rfft2(covariance).real, 0, None)
@@ -155,12 +155,12 @@ def _spectrum(height: int, width: int, *, beta: float, k: int, distance: Distanc
 
 
 def autocorrelation(noise: Array, *, radius: int = 4) -> Array:
-    """Measured correlation of the pixels of a field at each lag; borders are not wrapped.
+    """Measure the correlation of the pixels of a field at each lag; borders are not wrapped.
 
     Parameters
     ----------
     noise : (H, W) ndarray
-        A field of mean 0, without holes; larger than the radius.
+        A field with mean 0 and no invalid values; larger than the radius.
     radius : int
         Largest lag, pixels.
 

@@ -1,4 +1,4 @@
-"""Noise of a sensor without a camera's processing: white Gaussian, and Poisson-Gaussian."""
+"""Sensor noise without the processing of a camera: white Gaussian and Poisson-Gaussian."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from mashpix.errors import InputError
 
 
 def gaussian_noise(shape: Sequence[int], *, sigma: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """White Gaussian noise.
+    """Draw white Gaussian noise.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def gaussian_noise(shape: Sequence[int], *, sigma: float, rng: np.random.Generat
 def add_poisson_gaussian(
     clean: NDArray[Any], *, gain: float, sigma: float, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Noise of a photon-counting sensor: gain * Poisson(x / gain) + N(0, sigma**2).
+    """Simulate the noise of a photon-counting sensor: gain * Poisson(x / gain) + N(0, sigma**2).
 
     Its variance is gain * x + sigma**2 at the value x.
 
@@ -47,9 +47,9 @@ def add_poisson_gaussian(
     clean : ndarray
         Any shape; values of 0 or more, in any unit.
     gain : float
-        Units of the image for one photon.
+        Image units per photon.
     sigma : float
-        Standard deviation of the read noise, in units of the picture.
+        Standard deviation of the read noise, in units of the image.
     rng : numpy.random.Generator
         Source of randomness.
 

@@ -1,1 +1,1 @@
-"""`mashpix bench`: presets and baselines measured on images whose clean version is known."""
+"""`mashpix bench`: measure presets and baselines on images whose clean version is known."""

@@ -1,4 +1,4 @@
-"""The images of `mashpix bench`: pairs of noisy and clean files, or clean ones that noise is added to."""
+"""The images of `mashpix bench`: pairs of noisy and clean files, or clean files to add noise to."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 
 from mashpix.arrays.colour import Channels
 from mashpix.errors import FileError, InputError, MashpixError, UsageError
-from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.files import FORMATS
 
 if TYPE_CHECKING:
     from mashpix.files.image_file import ImageFile
 
 MOST_NAMES = 3
-"""Files that an error names one by one."""
+"""Largest number of files that an error lists by name."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where one image comes from; `noisy` is None if noise is added to the clean one."""
+    """The files of one image; `noisy` is None if noise is added to the clean one."""
 
     name: str
     clean: Path
@@ -33,10 +33,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Pair:
-    """One image as it is measured.
+    """One image, ready to be measured.
 
-    noisy, clean : of one shape; noisy as in its file, or float32 if the noise was added
-    data_range : distance from black to white: what an unsigned integer type holds, else the range of the clean values
+    noisy, clean : arrays of one shape; noisy as in its file, or float32 if the noise was added
+    data_range : distance from black to white: the range of an unsigned integer type, else that of the clean values
     limits : the smallest and the largest value that the clean file could hold
     channels : as `denoise` takes them; "rgb" where the clean file says so
     """
@@ -49,12 +49,12 @@ class Pair:
 
 
 def find_sources(folder: Path, *, limit: int | None) -> list[Source]:
-    """The images of a folder in sorted order, or some of them, evenly spaced; other files are left out.
+    """Find the images of a folder in sorted order, or some of them, evenly spaced; skip other files.
 
     Raises
     ------
     FileError
-        For a folder that is not there, is empty or misses partners.
+        For a folder that does not exist, is empty or has files without a partner.
     """
     if not folder.is_dir():
         raise FileError(f"{str(folder)!r}: no such folder (noisy/ and clean/ in it, or clean pictures)")
@@ -82,11 +82,11 @@ def _names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS and path.is_file()}
 
 
-def load_pair(source: Source, *, crop: int | None, noise_model: NoiseModel, seed: int) -> Pair:
-    """Read a pair, or a clean image and add noise to it; both may be cut to the centre.
+def load_pair(source: Source, *, crop: int | None, synthetic_noise: SyntheticNoise, seed: int) -> Pair:
+    """Read a pair, or read a clean image and add noise to it; either may be cropped to the centre.
 
-    The draws of the noise depend on `seed` and the name of the file, not on which other files there are. Noise comes
-    after the cut; what it gives is neither rounded nor clipped, as in the studies.
+    The draws of the noise depend on `seed` and the name of the file, not on other files. Noise is added
+    after cropping; the result is neither rounded nor clipped, as in the studies.
 
     Raises
     ------
@@ -105,12 +105,12 @@ def load_pair(source: Source, *, crop: int | None, noise_model: NoiseModel, seed
         return Pair(noisy, clean, data_range, limits, channels)
     rng = np.random.default_rng([seed, crc32(source.name.encode())])
     with naming(source.clean):
-        noisy = noise_model.add(clean, rng=rng).astype(np.float32)
-        return Pair(noisy, noise_model.reference(clean), data_range, limits, channels)
+        noisy = synthetic_noise.add(clean, rng=rng).astype(np.float32)
+        return Pair(noisy, synthetic_noise.reference(clean), data_range, limits, channels)
 
 
 def _read_centre(path: Path, crop: int | None) -> tuple[NDArray[Any], Channels]:
-    """The pixels, and what the file says of the channels."""
+    """Read the pixels, and what the file says about the channels."""
     from mashpix import files
 
     with naming(path):
@@ -133,7 +133,7 @@ def _channels(image: "ImageFile") -> Channels:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Put the name of the file in front of what is wrong with it."""
+    """Prefix errors with the name of the file."""
     try:
         yield
     except MashpixError as error:

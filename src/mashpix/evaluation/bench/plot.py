@@ -1,4 +1,4 @@
-"""The plot of `mashpix bench`: what each method reaches against what it costs."""
+"""The plot of `mashpix bench`: PSNR against time for each method."""
 
 import itertools
 from pathlib import Path
@@ -20,12 +20,12 @@ def check_plot(path: Path) -> None:
 
 
 def draw_plot(means: list[Means], *, suffix: str) -> bytes:
-    """Mean PSNR against median seconds, on a logarithmic axis, each method labelled at its point.
+    """Draw mean PSNR against median seconds on a logarithmic axis, with each method labelled at its point.
 
     Parameters
     ----------
     means : list of Means
-        The first is that of the noisy images, which becomes a dashed line.
+        The first is that of the noisy images, drawn as a dashed line.
     suffix : str
         One of `FORMATS`.
     """

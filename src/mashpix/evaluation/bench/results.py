@@ -1,4 +1,4 @@
-"""What `mashpix bench` finds: one row per measurement, and the means of each method."""
+"""The results of `mashpix bench`: one row per measurement, and the means of each method."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from math import nan
 from statistics import fmean, median
 
 NOISY = "noisy"
-"""The method of the rows of the noisy images themselves."""
+"""The method named in rows for the noisy images themselves."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement, and one line of the CSV; NaN is an empty cell.
+    """One measurement and one line of the CSV; NaN is an empty cell.
 
     set, name : of the folder and the file
     crop : side of the centre crop, pixels; 0 for whole images
@@ -19,7 +19,7 @@ class Row:
     noisy_db, noisy_ssim : of the noisy image
     denoised_db, ssim : of the result
     seconds, peak_mib : see `Measurement`
-    error : why there is no result, else ""
+    error : the reason if there is no result, else ""
     """
 
     set: str
@@ -41,19 +41,19 @@ class Row:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What makes it the same measurement as another."""
+        """What identifies the measurement."""
         same = self.set, self.name, self.crop, self.method, self.seed, self.threads, self.device, self.noise
         return *same, self.version
 
     @property
     def gain(self) -> float:
-        """What the method gained over the noisy image, dB."""
+        """Gain over the noisy image, dB."""
         return self.denoised_db - self.noisy_db
 
 
 @dataclass(frozen=True)
 class Means:
-    """What a method reached: means over the images it got done, but median seconds and the largest peak."""
+    """Results of a method over the images that it completed: means, but median seconds and the largest peak."""
 
     method: str
     done: int
@@ -68,7 +68,7 @@ class Means:
 
 
 def means_of(rows: Iterable[Row]) -> list[Means]:
-    """One for each method that has a result, in the order of the rows."""
+    """Return the means of each method that has a result, in the order of the rows."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(row.method, []).append(row)

@@ -1,4 +1,4 @@
-"""From a plan to rows: each method on each image, one after another, each in a process of its own."""
+"""Carry out a benchmark: each method on each image, one after another, each in its own process."""
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from mashpix import __version__
 from mashpix.errors import MashpixError
 from mashpix.evaluation.bench.pictures import Pair, Source, load_pair, naming
 from mashpix.evaluation.bench.results import NOISY, Row
-from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.evaluation.table import append_rows
 from mashpix.evaluation.timed_process import Job, measure
 from mashpix.report import Step
@@ -25,12 +25,12 @@ CPU = "cpu"
 
 @dataclass(frozen=True)
 class BenchPlan:
-    """What all measurements of one command line have in common."""
+    """Options that all measurements of one command line share."""
 
     folder: Path
     sources: list[Source]
     methods: dict[str, Settings | str]
-    noise_model: NoiseModel
+    synthetic_noise: SyntheticNoise
     crop: int | None
     seed: int
     threads: int
@@ -38,37 +38,37 @@ class BenchPlan:
 
     @property
     def noise(self) -> str:
-        """The noise that is added, in words; "" where it is in the files."""
-        return "" if self.has_pairs else str(self.noise_model)
+        """The added noise in words; "" if the files are noisy."""
+        return "" if self.has_pairs else str(self.synthetic_noise)
 
     @property
     def has_pairs(self) -> bool:
-        """Whether the noise is in the files."""
+        """Whether the files are noisy."""
         return self.sources[0].noisy is not None
 
     def device_of(self, method: str) -> str:
-        """Where a method runs: baselines know the CPU only."""
+        """Return the device of a method: baselines run on the CPU only."""
         return self.device if isinstance(self.methods[method], Settings) else CPU
 
     def load(self, source: Source) -> Pair:
-        """One image as all methods see it."""
-        return load_pair(source, crop=self.crop, noise_model=self.noise_model, seed=self.seed)
+        """Load one image as all methods see it."""
+        return load_pair(source, crop=self.crop, synthetic_noise=self.synthetic_noise, seed=self.seed)
 
 
 def run(
     plan: BenchPlan, *, known: dict[tuple[object, ...], Row], table: Path | None
 ) -> Generator[Step | Row, None, list[Row]]:
-    """Measure what is not known yet; each row goes into the table as soon as it is measured.
+    """Measure what is not known yet; each row is written to the table as soon as it is measured.
 
     Yields
     ------
     Step or Row
-        A step before each measurement, and each row, known or new; the generator returns all rows.
+        A step before each measurement, and each row, known or new. The generator returns all rows.
 
     Raises
     ------
     MashpixError
-        For an image that cannot be read or scored, before anything is measured. A method that fails is a row.
+        For an image that cannot be read or scored, before anything is measured. A failed method becomes a row.
     """
     noisy = [(source, score_noisy(plan, source)) for source in plan.sources]
     wanted = [
@@ -89,7 +89,7 @@ def run(
 
 
 def score_noisy(plan: BenchPlan, source: Source) -> Row:
-    """The row of a noisy image itself."""
+    """Make the row of a noisy image itself."""
     pair = plan.load(source)
     with naming(source.clean):
         psnr, ssim = score(pair, pair.noisy)
@@ -111,14 +111,14 @@ def score_noisy(plan: BenchPlan, source: Source) -> Row:
 
 
 def measure_all(plan: BenchPlan, jobs: list[tuple[Source, Row]]) -> Iterator[Step | Row]:
-    """The rows of the jobs, filled in one after another, each after a step."""
+    """Fill in the rows of the jobs one after another, each after a step."""
     for index, (source, row) in enumerate(jobs):
         yield Step(f"{row.method}, {source.name}", index + 1, len(jobs), index / len(jobs))
         yield measure_one(plan, source, row)
 
 
 def measure_one(plan: BenchPlan, source: Source, row: Row) -> Row:
-    """One row filled in: with scores and costs, or with what went wrong."""
+    """Fill in one row with scores and costs, or with the error."""
     try:
         pair = plan.load(source)
         method = plan.methods[row.method]
@@ -132,7 +132,7 @@ def measure_one(plan: BenchPlan, source: Source, row: Row) -> Row:
 
 
 def score(pair: Pair, picture: NDArray[Any]) -> tuple[float, float]:
-    """PSNR and SSIM of an image, to the digits that the table keeps."""
+    """Return PSNR and SSIM of an image, rounded as in the table."""
     from mashpix.metrics import psnr, ssim
 
     channel_axis = None if picture.ndim == 2 else -1

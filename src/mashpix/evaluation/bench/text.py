@@ -1,4 +1,4 @@
-"""What `mashpix bench` prints: what its measures are, one line per measurement, and the means."""
+"""The output of `mashpix bench`: definitions, one line per measurement, and the means."""
 
 from collections.abc import Iterable
 from math import isnan
@@ -19,24 +19,24 @@ Results are clipped to what the type of the clean picture can hold, and not roun
 
 
 def definitions(noise: str, *, seed: int, threads: int, device: str) -> str:
-    """What the columns mean; `noise` is the model that was added, "" for pairs."""
+    """Explain the columns; `noise` is the model that was added, "" for pairs."""
     added = ADDED.format(noise=noise, seed=seed) if noise else FILES
     return f"{DEFINITIONS.format(threads=threads, device=device)}\n{added}"
 
 
 class RowTable:
-    """The table of measurements: its head, and a line per row."""
+    """The table of measurements: its header, and one line per row."""
 
     def __init__(self, names: Iterable[str], methods: Iterable[str]) -> None:
         self._wide, self._less = max(map(len, ("picture", *names))), max(map(len, methods))
 
     @property
     def head(self) -> str:
-        """The names of the columns, after an empty line."""
+        """Return the names of the columns, after an empty line."""
         return f"\n{'picture':<{self._wide}}  {'method':<{self._less}}    PSNR    gain    SSIM        s    MiB"
 
     def line(self, row: Row) -> str:
-        """One measurement."""
+        """Format one measurement."""
         start = f"{row.name:<{self._wide}}  {row.method:<{self._less}}  "
         if row.error:
             return f"{start}failed: {row.error}"
@@ -45,7 +45,7 @@ class RowTable:
 
 
 def means_table(means: list[Means]) -> str:
-    """One line per method: means, but the median of the seconds and the largest peak of memory."""
+    """Format one line per method: means, but median seconds and the largest peak memory."""
     less = max(len("mean"), *(len(mean.method) for mean in means))
     lines = [f"\n{'mean':<{less}}  pictures    PSNR    gain    SSIM  median s  peak MiB  worst gain"]
     for mean in means:
@@ -59,5 +59,5 @@ def means_table(means: list[Means]) -> str:
 
 
 def _cell(value: float, form: str) -> str:
-    """A number, or blanks of the same width for NaN."""
+    """Format a number, or blanks of the same width for NaN."""
     return " " * len(format(0, form)) if isnan(value) else format(value, form)

@@ -1,4 +1,4 @@
-"""What the chosen ratio and shuffling are worth on real pairs: Tables 2 and 3 of MASH.
+"""Measure what the choice of the ratio and shuffling gain on real pairs: Tables 2 and 3 of MASH.
 
 Chihaoui and Favaro, CVPR 2024, arXiv 2404.09389.
 """
@@ -29,7 +29,7 @@ from mashpix.report import Step
 from mashpix.settings import PRESETS
 
 CHOICE = 0.0
-"""What stands for a ratio in the row of the choice."""
+"""The masking ratio of the row that records the choice."""
 VARIANTS = ("neither", "shuffling", "chosen ratio", "both")
 PUBLISHED = {"sidd": (33.12, 33.86, 34.45, 35.06), "fmdd": (32.25, 32.92, 33.56, 33.71)}
 """PSNR of Table 3, dB, in the order of `VARIANTS`."""
@@ -40,7 +40,7 @@ HITS = "88.7 % of SIDD, 92.4 % of FMDD"
 
 @dataclass(frozen=True, kw_only=True)
 class AblationRow(Row):
-    """PSNR (dB) of one fit at a fixed ratio, or the ratio chosen: then masking_ratio is 0, and there is no PSNR."""
+    """PSNR (dB) of one fit at a fixed ratio; or, if masking_ratio is 0, the ratio chosen, without a PSNR."""
 
     masking_ratio: float
     shuffled: str
@@ -53,13 +53,13 @@ class AblationRow(Row):
 
 
 def ratios_of(preset: str) -> tuple[float, float, float]:
-    """The three ratios that a preset chooses from."""
+    """Return the three ratios that a preset chooses from."""
     settings = PRESETS[preset]
     return settings.low_ratio, settings.medium_ratio, settings.high_ratio
 
 
 def variants(rows: list[AblationRow]) -> dict[str, float]:
-    """PSNR of one image for each of `VARIANTS`; the ratio that is not chosen is the medium one."""
+    """Return the PSNR of one image for each of `VARIANTS`; without a choice, the ratio is the medium one."""
     chosen = next(row.chosen_ratio for row in rows if row.masking_ratio == CHOICE)
     psnr = {(row.masking_ratio, row.shuffled): row.psnr for row in rows}
     _, medium, high = ratios_of(rows[0].preset)
@@ -68,14 +68,14 @@ def variants(rows: list[AblationRow]) -> dict[str, float]:
 
 
 def is_best(rows: list[AblationRow]) -> bool:
-    """Whether the ratio chosen for one image is the best of the three, without shuffling."""
+    """Return whether the ratio chosen for one image is the best of the three, without shuffling."""
     chosen = next(row.chosen_ratio for row in rows if row.masking_ratio == CHOICE)
     plain = [row for row in rows if row.masking_ratio != CHOICE and row.shuffled == "no"]
     return bool(max(plain, key=lambda row: row.psnr).masking_ratio == chosen)
 
 
 def by_picture(rows: list[AblationRow], **where: object) -> list[list[AblationRow]]:
-    """The rows of each image."""
+    """Group rows by image."""
     groups: dict[tuple[str, str], list[AblationRow]] = {}
     for row in rows:
         if all(getattr(row, name) == value for name, value in where.items()):
@@ -84,13 +84,13 @@ def by_picture(rows: list[AblationRow], **where: object) -> list[list[AblationRo
 
 
 def means(rows: list[AblationRow], **where: object) -> list[float]:
-    """Mean PSNR of each variant."""
+    """Return the mean PSNR of each variant."""
     found = [variants(group) for group in by_picture(rows, **where)]
     return [fmean(values[name] for values in found) for name in VARIANTS]
 
 
 class AblationStudy(Study[AblationRow]):
-    """What the choice of the ratio and shuffling gain."""
+    """Measures the gain from choosing the ratio and from shuffling."""
 
     row = AblationRow
     quick = Size(crop=64, limit=1, steps=250)
@@ -98,7 +98,7 @@ class AblationStudy(Study[AblationRow]):
     needs_pairs = True
 
     def jobs(self, plan: StudyPlan, *, quick: bool) -> list[AblationRow]:
-        """The choice; all three ratios without shuffling, the two higher ones with it."""
+        """List the choice, all three ratios without shuffling, and the two higher ones with it."""
         rows: list[AblationRow] = []
         for preset, (low, medium, high) in ((name, ratios_of(name)) for name in plan.presets):
             plain = plan.rows(AblationRow, masking_ratio=(CHOICE, low, medium, high), shuffled=("no",))
@@ -107,7 +107,7 @@ class AblationStudy(Study[AblationRow]):
         return rows
 
     def measure(self, plan: StudyPlan, row: AblationRow) -> Generator[Step, None, list[AblationRow]]:
-        """The choice (Eq. 8 to 10), or one fit."""
+        """Make the choice (Eq. 8 to 10), or one fit."""
         settings, pair = plan.presets[row.preset], plan.load(plan.source(row))
         if row.masking_ratio != CHOICE:
             shuffle = "always" if row.shuffled == "yes" else "never"
@@ -123,14 +123,14 @@ class AblationStudy(Study[AblationRow]):
         return [row.filled(**found, seconds=round(perf_counter() - started, 2))]
 
     def updates(self, plan: StudyPlan, row: AblationRow) -> int:
-        """Updates of the probes, or of one fit."""
+        """Return the number of updates of the probes, or of one fit."""
         settings = plan.presets[row.preset]
         if row.masking_ratio == CHOICE:
             return fit_updates(settings) - settings.steps * settings.fits
         return fit_updates(settings.replace(masking_ratio=row.masking_ratio))
 
     def draw(self, plan: StudyPlan, rows: list[AblationRow]) -> Any:
-        """Mean PSNR of each variant, a panel a set; hollow: published, for the whole set."""
+        """Draw the mean PSNR of each variant, one panel per set; hollow markers: published, for the whole set."""
         figure, panels = new_figure(columns=len(plan.sets), width=3.0, caption=plan.caption)
         for axes, name in zip(panels[0], plan.sets, strict=True):
             for index, preset in enumerate(plan.presets):
@@ -150,7 +150,7 @@ class AblationStudy(Study[AblationRow]):
         return figure
 
     def summarise(self, rows: list[AblationRow]) -> list[str]:
-        """What each part gains, and how often the chosen ratio is the best."""
+        """Summarise what each part gains, and how often the chosen ratio is the best."""
         sentences = []
         for preset in distinct(row.preset for row in rows):
             found = {name: means(rows, preset=preset, set=name) for name in distinct(row.set for row in rows)}

@@ -1,4 +1,4 @@
-"""The noise level that a network sees as it is fitted, and the correlation gap: Eq. 8 and 9, Fig. 5 of MASH.
+"""Measure the noise level that a network sees during a fit, and the correlation gap: Eq. 8 and 9, Fig. 5 of MASH.
 
 Chihaoui and Favaro, CVPR 2024, arXiv 2404.09389.
 """
@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.evaluation.plots import line_style, new_figure
 from mashpix.evaluation.study.plan import (
     BETAS,
@@ -26,6 +25,7 @@ from mashpix.evaluation.study.plan import (
     mean_of,
     open_picture,
 )
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.method.fitting import fit, new_network
 from mashpix.method.masking_ratio import probe_residual_level, residual_of
 from mashpix.report import Step
@@ -38,7 +38,7 @@ LOOKS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class GapRow(Row):
-    """Noise level (grey levels) after some updates of a probe."""
+    """Noise level (grey levels) after a number of updates of a probe."""
 
     beta: float
     masking_ratio: float
@@ -47,7 +47,7 @@ class GapRow(Row):
 
 
 def gaps_of(rows: list[GapRow]) -> dict[str, list[float]]:
-    """The gap of each image at each beta (Eq. 9), after the last update."""
+    """Return the gap of each image at each beta (Eq. 9), after the last update."""
     last = max(row.updates for row in rows)
     low, high = sorted(set(distinct(row.masking_ratio for row in rows)))
     return {
@@ -63,20 +63,20 @@ def gaps_of(rows: list[GapRow]) -> dict[str, list[float]]:
 
 
 class GapStudy(Study[GapRow]):
-    """Probes at two ratios, with the noise level they see on the way."""
+    """Fits probes at two ratios and records the noise level that they see meanwhile."""
 
     row = GapRow
     quick = Size(crop=64, limit=2)
     full = Size(crop=256)
 
     def jobs(self, plan: StudyPlan, *, quick: bool) -> list[GapRow]:
-        """A probe at the low and one at the high ratio, at each beta."""
+        """List one probe at the low and one at the high ratio for each beta."""
         return plan.rows(GapRow, beta=BETAS, masking_ratio=(PAPER.low_probe_ratio, PAPER.high_probe_ratio))
 
     def measure(self, plan: StudyPlan, row: GapRow) -> Generator[Step, None, list[GapRow]]:
-        """One probe, and the noise level now and then (Eq. 8); looking does not change the fit."""
+        """Fit one probe and measure the noise level now and then (Eq. 8), which does not change the fit."""
         settings = plan.presets[row.preset]
-        pair = plan.load(plan.source(row), NoiseModel(beta=row.beta, sigma=SIGMA))
+        pair = plan.load(plan.source(row), SyntheticNoise(beta=row.beta, sigma=SIGMA))
         picture, _ = open_picture(plan, pair, settings)
         generator = torch.Generator(picture.pixels.device).manual_seed(plan.seed)
         network = new_network(picture, settings=settings, generator=generator)
@@ -106,11 +106,11 @@ class GapStudy(Study[GapRow]):
         return rows
 
     def updates(self, plan: StudyPlan, row: GapRow) -> int:
-        """Updates of one fit."""
+        """Return the number of updates of one fit."""
         return plan.presets[row.preset].probe_steps
 
     def draw(self, plan: StudyPlan, rows: list[GapRow]) -> Any:
-        """Noise level against updates, mean over the images; and the gap of each image against beta."""
+        """Draw the noise level against updates, mean over the images, and the gap of each image against beta."""
         figure, panels = new_figure(columns=2, rows=len(plan.presets), caption=plan.caption)
         for (left, right), preset in zip(panels, plan.presets, strict=True):
             own = [row for row in rows if row.preset == preset]
@@ -133,7 +133,7 @@ class GapStudy(Study[GapRow]):
         return figure
 
     def summarise(self, rows: list[GapRow]) -> list[str]:
-        """Whether the gap grows with beta, and what the two probes see."""
+        """Summarise whether the gap grows with beta, and what the two probes see."""
         sentences = []
         for preset in distinct(row.preset for row in rows):
             own = [row for row in rows if row.preset == preset]

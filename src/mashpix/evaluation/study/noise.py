@@ -1,4 +1,4 @@
-"""What correlated and value-dependent noise look like, and their correlation against Eq. 2: Fig. 1 of MASH.
+"""Show correlated and value-dependent noise, and compare their correlation with Eq. 2: Fig. 1 of MASH.
 
 Chihaoui and Favaro, CVPR 2024, arXiv 2404.09389.
 """
@@ -12,20 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.evaluation.bench.pictures import Pair
-from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.evaluation.plots import GREYS, LINES, MARKERS, new_figure
 from mashpix.evaluation.study.plan import BETAS, SIGMA, Row, Size, Study, StudyPlan, mean_of
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.report import Step
 from mashpix.simulation import autocorrelation, correlation_asked, correlation_reached
 
-MODELS = {f"beta {beta:g}": NoiseModel(beta=beta, sigma=SIGMA) for beta in BETAS} | {
-    "value-dependent": NoiseModel(model="poisson-gaussian", gain=4.0, sigma=10.0)  # 25 grey levels at mid-grey
+MODELS = {f"beta {beta:g}": SyntheticNoise(beta=beta, sigma=SIGMA) for beta in BETAS} | {
+    "value-dependent": SyntheticNoise(model="poisson-gaussian", gain=4.0, sigma=10.0)  # 25 grey levels at mid-grey
 }
 LAGS = ((1, 0), (1, 1), (2, 0), (2, 1), (2, 2), (3, 0), (4, 0))
 RADIUS = 4
-"""Largest of the lags, pixels."""
+"""Largest lag, pixels."""
 GREY = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in grey (ITU-R BT.601)."""
+"""Weights of red, green and blue in a grey value (ITU-R BT.601)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class NoiseRow(Row):
 
 
 def noisy_picture(plan: StudyPlan, row: NoiseRow) -> Pair:
-    """An image in noise; the noise of a grey one is drawn for it alone."""
+    """Add noise to an image; a grey image gets a draw of its own."""
     pair = plan.load(plan.source(row), MODELS[row.noise])
     if row.colours == "colour" or pair.clean.ndim == 2:
         return pair
@@ -58,14 +58,14 @@ def noisy_picture(plan: StudyPlan, row: NoiseRow) -> Pair:
 
 
 def _both_ways(table: NDArray[Any], lag: tuple[int, int]) -> float:
-    """Mean of a table of correlations over a lag and its mirror images."""
+    """Average a table of correlations over each lag and its mirror images."""
     rows, columns = lag
     places = {(rows, columns), (columns, rows), (rows, -columns), (columns, -rows)}
     return round(float(np.mean([table[RADIUS + row, RADIUS + column] for row, column in places])), 4)
 
 
 def draw_correlation(axes: Any, rows: list[NoiseRow]) -> None:
-    """Eq. 2 as lines, the valid covariance nearest to it as crosses, what was measured as open markers."""
+    """Draw Eq. 2 as lines, the nearest valid covariance as crosses and the measured values as open markers."""
     distance = np.linspace(0.01, RADIUS, 200)
     for index, (name, model) in enumerate(MODELS.items()):
         style = {"color": GREYS[index], "marker": MARKERS[index], "linestyle": "none", "markersize": 6}
@@ -82,7 +82,7 @@ def draw_correlation(axes: Any, rows: list[NoiseRow]) -> None:
 
 
 class NoiseStudy(Study[NoiseRow]):
-    """Synthetic noise, measured."""
+    """Measures synthetic noise."""
 
     row = NoiseRow
     quick = Size(crop=128, limit=1)
@@ -90,11 +90,11 @@ class NoiseStudy(Study[NoiseRow]):
     fits_networks = False
 
     def jobs(self, plan: StudyPlan, *, quick: bool) -> list[NoiseRow]:
-        """Each model on each image, grey and in colour."""
+        """List each noise model on each image, grey and in colour."""
         return plan.rows(NoiseRow, colours=("grey", "colour"), noise=MODELS)
 
     def measure(self, plan: StudyPlan, row: NoiseRow) -> Generator[Step, None, list[NoiseRow]]:
-        """Correlation at each lag, mean over both directions and the channels."""
+        """Measure the correlation at each lag, mean over both directions and the channels."""
         pair, model = noisy_picture(plan, row), MODELS[row.noise]
         noise = pair.noisy - pair.clean
         planes = np.atleast_3d(noise).transpose(2, 0, 1)
@@ -112,11 +112,11 @@ class NoiseStudy(Study[NoiseRow]):
         ]
 
     def updates(self, plan: StudyPlan, row: NoiseRow) -> int:
-        """Updates of one fit."""
+        """Return 0: nothing is fitted."""
         return 0
 
     def draw(self, plan: StudyPlan, rows: list[NoiseRow]) -> Any:
-        """The first image, clean and in each noise, grey above colour; below, correlation against distance."""
+        """Draw the first image, clean and with each noise, grey above colour; below, correlation against distance."""
         from matplotlib.gridspec import GridSpec
 
         figure, panels = new_figure(columns=1, width=8.5, height=6.4, caption=plan.caption)
@@ -139,7 +139,7 @@ class NoiseStudy(Study[NoiseRow]):
         return figure
 
     def summarise(self, rows: list[NoiseRow]) -> list[str]:
-        """How near the noise comes to Eq. 2, and how value-dependent noise differs."""
+        """Summarise how near the noise comes to Eq. 2, and how value-dependent noise differs."""
         correlated = [row for row in rows if row.noise.startswith("beta")]
         off = max(abs(row.measured - row.reached) for row in correlated)
         asked = max(abs(row.reached - row.asked) for row in correlated)

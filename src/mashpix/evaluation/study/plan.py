@@ -1,4 +1,4 @@
-"""What a study is, and what all of its measurements have in common."""
+"""The interface of a study, and the options that all of its measurements share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Mapping
@@ -15,7 +15,7 @@ from mashpix import __version__
 from mashpix.arrays.normalization import Normalized, normalize, to_picture
 from mashpix.errors import InputError
 from mashpix.evaluation.bench.pictures import Pair, Source, load_pair
-from mashpix.evaluation.noise_model import NoiseModel
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.picture import Picture
 from mashpix.report import Step
 from mashpix.settings import PRESETS, Settings
@@ -28,7 +28,7 @@ SIGMA = 25.0
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """How large a study is.
+    """The size of a study.
 
     crop : side of the centre that is used of each image, pixels; 0 for whole images
     limit : images of each folder, evenly spaced; None for all
@@ -40,15 +40,15 @@ class Size:
     steps: int | None = None
 
     def changed(self, **values: int | None) -> "Size":
-        """The same with other values, where they are given."""
+        """Return a copy with the values that are given."""
         return replace(self, **{name: value for name, value in values.items() if value is not None})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One measurement, and one line of the CSV; the fields with a default are what was found.
+    """One measurement and one line of the CSV; the fields with a default are results.
 
-    settings : what differs from those of the preset
+    settings : differences from those of the preset
     set, name : of the folder and the file
     crop : side of the centre that was used, pixels; 0 for whole images
     """
@@ -65,11 +65,11 @@ class Row:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What makes it the same measurement as another."""
+        """What identifies the measurement."""
         return tuple(getattr(self, item.name) for item in fields(self) if item.default is MISSING)
 
     def filled(self, **found: Any) -> Self:
-        """The same with what was found."""
+        """Return a copy with the results filled in."""
         return replace(self, **found)
 
 
@@ -79,10 +79,10 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """What all measurements of one study have in common.
+    """Options that all measurements of one study share.
 
     sets : the images of each folder, by its name
-    in_set : how many images each folder holds, used or not
+    in_set : number of images in each folder, used or not
     presets : settings by the name of their preset, with no more updates than `size.steps`; empty if nothing is fitted
     """
 
@@ -96,19 +96,19 @@ class StudyPlan:
     device: str
 
     def source(self, row: Row) -> Source:
-        """The image of a row."""
+        """Return the source of the image of a row."""
         return next(source for source in self.sets[row.set] if source.name == row.name)
 
-    def load(self, source: Source, noise_model: NoiseModel | None = None) -> Pair:
-        """One image: a pair, or a clean one with noise of the study's level."""
-        model = noise_model or NoiseModel(sigma=SIGMA)
-        pair = load_pair(source, crop=self.size.crop or None, noise_model=model, seed=self.seed)
+    def load(self, source: Source, synthetic_noise: SyntheticNoise | None = None) -> Pair:
+        """Load one image: a pair, or a clean one with noise of the study's level."""
+        model = synthetic_noise or SyntheticNoise(sigma=SIGMA)
+        pair = load_pair(source, crop=self.size.crop or None, synthetic_noise=model, seed=self.seed)
         if source.noisy is None and pair.limits != (0, 255):
             raise InputError(f"{str(source.clean)!r}: not an 8-bit image (the noise of a study is in grey levels)")
         return pair
 
     def rows(self, kind: type[Measured], **values: Iterable[object]) -> list[Measured]:
-        """Empty rows for each preset, image and combination of the values."""
+        """Make an empty row for each preset, image and combination of values."""
         presets: Mapping[str, Settings | None] = self.presets or {"none": None}
         combinations: list[dict[str, Any]] = [{}]
         for name, choices in values.items():
@@ -134,7 +134,7 @@ class StudyPlan:
 
     @property
     def caption(self) -> str:
-        """The line above the figures."""
+        """Return the line above the figures."""
         pictures = sum(map(len, self.sets.values()))
         size = f"centre {self.size.crop} x {self.size.crop} of" if self.size.crop else "whole"
         steps = f"at most {self.size.steps} updates a fit; " if self.size.steps else ""
@@ -144,12 +144,12 @@ class StudyPlan:
 
 
 class Study(ABC, Generic[Measured]):
-    """One study: what is measured, how, and what is made of it.
+    """One study: its measurements, its figure and its summary.
 
     row : the columns of its CSV
     quick, full : its two sizes
     needs_pairs : whether it needs real pairs instead of clean images
-    fits_networks : whether networks are fitted, by the settings of presets
+    fits_networks : whether it fits networks, with the settings of presets
     """
 
     row: type[Measured]
@@ -160,33 +160,33 @@ class Study(ABC, Generic[Measured]):
 
     @abstractmethod
     def jobs(self, plan: StudyPlan, *, quick: bool) -> list[Measured]:
-        """The rows that are wanted, not filled in."""
+        """List the rows to measure, without results."""
 
     @abstractmethod
     def measure(self, plan: StudyPlan, row: Measured) -> Generator[Step, None, list[Measured]]:
-        """Fill one row in; the generator may return several rows, with one key."""
+        """Fill in one row; the generator may return several rows with one key."""
 
     @abstractmethod
     def updates(self, plan: StudyPlan, row: Measured) -> int:
-        """About how many network updates a row takes."""
+        """Estimate the number of network updates of a row."""
 
     @abstractmethod
     def draw(self, plan: StudyPlan, rows: list[Measured]) -> Any:
-        """The figure."""
+        """Draw the figure."""
 
     @abstractmethod
     def summarise(self, rows: list[Measured]) -> list[str]:
-        """Two sentences for each preset."""
+        """Write two sentences for each preset."""
 
 
 def changes(preset: str, settings: Settings) -> str:
-    """What differs from a preset, such as `steps=300 probe_steps=300`."""
+    """Describe differences from a preset, such as `steps=300 probe_steps=300`."""
     before = asdict(PRESETS[preset])
     return " ".join(f"{name}={value}" for name, value in asdict(settings).items() if value != before[name])
 
 
 def shortened(settings: Settings, steps: int | None) -> Settings:
-    """Settings with no more updates than that; shuffling then starts after a quarter of them at the latest."""
+    """Limit the number of updates; shuffling then starts after a quarter of them at the latest."""
     if steps is None:
         return settings
     return settings.replace(
@@ -197,7 +197,7 @@ def shortened(settings: Settings, steps: int | None) -> Settings:
 
 
 def run_denoising(plan: StudyPlan, pair: Pair, settings: Settings) -> Generator[Step, None, dict[str, float]]:
-    """Denoise an image and score it: psnr (dB), ssim, seconds, and what was decided."""
+    """Denoise an image and score it: psnr (dB), ssim, seconds, and the decisions made."""
     from mashpix.arrays.denoising import denoise_steps
     from mashpix.evaluation.bench.run import score
 
@@ -215,7 +215,7 @@ def run_denoising(plan: StudyPlan, pair: Pair, settings: Settings) -> Generator[
 
 
 def open_picture(plan: StudyPlan, pair: Pair, settings: Settings) -> tuple[Picture, Normalized]:
-    """A noisy image as the method sees it, and the way back."""
+    """Normalize a noisy image as the method does; return it with the way back."""
     channel_axis = None if pair.noisy.ndim == 2 else -1
     normalized = normalize(
         pair.noisy,
@@ -228,13 +228,13 @@ def open_picture(plan: StudyPlan, pair: Pair, settings: Settings) -> tuple[Pictu
 
 
 def mean_of(rows: Iterable[Row], value: str, **where: object) -> float:
-    """Mean of a column over the rows that have these values elsewhere; NaN if there are none."""
+    """Average a column over the rows with these values in other columns; NaN if there are none."""
     found = [getattr(row, value) for row in rows if all(getattr(row, name) == wanted for name, wanted in where.items())]
     return fmean(found) if found else nan
 
 
 def distinct(values: Iterable[Value]) -> list[Value]:
-    """The different values, in the order in which they first come.
+    """Return the distinct values in order of first occurrence.
 
     Examples
     --------
@@ -245,7 +245,7 @@ def distinct(values: Iterable[Value]) -> list[Value]:
 
 
 def listing(values: Iterable[float], form: str) -> str:
-    """Numbers in a sentence.
+    """Write numbers as they stand in a sentence.
 
     Examples
     --------
@@ -257,7 +257,7 @@ def listing(values: Iterable[float], form: str) -> str:
 
 
 def grows(values: Iterable[float]) -> bool:
-    """Whether each is larger than the one before.
+    """Return whether each value is larger than the one before.
 
     Examples
     --------

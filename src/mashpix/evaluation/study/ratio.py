@@ -1,4 +1,4 @@
-"""PSNR against masking ratio for each beta: Fig. 2 of MASH (CVPR 2024, arXiv 2404.09389)."""
+"""Measure PSNR against the masking ratio for each beta: Fig. 2 of MASH (CVPR 2024, arXiv 2404.09389)."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from math import nan
 from typing import Any
 
 from mashpix.arrays.costs import fit_updates
-from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.evaluation.plots import line_style, new_figure
 from mashpix.evaluation.study.plan import (
     BETAS,
@@ -21,6 +20,7 @@ from mashpix.evaluation.study.plan import (
     mean_of,
     run_denoising,
 )
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.report import Step
 from mashpix.settings import Settings
 
@@ -40,39 +40,39 @@ class RatioRow(Row):
 
 
 def settings_of(plan: StudyPlan, row: RatioRow) -> Settings:
-    """Settings of one fit."""
+    """Return the settings of one fit."""
     return plan.presets[row.preset].replace(masking_ratio=row.masking_ratio, shuffle="never")
 
 
 def curve(rows: list[RatioRow], preset: str, beta: float) -> tuple[list[float], list[float]]:
-    """The ratios, and the mean PSNR at each."""
+    """Return the ratios, and the mean PSNR at each."""
     ratios = distinct(row.masking_ratio for row in rows)
     return ratios, [mean_of(rows, "psnr", preset=preset, beta=beta, masking_ratio=ratio) for ratio in ratios]
 
 
 class RatioStudy(Study[RatioRow]):
-    """One fit for each ratio and beta."""
+    """Fits one network for each ratio and beta."""
 
     row = RatioRow
     quick = Size(crop=64, limit=1, steps=600)
     full = Size(crop=256)
 
     def jobs(self, plan: StudyPlan, *, quick: bool) -> list[RatioRow]:
-        """Each ratio at each beta."""
+        """List each ratio at each beta."""
         return plan.rows(RatioRow, beta=BETAS, masking_ratio=QUICK_RATIOS if quick else RATIOS)
 
     def measure(self, plan: StudyPlan, row: RatioRow) -> Generator[Step, None, list[RatioRow]]:
-        """One fit."""
-        pair = plan.load(plan.source(row), NoiseModel(beta=row.beta, sigma=SIGMA))
+        """Measure one fit."""
+        pair = plan.load(plan.source(row), SyntheticNoise(beta=row.beta, sigma=SIGMA))
         found = yield from run_denoising(plan, pair, settings_of(plan, row))
         return [row.filled(**found)]
 
     def updates(self, plan: StudyPlan, row: RatioRow) -> int:
-        """Updates of one fit."""
+        """Return the number of updates of one fit."""
         return fit_updates(settings_of(plan, row))
 
     def draw(self, plan: StudyPlan, rows: list[RatioRow]) -> Any:
-        """Mean PSNR over the images, a curve a beta, a panel a preset."""
+        """Draw the mean PSNR over the images, one curve per beta, one panel per preset."""
         figure, panels = new_figure(columns=len(plan.presets), caption=plan.caption)
         for axes, preset in zip(panels[0], plan.presets, strict=True):
             for index, beta in enumerate(BETAS):
@@ -83,7 +83,7 @@ class RatioStudy(Study[RatioRow]):
         return figure
 
     def summarise(self, rows: list[RatioRow]) -> list[str]:
-        """Whether the best ratio grows with beta, and the best PSNR falls."""
+        """Summarise whether the best ratio grows with beta, and the best PSNR falls."""
         sentences = []
         for preset in distinct(row.preset for row in rows):
             curves = [curve(rows, preset, beta) for beta in BETAS]

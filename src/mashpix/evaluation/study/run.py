@@ -1,4 +1,4 @@
-"""From a plan to a folder: measure what is missing, then draw the figure and write the sentences."""
+"""Carry out a study: measure what is missing, then draw the figure and write the sentences."""
 
 import json
 from collections.abc import Generator
@@ -25,13 +25,13 @@ SUFFIXES = (".png", ".svg")
 
 
 def find_study(name: str) -> Study[Any]:
-    """The study with this name."""
+    """Return the study with this name."""
     study: Study[Any] = import_module(f"mashpix.evaluation.study.{name}").STUDY
     return study
 
 
 def check_folder(plan: StudyPlan, output: Path) -> None:
-    """Make the folder and put the settings there; a folder with other settings is refused.
+    """Make the folder and write the settings into it; refuse a folder with other settings.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def check_folder(plan: StudyPlan, output: Path) -> None:
 
 
 def describe(plan: StudyPlan) -> dict[str, Any]:
-    """All that the rows of a folder have in common, and that must be the same to go on."""
+    """Return what all rows of a folder have in common, which must be the same to resume."""
     pictures = {
         f"{name}/{source.name}": [sha256(path.read_bytes()) for path in (source.clean, source.noisy) if path]
         for name, sources in plan.sets.items()
@@ -76,7 +76,7 @@ def run(plan: StudyPlan, study: Study[Measured], output: Path, *, quick: bool) -
     Yields
     ------
     Step, Note or Written
-        The steps of each measurement, what remains to be done and what came out, and the files at the end.
+        The steps of each measurement, the remaining work and each result, and the files at the end.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def run(plan: StudyPlan, study: Study[Measured], output: Path, *, quick: bool) -
 def _in_study(
     steps: Generator[Step, None, list[Measured]], job: Measured, index: int, total: int
 ) -> Generator[Step, None, list[Measured]]:
-    """The steps of one measurement, with the fraction of all measurements that is done."""
+    """Pass on the steps of one measurement, with the fraction of all measurements that is done."""
     label = f"{index + 1} of {total}, {job.preset}, {job.name}"
 
     def change(step: Step) -> Step:
@@ -112,7 +112,7 @@ def _in_study(
 
 
 def describe_cost(plan: StudyPlan, study: Study[Measured], jobs: list[Measured], *, done: int) -> list[str]:
-    """What is left to do and how long that takes, from a few timed updates of each preset."""
+    """Describe what is left to do, and estimate how long it takes from a few timed updates of each preset."""
     lines = [f"{plan.caption}; on {plan.device}, threads: {plan.threads}"]
     if not jobs:
         return [*lines, f"all {done} measurements are there"]
@@ -125,7 +125,7 @@ def describe_cost(plan: StudyPlan, study: Study[Measured], jobs: list[Measured],
 
 
 def time_update(plan: StudyPlan, preset: str) -> float:
-    """Seconds of one network update, on the largest of the folders' first images."""
+    """Time one network update, in seconds, on the largest of the folders' first images."""
     pairs = [plan.load(sources[0]) for sources in plan.sets.values()]
     largest = max((pair.noisy for pair in pairs), key=lambda noisy: noisy.size)
     shape = (*largest.shape[2:], 1)[0], *largest.shape[:2]

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from mashpix.arrays.costs import fit_updates
 from mashpix.arrays.normalization import to_array
-from mashpix.evaluation.noise_model import NoiseModel
 from mashpix.evaluation.plots import line_style, new_figure
 from mashpix.evaluation.study.plan import (
     SIGMA,
@@ -25,6 +24,7 @@ from mashpix.evaluation.study.plan import (
     open_picture,
     run_denoising,
 )
+from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.method.fitting import fit, new_network
 from mashpix.method.predicting import predict
 from mashpix.method.shuffling import flat_regions, shuffle_tiles
@@ -32,20 +32,20 @@ from mashpix.report import Step
 from mashpix.settings import PAPER, Settings
 from mashpix.steps import drain
 
-NOISE = NoiseModel(beta=1.0, sigma=SIGMA)
+NOISE = SyntheticNoise(beta=1.0, sigma=SIGMA)
 QUICK_RATIOS = (0.2, 0.5, 0.8)
 RATIOS = tuple(tenths / 10 for tenths in range(1, 10))
 BLOCK_SIZES = (2, 3, 4, 5, 6)
 """Sides of the tiles of Table 4, pixels."""
 GAINS = (0.5, 0.8)
-"""Ratios at which shuffling is published to gain (Table 3)."""
+"""Ratios at which shuffling gains according to Table 3."""
 PUBLISHED = (34.65, 34.85, 35.06, 35.15, 35.09)
 """PSNR of Table 4, dB, on SIDD."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShuffleRow(Row):
-    """PSNR (dB) of one fit; block_size: side of the shuffled tiles, pixels, 0 without shuffling."""
+    """PSNR (dB) of one fit; block_size is the side of the shuffled tiles in pixels, 0 without shuffling."""
 
     masking_ratio: float
     block_size: int
@@ -55,7 +55,7 @@ class ShuffleRow(Row):
 
 
 def settings_of(plan: StudyPlan, row: ShuffleRow) -> Settings:
-    """Settings of one fit."""
+    """Return the settings of one fit."""
     settings = plan.presets[row.preset].replace(masking_ratio=row.masking_ratio)
     if row.block_size == 0:
         return settings.replace(shuffle="never")
@@ -63,7 +63,7 @@ def settings_of(plan: StudyPlan, row: ShuffleRow) -> Settings:
 
 
 def draw_curves(left: Any, right: Any, rows: list[ShuffleRow]) -> None:
-    """PSNR against the ratio, with and without shuffling, and against the size of the tiles."""
+    """Draw PSNR against the ratio, with and without shuffling, and against the size of the tiles."""
     ratios = distinct(row.masking_ratio for row in rows)
     for index, (size, label) in enumerate(((0, "no shuffling"), (PAPER.block_size, "shuffled, 4 x 4"))):
         values = [mean_of(rows, "psnr", masking_ratio=ratio, block_size=size) for ratio in ratios]
@@ -76,12 +76,12 @@ def draw_curves(left: Any, right: Any, rows: list[ShuffleRow]) -> None:
 
 
 def by_size(rows: list[ShuffleRow]) -> list[float]:
-    """Mean PSNR for each size of the tiles."""
+    """Return the mean PSNR for each size of the tiles."""
     return [mean_of(rows, "psnr", masking_ratio=PAPER.high_ratio, block_size=size) for size in BLOCK_SIZES]
 
 
 def regions(plan: StudyPlan, preset: str) -> dict[str, NDArray[Any]]:
-    """The first image, in noise and clean, its flat regions (Eq. 7), and the shuffled target (Eq. 5)."""
+    """Return the first image, noisy and clean, its flat regions (Eq. 7), and the shuffled target (Eq. 5)."""
     settings = plan.presets[preset]
     ratio = PAPER.high_ratio
     pair = plan.load(next(iter(plan.sets.values()))[0], NOISE)
@@ -105,30 +105,30 @@ def regions(plan: StudyPlan, preset: str) -> dict[str, NDArray[Any]]:
 
 
 class ShuffleStudy(Study[ShuffleRow]):
-    """Fits with and without shuffling."""
+    """Fits networks with and without shuffling."""
 
     row = ShuffleRow
     quick = Size(crop=64, limit=1)
     full = Size(crop=256)
 
     def jobs(self, plan: StudyPlan, *, quick: bool) -> list[ShuffleRow]:
-        """Each ratio with and without shuffling, and each size of the tiles at the paper's high ratio."""
+        """List each ratio with and without shuffling, and each size of the tiles at the paper's high ratio."""
         ratios = QUICK_RATIOS if quick else RATIOS
         curves = plan.rows(ShuffleRow, masking_ratio=ratios, block_size=(0, PAPER.block_size))
         sizes = plan.rows(ShuffleRow, masking_ratio=(PAPER.high_ratio,), block_size=BLOCK_SIZES)
         return list({row.key: row for row in curves + sizes}.values())
 
     def measure(self, plan: StudyPlan, row: ShuffleRow) -> Generator[Step, None, list[ShuffleRow]]:
-        """One fit."""
+        """Measure one fit."""
         found = yield from run_denoising(plan, plan.load(plan.source(row), NOISE), settings_of(plan, row))
         return [row.filled(**found)]
 
     def updates(self, plan: StudyPlan, row: ShuffleRow) -> int:
-        """Updates of one fit."""
+        """Return the number of updates of one fit."""
         return fit_updates(settings_of(plan, row))
 
     def draw(self, plan: StudyPlan, rows: list[ShuffleRow]) -> Any:
-        """For each preset: PSNR against ratio and tile size; the first image, its flat regions, the target."""
+        """Draw, for each preset, PSNR against ratio and tile size, the first image, its flat regions and the target."""
         figure, panels = new_figure(columns=3, rows=2 * len(plan.presets), width=2.7, height=2.6, caption=plan.caption)
         for index, preset in enumerate(plan.presets):
             own = [row for row in rows if row.preset == preset]
@@ -143,7 +143,7 @@ class ShuffleStudy(Study[ShuffleRow]):
         return figure
 
     def summarise(self, rows: list[ShuffleRow]) -> list[str]:
-        """What shuffling gains, and which size of the tiles is best."""
+        """Summarise what shuffling gains, and which size of the tiles is best."""
         sentences = []
         for preset in distinct(row.preset for row in rows):
             own = [row for row in rows if row.preset == preset]

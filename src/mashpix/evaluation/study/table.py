@@ -1,4 +1,4 @@
-"""Real sets against the published Table 1 of MASH (CVPR 2024, arXiv 2404.09389)."""
+"""Measure real sets and compare them with the published Table 1 of MASH (CVPR 2024, arXiv 2404.09389)."""
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
@@ -23,12 +23,12 @@ PROTOCOLS = {
     "cc15": "15 pairs of 512 x 512, not in Table 1",
     "fmdd": "48 grey pictures of 512 x 512, one frame against the mean of 50",
 }
-"""What the published means are over; the mean of the images' PSNR, all channels together."""
+"""The images of the published means, which average the PSNR of each image over all channels together."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableRow(Row):
-    """PSNR (dB) and SSIM (7 x 7 uniform window) of one image; in_set: images in the folder, used or not."""
+    """PSNR (dB) and SSIM (7 x 7 uniform window) of one image; in_set counts all images in the folder."""
 
     in_set: int
     noisy_db: float = nan
@@ -39,7 +39,7 @@ class TableRow(Row):
 
 
 class TableStudy(Study[TableRow]):
-    """Each image with each preset."""
+    """Denoises each image with each preset."""
 
     row = TableRow
     quick = Size(crop=64, limit=1, steps=600)
@@ -47,22 +47,22 @@ class TableStudy(Study[TableRow]):
     needs_pairs = True
 
     def jobs(self, plan: StudyPlan, *, quick: bool) -> list[TableRow]:
-        """Each image, with each preset as it is."""
+        """List each image with each preset."""
         return [replace(row, in_set=plan.in_set[row.set]) for row in plan.rows(TableRow, in_set=(0,))]
 
     def measure(self, plan: StudyPlan, row: TableRow) -> Generator[Step, None, list[TableRow]]:
-        """One image."""
+        """Measure one image."""
         pair = plan.load(plan.source(row))
         found = yield from run_denoising(plan, pair, plan.presets[row.preset])
         noisy_db, noisy_ssim = score(pair, pair.noisy)
         return [row.filled(noisy_db=noisy_db, noisy_ssim=noisy_ssim, **found)]
 
     def updates(self, plan: StudyPlan, row: TableRow) -> int:
-        """Updates of one fit."""
+        """Return the number of updates of one fit."""
         return fit_updates(plan.presets[row.preset])
 
     def draw(self, plan: StudyPlan, rows: list[TableRow]) -> Any:
-        """Mean PSNR, a panel a set: measured filled, published hollow."""
+        """Draw the mean PSNR, one panel per set: measured filled, published hollow."""
         figure, panels = new_figure(columns=len(plan.sets), width=3.4, height=3.4, caption=plan.caption)
         for axes, name in zip(panels[0], plan.sets, strict=True):
             published = PUBLISHED.get(name, {})
@@ -80,7 +80,7 @@ class TableStudy(Study[TableRow]):
         return figure
 
     def summarise(self, rows: list[TableRow]) -> list[str]:
-        """What each set gives, beside what is published; and what the published means are over."""
+        """Summarise the result of each set beside the published one, and which images the published means are over."""
         sentences = []
         for preset in distinct(row.preset for row in rows):
             texts = []

@@ -1,1 +1,1 @@
-"""Microscope files: CZI, ND2, LIF and more, read plane by plane in a process of its own."""
+"""Microscope files: CZI, ND2, LIF and more, read plane by plane in a separate process."""

@@ -8,11 +8,11 @@ from mashpix.errors import FileError
 from mashpix.files.reader_process import ReadPlane, serve_planes
 
 STANDARD = "TCZYXS"
-"""Axes that bioio orders all images by; M, the tiles of a mosaic, it joins."""
+"""Axis order of bioio for all images; it joins M, the tiles of a mosaic."""
 
 
 def open_file(path: str) -> tuple[dict[str, Any], ReadPlane]:
-    """What the largest scene of a file holds, see `MicroscopeStack`, and how to read a plane of it."""
+    """Describe the largest scene of a file, see `MicroscopeStack`, and return a function that reads a plane."""
     image = _open(path)
     sizes = []
     for number in range(len(image.scenes)):
@@ -42,19 +42,19 @@ def _open(path: str) -> Any:
 
     try:
         try:
-            return BioImage(path, chunk_dims=["Y", "X"])  # else a plane brings all of its Z with it
-        except TypeError:  # a plugin that has no such option
+            return BioImage(path, chunk_dims=["Y", "X"])  # else reading a plane reads all of its Z
+        except TypeError:  # a plugin without this option
             return BioImage(path)
     except UnsupportedFileFormatError:
         raise FileError("damaged, or no installed plugin of bioio can read it (see docs/formats.md)") from None
 
 
 def _read_plane(image: Any, index: dict[str, int]) -> Any:
-    """One plane, (Y, X) or (Y, X, S); nothing but that plane, or the tiles of it, is read."""
+    """Read one plane, (Y, X) or (Y, X, S), and nothing but that plane or its tiles."""
     from bioio_base.reader import Reader
 
     order = "YXS" if "S" in image.dims.order else "YX"
-    can_index = type(image.reader)._read_indexed is not Reader._read_indexed  # else it would load all of the image
+    can_index = type(image.reader)._read_indexed is not Reader._read_indexed  # else it would load the whole image
     if can_index and "M" not in image.reader.dims.order:
         return image.get_image_data(order, **index)
     return image.get_image_dask_data(order, **index).compute(scheduler="synchronous")

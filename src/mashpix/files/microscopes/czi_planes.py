@@ -19,16 +19,16 @@ KINDS = {
     "gray8": ("u1", 1), "gray16": ("u2", 1), "gray32float": ("f4", 1), "bgr24": ("u1", 3), "bgr48": ("u2", 3),
     "bgr96float": ("f4", 3),
 }  # fmt: skip
-"""Dtype and samples of a pixel by its kind."""
+"""Dtype and samples per pixel for each pixel type."""
 OUTSIDE = "TCZ"
 MIN_PLANE = 128
-"""Fewest bytes of a plane in a file: its directory entry and the header of its segment."""
+"""Smallest size in bytes of a plane in a file: its directory entry and its segment header."""
 OPEN = ExitStack()
 """Keeps the file open until the process ends."""
 
 
 def open_file(path: str) -> tuple[dict[str, Any], ReadPlane]:
-    """What the largest scene of a file holds, see `MicroscopeStack`, and how to read a plane of it."""
+    """Describe the largest scene of a file, see `MicroscopeStack`, and return a function that reads a plane."""
     from pylibCZIrw import czi
 
     file = OPEN.enter_context(czi.open_czi(path))
@@ -68,7 +68,7 @@ def open_file(path: str) -> tuple[dict[str, Any], ReadPlane]:
 
 
 def _check_planes(ranges: dict[str, tuple[int, int]], size: int) -> None:
-    """Refuse axes that we cannot write, and more planes than a file of that size can hold."""
+    """Refuse axes that cannot be written, and more planes than a file of that size can hold."""
     if others := {letter for letter, (start, end) in ranges.items() if letter not in OUTSIDE and end - start > 1}:
         raise FileError(f"axes that OME-TIFF cannot hold ({', '.join(sorted(others))}; {OUTSIDE}YX needed)")
     planes = prod(end - start for start, end in ranges.values())
@@ -77,7 +77,7 @@ def _check_planes(ranges: dict[str, tuple[int, int]], size: int) -> None:
 
 
 def _read_xml(text: str, scene: int) -> tuple[str, list[str], dict[str, float], bool]:
-    """Name of a scene, names of the channels, micrometres a pixel, and whether there are tiles."""
+    """Read the name of a scene, the names of its channels, micrometres per pixel, and whether there are tiles."""
     root = ElementTree.fromstring(text)
     image = root.find("./Metadata/Information/Image")
     image = ElementTree.Element("Image") if image is None else image

@@ -1,4 +1,4 @@
-"""Microscope files (CZI, ND2, LIF, what bioio's plugins read) as stacks: read by planes, written as OME-TIFF."""
+"""Microscope files (CZI, ND2, LIF, what bioio's plugins read) as stacks: read plane by plane, written as OME-TIFF."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ CZI = b"ZISRAWFILE"
 MAGICS = (CZI, b"\xda\xce\xbe\x0a", b"p\0\0\0")
 """First bytes of CZI, ND2 and LIF."""
 SUFFIXES = {".czi", ".dv", ".ims", ".lif", ".nd2", ".oib", ".r3d", ".zvi"}
-"""Endings of names that are tried with bioio where the content is of no format that we know."""
+"""Name endings to try with bioio if the content is of no known format."""
 IDENTIFYING = 2**20
 """Bytes at the beginning of a file that identify it."""
 
@@ -82,7 +82,7 @@ class MicroscopeStack:
 
     @contextmanager
     def copy_to(self, target: Path, *, overwrite: bool) -> Iterator[Callable[[Index, NDArray[Any]], None]]:
-        """A new OME-TIFF whose planes are put where they belong, in whatever order they come; uncompressed."""
+        """Create an uncompressed OME-TIFF whose planes may be written in any order."""
         outside = self.shape[: self.axes.index("Y")]
         size = int(np.prod(self._plane_shape)) * self.dtype.itemsize
         with atomic_file(target, overwrite=overwrite) as file:
@@ -104,7 +104,7 @@ class MicroscopeStack:
             yield put
 
     def _describe(self) -> dict[str, Any]:
-        """What OME-XML says beside the sizes: names of channels and physical sizes."""
+        """Return what OME-XML records besides the shape: names of channels and physical sizes."""
         with self.path.open("rb") as file:
             identity = file.read(IDENTIFYING) + json.dumps(self.found).encode()
         uuid = UUID(bytes=hashlib.sha256(identity).digest()[:16], version=4)  # not a random one: same input, same bytes
@@ -118,7 +118,7 @@ class MicroscopeStack:
 
 def open_microscope(path: Path, *, axes: str | None, max_pixels: int) -> MicroscopeStack:
     """Open a microscope's file as a stack, also where it holds a single plane."""
-    if path.suffix.lower() not in SUFFIXES:  # its output would get a name that is not an OME-TIFF's
+    if path.suffix.lower() not in SUFFIXES:  # its output would not be named as an OME-TIFF
         raise FileError(f"a microscope file with another ending ({path.suffix!r}; rename it to .czi, .nd2 or .lif)")
     with path.open("rb") as file:
         is_czi = file.read(len(CZI)) == CZI or path.suffix.lower() == ".czi"
@@ -140,7 +140,7 @@ def open_microscope(path: Path, *, axes: str | None, max_pixels: int) -> Microsc
 
 
 def _remarks(found: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Notes for the user, and what an OME-TIFF cannot keep."""
+    """Return notes for the user, and what an OME-TIFF cannot keep."""
     notes = ("its tiles are joined as the file places them, and denoised as one image",)
     lost = ["written as OME-TIFF: axes, channel names and pixel sizes are kept, other metadata are not kept"]
     if found["scenes"] > 1:

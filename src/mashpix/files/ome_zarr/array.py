@@ -1,4 +1,4 @@
-"""One array of a Zarr: values read and written one chunk at a time, which bounds memory and names a bad chunk."""
+"""One array of a Zarr, read and written one chunk at a time, which bounds memory and identifies a bad chunk."""
 
 import struct
 import warnings
@@ -17,21 +17,21 @@ from mashpix.files.image_file import in_short
 from mashpix.files.ome_zarr.metadata import LAYOUTS, Layout
 
 Region = tuple[slice, ...]
-"""A part of an array, with a start and a stop along each axis."""
+"""A region of an array, with a start and a stop along each axis."""
 Place = tuple[int, ...]
-"""Which chunk, counted along each axis."""
+"""Index of a chunk along each axis."""
 BLOSC = struct.Struct("<4xI4xI")
-"""Header of a Blosc chunk: bytes when decoded, and as stored, header included."""
+"""Header of a Blosc chunk: its size decoded and stored, in bytes, including the header."""
 
 
 @dataclass(frozen=True)
 class ZarrArray:
-    """An array that is open.
+    """An open array.
 
-    root : of the Zarr
-    layout : where its values are
-    opened : the array in the hands of the library
-    sparse : whether chunks may be missing, which are then read as the fill value
+    root : folder of the Zarr
+    layout : location of its values
+    opened : the array as opened by the library
+    sparse : whether chunks may be missing, and are then read as the fill value
     fills : whether missing chunks are written too, or stay missing
     """
 
@@ -47,7 +47,7 @@ class ZarrArray:
         return self.layout.shape
 
     def parts(self, region: Region) -> Iterator[tuple[Place, Region]]:
-        """The chunks that a region touches, with the part of it that is in each."""
+        """Yield the chunks that a region touches, each with its part of the region."""
         chunks = self.layout.chunks
         for place in product(
             *(range(part.start // c, -(-part.stop // c)) for part, c in zip(region, chunks, strict=True))
@@ -66,7 +66,7 @@ class ZarrArray:
             self._is_there(place)
 
     def _is_there(self, place: Place) -> bool:
-        """Whether a chunk is there; if not, and none may be missing, `FileError`."""
+        """Return whether a chunk exists; `FileError` if it is missing and must not be."""
         name = self.layout.chunk_name(place)
         if not (found := (self.root / name).is_file()) and not self.sparse:
             fill = self.opened.fill_value
@@ -74,25 +74,25 @@ class ZarrArray:
         return found
 
     def read(self, region: Region) -> NDArray[Any]:
-        """The values of a region, in native byte order."""
+        """Read the values of a region, in native byte order."""
         values = np.empty([part.stop - part.start for part in region], self.layout.dtype)
         for place, part in self.parts(region):
             values[relative(part, region)] = self.read_part(place, part)
         return values
 
     def read_part(self, place: Place, part: Region) -> NDArray[Any]:
-        """Values of one chunk."""
+        """Read values of one chunk."""
         if self._is_there(place):
             self._check_length(place)
         try:
             with warnings.catch_warnings(action="ignore"):
                 values: NDArray[Any] = np.asarray(self.opened[part], self.layout.dtype)
-        except Exception as error:  # decoders raise whatever they like on damaged chunks
+        except Exception as error:  # decoders raise arbitrary errors on damaged chunks
             raise FileError(f"damaged chunk {self.layout.chunk_name(place)!r} ({in_short(error)})") from None
         return values
 
     def _check_length(self, place: Place) -> None:
-        """Refuse an empty chunk, and a Blosc chunk that is cut off: its decoder would read on beyond the end."""
+        """Refuse an empty chunk, and a truncated Blosc chunk: its decoder would read beyond the end."""
         codecs, name = self.layout.codecs, self.layout.chunk_name(place)
         size = (self.root / name).stat().st_size
         if size == 0:
@@ -107,13 +107,13 @@ class ZarrArray:
             raise FileError(f"damaged chunk {name!r} (truncated, or its Blosc header is damaged)")
 
     def write_part(self, place: Place, part: Region, values: NDArray[Any]) -> None:
-        """Replace values of one chunk, and read them again: what its codecs cannot hold is an error."""
+        """Replace values of one chunk, and read them back: values that its codecs cannot hold are an error."""
         if not (self.fills or self._is_there(place)):
             return
         try:
             with warnings.catch_warnings(action="ignore"):
                 self.opened[part] = values
-        except OSError:  # of the disk, not of an encoder
+        except OSError:  # from the disk, not from an encoder
             raise
         except Exception as error:
             name = self.layout.chunk_name(place)
@@ -123,14 +123,14 @@ class ZarrArray:
 
 
 def relative(part: Region, region: Region) -> Region:
-    """A part of a region, counted from the region's start."""
+    """Return a part of a region, relative to the region's start."""
     return tuple(
         slice(inner.start - outer.start, inner.stop - outer.start) for inner, outer in zip(part, region, strict=True)
     )
 
 
 def open_array(root: Path, layout: Layout, *, sparse: bool, fills: bool = False, mode: str = "r") -> ZarrArray:
-    """Open an array whose layout was checked; mode "r+" to write into it. The rest is as in `ZarrArray`."""
+    """Open an array whose layout was checked; mode "r+" allows writing. Other parameters are as in `ZarrArray`."""
     import zarr
     from zarr.storage import LocalStore
 
@@ -138,7 +138,7 @@ def open_array(root: Path, layout: Layout, *, sparse: bool, fills: bool = False,
         with warnings.catch_warnings(action="ignore"):
             store = LocalStore(root, read_only=mode == "r")
             opened = zarr.open_array(store, path=layout.name, mode=mode, zarr_format=layout.zarr_format)
-            opened = opened.with_config({"write_empty_chunks": True})  # else a chunk of zeros would be removed
-    except Exception as error:  # the library raises whatever it likes on metadata that it does not understand
+            opened = opened.with_config({"write_empty_chunks": True})  # else chunks of zeros would be removed
+    except Exception as error:  # the library raises arbitrary errors on unknown metadata
         raise FileError(f"damaged Zarr (array {layout.name!r}: {in_short(error)})") from None
     return ZarrArray(root, layout, opened, sparse, fills)

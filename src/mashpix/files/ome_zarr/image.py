@@ -1,4 +1,4 @@
-"""Which image of an OME-Zarr is denoised, its axes and its sizes (OME-NGFF: `multiscales`, `bioformats2raw.layout`)."""
+"""Find the image of an OME-Zarr to denoise, its axes and sizes (OME-NGFF: `multiscales`, `bioformats2raw.layout`)."""
 
 import re
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from mashpix.files.image_file import check_size
 from mashpix.files.ome_zarr.metadata import Layout, Node, check_path, join, read_layout, read_node
 
 KINDS = {"channel": "C", "time": "T"}
-"""Letters of axes by their type, whatever their names are."""
+"""Letters of axes by their type, regardless of their names."""
 SPARE = "QIRPAHEVUMNLKJGFDBWO"
-"""Letters for axes whose names are longer than one."""
+"""Letters for axes with longer names."""
 MAX_PLANES = 2**24
-"""Planes that metadata may declare."""
+"""Largest number of planes that metadata may declare."""
 NO_IMAGES = {
     "plate": "a plate of many images (name one of them, such as PLATE.zarr/A/1/0)",
     "well": "a well of many images (name one of them, such as PLATE.zarr/A/1/0)",
@@ -27,10 +27,10 @@ NO_IMAGES = {
 
 @dataclass(frozen=True)
 class Image:
-    """An image.
+    """An image in an OME-Zarr.
 
     axes : letters as tifffile writes them
-    is_rgb : whether its samples are colours: three that are named S; None where the axes are a guess
+    is_rgb : whether its samples are colours: three along an axis named S; None if the axes are a guess
     full : the largest of its sizes
     levels : the others
     notes : remarks for the user, one line each
@@ -44,12 +44,12 @@ class Image:
 
 
 def find_image(root: Path, *, axes: str | None, max_pixels: int) -> Image:
-    """The image with the most values; that there are others is said in a note.
+    """Find the image with the most values; a note reports if there are others.
 
     Raises
     ------
     FileError
-        For a Zarr without an image, a plate, a label image, and for what is damaged or too large.
+        For a Zarr without an image, a plate, a label image, and for damaged or too large images.
     UsageError
         For axes that do not fit.
     """
@@ -75,7 +75,7 @@ def find_image(root: Path, *, axes: str | None, max_pixels: int) -> Image:
 
 
 def _list_images(root: Path, node: Node) -> list[tuple[list[Any], list[Layout]]]:
-    """Axes and sizes of all images of a group, or of the numbered groups in it (the layout of bioformats2raw)."""
+    """List axes and sizes of all images of a group, or of its numbered subgroups (bioformats2raw layout)."""
     for key, what in NO_IMAGES.items():
         if key in node.ome:
             raise FileError(what)
@@ -101,7 +101,7 @@ def _list_multiscales(root: Path, node: Node) -> list[tuple[list[Any], list[Layo
 
 
 def _name_axes(entries: list[Any], full: Layout) -> tuple[str, list[str], bool]:
-    """Letters of the axes as the metadata name them, remarks, and whether nothing names them and they are a guess."""
+    """Return the letters of the axes, remarks, and whether the axes are a guess because the metadata lacks names."""
     entries = entries or list(full.names)
     if not entries:
         axes, note = guess_axes(full.shape)
@@ -121,7 +121,7 @@ def _name_axes(entries: list[Any], full: Layout) -> tuple[str, list[str], bool]:
 
 
 def _check_sizes(full: Layout, axes: str, *, max_pixels: int) -> None:
-    """Refuse what is too large by what the metadata declare."""
+    """Refuse images whose declared sizes are too large."""
     lengths = dict(zip(axes, full.shape, strict=True))
     check_size(lengths["X"], lengths["Y"], lengths.get("S", 1), max_pixels=max_pixels)
     if count_planes(axes, full.shape) > MAX_PLANES:

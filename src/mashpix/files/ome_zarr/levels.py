@@ -1,4 +1,4 @@
-"""The smaller sizes of an image in an OME-Zarr: made from its planes, several of them where Z is smaller too."""
+"""Make the smaller sizes of an image in an OME-Zarr from its planes, from several planes if Z is smaller too."""
 
 from dataclasses import dataclass, field
 from math import prod
@@ -19,10 +19,10 @@ from mashpix.files.pyramid import Shape, factors_of, means_of, rounded
 class Level:
     """A smaller size.
 
-    planes : of it
-    factors : planes of the full size, along each axis outside of a plane, that make one
+    planes : the planes of this size
+    factors : number of full-size planes, along each axis outside of a plane, that make one
     full : lengths of these axes at full size
-    sums : of the planes that are there, and how many they are, where some are still to come
+    sums : sum and number of the planes received so far, for planes that are incomplete
     """
 
     planes: Planes
@@ -31,12 +31,12 @@ class Level:
     sums: dict[Numbers, tuple[Any, int]] = field(default_factory=dict)
 
     def put(self, numbers: Numbers, plane: NDArray[Any]) -> None:
-        """Take a plane of the full size; the plane that it is part of is written when all its parts are there."""
+        """Take a full-size plane; write the plane that it contributes to once all of its parts have arrived."""
         layout = self.planes.array.layout
         place = tuple(number // factor for number, factor in zip(numbers, self.factors, strict=True))
         lengths = parts_of(layout.shape, self.planes.axes, outside=True)
         if any(number >= length for number, length in zip(place, lengths, strict=True)):
-            return  # what is left over at the end of an axis
+            return  # the remainder at the end of an axis
         total, count = self.sums.pop(place, (0, 0))
         total, count = total + means_of(plane, parts_of(layout.shape, self.planes.axes, outside=False)), count + 1
         if count < self._needed(place):
@@ -45,7 +45,7 @@ class Level:
             self.planes.put(place, rounded(total / count, layout.dtype))
 
     def _needed(self, place: Numbers) -> int:
-        """Planes of the full size that make one: fewer at the end of an axis."""
+        """Return the number of full-size planes that make one: fewer at the end of an axis."""
         return prod(
             min(factor, length - number * factor)
             for number, factor, length in zip(place, self.factors, self.full, strict=True)
@@ -53,12 +53,12 @@ class Level:
 
 
 def parts_of(shape: Shape, axes: str, *, outside: bool) -> Shape:
-    """Lengths of the axes outside of a plane, or within it."""
+    """Return the lengths of the axes outside of a plane, or within it."""
     return tuple(length for length, letter in zip(shape, axes, strict=True) if (letter not in WITHIN) is outside)
 
 
 def made_levels(image: Image) -> list[Layout]:
-    """The smaller sizes that can be made from the full one."""
+    """Return the smaller sizes that can be made from the full one."""
     full = image.full
     return [level for level in image.levels if factors_of(full.shape, level.shape) and level.dtype == full.dtype]
 

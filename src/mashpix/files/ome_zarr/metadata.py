@@ -1,4 +1,4 @@
-"""What the metadata of a Zarr say, in formats 2 and 3: read and checked before anything is allocated or decoded."""
+"""Read Zarr metadata, formats 2 and 3, and check it before anything is allocated or decoded."""
 
 import json
 import re
@@ -15,11 +15,11 @@ from mashpix.files.image_file import HEADROOM
 Data = dict[str, Any]
 LOSSLESS = {"blosc", "zlib", "gzip", "zstd", "lz4", "bz2", "lzma", "delta", "shuffle", "crc32", "crc32c", "adler32",
             "fletcher32"}  # fmt: skip
-"""Codecs that are read and written: none rounds values, and none runs what it reads, as pickles do."""
+"""Codecs that are supported: none rounds values, and none executes what it reads, as pickles do."""
 LAYOUTS = {"bytes", "endian", "transpose", "sharding_indexed"}
-"""Codecs of format 3 that arrange values."""
+"""Codecs of format 3 that rearrange values."""
 DTYPE = re.compile(r"[<>|]?([iu][1248]|f[248])|(u?int(?:8|16|32|64)|float(?:16|32|64))")
-"""Numbers in format 2, such as "<u2", or in format 3, such as "uint16"."""
+"""Numeric types in format 2, such as "<u2", or in format 3, such as "uint16"."""
 
 
 @dataclass(frozen=True)
@@ -41,20 +41,20 @@ class Node:
 
     @property
     def ome(self) -> Data:
-        """What OME-NGFF says: under a key of its own from version 0.5 on."""
+        """The attributes of OME-NGFF, which are under their own key from version 0.5 on."""
         own = self.attributes.get("ome")
         return own if isinstance(own, dict) else self.attributes
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the values of an array are.
+    """The layout of the values of an array.
 
     name, zarr_format : of its node
-    shape, chunks : lengths of the array, and of what one file holds of it
+    shape, chunks : lengths of the array, and of the part in one file
     dtype : in native byte order
-    separator, prefix : how the names of its chunks are made
-    codecs : by which a chunk is encoded, in this order
+    separator, prefix : parts of the names of its chunks
+    codecs : that encode a chunk, in this order
     names : of its axes, where format 3 has them
     """
 
@@ -74,17 +74,17 @@ class Layout:
         return prod(self.shape)
 
     def chunk_name(self, place: tuple[int, ...]) -> str:
-        """Path of the file of a chunk below the Zarr."""
+        """Return the path of a chunk's file below the Zarr."""
         return join(self.name, self.prefix + self.separator.join(map(str, place)))
 
 
 def join(*names: str) -> str:
-    """A path below the Zarr out of parts of it, of which some may be empty."""
+    """Join parts, some of which may be empty, to a path below the Zarr."""
     return "/".join(name for name in names if name)
 
 
 def check_path(path: Any) -> str:
-    """A path as metadata name it; one that could leave the folder is refused."""
+    """Check a path from metadata; refuse one that could leave the folder."""
     if (
         not isinstance(path, str)
         or "\\" in path
@@ -98,7 +98,7 @@ def check_path(path: Any) -> str:
 
 
 def read_node(root: Path, name: str) -> Node | None:
-    """The group or array of a folder; None if it is neither."""
+    """Read the group or array of a folder; None if it is neither."""
     if (data := _read_json(root, join(name, "zarr.json"))) is not None:
         if data.get("zarr_format") != 3 or data.get("node_type") not in ("array", "group"):
             raise FileError(f"damaged Zarr ({join(name, 'zarr.json')!r}; format 3 and a node type needed)")
@@ -113,7 +113,7 @@ def read_node(root: Path, name: str) -> Node | None:
 
 
 def _read_json(root: Path, name: str) -> Data | None:
-    """An object in a file; None if there is no such file."""
+    """Read a JSON object from a file; None if the file does not exist."""
     path = root / name
     try:
         if path.stat().st_size > HEADROOM:
@@ -131,7 +131,7 @@ def _read_json(root: Path, name: str) -> Data | None:
 
 
 def read_layout(root: Path, name: str) -> Layout:
-    """The layout of an array of the Zarr.
+    """Read the layout of an array of the Zarr.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def _parse_3(node: Node) -> Layout:
 
 
 def _names_of(codecs: list[Any]) -> list[str]:
-    """Names of codecs, those within shards too."""
+    """Return the names of codecs, including those within shards."""
     names = []
     for codec in codecs:
         data: Data = {"name": codec} if isinstance(codec, str) else codec

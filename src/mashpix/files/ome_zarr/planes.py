@@ -1,4 +1,4 @@
-"""Planes of an array in chunks: those that lie in the same chunks are read and written together, a few at a time."""
+"""Planes of a chunked array: those that share chunks are read and written together, a few at a time."""
 
 from dataclasses import dataclass, field
 from math import prod
@@ -11,9 +11,9 @@ from mashpix.axes import WITHIN, Index
 from mashpix.files.ome_zarr.array import Region, ZarrArray, relative
 
 MAX_KEPT = 2**26
-"""Bytes of planes that are kept for reading, and for writing, because they share chunks."""
+"""Bytes of planes to keep for reading, and for writing, because they share chunks."""
 Numbers = tuple[int, ...]
-"""Which plane: a number for each axis outside of it."""
+"""Index of a plane: a number for each axis outside of it."""
 
 
 @dataclass
@@ -21,8 +21,8 @@ class Planes:
     """The planes of an array.
 
     array, axes : the array and its letters
-    kept : the region that was read last, and its values
-    waiting : planes to write, by the start of the block of planes that share their chunks
+    kept : the last region read, and its values
+    waiting : planes to be written, by the start of the block of planes that share their chunks
     """
 
     array: ZarrArray
@@ -69,7 +69,7 @@ class Planes:
             self.array.write_part(place, part, values)
 
     def _block(self, numbers: Numbers) -> Region:
-        """The region of the planes that share the chunks of a plane."""
+        """Return the region of the planes that share chunks with a plane."""
         outside = [axis for axis, letter in enumerate(self.axes) if letter not in WITHIN]
         chunks = [self.array.layout.chunks[axis] for axis in outside]
         first = tuple(number // chunk * chunk for number, chunk in zip(numbers, chunks, strict=True))
@@ -80,7 +80,7 @@ class Planes:
         return self._region(first, last)
 
     def _region(self, first: Numbers, last: Numbers, *, within: Region | None = None) -> Region:
-        """The region of planes from the first to the last along each axis, or the part of it within another region."""
+        """Return the region of planes from first to last along each axis, or its part within another region."""
         ends = iter(zip(first, last, strict=True))
         whole = within or tuple(slice(0, length) for length in self.array.shape)
         return tuple(
@@ -89,19 +89,19 @@ class Planes:
         )
 
     def _count(self, block: Region) -> int:
-        """Planes of a block."""
+        """Count the planes of a block."""
         lengths = zip(_shape(block), self.axes, strict=True)
         return prod(length for length, letter in lengths if letter not in WITHIN)
 
     def _flat(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The one plane of a region, without the axes outside of it."""
+        """Return the one plane of a region, without the axes outside of it."""
         return values.reshape(
             [length for length, letter in zip(values.shape, self.axes, strict=True) if letter in WITHIN]
         )
 
 
 def numbers_of(index: Index) -> Numbers:
-    """Which plane an index of the stack picks."""
+    """Convert an index of the stack to that of a plane."""
     return tuple(number for number in index if isinstance(number, int))
 
 

@@ -1,7 +1,7 @@
 """Stacks in OME-Zarr folders: read plane by plane, and replaced plane by plane in a copy of the folder.
 
-All files of the folder are copied, and only the chunks of the image and of its smaller sizes are written anew; so
-metadata, labels and further images stay bit for bit. In memory are the planes in work and those that share chunks.
+All files of the folder are copied, and only the chunks of the image and of its smaller sizes are rewritten; so
+metadata, labels and further images stay bit for bit. Only current planes and those that share chunks are in memory.
 """
 
 import os
@@ -64,7 +64,7 @@ class ZarrStack:
 
     @contextmanager
     def copy_to(self, target: Path, *, overwrite: bool) -> Iterator[Callable[[Index, NDArray[Any]], None]]:
-        """A copy of the folder whose planes can be replaced, and with them the smaller sizes of the image."""
+        """Copy the folder, to replace planes, and with them the smaller sizes of the image, in the copy."""
         with atomic_folder(target, overwrite=overwrite) as folder:
             copy_files(self.root, folder)
             sparse = self.planes.array.sparse
@@ -72,7 +72,7 @@ class ZarrStack:
             levels = [open_level(folder, layout, self.image) for layout in made_levels(self.image)]
 
             def put(index: Index, plane: NDArray[Any]) -> None:
-                os.utime(folder)  # a sign of life: an old temporary folder is taken for one that a killed run left
+                os.utime(folder)  # a sign of life: an old temporary folder counts as left by a killed run
                 numbers = numbers_of(index)
                 full.put(numbers, plane)
                 for level in levels:

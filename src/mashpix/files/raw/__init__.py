@@ -1,1 +1,1 @@
-"""Camera raw: developed by LibRaw in a process of its own."""
+"""Camera raw files, developed by LibRaw in a separate process."""

@@ -1,4 +1,4 @@
-"""Camera raw developed by LibRaw, in a process of its own: sensor values to 16-bit sRGB, the same way for all.
+"""Develop camera raw files by LibRaw in a separate process: sensor values to 16-bit sRGB, with fixed options.
 
 Nothing in it looks at the image, so a series stays a series: no automatic brightness, and white is where the sensor
 saturates. White balance is the camera's own; colours go through the camera's matrix to sRGB (IEC 61966-2-1), and so

@@ -1,6 +1,6 @@
 """Camera raw: developed by LibRaw to 16 bits of sRGB, and written as TIFF with the camera's EXIF.
 
-Denoising follows development, so it sees the noise that demosaicing has spread over neighbours: what MASH is for.
+Denoising follows development, so the noise has been correlated by demosaicing, which is what MASH is for.
 """
 
 from typing import Any, Literal
@@ -25,24 +25,24 @@ SUFFIXES = {
     ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos", ".mrw",
     ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
 }  # fmt: skip
-"""Endings of names: most of these files begin like any TIFF, so only the name can tell them apart."""
+"""Name endings: most of these files begin like any TIFF, so only the name distinguishes them."""
 OF_CAMERA = {270, 271, 272, 305, 306, 315, 33432}
-"""Tags of the first directory that stay true: description, maker, model, software, date, artist, copyright."""
+"""Tags of the first directory that stay valid: description, maker, model, software, date, artist, copyright."""
 XMP, MAKER, DNG_VERSION = 700, 271, 50706
 PLACES = {273: 279, 324: 325}
 """Tags with the places of strips and tiles, and those with their lengths."""
 ORIENTATIONS = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
-"""Orientation as EXIF counts it, by how LibRaw would turn the image."""
+"""EXIF orientation for each rotation that LibRaw reports."""
 ROWS = 64
 """Rows of pixels in a strip of the new file."""
 DATE_OF_PROFILE = slice(24, 36)
-"""Where an ICC profile says when it was made."""
+"""Place of the creation date in an ICC profile."""
 
 
 def read(data: bytes, *, max_pixels: int) -> ImageFile:
-    """Develop a camera raw to RGB (grey from a sensor without colours), its stored orientation untouched.
+    """Develop a camera raw to RGB (grey for a monochrome sensor), without applying the stored orientation.
 
-    A TIFF that no camera says it made is read as any TIFF.
+    A TIFF without a camera's name in it is read like any TIFF.
     """
     first = _first_directory(data)
     if data.startswith(tiff.MAGICS) and not first.keys() & {MAKER, DNG_VERSION}:
@@ -63,7 +63,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
 
 
 def _make_template(data: bytes, first: Directory, pixels: NDArray[Any], orientation: int) -> TiffTemplate:
-    """What the new TIFF takes over from a raw file, and what it cannot keep."""
+    """Make the template of the new TIFF: what it reuses from a raw file, and what it cannot keep."""
     directories, lost = find_directories(data)
     lost += ["XMP"] if XMP in first else []
     byteorder: Literal["<", ">"] = ">" if data.startswith(b"MM") else "<"
@@ -85,7 +85,7 @@ def _make_template(data: bytes, first: Directory, pixels: NDArray[Any], orientat
 
 
 def srgb_profile() -> bytes:
-    """An ICC profile of sRGB, the same bytes whenever it is made."""
+    """Return an ICC profile of sRGB that has the same bytes at any time."""
     from PIL import ImageCms
 
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
@@ -94,7 +94,7 @@ def srgb_profile() -> bytes:
 
 
 def _first_directory(data: bytes) -> Directory:
-    """The tags of the first directory; none where a file is no TIFF by structure."""
+    """Read the tags of the first directory; none if a file is not structured as a TIFF."""
     try:
         layout = find_layout_of(data)
         return read_directory(data, layout, layout.first)
@@ -114,7 +114,7 @@ def _check_places(data: bytes, first: Directory) -> None:
 
 
 def _numbers(directory: Directory, code: int, order: str) -> list[int]:
-    """The values of a tag of integers; empty if the tag is missing."""
+    """Return the values of a tag of integers; empty if the tag is missing."""
     tag = directory.get(code)
     letters = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8"}
     if tag is None or tag.kind not in letters:

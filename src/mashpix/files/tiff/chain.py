@@ -1,4 +1,4 @@
-"""The chain of directories of a TIFF, checked before any library follows it: crafted chains hang readers for ever."""
+"""Check the chain of directories of a TIFF before any library follows it: crafted chains hang readers forever."""
 
 import struct
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ VALUE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 
 
 
 def check_chain(data: bytes | mmap) -> int:
-    """Follow the directories of a TIFF: each must be inside the file with all its values, and occur once.
+    """Follow the directories of a TIFF: each must be inside the file, with all its values, and occur only once.
 
     Returns how many there are.
 
     Raises
     ------
     FileError
-        For a chain that leaves the file, runs in a circle or does not end.
+        For a chain that leaves the file, is circular or does not end.
     """
     order = "<" if data[:2] == b"II" else ">"
     big = data[2:4] in (b"+\0", b"\0+")
@@ -43,7 +43,7 @@ def check_chain(data: bytes | mmap) -> int:
 
 
 def _check_values(data: bytes | mmap, entries: Iterator[tuple[int, ...]], *, inline: int) -> None:
-    """Refuse a directory with a value that ends beyond the file: it has been cut off, and could not be kept."""
+    """Refuse a directory with a value that ends beyond the file: it is truncated, and could not be kept."""
     for code, kind, count, place in entries:
         length = VALUE_SIZES.get(kind, 0) * count
         if length > inline and place + length > len(data):
@@ -51,7 +51,7 @@ def _check_values(data: bytes | mmap, entries: Iterator[tuple[int, ...]], *, inl
 
 
 def unpack(data: bytes | mmap, layout: str, place: int) -> tuple[Any, ...]:
-    """Numbers of the file, or bytes where the layout says so."""
+    """Unpack numbers of the file, or bytes if the layout says so."""
     try:
         return struct.unpack_from(layout, data, place)
     except (struct.error, OverflowError):

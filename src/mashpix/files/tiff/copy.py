@@ -1,4 +1,4 @@
-"""A TIFF with new pixels and all else of an old one: strips put into a copy of it, or a new file with its tags."""
+"""Write a TIFF with new pixels and the rest of an old one: new strips in a copy of it, or a new file with its tags."""
 
 import struct
 from collections.abc import Sequence
@@ -14,17 +14,17 @@ from mashpix.errors import FileError
 from mashpix.files.tiff.directories import EXIF, GPS, Directory, add_directories, find_directories
 
 LOSSLESS = {"NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PACKBITS", "ZSTD", "LZMA"}
-"""Compressions that are written again as they were; every other one becomes deflate."""
+"""Compressions that are kept; every other one becomes deflate."""
 SUB_IMAGES = 330
 """The tag that points to further images, which only a copy of the old file keeps."""
 PIXEL_TAGS = {282, 283, 296, 320, 347, *range(512, 522), *range(529, 533)}
-"""Tags that a new file sets anew: resolution, palette, JPEG tables, YCbCr."""
+"""Tags that a new file does not copy: resolution, palette, JPEG tables, YCbCr."""
 LEVELS = {2: 85, 4: 17}
 """Distance of two grey levels of 2 or 4 bits when they are stretched to 8 bits."""
 
 
 class Strips(NamedTuple):
-    """Where the strips or tiles of the old file lie, and the directory entries that say so."""
+    """The places of the strips or tiles in the old file, and the directory entries that record them."""
 
     offsets: tuple[int, ...]
     counts: tuple[int, ...]
@@ -35,12 +35,12 @@ class Strips(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class TiffTemplate:
-    """The old file; how its pixels lie in it; what a new file takes over where no copy can be made.
+    """The old file, its pixel layout, and what a new file reuses if a copy is not possible.
 
     shape, dtype : of its pixels, alpha included
     byteorder, is_bigtiff : of the file
     layout, tags : options of `tifffile.imwrite` that lay out pixels as it does, and that repeat its tags
-    bits : of a value, where that is no whole number of bytes; else None
+    bits : of a value, unless that is a whole number of bytes; else None
     data, strips : the file, and where its strips or tiles are; None if its pixels cannot be replaced in a copy
     directories : EXIF and GPS
     lost : what a new file, unlike a copy, cannot keep, one line each
@@ -87,7 +87,7 @@ def make_template(file: Any, page: Any, data: bytes, array: NDArray[Any], *, has
 
 
 def find_layout(file: Any, page: Any) -> tuple[dict[str, Any], list[str]]:
-    """Options of `tifffile.imwrite` that lay out pixels as a page does, and what cannot be kept of its layout."""
+    """Find options of `tifffile.imwrite` for the pixel layout of a page, and what of it cannot be kept."""
     compression = compression_of(page)
     is_lossless = compression in LOSSLESS
     layout: dict[str, Any] = {"byteorder": file.byteorder, "compression": page.compression}
@@ -106,12 +106,12 @@ def find_layout(file: Any, page: Any) -> tuple[dict[str, Any], list[str]]:
 
 
 def compression_of(page: Any) -> str:
-    """Name of a page's compression; a file without compression may leave out the tag."""
+    """Return the name of a page's compression; an uncompressed file may omit the tag."""
     return "NONE" if page.compression == 1 else str(page.compression.name)
 
 
 def find_strips(page: Any) -> Strips | None:
-    """Strips or tiles; None if the file does not say how long they are."""
+    """Find the strips or tiles; None if the file does not record their lengths."""
     offsets, counts = ("TileOffsets", "TileByteCounts") if page.is_tiled else ("StripOffsets", "StripByteCounts")
     if offsets not in page.tags or counts not in page.tags:
         return None
@@ -143,7 +143,7 @@ def _find_tags(page: Any, data: bytes, *, has_palette: bool) -> dict[str, Any]:
 
 
 def new_file(array: NDArray[Any], *, has_alpha: bool) -> bytes:
-    """A TIFF of (H, W) or (H, W, C), where the last channel may be alpha."""
+    """Encode (H, W) or (H, W, C) as a new TIFF; the last channel may be alpha."""
     colours = 1 if array.ndim == 2 else array.shape[2] - has_alpha
     options: dict[str, Any] = {"photometric": "rgb" if colours == 3 else "minisblack"}
     if array.ndim == 3:
@@ -154,13 +154,13 @@ def new_file(array: NDArray[Any], *, has_alpha: bool) -> bytes:
 
 
 def rebuild(old: TiffTemplate, array: NDArray[Any]) -> bytes:
-    """A new TIFF in the layout of the old one, with its tags."""
+    """Encode a new TIFF in the layout of the old one, with its tags."""
     data = _encode(_lay_out(old, array), bigtiff=old.is_bigtiff, software=False, **old.layout, **old.tags)
     return add_directories(data, old.directories)
 
 
 def _lay_out(old: TiffTemplate, array: NDArray[Any]) -> NDArray[Any]:
-    """The array with its axes and bytes in the order of the old file."""
+    """Arrange axes and bytes of the array in the order of the old file."""
     if old.layout.get("planarconfig") == 2:
         array = np.moveaxis(array, -1, 0)
     return np.ascontiguousarray(array.astype(array.dtype.newbyteorder(old.byteorder)))
@@ -175,14 +175,14 @@ def _encode(array: NDArray[Any], **options: Any) -> bytes:
 
 
 def replace_pixels(old: TiffTemplate, strips: Strips, array: NDArray[Any]) -> bytes:
-    """A copy of the old file with new strips or tiles."""
+    """Return a copy of the old file with new strips or tiles."""
     file = BytesIO(old.data)
     put_pixels(file, old, strips, array)
     return file.getvalue()
 
 
 def put_pixels(file: BinaryIO, old: TiffTemplate, strips: Strips, array: NDArray[Any]) -> None:
-    """Put new strips or tiles into a copy of the old file: in their old places where they fit, else at the end."""
+    """Write new strips or tiles into a copy of the old file: in their old places if they fit, else at the end."""
     segments = _encode_segments(old, array)
     if len(segments) != len(strips.offsets):
         raise FileError(f"an unusual layout of strips that cannot be written again ({len(strips.offsets)} of them)")
@@ -198,14 +198,14 @@ def put_pixels(file: BinaryIO, old: TiffTemplate, strips: Strips, array: NDArray
 
 
 def _append(file: BinaryIO, segment: bytes) -> int:
-    """Write at the end of a file, at an even place; returns where."""
+    """Append to a file at an even offset; return the offset."""
     place = file.seek(0, SEEK_END)
     file.write(b"\0" * (place % 2) + segment)
     return place + place % 2
 
 
 def _encode_segments(old: TiffTemplate, array: NDArray[Any]) -> list[bytes]:
-    """The strips or tiles of an array, as the old file would hold them."""
+    """Encode the strips or tiles of an array as in the old file."""
     import tifffile
 
     laid_out = _lay_out(old, array)
@@ -232,7 +232,7 @@ def _pack(array: NDArray[Any], bits: int, *, is_planar: bool) -> NDArray[np.uint
 
 
 def _patch(file: BinaryIO, old: TiffTemplate, entry: int, values: Sequence[int]) -> None:
-    """Let a directory entry hold other numbers, which go to the end of the file where they need room."""
+    """Replace the numbers of a directory entry; they go to the end of the file if they do not fit."""
     number, kind, size = ("Q", 16, 8) if old.is_bigtiff else ("L", 4, 4)
     if not old.is_bigtiff and max(file.seek(0, SEEK_END) + len(values) * size, *values) >= 2**32:
         raise FileError("the TIFF would grow beyond 4 GB (save it as BigTIFF first)")

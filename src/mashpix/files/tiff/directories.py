@@ -1,4 +1,4 @@
-"""Directories of a TIFF beside its images, EXIF and GPS: read out of one file and put into another."""
+"""Read the EXIF and GPS directories of a TIFF, and add them to another."""
 
 import struct
 from typing import NamedTuple
@@ -36,7 +36,7 @@ class Layout(NamedTuple):
 
     @property
     def pointer_kind(self) -> int:
-        """The type of an entry that is a place."""
+        """The type of an entry that holds an offset."""
         return 16 if self.place == "Q" else 4
 
 
@@ -51,7 +51,7 @@ def find_layout_of(data: bytes) -> Layout:
 
 
 def read_directory(data: bytes, layout: Layout, place: int, *, follow: tuple[int, ...] = ()) -> Directory:
-    """The tags of a directory, and those of the directories that the codes `follow` point to.
+    """Read the tags of a directory, and those of the directories that the codes `follow` point to.
 
     Raises
     ------
@@ -83,9 +83,9 @@ def read_directory(data: bytes, layout: Layout, place: int, *, follow: tuple[int
 
 
 def find_directories(data: bytes) -> tuple[Directory, list[str]]:
-    """EXIF and GPS of a file, to be copied into another one, and what of them cannot be copied.
+    """Find EXIF and GPS of a file, to be copied to another file, and what of them cannot be copied.
 
-    Maker notes are left out: they contain offsets into the old file that only their maker knows.
+    Maker notes are omitted: they contain undocumented offsets into the old file.
     """
     try:
         layout = find_layout_of(data)
@@ -111,7 +111,7 @@ def add_directories(data: bytes, directories: Directory) -> bytes:
 
 
 def _lay_out(directory: Directory, layout: Layout, place: int) -> bytes:
-    """A directory for that place, with all that it points to behind it."""
+    """Encode a directory for an offset, followed by everything that it points to."""
     room = struct.calcsize(layout.order + layout.place)
     size = struct.calcsize(layout.entries) + struct.calcsize(layout.entry) * len(directory) + room
     entries, behind = struct.pack(layout.order + layout.entries, len(directory)), b""

@@ -1,4 +1,4 @@
-"""A new TIFF whose values are still to come: uncompressed, one plane behind another."""
+"""Begin a new TIFF whose values are written later: uncompressed, one plane after another."""
 
 from typing import Any, BinaryIO
 
@@ -11,7 +11,7 @@ LARGEST_CLASSIC = 2**32 - 2**25
 def begin_tiff(
     file: BinaryIO, name: str, *, shape: tuple[int, ...], dtype: np.dtype[Any], is_rgb: bool, **options: Any
 ) -> int:
-    """Write all of a TIFF but its values, and return where these start; other options are those of tifffile."""
+    """Write a TIFF except for its values, and return where these start; other options are those of tifffile."""
     import tifffile
 
     place: Any = tifffile.imwrite(

@@ -1,4 +1,4 @@
-"""TIFF, the reader and the choice of how to write: see `copy` for a copy of the old file with new pixels."""
+"""Read TIFF images, and choose how to write them: see `copy` for a copy of the old file with new pixels."""
 
 import json
 from io import BytesIO
@@ -17,9 +17,9 @@ PLAIN_BITS = {8, 16, 32, 64}
 PACKED_BITS = {2, 4, 10, 12, 14}
 """Bits of a value that share bytes with those of their neighbours; 2 and 4 are stretched to 8."""
 ALPHA_KINDS = (1, 2)
-"""ExtraSamples that are transparency: associated and unassociated alpha."""
+"""ExtraSamples that mean transparency: associated and unassociated alpha."""
 MAX_SIZES = 64
-"""Directories of one image: the levels of its pyramid, thumbnails. To look at 65,535 would take seconds."""
+"""Directories of one image: the levels of its pyramid, thumbnails. Reading 65,535 would take seconds."""
 JPEG_COMPRESSIONS = (6, 7, 34892, 33007)
 """Those whose YCbCr the decoder turns into RGB."""
 STK_PLANES = 33629
@@ -62,7 +62,7 @@ def _find_page(file: Any) -> Any:
 
 
 def _decode(page: Any) -> NDArray[Any]:
-    """Pixels of a page, (H, W) or (H, W, C): palettes expanded, samples last, 2 and 4 bits stretched to 8."""
+    """Decode a page to (H, W) or (H, W, C): palettes expanded, samples last, 2 and 4 bits stretched to 8."""
     array: NDArray[Any] = page.asarray()
     if is_palette(page):
         return _expand_palette(array, page.colormap)
@@ -82,7 +82,7 @@ def _find_notes(page: Any, count: int) -> tuple[str, ...]:
 
 
 def _find_native(page: Any) -> str:
-    """Why the values would mean something else in another format."""
+    """Return why the values would have another meaning in another format, or an empty string."""
     if page.photometric.name == "MINISWHITE":
         return "white is 0 in this TIFF"
     is_multiplied = bool(page.extrasamples) and page.extrasamples[-1] == ALPHA_KINDS[0]
@@ -111,7 +111,7 @@ def _check_single(file: Any, page: Any, count: int) -> None:
 
 
 def check_page(page: Any, file_size: int, *, max_pixels: int) -> None:
-    """Refuse what cannot be denoised or cannot be true, before pixels are decoded."""
+    """Refuse pages that cannot be denoised or are impossible, before pixels are decoded."""
     check_numbers(page)
     check_size(page.imagewidth, page.imagelength, page.samplesperpixel, max_pixels=max_pixels)
     if page.is_tiled:
@@ -137,7 +137,7 @@ def _check_values(page: Any) -> None:
 
 
 def _check_photometric(page: Any) -> None:
-    """Refuse what is neither grey nor RGB."""
+    """Refuse pages that are neither grey nor RGB."""
     photometric = page.photometric.name
     if photometric in ("CFA", "LINEAR_RAW"):
         raise FileError("a camera raw (give it the ending .dng, or that of its camera)")
@@ -165,7 +165,7 @@ def _check_segments(page: Any, file_size: int) -> None:
 
 
 def is_palette(page: Any) -> bool:
-    """Whether pixels are indices into a palette, and not grey levels with a grey ramp beside them."""
+    """Return whether pixels are indices into a palette, and not grey levels beside a grey ramp."""
     if page.photometric.name != "PALETTE":
         return False
     ramp = np.linspace(0, 65535, page.colormap.shape[1])
@@ -173,7 +173,7 @@ def is_palette(page: Any) -> bool:
 
 
 def has_colour(page: Any) -> bool:
-    """Whether the first three samples of a page are said to be colours: grey with two more samples is not."""
+    """Return whether the first three samples of a page are declared as colours, unlike grey with two more samples."""
     return page.photometric.name in ("RGB", "YCBCR")
 
 
@@ -184,14 +184,14 @@ def _expand_palette(indices: NDArray[Any], colormap: Any) -> NDArray[np.uint8]:
 
 
 def cannot_hold(image: ImageFile, old: TiffTemplate | None) -> str | None:
-    """Why an image cannot be written as TIFF, or None."""
+    """Return why an image cannot be written as TIFF, or None."""
     if image.pixels.dtype.itemsize > 8:
         return f"TIFF holds up to 64 bits ({image.pixels.dtype}; choose NPY)"
     return mismatch(join_alpha(image), old.shape, old.dtype) if old else None
 
 
 def encode(image: ImageFile, old: TiffTemplate | None) -> tuple[bytes, list[str]]:
-    """The bytes of the file, and what could not be kept."""
+    """Return the bytes of the file, and what could not be kept."""
     array = join_alpha(image)
     if old is None:
         return new_file(array, has_alpha=image.alpha is not None), []
@@ -205,14 +205,14 @@ def encode(image: ImageFile, old: TiffTemplate | None) -> tuple[bytes, list[str]
 
 
 def find_losses(image: ImageFile, old: TiffTemplate | None) -> list[str]:
-    """What `encode` would not keep: it is tried where a new file would lose something that a copy keeps."""
+    """Return what `encode` would not keep; try it if a new file would lose something that a copy keeps."""
     if old is None or not old.lost:
         return []
     return encode(image, old)[1] if old.strips is not None else list(old.lost)
 
 
 def _holds(data: bytes, array: NDArray[Any]) -> bool:
-    """Whether a TIFF reads as exactly these pixels: a copy is only as good as the old file was regular."""
+    """Return whether a TIFF decodes to exactly these pixels, which a copy of an irregular file may not."""
     try:
         found = join_alpha(read(data, max_pixels=array.size))
     except Exception:

@@ -1,4 +1,4 @@
-"""The series of planes in a TIFF: which of them is meant, its axes, and whether it can be what the file holds."""
+"""Choose the series of planes in a TIFF, name its axes, and check that the file can hold it."""
 
 import re
 from itertools import pairwise
@@ -12,11 +12,11 @@ from mashpix.files.tiff.copy import find_strips
 from mashpix.files.tiff.image import check_numbers, check_page, is_palette
 
 GUESSED = "IQ"
-"""Letters that tifffile gives to axes that nothing is known of."""
+"""Letters that tifffile gives to unknown axes."""
 
 
 def open_tifffile(file: BinaryIO, name: str, **options: Any) -> Any:
-    """The file in tifffile's hands, which must not open any other: OME-XML may name whatever it likes."""
+    """Open the file with tifffile, without any other file that OME-XML may name."""
     import tifffile
 
     return tifffile.TiffFile(file, name=name, _multifile=False, is_ndtiff=False, **options)
@@ -37,7 +37,7 @@ def open_own_planes(file: BinaryIO, name: str, count: int) -> tuple[Any, list[st
 
 
 def check_series(tiff: Any, series: Any, size: int, *, max_pixels: int) -> None:
-    """Refuse a series that cannot be denoised plane by plane, or cannot be what a file of that size holds."""
+    """Refuse a series that cannot be denoised plane by plane, or does not fit in a file of that size."""
     page, count = series.keyframe, count_planes(series)
     check_page(page, size, max_pixels=max_pixels)
     if is_palette(page) and not tiff.is_imagej:  # ImageJ: a look-up table beside measured values
@@ -54,17 +54,17 @@ def check_series(tiff: Any, series: Any, size: int, *, max_pixels: int) -> None:
 
 
 def is_single(tiff: Any) -> bool:
-    """Whether a file holds one image, thumbnails aside."""
+    """Return whether a file holds one image, thumbnails aside."""
     return len(tiff.series) == 1 or sum(not page.aspage().is_reduced for page in tiff.pages) == 1
 
 
 def largest(series: list[Any]) -> Any:
-    """The series with the most values; the first of several."""
+    """Return the first series with the most values."""
     return max(series, key=lambda item: int(np.prod(item.shape, dtype=object)))
 
 
 def count_planes(series: Any) -> int:
-    """Planes of a series."""
+    """Count the planes of a series."""
     return int(np.prod(series.shape, dtype=object)) // int(np.prod(series.keyframe.shape, dtype=object))
 
 
@@ -87,13 +87,13 @@ def _check_places(pages: list[Any], size: int) -> None:
 
 
 def shares_pixels(tiff: Any) -> bool:
-    """Whether strips or tiles of any pages overlap: none of them may then be replaced in its place."""
+    """Return whether strips or tiles of any pages overlap: none may then be replaced in place."""
     places = sorted(place for page in tiff.pages for place in zip(page.dataoffsets, page.databytecounts, strict=False))
     return any(start + count > following for (start, count), (following, _) in pairwise(places))
 
 
 def name_axes(series: Any, axes: str | None) -> tuple[str, list[str]]:
-    """Letters of the axes, as the file or the user names them, and a remark where the file does not say."""
+    """Return the letters of the axes, from the file or the user, and a remark if the file does not say."""
     within = series.keyframe.axes
     if axes is not None:
         named = check_axes(axes, series.shape)

@@ -1,7 +1,7 @@
 """Stacks in TIFF files: pages, ImageJ hyperstacks, OME-TIFF and its pyramids, read and replaced plane by plane.
 
 A copy of the file is made and the strips or tiles of each plane are replaced in it, so metadata, page order, other
-series and whatever else is in the file stay bit for bit. Only the planes in work are in memory.
+series and everything else in the file stay bit for bit. Only the current planes are in memory.
 """
 
 import shutil
@@ -77,36 +77,36 @@ class TiffStack:
         return self._colours(plane) if self.has_alpha else plane
 
     def _number(self, index: Index) -> int:
-        """Which page, or part of the one page, a plane is."""
+        """Return the number of the page, or of the part of the only page, that holds a plane."""
         numbers = [number for number in index if isinstance(number, int)]
         lengths = self.shape[: len(numbers)]
         return int(np.ravel_multi_index(numbers, lengths)) if numbers else 0
 
     def _colours(self, plane: NDArray[Any]) -> NDArray[Any]:
-        """A view without alpha."""
+        """Return a view without alpha."""
         return plane[..., :-1] if self.axes.endswith("S") else plane[:-1]
 
     def _whole(self, number: int) -> NDArray[Any]:
-        """A plane with its alpha."""
+        """Read a plane with its alpha."""
         try:
             plane = self._mapped("r")[number] if self._is_one_page() else self.series.pages[number].asarray()
-        except Exception as error:  # decoders raise whatever they like on damaged files
+        except Exception as error:  # decoders raise arbitrary errors on damaged files
             raise damaged_error(f"TIFF, plane {number + 1}", error) from None
         return np.array(plane, self.dtype, order="C")
 
     def _is_one_page(self) -> bool:
-        """Whether one directory stands for all planes, uncompressed one behind another."""
+        """Return whether one directory represents all planes, uncompressed, one after another."""
         return len(self.series.pages) != count_planes(self.series)
 
     def _mapped(self, mode: Literal["r", "r+"]) -> NDArray[Any]:
-        """All planes behind the one directory, mapped into memory."""
+        """Map all planes of the only directory into memory."""
         dtype = self.dtype.newbyteorder(self.file.byteorder)
         shape = (count_planes(self.series), *self.series.keyframe.shape)
         return np.memmap(self.handle, dtype, mode, self.series.dataoffset, shape)
 
     @contextmanager
     def copy_to(self, target: Path, *, overwrite: bool) -> Iterator[Callable[[Index, NDArray[Any]], None]]:
-        """A copy of the file whose planes can be replaced, and with them the smaller sizes of a pyramid."""
+        """Copy the file, to replace planes, and with them the smaller sizes of a pyramid, in the copy."""
         sums: dict[int, int] = {}
         with atomic_file(target, overwrite=overwrite) as file:
             self.handle.seek(0)
@@ -122,7 +122,7 @@ class TiffStack:
                     self._put(file, number, whole)
                 except (MashpixError, OSError):
                     raise
-                except Exception as error:  # a page whose tags are not those of the first
+                except Exception as error:  # a page whose tags differ from the first
                     raise damaged_error(f"TIFF, plane {number + 1}", error) from None
                 sums[number] = crc32(whole.data)
 
@@ -143,7 +143,7 @@ class TiffStack:
                 self._put_page(file, page, resized)
 
     def _put_page(self, file: BinaryIO, page: Any, array: NDArray[Any]) -> None:
-        """Replace the pixels of one page; what a lossy compression was becomes deflate."""
+        """Replace the pixels of one page; a lossy compression becomes deflate."""
         layout, _ = find_layout(self.file, page)
         strips = find_strips(page)
         if strips is None:
@@ -167,7 +167,7 @@ class TiffStack:
             file.write(struct.pack(f"{self.file.byteorder}{len(values)}H", *values))
 
     def _check(self, file: BinaryIO, sums: dict[int, int]) -> None:
-        """Read the copy: it must hold the same series with the planes that were put into it."""
+        """Read the copy back: it must hold the same series with the planes that were written."""
         file.seek(0)
         with open_tifffile(file, self.file.filename, is_ome=self.file.is_ome) as copied:
             copy = replace(self, handle=file, file=copied, series=largest(copied.series))
@@ -185,7 +185,7 @@ def open_tiff(path: Path, *, axes: str | None, max_pixels: int) -> TiffStack | N
     except MashpixError:
         file.close()
         raise
-    except Exception as error:  # readers raise whatever they like on damaged files
+    except Exception as error:  # readers raise arbitrary errors on damaged files
         file.close()
         raise damaged_error("TIFF", error) from None
     if stack is None:

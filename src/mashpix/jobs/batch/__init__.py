@@ -1,4 +1,4 @@
-"""Many files: which to take, what was done already, who runs the jobs, and a durable line for each file."""
+"""Batches: which files to take, which are done already, who runs the jobs, and a durable line for each file."""
 
 from mashpix.jobs.batch.batch import NOWHERE, Batch, plan_items
 from mashpix.jobs.batch.events import BatchEvent, BatchProgress, Counts, FileDone, FileFailed, FileNote, NetworkFitted

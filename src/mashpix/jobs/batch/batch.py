@@ -1,4 +1,4 @@
-"""What a batch is asked for, and which of its files are to be done."""
+"""The request for a batch, and which of its files are still to be done."""
 
 import os
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from mashpix.jobs.model_reference import ModelReference
 from mashpix.jobs.request import DenoiseRequest
 
 NOWHERE = Path()
-"""Stands for the source and the target in the request that all files of a batch have in common."""
+"""Placeholder for source and target in the request that all files of a batch share."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,10 +22,10 @@ class Batch:
 
     inputs : files, folders and patterns
     out : the output folder
-    request : the options for all files; its source and target are those of none
-    share_network : fit one network to a few of the files first, and apply it to all that are like most of them
-    resume : skip what an earlier run has done
-    watch_every : seconds between two looks for new files; None: end when all is done
+    request : the options for all files; its source and target are placeholders
+    share_network : fit one network to a few of the files first, and apply it to all files of the most common kind
+    resume : skip files that an earlier run has done
+    watch_every : seconds between two searches for new files; None: end when all files are done
     """
 
     inputs: list[Path]
@@ -36,21 +36,21 @@ class Batch:
     watch_every: float | None = None
 
     def with_model(self, model: ModelReference) -> "Batch":
-        """The batch that applies a model to all files."""
+        """Return a batch that applies a model to all files."""
         return replace(self, request=replace(self.request, model=model))
 
 
 def plan_items(batch: Batch, found: Discovered) -> tuple[list[Item], int]:
-    """The items that are to be done, and how many an earlier run has done already.
+    """Return the items to do, and how many an earlier run has done already.
 
-    Where a network is to be shared, that is known only when there is its model: without it all items are to be done.
+    With a shared network this is known only once its model exists: until then, all items are to be done.
 
     Raises
     ------
     UsageError
-        If outputs meet each other or an input.
+        If two outputs, or an output and an input, are the same file.
     FileError
-        If outputs exist and neither `resume` nor `overwrite` is asked for, or the manifest cannot be read.
+        If outputs exist and neither `resume` nor `overwrite` is set, or the manifest cannot be read.
     """
     items = items_of(batch, found)
     check_targets((item.source for item in items), (path for item in items for path in item.outputs))
@@ -70,11 +70,11 @@ def plan_items(batch: Batch, found: Discovered) -> tuple[list[Item], int]:
 
 
 def items_of(batch: Batch, found: Discovered) -> list[Item]:
-    """One item for each file that was found."""
+    """Make one item for each file that was found."""
     return [make_item(source.path, source.relative, batch.out, batch.request) for source in found.sources]
 
 
 def allow_own(item: Item, batch: Batch, earlier: EarlierRuns) -> Item:
-    """The item, allowed to replace its outputs if all that exist are those of an earlier run."""
+    """Allow an item to replace its outputs if all existing ones are from an earlier run."""
     own = all(name_of(path, batch.out) in earlier.outputs for path in item.outputs if os.path.lexists(path))
     return replace(item, request=replace(item.request, overwrite=batch.request.overwrite or (batch.resume and own)))

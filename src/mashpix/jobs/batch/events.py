@@ -1,4 +1,4 @@
-"""What a batch yields on its way."""
+"""Events of a batch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +10,10 @@ from mashpix.jobs.events import FitOutcome, Note, Outcome
 
 @dataclass
 class Counts:
-    """Numbers of files, as far as the batch has come.
+    """Numbers of files, up to this point of the batch.
 
-    total : to be done, folders that cannot be read included
-    done, failed : of those
+    total : to be done, including unreadable folders
+    done, failed : of the total
     skipped : done by an earlier run
     not_images, own_outputs : left out, see `Discovered`
     """
@@ -27,13 +27,13 @@ class Counts:
 
     @property
     def ended(self) -> int:
-        """Files that are done or have failed."""
+        """Number of files that are done or have failed."""
         return self.done + self.failed
 
 
 @dataclass(frozen=True)
 class BatchProgress:
-    """How far the batch is: the share that is done, by the sizes of the files, and the numbers of files by now."""
+    """Progress of the batch: the fraction that is done, weighted by file size, and the current numbers of files."""
 
     fraction: float
     counts: Counts
@@ -41,7 +41,7 @@ class BatchProgress:
 
 @dataclass(frozen=True)
 class NetworkFitted:
-    """The network that all files share is fitted, and its model written."""
+    """The shared network has been fitted and its model written."""
 
     outcome: FitOutcome
 
@@ -56,7 +56,7 @@ class FileNote:
 
 @dataclass(frozen=True)
 class FileDone:
-    """A file is done: how, and its line of the manifest, which is on the disk."""
+    """A file is done: its outcome, and its line of the manifest, which is on disk."""
 
     item: Item
     outcome: Outcome
@@ -65,7 +65,7 @@ class FileDone:
 
 @dataclass(frozen=True)
 class FileFailed:
-    """A file, or a folder that cannot be read, has failed: why, and its line of the manifest, if it is a file."""
+    """A file, or a folder that cannot be read, has failed: the reason, and for a file its line of the manifest."""
 
     path: Path
     error: str

@@ -1,4 +1,4 @@
-"""Who runs the jobs of a batch: the contract for executors, and the smallest one, which runs them in this process."""
+"""Executors run the jobs of a batch: their interface, and the simplest one, which runs jobs in this process."""
 
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -13,21 +13,21 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 Run = Callable[[Task, int], Generator[Event, None, Result]]
-"""Runs a task and returns its result; it never raises. The second argument counts the attempts, from 1: after the death
-of a process, what it left of the outputs may be replaced."""
+"""Runs a task and returns its result; it never raises. The second argument counts the attempts, from 1: after a process
+has died, the outputs that it left may be replaced."""
 
 LOOK_EVERY = 0.2
-"""Seconds between two looks for more to do, and between two progress messages of one task."""
+"""Seconds between two checks for new tasks, and between two progress messages of one task."""
 
 
 @dataclass(frozen=True)
 class WorkerMessage(Generic[Task, Result]):
-    """News of a task: an event on its way, or one of the two ways in which it ends.
+    """A message about a task: an event, its result, or the death of its process.
 
-    task : which
-    event : on its way: progress (a `Step` without arrays), a note, or a file that was written
-    result : at its end
-    death : if it ended without a result: how the process that ran it died
+    task : the task
+    event : progress (a `Step` without arrays), a note, or a file that was written
+    result : of the task, at its end
+    death : how the process died, if the task ended without a result
     """
 
     task: Task
@@ -39,27 +39,27 @@ class WorkerMessage(Generic[Task, Result]):
 class Executor(Protocol):
     """Runs tasks somewhere: in this process, in worker processes, on the machines of a cluster.
 
-    Tasks, results and the function that runs them are picklable; nothing else is shared but the files.
+    Tasks, results and the function that runs them are picklable; apart from them, only files are shared.
     """
 
     def __call__(
         self, run: Run[Task, Result], tasks: Iterator[Task | None], *, at_once: int | None = None
     ) -> Generator[WorkerMessage[Task, Result] | None, None, None]:
-        """Run all tasks; closing the generator ends those that are running.
+        """Run all tasks; closing the generator stops those that are running.
 
         Parameters
         ----------
         run : callable
             See `Run`.
         tasks : iterator
-            Asked for a task whenever one can be started; None means that there is none at the moment.
+            Supplies a task whenever one can be started; None means that there is none at the moment.
         at_once : int, optional
-            Run at most so many tasks at the same time, with the resources of all; default: as many as there are places.
+            Largest number of tasks at the same time, which share all resources; default: the executor's own number.
 
         Yields
         ------
         WorkerMessage or None
-            News as it arrives; None now and then, at least every `LOOK_EVERY` seconds where that is possible.
+            Messages as they arrive; None now and then, at least every `LOOK_EVERY` seconds if possible.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Which files a batch takes: folders walked, patterns expanded; own outputs and other files left out and counted."""
+"""Find the files of a batch: walk folders, expand patterns; skip and count own outputs and other files."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ WILDCARDS = "*?["
 
 @dataclass(frozen=True)
 class Source:
-    """An image file, and its path below its folder or pattern, which its output takes over."""
+    """An image file, and its path below its folder or pattern, which is reused for its output."""
 
     path: Path
     relative: Path
@@ -23,12 +23,12 @@ class Source:
 
 @dataclass
 class Discovered:
-    """What was found in the inputs.
+    """The files found in the inputs.
 
     sources : image files, in sorted order
-    not_images : number of files left out because of their names
-    own_outputs : number of files left out because an earlier run made them
-    unreadable : folders that could not be read, and why
+    not_images : number of files skipped because of their names
+    own_outputs : number of files skipped because an earlier run made them
+    unreadable : folders that could not be read, with the reason
     """
 
     sources: list[Source] = field(default_factory=list)
@@ -38,26 +38,26 @@ class Discovered:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a path is a folder of images, and not a Zarr, which is an image itself."""
+    """Return whether a path is a folder of images, and not a Zarr, which is an image itself."""
     return os.path.isdir(path) and not is_zarr(path)
 
 
 def is_pattern(path: Path) -> bool:
-    """Whether a path is not a file but a pattern to expand, such as `scans/**/*.tif`."""
+    """Return whether a path is a pattern to expand and not a file, such as `scans/**/*.tif`."""
     return not os.path.lexists(path) and any(sign in str(path) for sign in WILDCARDS)
 
 
 def find_sources(inputs: list[Path], out: Path) -> Discovered:
     """Find the images of a batch that writes into the folder `out`.
 
-    Files given by name are taken whatever they are called. In folders and patterns, hidden files are skipped; so are
-    files whose names are not those of images, and own outputs where `out` and the input contain each other. Links are
-    followed, each folder is visited once.
+    Files given by name are always taken. In folders and patterns, hidden files are skipped; so are
+    files without the name of an image, and own outputs if one of `out` and the input contains the other. Links are
+    followed; each folder is visited once.
 
     Raises
     ------
     FileError
-        For a folder that cannot be read, or a pattern that nothing matches.
+        For a folder that cannot be read, or a pattern without matches.
     UsageError
         For an invalid pattern.
     """
@@ -78,7 +78,7 @@ def find_sources(inputs: list[Path], out: Path) -> Discovered:
 
 
 def _expand(pattern: Path) -> tuple[Path, list[Path]]:
-    """The folder before the first wildcard, and what matches, sorted, except for what lies in a matching Zarr."""
+    """Return the folder before the first wildcard, and the sorted matches, except for files inside a matching Zarr."""
     first = next(index for index, part in enumerate(pattern.parts) if any(sign in part for sign in WILDCARDS))
     base = Path(*pattern.parts[:first])
     try:
@@ -92,7 +92,7 @@ def _expand(pattern: Path) -> tuple[Path, list[Path]]:
 
 
 def _walk(folder: Path, out: Path, found: Discovered) -> Iterator[Path]:
-    """All files, and Zarrs, below a folder in sorted order, except those in the output folder below it."""
+    """Find all files and Zarrs below a folder in sorted order, except those in an output folder below it."""
 
     def refuse(error: OSError) -> None:
         found.unreadable.append((Path(error.filename), f"cannot be read ({error.strerror})"))

@@ -1,4 +1,4 @@
-"""One file of a batch: what is asked for, where its outputs go, and that no two outputs meet."""
+"""One file of a batch: its request, its outputs, and the check that no two outputs are the same file."""
 
 import os
 from collections.abc import Iterable
@@ -11,15 +11,15 @@ from mashpix.jobs.request import DenoiseRequest
 from mashpix.jobs.sidecars import sidecar_paths
 
 OWN_MARK = "_denoised"
-"""Ends the stem of every output's name."""
+"""Suffix of the stem of every output's name."""
 
 
 @dataclass(frozen=True)
 class Item:
     """One file of a batch.
 
-    name : its path below the folder it was found in, with slashes, as the manifest records it
-    request : what is done to it; `overwrite` says whether outputs that exist may be replaced
+    name : path below the folder it was found in, with slashes, as recorded in the manifest
+    request : what to do; `overwrite` says whether existing outputs may be replaced
     """
 
     name: str
@@ -37,28 +37,28 @@ class Item:
 
     @property
     def sidecars(self) -> tuple[Path, ...]:
-        """The other outputs: the recipe, and what the request asks to save."""
+        """The other outputs: the recipe, and the files that the request asks for."""
         return tuple(sidecar_paths(self.request).values())
 
     @property
     def outputs(self) -> tuple[Path, ...]:
-        """All files that are written."""
+        """All files that the job writes."""
         return (self.target, *self.sidecars)
 
 
 def output_name(source: Path) -> str:
-    """Name of the output for a file: `<stem>_denoised<ending>`."""
+    """Return the name of the output for a file: `<stem>_denoised<ending>`."""
     return f"{source.stem}{OWN_MARK}{output_suffix(source.suffix)}"
 
 
 def make_item(source: Path, relative: Path, out: Path, request: DenoiseRequest) -> Item:
-    """The item of a file found at `relative` below its folder; the tree is mirrored in `out`."""
+    """Make the item of a file found at `relative` below its folder; the tree is mirrored in `out`."""
     target = out / relative.with_name(output_name(relative))
     return Item(relative.as_posix(), replace(request, source=source, target=target))
 
 
 def stamp_of(path: Path) -> tuple[int, int]:
-    """Size and time of change (ns) of a file, or of everything in a folder: while both stay, it has not changed."""
+    """Return size and modification time (ns) of a file or folder: if both are the same, it has not changed."""
     found = [path.stat()]
     for place, folders, names in os.walk(path):
         found += [os.lstat(Path(place, name)) for name in (*folders, *names)]
@@ -66,7 +66,7 @@ def stamp_of(path: Path) -> tuple[int, int]:
 
 
 def check_targets(sources: Iterable[Path], outputs: Iterable[Path]) -> None:
-    """Refuse outputs that would meet each other or an input.
+    """Refuse outputs that are the same file as another output or an input.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""One run at a time in an output folder, and which outputs a killed run had begun."""
+"""Allow one run at a time in an output folder, and record which outputs a killed run had begun."""
 
 import contextlib
 import os
@@ -9,18 +9,18 @@ from pathlib import Path
 from mashpix.errors import FileError
 
 LOCK = ".mashpix.lock"
-"""Its name in the output folder. It holds the outputs that were begun, one JSON line a picture, and is removed when a
-run has come to its end; the system forgets the lock itself when the process ends, however it ends."""
+"""Its name in the output folder. It lists the outputs that were begun, one JSON line per image, and is removed when a
+run has finished; the system releases the lock itself when the process ends, in whatever way."""
 
 
 @contextlib.contextmanager
 def lock_folder(folder: Path) -> Iterator[Path]:
-    """Hold the folder for this run; gives the path of the lock file.
+    """Lock the folder for this run; yield the path of the lock file.
 
     Raises
     ------
     FileError
-        If another run holds it, or nothing can be written there.
+        If another run has locked it, or it is not writable.
     """
     path = folder / LOCK
     try:
@@ -58,7 +58,7 @@ def _lock(handle: int) -> None:
     if sys.platform == "win32":
         import msvcrt
 
-        os.lseek(handle, 2**30, os.SEEK_SET)  # a byte that nobody reads
+        os.lseek(handle, 2**30, os.SEEK_SET)  # an arbitrary byte, never read
         try:
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         except OSError:

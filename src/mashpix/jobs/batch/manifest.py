@@ -1,4 +1,4 @@
-"""The manifest of a batch: a durable JSON line for each file that was finished or has failed."""
+"""The manifest of a batch: a durable JSON line for each file that is done or has failed."""
 
 import json
 import os
@@ -15,14 +15,14 @@ from mashpix.jobs.request import DenoiseRequest
 MANIFEST = "mashpix.jsonl"
 """Its name in the output folder."""
 KEYS = {"sidecars": "beside"}
-"""Fields of `Entry` whose key in the file is another: that of version 0.1."""
+"""Fields of `Entry` that have another key in the file, that of version 0.1."""
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What an output depends on besides its input.
+    """Everything that an output depends on besides its input.
 
-    settings : hash of the settings and of all other options that change the bytes of an output
+    settings : hash of the settings and of all other options that affect the bytes of an output
     seed : of all random draws
     version : of mashpix
     """
@@ -38,12 +38,12 @@ class Entry:
 
     input : path below the folder that was denoised, with slashes
     status : "done" or "failed"
-    size, mtime_ns, input_sha256 : of the input; the hash is None if it failed
+    size, mtime_ns, input_sha256 : of the input; the hash is None after a failure
     settings, seed, version : see `Provenance`
     output, output_sha256 : path below the output folder, and hash
-    sidecars : hashes of the other outputs by their paths; after a failure, what it left, without hashes
-    seconds : that it took
-    error : why it failed
+    sidecars : hashes of the other outputs by their paths; after a failure, the files left behind, without hashes
+    seconds : duration of the job
+    error : reason of a failure
     verdict : of the report, where there is one
     """
 
@@ -64,7 +64,7 @@ class Entry:
 
     @property
     def provenance(self) -> Provenance:
-        """What the outputs depend on besides the input."""
+        """Everything that the outputs depend on besides the input."""
         return Provenance(self.settings, self.seed, self.version)
 
     @property
@@ -74,12 +74,12 @@ class Entry:
 
 
 def provenance_of(request: DenoiseRequest) -> Provenance:
-    """What the outputs of a request depend on besides the input."""
+    """Return everything that the outputs of a request depend on besides the input."""
     return Provenance(hash_settings(request.settings, **request.options), request.seed, __version__)
 
 
 def read_manifest(path: Path) -> list[Entry]:
-    """The entries of a manifest in the order of writing; none if there is no such file.
+    """Read the entries of a manifest in the order of writing; none if the file does not exist.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def append_entry(path: Path, entry: Entry) -> None:
 
 
 def read_lines(path: Path) -> list[Any]:
-    """The whole lines of a file of JSON lines; what a killed run left of its last line is passed over."""
+    """Read the complete lines of a JSON lines file; skip an incomplete last line of a killed run."""
     try:
         lines = path.read_bytes().split(b"\n")[:-1]
     except FileNotFoundError:
@@ -116,7 +116,7 @@ def read_lines(path: Path) -> list[Any]:
 
 
 def append_line(path: Path, value: Any) -> None:
-    """Add one line to a file of JSON lines; it is on the disk, whole, when this returns.
+    """Add one line to a JSON lines file; on return it is completely on disk.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def append_line(path: Path, value: Any) -> None:
 
 
 def _cut_torn_line(path: Path) -> int:
-    """Cut off what a killed run left of its last line; return the length that remains."""
+    """Remove an incomplete last line of a killed run; return the remaining length."""
     size = path.stat().st_size
     with path.open("r+b") as file:
         file.seek(max(size - 1, 0))

@@ -1,4 +1,4 @@
-"""One file of a batch, where its job runs: outputs of others are not touched, nor is a changed input believed."""
+"""Run the job on one file of a batch: protect files of others, and detect an input that changes meanwhile."""
 
 import os
 import time
@@ -21,12 +21,12 @@ Job = Callable[[DenoiseRequest], Generator[Event, None, Outcome]]
 class FileResult:
     """How the job on one file ended.
 
-    outcome : of the job; None if it failed
-    error : why it failed
-    is_begun : whether it got as far as writing
-    stamp : size and time of change (ns) of the input before it was read
+    outcome : of the job; None after a failure
+    error : reason of a failure
+    is_begun : whether it started to write
+    stamp : size and modification time (ns) of the input before it was read
     sidecars : hashes of the other outputs
-    seconds : that it took
+    seconds : duration of the job
     """
 
     outcome: Outcome | None = None
@@ -38,10 +38,10 @@ class FileResult:
 
 
 def run_item(item: Item, attempt: int, *, job: Job) -> Generator[Event, None, FileResult]:
-    """Run the job on one file. It never raises; what goes wrong is in the result."""
+    """Run the job on one file. It never raises; errors are in the result."""
     started, result = time.monotonic(), FileResult()
     request = item.request
-    if attempt > 1:  # what is there now was left by the process that died
+    if attempt > 1:  # the files there now were left by the process that died
         request = replace(request, overwrite=True)
         remove_leftovers(item)
     try:
@@ -56,13 +56,13 @@ def run_item(item: Item, attempt: int, *, job: Job) -> Generator[Event, None, Fi
             raise FileError("it changed while it was denoised (its outputs are removed; denoise it again)")
         hashes = {path: hash_file(path) for path in item.sidecars}
         result = replace(result, outcome=outcome, sidecars=hashes)
-    except Exception as problem:  # one failed file, not the end of the others
+    except Exception as problem:  # one failed file must not end the others
         result = replace(result, error=reason_of(problem))
     return replace(result, seconds=time.monotonic() - started)
 
 
 def reason_of(error: Exception) -> str:
-    """Why a job failed, in one line."""
+    """Return the reason why a job failed, in one line."""
     if isinstance(error, MashpixError):
         return str(error)
     if isinstance(error, OSError):  # it vanished
@@ -77,7 +77,7 @@ def remove_leftovers(item: Item) -> None:
 
 
 def _prepare(item: Item, *, overwrite: bool) -> None:
-    """Make the folder of the outputs; refuse to replace outputs that are not ours."""
+    """Create the folder of the outputs; refuse to replace files that no run of ours wrote."""
     for path in item.outputs:
         if os.path.lexists(path) and not overwrite:
             raise FileError(f"the output exists ({str(path)!r}; `overwrite` replaces it)")

@@ -1,4 +1,4 @@
-"""What earlier runs into an output folder have done, and whether a file has to be done again."""
+"""Find out what earlier runs into an output folder have done, and whether a file must be done again."""
 
 import contextlib
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class EarlierRuns:
     """Earlier runs into one output folder.
 
     entries : the last line of the manifest for each input, by its name
-    outputs : all files that they have written or begun, as paths below the output folder
+    outputs : all files that they wrote or began to write, as paths below the output folder
     """
 
     entries: dict[str, Entry]
@@ -23,7 +23,7 @@ class EarlierRuns:
 
 
 def read_earlier_runs(out: Path) -> EarlierRuns:
-    """Read the manifest, and what a killed run had begun."""
+    """Read the manifest, and the list of outputs that a killed run had begun."""
     entries = read_manifest(out / MANIFEST)
     begun = read_lines(out / LOCK)
     outputs = {name for entry in entries for name in entry.outputs} | {name for names in begun for name in names}
@@ -31,14 +31,14 @@ def read_earlier_runs(out: Path) -> EarlierRuns:
 
 
 def name_of(path: Path, out: Path) -> str:
-    """Path of an output below the output folder, with slashes."""
+    """Return the path of an output below the output folder, with slashes."""
     return path.relative_to(out).as_posix()
 
 
 def is_done(item: Item, earlier: EarlierRuns, provenance: Provenance, out: Path) -> bool:
-    """Whether the input, what its outputs depend on, and the outputs are those of the manifest.
+    """Return whether input, provenance and outputs match the manifest.
 
-    An input of the same size and time of change counts as the same; else its hash decides. Outputs are hashed.
+    An input of the same size and modification time counts as the same; otherwise its hash decides. Outputs are hashed.
     """
     entry = earlier.entries.get(item.name)
     if entry is None or entry.status != "done" or entry.provenance != provenance:

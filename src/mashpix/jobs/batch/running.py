@@ -1,4 +1,4 @@
-"""A batch from its plan to its last file, as a generator of `BatchEvent`."""
+"""Run a batch from its plan to its last file, as a generator of `BatchEvent`."""
 
 import os
 from collections.abc import Generator, Iterator
@@ -25,9 +25,9 @@ from mashpix.report import Step
 
 
 def run_batch(batch: Batch, *, execute: Executor, job: Job = denoise_file) -> Generator[BatchEvent, None, Counts]:
-    """Denoise many files; one that fails is counted and does not end the others.
+    """Denoise many files; a failed file is counted and does not end the others.
 
-    Closing the generator ends all work at once; nothing is half-written, and `resume` goes on from there.
+    Closing the generator stops all work at once and leaves no partial file; `resume` continues from there.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def run_batch(batch: Batch, *, execute: Executor, job: Job = denoise_file) -> Ge
     Yields
     ------
     BatchEvent
-        The first, a `BatchProgress`, when the plan stands; then a few a second.
+        The first, a `BatchProgress`, when the plan is ready; then a few per second.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def run_batch(batch: Batch, *, execute: Executor, job: Job = denoise_file) -> Ge
     Raises
     ------
     UsageError, FileError
-        Before any work is done, for what is impossible; later only if the manifest cannot be written.
+        Before any work is done, for an impossible request; later only if the manifest cannot be written.
     """
     found = _discover(batch)
     try:
@@ -73,7 +73,7 @@ def run_batch(batch: Batch, *, execute: Executor, job: Job = denoise_file) -> Ge
 
 
 def _discover(batch: Batch) -> Discovered:
-    """The files that are there; what is impossible is refused before an output folder is made for it."""
+    """Find the files; refuse an impossible request before its output folder is created."""
     if batch.watch_every is not None:
         if batch.share_network:
             raise UsageError(
@@ -92,7 +92,7 @@ def _discover(batch: Batch) -> Discovered:
 
 
 def _count(found: Discovered, items: list[Item], skipped: int) -> Counts:
-    """The counts at the start."""
+    """Return the counts at the start."""
     unreadable = len(found.unreadable)
     total = len(items) + unreadable
     return Counts(total, 0, unreadable, skipped, found.not_images, found.own_outputs)
@@ -100,12 +100,12 @@ def _count(found: Discovered, items: list[Item], skipped: int) -> Counts:
 
 @dataclass
 class _Work:
-    """How far the files of a batch are.
+    """The progress of the files of a batch.
 
     sizes : bytes of each file by its name
-    running : items that were handed out and have not ended, by their names
-    fractions : how far those are
-    ended : bytes of the files that have ended
+    running : items that have started and not ended, by their names
+    fractions : the done fraction of each of those
+    ended : total bytes of the files that have ended
     """
 
     sizes: dict[str, int]
@@ -115,13 +115,13 @@ class _Work:
 
     @property
     def fraction(self) -> float:
-        """Share of the batch that is done."""
+        """Return the fraction of the batch that is done."""
         whole = sum(self.sizes.values())
         running = sum(self.sizes.get(name, 0) * fraction for name, fraction in self.fractions.items())
         return (self.ended + running) / whole if whole else 0.0
 
     def end(self, item: Item) -> None:
-        """An item has ended."""
+        """Record that an item has ended."""
         self.running.pop(item.name, None)
         self.fractions.pop(item.name, None)
         self.ended += self.sizes.get(item.name, 0)
@@ -130,7 +130,7 @@ class _Work:
 def _run(
     batch: Batch, items: list[Item], *, execute: Executor, job: Job, lock: Path, counts: Counts
 ) -> Generator[BatchEvent, None, None]:
-    """Denoise the items, or those that a watched folder gets, and write the manifest."""
+    """Denoise the items, or those that arrive in a watched folder, and write the manifest."""
     work = _Work({item.name: _size_of(item.source) for item in items})
     failed: set[str] = set()
     todo = iter(items) if batch.watch_every is None else _watch(batch, counts, failed)
@@ -156,7 +156,7 @@ def _run(
 
 
 def _begin(todo: Iterator[Item | None], out: Path, lock: Path, work: _Work) -> Iterator[Item | None]:
-    """Write down which outputs are begun before each item is: after a kill they are known to be ours."""
+    """Record the outputs of each item before it starts: after a kill they are known to be ours."""
     for item in todo:
         if item is not None:
             append_line(lock, [name_of(path, out) for path in item.outputs if not os.path.lexists(path)])
@@ -165,7 +165,7 @@ def _begin(todo: Iterator[Item | None], out: Path, lock: Path, work: _Work) -> I
 
 
 def _pass_on(item: Item, event: Event, work: _Work) -> Iterator[BatchEvent]:
-    """What the front end hears of an event of a job."""
+    """Pass on to the front end what concerns it in an event of a job."""
     if isinstance(event, Note):
         yield FileNote(item.source, event)
     elif isinstance(event, Step):
@@ -173,7 +173,7 @@ def _pass_on(item: Item, event: Event, work: _Work) -> Iterator[BatchEvent]:
 
 
 def _end(batch: Batch, item: Item, result: FileResult, work: _Work) -> FileDone | FileFailed:
-    """Write the line of the manifest for an item that has ended."""
+    """Write the manifest line of an item that has ended."""
     if result.outcome is None:
         remove_leftovers(item)
     work.end(item)
@@ -185,7 +185,7 @@ def _end(batch: Batch, item: Item, result: FileResult, work: _Work) -> FileDone 
 
 
 def _watch(batch: Batch, counts: Counts, failed: set[str]) -> Iterator[Item | None]:
-    """Items of the files that come into the folders, once they are complete; those done already are skipped."""
+    """Yield items for files that arrive in the folders, once they are complete; skip those done already."""
     assert batch.watch_every is not None
     earlier, provenance = read_earlier_runs(batch.out), provenance_of(batch.request)
     begun: set[Path] = set()
@@ -193,7 +193,7 @@ def _watch(batch: Batch, counts: Counts, failed: set[str]) -> Iterator[Item | No
     def look() -> list[Item]:
         try:
             return items_of(batch, find_sources(batch.inputs, batch.out))
-        except FileError:  # nothing there yet, or a network folder that is away for a moment
+        except FileError:  # nothing there yet, or a network folder that is briefly unavailable
             return []
 
     for item in watch(look, every=batch.watch_every, failed=failed):
@@ -210,7 +210,7 @@ def _watch(batch: Batch, counts: Counts, failed: set[str]) -> Iterator[Item | No
 
 
 def _size_of(path: Path) -> int:
-    """Bytes of a file, at least 1; 1 for one that is not there."""
+    """Return the bytes of a file, at least 1; 1 for a missing file."""
     try:
         return max(stamp_of(path)[0], 1)
     except OSError:
@@ -218,7 +218,7 @@ def _size_of(path: Path) -> int:
 
 
 def _make_entry(item: Item, result: FileResult, batch: Batch) -> Entry:
-    """The line of the manifest for an item that has ended."""
+    """Make the manifest line of an item that has ended."""
     provenance = provenance_of(batch.request)
     seconds = round(result.seconds, 2)
     entry = Entry(item.name, "failed", provenance.settings, provenance.seed, provenance.version, seconds=seconds)

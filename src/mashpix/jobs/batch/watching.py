@@ -1,4 +1,4 @@
-"""Files that come into a folder, each once and not before it is complete."""
+"""Watch for files that arrive in a folder: each is reported once, when it is complete."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,16 +10,16 @@ from mashpix.jobs.batch.items import Item, stamp_of
 
 
 def watch(look: Callable[[], list[Item]], *, every: float, failed: set[str]) -> Iterator[Item | None]:
-    """Yield an item when its file has not changed between two looks and can be opened; None in between, for ever.
+    """Yield an item once its file has not changed between two looks and can be opened; None in between, forever.
 
     Parameters
     ----------
     look : callable
-        Finds the items that are there.
+        Finds the current items.
     every : float
         Seconds between two looks.
     failed : set of str
-        Names of items that have failed: they come again, and are taken out, when their files have changed.
+        Names of failed items: once its file has changed, an item is yielded again and its name removed.
     """
     last: dict[str, tuple[int, int]] = {}
     taken: dict[str, tuple[int, int]] = {}
@@ -30,7 +30,7 @@ def watch(look: Callable[[], list[Item]], *, every: float, failed: set[str]) -> 
             known = taken.get(item.name)
             if known is not None and item.name not in failed:
                 continue
-            with suppress(OSError):  # gone again, or still held by who writes it
+            with suppress(OSError):  # gone again, or still open in the writing program
                 stamp = seen[item.name] = stamp_of(item.source)
                 if stamp == known or stamp != last.get(item.name) or not _is_open(item.source):
                     continue
@@ -44,7 +44,7 @@ def watch(look: Callable[[], list[Item]], *, every: float, failed: set[str]) -> 
 
 
 def _is_open(path: Path) -> bool:
-    """Whether a file can be opened; a Zarr, a folder, can."""
+    """Return whether a file can be opened; always true for a Zarr, which is a folder."""
     if path.is_file():
         path.open("rb").close()
         return True

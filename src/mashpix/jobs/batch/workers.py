@@ -1,4 +1,4 @@
-"""Worker processes that run one job at a time: one that dies costs the file it had, not the batch."""
+"""Worker processes that run one job at a time: if one dies, its file fails, not the batch."""
 
 import contextlib
 import multiprocessing
@@ -18,15 +18,15 @@ from mashpix.jobs.events import Event
 from mashpix.report import Step
 
 MAX_ATTEMPTS = 2
-"""How often a task is tried whose process dies."""
+"""Number of attempts at a task whose process dies."""
 
 
 @dataclass(frozen=True)
 class ProcessExecutor:
-    """Runs tasks in processes of this machine: an `Executor`.
+    """An `Executor` that runs tasks in processes on this machine.
 
-    jobs : tasks at a time
-    threads : processor threads of all processes together; None: one per core, or for one job what torch takes
+    jobs : number of tasks at a time
+    threads : CPU threads of all processes together; None: one per core, or for one job torch's default
     """
 
     jobs: int = 1
@@ -40,13 +40,13 @@ class ProcessExecutor:
         return _run_workers(run, tasks, jobs=jobs, threads=self.threads_each(jobs))
 
     def threads_each(self, jobs: int) -> int | None:
-        """Threads of each process where so many work at the same time; None for what torch takes."""
+        """Return the threads per process for this number of concurrent tasks; None for torch's default."""
         return self.threads if jobs == 1 else max((self.threads or os.cpu_count() or 1) // jobs, 1)
 
 
 @dataclass(frozen=True)
 class _Worker:
-    """A process, and this end of the line to it."""
+    """A process, and this end of the connection to it."""
 
     process: SpawnProcess
     line: Connection
@@ -81,7 +81,7 @@ def _run_workers(
                     break
                 worker = idle.pop() if idle else _start(run, threads)
                 busy[worker.line] = _Assignment(worker, *following)
-                with contextlib.suppress(OSError):  # it has died meanwhile: seen below
+                with contextlib.suppress(OSError):  # it has died meanwhile: handled below
                     worker.line.send(following)
             if not busy:
                 time.sleep(LOOK_EVERY)
@@ -106,7 +106,7 @@ def _run_workers(
 
 
 def _next(tasks: Iterator[Task | None], again: deque[tuple[Task, int]]) -> tuple[Task, int] | None:
-    """The next task and which attempt it is; None if there is none at the moment, `StopIteration` if no more come."""
+    """Return the next task and its attempt; None if there is none at the moment, `StopIteration` after the last."""
     if again:
         return again.popleft()
     task = next(tasks)
@@ -114,7 +114,7 @@ def _next(tasks: Iterator[Task | None], again: deque[tuple[Task, int]]) -> tuple
 
 
 def _start(run: Run[Task, Result], threads: int | None) -> _Worker:
-    """Start a process that is deaf to Ctrl-C: this one hears it and ends the others."""
+    """Start a process that ignores Ctrl-C: this process handles it and ends the others."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, run, threads), daemon=True)
@@ -133,8 +133,8 @@ def _start(run: Run[Task, Result], threads: int | None) -> _Worker:
 
 @contextlib.contextmanager
 def _held_back() -> Iterator[None]:
-    """Hear signals that end the run only after the block: half a start leaves a process that has nothing to read."""
-    if threading.current_thread() is not threading.main_thread():  # where Python hears signals
+    """Delay signals that end the run until after the block: an interrupted start would leave an idle process."""
+    if threading.current_thread() is not threading.main_thread():  # Python handles signals there only
         yield
         return
     heard: list[int] = []
@@ -152,7 +152,7 @@ def _held_back() -> Iterator[None]:
 
 
 def _receive(at: _Assignment[Task]) -> WorkerMessage[Task, Any] | None:
-    """The next message of a worker, or None if it has died."""
+    """Return the next message of a worker, or None if it has died."""
     try:
         event, result = at.worker.line.recv()
         return WorkerMessage(at.task, event, result)
@@ -169,7 +169,7 @@ def _end(worker: _Worker) -> None:
 
 
 def _serve(line: Connection, run: Run[Task, Result], threads: int | None) -> None:
-    """The worker's side: tasks in, events and results out, until the other end is gone."""
+    """Worker's side: receive tasks, send events and results, until the connection closes."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if threads is not None:
         import torch
@@ -182,7 +182,7 @@ def _serve(line: Connection, run: Run[Task, Result], threads: int | None) -> Non
 
 
 def _run_task(line: Connection, work: Generator[Event, None, Result]) -> Result:
-    """Run a task to its end and send its events: each note and path, and how far it is now and then."""
+    """Run a task to its end and send its events: each note and path, and occasional progress."""
     last = time.monotonic()
     while True:
         try:

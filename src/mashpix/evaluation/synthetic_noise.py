@@ -1,4 +1,4 @@
-"""The synthetic noise of a benchmark or a study: a model and its options."""
+"""Synthetic noise for benchmarks and studies: a model and its options."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,7 +18,7 @@ USED = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoiseModel:
+class SyntheticNoise:
     """The noise that is added to a clean image; `str` gives the model and the options that apply to it.
 
     Each field is a flag of `mashpix add-noise` and `mashpix bench`.
@@ -34,7 +34,7 @@ class NoiseModel:
     electrons: float = number(500.0, "camera: electrons at white; fewer are noisier", low=1)
 
     def __str__(self) -> str:
-        """Such as `gaussian sigma=25`."""
+        """Return the model and its options, such as `gaussian sigma=25`."""
         values = {name: getattr(self, name) for name in USED[self.model]}
         options = (f"{name}={value:g}" if type(value) is float else f"{name}={value}" for name, value in values.items())
         return " ".join([self.model, *options])
@@ -62,7 +62,7 @@ class NoiseModel:
         return white * noise.add_camera_noise(clean / white, electrons=self.electrons, rng=rng)
 
     def reference(self, pixels: NDArray[Any]) -> NDArray[Any]:
-        """The image that a noisy one is compared with: the clean one; for a camera, what it records without noise."""
+        """Return what a noisy image is compared with: the clean one; for a camera, what it records without noise."""
         from mashpix import simulation as noise
 
         if self.model != "camera":
