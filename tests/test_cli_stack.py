@@ -172,6 +172,6 @@ def test_the_plane_to_look_at_is_the_worst_or_the_one_in_the_middle():
 
 
 def test_an_error_on_the_way_leaves_no_map(hyperstack, monkeypatch):
-    monkeypatch.setattr(PlaneVerdicts, "add", lambda *_: 1 / 0)
+    monkeypatch.setattr(PlaneVerdicts, "add", lambda *_, **__: 1 / 0)
     assert isinstance(run(hyperstack, "--save", "spread,residual").exception, ZeroDivisionError)
     assert [path.name for path in hyperstack.parent.iterdir()] == ["a.tif"]

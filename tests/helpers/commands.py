@@ -21,6 +21,7 @@ QUICK = (
     "2",
     "--threads",
     "1",
+    "--no-refine",
 )
 
 
