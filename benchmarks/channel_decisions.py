@@ -51,7 +51,7 @@ def colour_crops(data, size, limit, rng):
 
 
 def spread(folder, limit):
-    """So many files of a folder, evenly spaced."""
+    """Choose evenly spaced files of a folder."""
     paths = sorted(folder.iterdir())
     return paths[:: max(len(paths) // limit, 1)][:limit]
 

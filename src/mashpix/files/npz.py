@@ -1,4 +1,4 @@
-"""NPZ, a ZIP of NPY files: the first that is an image is replaced, all others stay as they were; never a pickle."""
+"""NPZ, a ZIP of NPY files: the first image is replaced, all others are kept; pickles are never read."""
 
 import copy
 import zipfile
@@ -15,7 +15,7 @@ MAX_MEMBERS = 1024
 
 
 class NpzTemplate(NamedTuple):
-    """The old archive, which of its members the image is, and the template of that one."""
+    """The old archive, the name of the member that is the image, and the template of that image."""
 
     data: bytes
     member: str
@@ -60,17 +60,17 @@ def _check_members(members: list[zipfile.ZipInfo], size: int, *, max_pixels: int
 
 
 def cannot_hold(image: ImageFile, old: NpzTemplate | None) -> str | None:
-    """Why an image cannot be written as NPZ, or None."""
+    """Return why an image cannot be written as NPZ, or None."""
     return npy.cannot_hold(image, old.inner if old else None)
 
 
 def encode(image: ImageFile, old: NpzTemplate | None) -> tuple[bytes, list[str]]:
-    """The bytes of the file, and what could not be kept."""
+    """Return the bytes of the file, and what could not be kept."""
     packed, lost = npy.encode(image, old.inner if old else None)
     file = BytesIO()
     if old is None:
         with zipfile.ZipFile(file, "w") as archive:
-            archive.writestr(zipfile.ZipInfo("arr_0.npy"), packed)  # a date of its own: the same bytes again
+            archive.writestr(zipfile.ZipInfo("arr_0.npy"), packed)  # a fixed date: the same bytes every time
         return file.getvalue(), lost
     with zipfile.ZipFile(BytesIO(old.data)) as before, zipfile.ZipFile(file, "w") as after:
         after.comment = before.comment

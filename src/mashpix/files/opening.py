@@ -85,7 +85,7 @@ def _open_stack(kind: str, path: Path, *, axes: str | None, max_pixels: int, spa
 
 
 def _check_axes_of_image(kind: str, axes: str | None) -> None:
-    """Refuse axes that the caller names for a format of single images."""
+    """Refuse axes for formats that hold single images only."""
     if kind in ("tiff", "npy"):
         return
     if axes is not None and set(axes.upper()) not in ({"Y", "X"}, {"Y", "X", "S"}):

@@ -1,4 +1,4 @@
-"""What an open file offers, whatever its format: planes to read, and a copy whose planes are replaced."""
+"""The interface of open files of any format: planes to read, and a copy whose planes can be replaced."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,15 +14,15 @@ from mashpix.errors import FileError
 from mashpix.files.image_file import mismatch
 
 Put = Callable[[Index, NDArray[Any]], None]
-"""Puts a new plane where `stack[index]` is."""
+"""Writes a new plane at the place of `stack[index]`."""
 
 
 class Stack(Protocol):
-    """What a stack in a file offers: `stack[index]` reads one plane, with a number for each axis outside of it.
+    """The interface of a stack: `stack[index]` reads one plane, with a number for each axis outside of it.
 
     axes : letters as tifffile writes them
     shape, dtype : of the stack, alpha left out
-    is_rgb : whether the samples of a plane are red, green and blue; None if nothing says what they are
+    is_rgb : whether the samples of a plane are red, green and blue; None if unknown
     notes : remarks for the user, one line each
     lost : what a copy cannot keep, one line each
     """
@@ -49,7 +49,7 @@ class Stack(Protocol):
         ...
 
     def copy_to(self, target: Path, *, overwrite: bool) -> AbstractContextManager[Put]:
-        """A copy of the file whose planes can be replaced; it gets its name when the block ends without an error."""
+        """Copy the file, to replace planes in the copy, which gets its name when the block ends without an error."""
         ...
 
 
@@ -82,7 +82,7 @@ class Copy:
 
     @contextmanager
     def closing(self) -> Iterator[Self]:
-        """The copy, which takes no more planes once the block has ended."""
+        """Yield the copy, which accepts no more planes once the block has ended."""
         try:
             yield self
         finally:
@@ -90,7 +90,7 @@ class Copy:
 
 
 class OpenFile(Protocol):
-    """A file that is open: `opened[index]` reads one plane, with a number for each axis outside of it.
+    """An open file: `opened[index]` reads one plane, with a number for each axis outside of it.
 
     path : where it is
     axes : one letter per axis as tifffile writes them: "TCYX", "YXS", "YX"
@@ -127,7 +127,7 @@ class OpenFile(Protocol):
         ...
 
     def sha256(self) -> str:
-        """Hash of the file as it was read."""
+        """Return the hash of the file as it was read."""
         ...
 
     def check_target(self, target: Path, *, strict: bool) -> None:
@@ -136,7 +136,7 @@ class OpenFile(Protocol):
         Raises
         ------
         FileError
-            Saying why. Whether the target may be replaced is the business of `check_output`.
+            With the reason. `check_output` checks whether the target may be replaced.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""The smaller sizes of an image: made anew from the result, by means of blocks of pixels."""
+"""The smaller sizes of an image: remade from the result by averaging blocks of pixels."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ Shape = tuple[int, ...]
 
 
 def level_notes(are_made: list[bool]) -> list[str]:
-    """What becomes of the smaller sizes of a pyramid: which of them are made anew."""
+    """Note which of the smaller sizes of a pyramid are remade."""
     made, left = sum(are_made), len(are_made) - sum(are_made)
     notes = [f"the {made} smaller sizes of its pyramid are made from the result"] if made else []
     if left:
@@ -20,7 +20,7 @@ def level_notes(are_made: list[bool]) -> list[str]:
 
 
 def factors_of(full: Shape, level: Shape) -> Shape | None:
-    """How many pixels along each axis make one pixel of a smaller size; None if those are no whole numbers.
+    """Return how many pixels along each axis make one pixel of a smaller size; None unless these are integers.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def factors_of(full: Shape, level: Shape) -> Shape | None:
 
 
 def shrink_to(image: NDArray[Any], shape: Shape) -> NDArray[Any] | None:
-    """An image at a smaller size, means of blocks of pixels; None if the size is no whole fraction.
+    """Shrink an image by averaging blocks of pixels; None if the size is not an integer fraction.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def shrink_to(image: NDArray[Any], shape: Shape) -> NDArray[Any] | None:
 
 
 def means_of(image: NDArray[Any], shape: Shape) -> NDArray[Any]:
-    """Means of blocks of pixels, not rounded; the size is a whole fraction."""
+    """Average blocks of pixels, without rounding; the size must be an integer fraction."""
     small = image
     for axis, (long, short) in enumerate(zip(image.shape, shape, strict=True)):
         if (factor := max(round(long / short), 1)) > 1:
@@ -61,7 +61,7 @@ def means_of(image: NDArray[Any], shape: Shape) -> NDArray[Any]:
 
 
 def _shrink_axis(image: NDArray[Any], axis: int, length: int, factor: int) -> NDArray[Any]:
-    """Means along one axis; where the last block is not full, the last pixel stands for those that are missing."""
+    """Average along one axis; if the last block is incomplete, repeat the last pixel."""
     places = np.arange(length * factor).clip(max=image.shape[axis] - 1)
     parts = np.take(image, places, axis=axis).astype(np.float64)
     means: NDArray[Any] = parts.reshape(*parts.shape[:axis], length, factor, *parts.shape[axis + 1 :]).mean(axis + 1)
@@ -69,5 +69,5 @@ def _shrink_axis(image: NDArray[Any], axis: int, length: int, factor: int) -> ND
 
 
 def rounded(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Values in a dtype, integers rounded."""
+    """Convert values to a dtype, rounding for integers."""
     return (np.rint(values) if dtype.kind in "iu" else values).astype(dtype)

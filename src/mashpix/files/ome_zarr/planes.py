@@ -41,7 +41,7 @@ class Planes:
         return self._flat(self.kept[1][relative(plane, block)]).copy()
 
     def put(self, numbers: Numbers, plane: NDArray[Any]) -> None:
-        """Replace a plane; it is written once all that share its chunks are there, or too many are waiting."""
+        """Replace a plane; it is written once all that share its chunks have arrived, or too many are waiting."""
         block = self._block(numbers)
         start = tuple(part.start for part, letter in zip(block, self.axes, strict=True) if letter not in WITHIN)
         planes = self.waiting.setdefault(start, {})

@@ -56,7 +56,7 @@ def read_directory(data: bytes, layout: Layout, place: int, *, follow: tuple[int
     Raises
     ------
     FileError
-        For a directory, or a value, that lies outside of the file; for values that together are larger than it.
+        For a directory or a value outside of the file, and for values that together are larger than it.
     """
     (entries,) = unpack(data, layout.order + layout.entries, place)
     place += struct.calcsize(layout.entries)

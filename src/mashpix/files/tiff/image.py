@@ -21,7 +21,7 @@ ALPHA_KINDS = (1, 2)
 MAX_SIZES = 64
 """Directories of one image: the levels of its pyramid, thumbnails. Reading 65,535 would take seconds."""
 JPEG_COMPRESSIONS = (6, 7, 34892, 33007)
-"""Those whose YCbCr the decoder turns into RGB."""
+"""Compressions whose YCbCr the decoder converts to RGB."""
 STK_PLANES = 33629
 """The tag whose count is the number of planes that a MetaMorph stack holds behind its one directory."""
 
@@ -97,7 +97,7 @@ def check_numbers(page: Any) -> None:
 
 
 def _check_single(file: Any, page: Any, count: int) -> None:
-    """Refuse stacks: several pages, or one page that stands for several planes."""
+    """Refuse stacks: several pages, or one page that represents several planes."""
     planes = count
     if file.is_imagej and file.imagej_metadata:
         planes = max(planes, int(file.imagej_metadata.get("images", 1)))

@@ -44,7 +44,7 @@ class Entry:
     sidecars : hashes of the other outputs by their paths; after a failure, the files left behind, without hashes
     seconds : duration of the job
     error : reason of a failure
-    verdict : of the report, where there is one
+    verdict : of the report, if there is one
     """
 
     input: str
