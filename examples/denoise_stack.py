@@ -16,9 +16,7 @@ with tempfile.TemporaryDirectory() as name:
     tifffile.imwrite(folder / "noisy.tif", noisy, imagej=True, metadata={"axes": "TYX"})
     request = DenoiseRequest(source=folder / "noisy.tif", target=folder / "clean.tif", settings=preset("fast"))
     job = denoise_file(request)
-    for event in job:
-        if isinstance(event, Step) and event.fraction > 0.3:
-            break
+    next(event for event in job if isinstance(event, Step) and event.fraction > 0.3)
     job.close()
     print("cancelled, left:", [path.name for path in folder.iterdir()])
 
