@@ -123,7 +123,7 @@ def test_a_name_and_a_camera_make_a_raw_of_what_begins_as_any_tiff(save, tmp_pat
     with pytest.raises(FileError, match="not a camera raw that LibRaw can read"):
         read_image(tmp_path / "scan.nef")
     (tmp_path / "raw.tif").write_bytes(save().read_bytes())
-    with pytest.raises(FileError, match=r"camera raw \(let its name end in \.dng"):
+    with pytest.raises(FileError, match=r"camera raw \(give it the ending \.dng"):
         read_image(tmp_path / "raw.tif")
 
 
@@ -146,7 +146,7 @@ def test_without_rawpy_the_extra_is_named_and_folders_leave_raw_files_out(save, 
     assert [source.path.name for source in find_sources([tmp_path], tmp_path / "out").sources] == ["a.dng"]
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
     found = find_sources([tmp_path], tmp_path / "out")
-    assert (found.sources, found.no_pictures) == ([], 1)
+    assert (found.sources, found.not_images) == ([], 1)
     with pytest.raises(ExtraError, match=re.escape('pip install "mashpix[raw]"')):
         read_image(tmp_path / "a.dng")
 
