@@ -69,6 +69,7 @@ def denoise_stack(
 
     Examples
     --------
+    >>> import numpy as np
     >>> noisy = np.random.default_rng(0).normal(100, 10, (3, 32, 32)).astype(np.float32)
     >>> quick = Settings(masking_ratio=0.5, steps=3)
     >>> denoise_stack(noisy, axes="TYX", settings=quick, device="cpu").shape
