@@ -34,10 +34,10 @@ def spell_flag(option: str) -> str:
 
 
 def use_threads(threads: int | None) -> None:
-    """Set the number of torch's processor threads; None keeps one per core."""
-    import torch
-
+    """Set the number of torch's processor threads; None keeps one per core, and does not load torch yet."""
     if threads is not None:
+        import torch
+
         torch.set_num_threads(threads)
 
 
