@@ -172,8 +172,8 @@ def test_a_job_that_is_closed_anywhere_leaves_nothing_but_complete_files(case, t
         left = contents(tmp_path)
         assert left.keys() <= whole.keys(), where
         for path, data in left.items():
-            assert len(data) == len(whole[path]) or path.endswith(".json"), f"{path} {where}"
             assert data == whole[path] or path.endswith((".json", ".html")), f"{path} {where}"
+            assert data[-8:] == whole[path][-8:], f"{path} {where}"  # those two hold times, and are whole all the same
 
 
 def remove_folders(folder, *, keep):
