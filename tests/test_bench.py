@@ -46,7 +46,7 @@ def save(pixels, path):
 
 @pytest.fixture
 def folder(tmp_path, smooth):
-    """Four clean pictures, and a file that is none."""
+    """Four clean images, and a file that is not an image."""
     for shift, name in enumerate(NAMES):
         save(np.roll(smooth, 5 * shift, axis=0), tmp_path / "set" / name)
     (tmp_path / "set" / "README.md").write_text("not a picture")
