@@ -10,6 +10,7 @@ from PIL import Image
 from mashpix import FileError
 from mashpix.axes import plane_groups
 from mashpix.files import OpenFile, hash_file, open_file, read_image
+from mashpix.jobs.batch.items import output_name
 
 GREY, RGB = (24, 40), (24, 40, 3)
 
@@ -163,3 +164,20 @@ def test_what_is_lost_is_said_once_and_refused_if_strict(tmp_path):
             pass
     assert not (tmp_path / "c.png").exists()
     assert read_image(tmp_path / "b.png").pixels.shape == RGB
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("small.ome.tif", "small_denoised.ome.tif"),
+        ("small.OME.TIFF", "small_denoised.OME.TIFF"),
+        ("small.ome.zarr", "small_denoised.ome.zarr"),
+        ("small.1.tif", "small.1_denoised.tif"),
+        ("small.ome.png", "small.ome_denoised.png"),
+        ("small.czi", "small_denoised.ome.tif"),
+        (".ome.tif", ".ome_denoised.tif"),
+        ("small", "small_denoised"),
+    ],
+)
+def test_an_output_is_marked_before_the_whole_ending(name, expected):
+    assert output_name(Path(name)) == expected

@@ -7,8 +7,9 @@ from mashpix.files.formats import check_writable, encode_map, read_image, write_
 from mashpix.files.hashing import hash_file
 from mashpix.files.image_file import FORMATS, MAX_PIXELS, ImageFile
 from mashpix.files.map_stack import map_stack
-from mashpix.files.opening import check_same_format, open_file
-from mashpix.files.protocols import Copy, OpenFile, Put
+from mashpix.files.opened import Copy, OpenFile, Put
+from mashpix.files.opening import open_file
+from mashpix.files.suffixes import check_same_format
 
 __all__ = [
     "FORMATS",

@@ -3,7 +3,6 @@
 import logging
 import stat
 import warnings
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,23 @@ from mashpix.errors import FileError, MashpixError
 from mashpix.extras import is_there
 from mashpix.files.atomic import atomic_write
 from mashpix.files.folder import is_zarr
-from mashpix.files.image_file import FORMATS, MAX_PIXELS, Format, ImageFile, damaged_error, in_short, largest_file
+from mashpix.files.image_file import (
+    FORMATS,
+    MAX_PIXELS,
+    Format,
+    ImageFile,
+    check_kept,
+    damaged_error,
+    in_short,
+    largest_file,
+)
 from mashpix.files.jpeg import JPEG
 from mashpix.files.microscopes import stack as microscopes
 from mashpix.files.npy import NPY
 from mashpix.files.npz import NPZ
 from mashpix.files.png import PNG
 from mashpix.files.raw import image as raw
+from mashpix.files.suffixes import MICROSCOPE, RAW, output_suffix
 from mashpix.files.tiff.image import TIFF
 from mashpix.files.webp import WEBP
 
@@ -30,8 +39,6 @@ MAGICS = {magic: name for name, format_ in WRITABLE.items() for magic in format_
 MAGICS |= dict.fromkeys(raw.MAGICS, "raw") | dict.fromkeys(microscopes.MAGICS, "microscope")
 LONGEST_MAGIC = max(len(magic) for magic in MAGICS)
 EXTENSIONS = {f".{name}": name for name in WRITABLE} | {".jpg": "jpeg", ".tif": "tiff"}
-READ_ONLY = {"raw": (raw.SUFFIXES, "rawpy", ".tif"), "microscope": (microscopes.SUFFIXES, "bioio", ".ome.tif")}
-"""Formats that are read with an extra and written as another format: endings, library, ending of outputs."""
 
 for _library in ("imagecodecs", "tifffile", "PIL"):
     logging.getLogger(_library).addHandler(logging.NullHandler())  # their warnings would go to stderr
@@ -77,15 +84,7 @@ def decode_image(name: str, data: bytes, *, max_pixels: int, suffix: str) -> Ima
 
 def readable_suffixes() -> set[str]:
     """Return the name endings of images that the installed libraries can read."""
-    return {
-        *EXTENSIONS,
-        *(suffix for suffixes, library, _ in READ_ONLY.values() if is_there(library) for suffix in suffixes),
-    }
-
-
-def output_suffix(suffix: str) -> str:
-    """Return the ending of an output's name: that of the input, unless its format is read-only."""
-    return next((ending for suffixes, _, ending in READ_ONLY.values() if suffix.lower() in suffixes), suffix)
+    return {*EXTENSIONS, *(RAW if is_there("rawpy") else ()), *(MICROSCOPE if is_there("bioio") else ())}
 
 
 def format_of_file(path: Path) -> str:
@@ -120,8 +119,8 @@ def _format_of(start: bytes, size: int, suffix: str) -> str:
     """Let the content decide, else the name: for a raw that begins like a TIFF, or a microscope's own format."""
     for magic, name in MAGICS.items():
         if start.startswith(magic):
-            return "raw" if name == "tiff" and suffix in raw.SUFFIXES else name
-    if start and suffix in microscopes.SUFFIXES:
+            return "raw" if name == "tiff" and suffix in RAW else name
+    if start and suffix in MICROSCOPE:
         return "microscope"
     what = "an empty file" if not start else "no known image format"
     raise FileError(f"{what} ({size} bytes; {FORMATS} needed)")
@@ -205,12 +204,6 @@ def _all_lost(image: ImageFile, name: str, lost: list[str]) -> list[str]:
     if name == image.format:
         return [*image.losses, *lost]
     return [*lost, f"written as {name.upper()}: profile, EXIF and other metadata of the input are not kept"]
-
-
-def check_kept(lost: Iterable[str]) -> None:
-    """Raise `FileError` if anything is lost; `lost` has one line per item."""
-    if lost := list(lost):
-        raise FileError(f"not all of it can be kept ({'; '.join(lost)}; leave out `strict` to allow that)")
 
 
 def encode_map(values: NDArray[Any], *, suffix: str = ".tif") -> bytes:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mashpix.axes import WITHIN, Index
 from mashpix.files.ome_zarr.array import Region, ZarrArray, relative
+from mashpix.files.opened import numbers_of
 
 MAX_KEPT = 2**26
 """Bytes of planes to keep for reading, and for writing, because they share chunks."""
@@ -98,11 +99,6 @@ class Planes:
         return values.reshape(
             [length for length, letter in zip(values.shape, self.axes, strict=True) if letter in WITHIN]
         )
-
-
-def numbers_of(index: Index) -> Numbers:
-    """Convert an index of the stack to that of a plane."""
-    return tuple(number for number in index if isinstance(number, int))
 
 
 def _shape(region: Region) -> tuple[int, ...]:
