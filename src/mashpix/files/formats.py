@@ -88,7 +88,7 @@ def readable_suffixes() -> set[str]:
 
 
 def format_of_file(path: Path) -> str:
-    """Find the format of a file from its first bytes; `FileError` unless it is a regular file and an image."""
+    """Find the format of a file from its first bytes, else its name; `FileError` unless it is a file and an image."""
     try:
         if is_zarr(path):
             raise FileError("a Zarr folder (a single image needed here)")
@@ -96,9 +96,17 @@ def format_of_file(path: Path) -> str:
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait forever
             raise FileError("not a regular file (an image file is needed)")
         with path.open("rb") as file:
-            return _format_of(file.read(LONGEST_MAGIC), status.st_size, path.suffix.lower())
+            start = file.read(LONGEST_MAGIC)
     except (OSError, ValueError) as error:
         raise FileError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    suffix = path.suffix.lower()
+    for magic, name in MAGICS.items():
+        if start.startswith(magic):
+            return "raw" if name == "tiff" and suffix in RAW else name
+    if start and suffix in MICROSCOPE:
+        return "microscope"
+    what = "an empty file" if not start else "no known image format"
+    raise FileError(f"{what} ({status.st_size} bytes; {FORMATS} needed)")
 
 
 def read_bytes(path: Path, *, max_pixels: int) -> bytes:
@@ -113,17 +121,6 @@ def read_bytes(path: Path, *, max_pixels: int) -> bytes:
         raise FileError(f"too large for the memory of this computer ({size} bytes)") from None
     except (OSError, ValueError) as error:
         raise FileError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
-
-
-def _format_of(start: bytes, size: int, suffix: str) -> str:
-    """Let the content decide, else the name: for a raw that begins like a TIFF, or a microscope's own format."""
-    for magic, name in MAGICS.items():
-        if start.startswith(magic):
-            return "raw" if name == "tiff" and suffix in RAW else name
-    if start and suffix in MICROSCOPE:
-        return "microscope"
-    what = "an empty file" if not start else "no known image format"
-    raise FileError(f"{what} ({size} bytes; {FORMATS} needed)")
 
 
 def target_format(image: ImageFile, target: Path) -> str:
@@ -179,15 +176,6 @@ def write_image(target: Path, image: ImageFile, *, overwrite: bool = False, stri
         If the format cannot hold the image, or the file cannot be written.
     """
     check_writable(image, target)
-    data, lost = _encode(target, image)
-    if strict:
-        check_kept(lost)
-    atomic_write(target, data, overwrite=overwrite)
-    return lost
-
-
-def _encode(target: Path, image: ImageFile) -> tuple[bytes, list[str]]:
-    """Return the bytes of the file, and what could not be kept."""
     name = target_format(image, target)
     format_ = WRITABLE[name]
     try:
@@ -196,7 +184,11 @@ def _encode(target: Path, image: ImageFile) -> tuple[bytes, list[str]]:
         raise
     except Exception as error:  # beyond the encoder's limits, such as a JPEG wider than 65,535 pixels
         raise FileError(f"cannot be written as {name.upper()} ({in_short(error)}; choose another format)") from None
-    return data, _all_lost(image, name, lost)
+    lost = _all_lost(image, name, lost)
+    if strict:
+        check_kept(lost)
+    atomic_write(target, data, overwrite=overwrite)
+    return lost
 
 
 def _all_lost(image: ImageFile, name: str, lost: list[str]) -> list[str]:

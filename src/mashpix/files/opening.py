@@ -17,8 +17,11 @@ from mashpix.files.image_file import MAX_PIXELS, ImageFile
 from mashpix.files.microscopes.stack import open_microscope
 from mashpix.files.npy_stack import open_npy
 from mashpix.files.ome_zarr.stack import open_zarr
-from mashpix.files.opened import Copy, OpenFile, OpenStack, read_only
+from mashpix.files.opened import Copy, OpenFile, read_only
 from mashpix.files.tiff.stack import open_tiff
+
+STACKS = {"tiff": open_tiff, "npy": open_npy, "microscope": open_microscope}
+"""Formats of files that can hold a stack; `open_tiff` and `open_npy` return None for a single image."""
 
 
 def open_file(path: Path, *, axes: str | None = None, max_pixels: int = MAX_PIXELS, sparse: bool = False) -> OpenFile:
@@ -50,11 +53,15 @@ def open_file(path: Path, *, axes: str | None = None, max_pixels: int = MAX_PIXE
     ...     for planes in plane_groups(opened.axes, opened.shape, joint=False)[0]:  # doctest: +SKIP
     ...         copy(planes[0], process(opened[planes[0]]))
     """
-    kind = "zarr" if is_zarr(path) else format_of_file(path)
-    stack = _open_stack(kind, path, axes=axes, max_pixels=max_pixels, sparse=sparse)
-    if stack is not None:
-        return stack
-    _check_axes_of_image(kind, axes)
+    if is_zarr(path):
+        return open_zarr(path, axes=axes, max_pixels=max_pixels, sparse=sparse)
+    kind = format_of_file(path)
+    if kind in STACKS:
+        stack = STACKS[kind](path, axes=axes, max_pixels=max_pixels)
+        if stack is not None:
+            return stack
+    elif axes is not None and set(axes.upper()) not in ({"Y", "X"}, {"Y", "X", "S"}):
+        raise UsageError(f"`axes`: {kind.upper()} holds one image, YX or YXS ({axes!r}; leave it out)")
     data = read_bytes(path, max_pixels=max_pixels)
     image = decode_image(kind, data, max_pixels=max_pixels, suffix=path.suffix)
     if axes is not None and image.is_rgb is None:  # the caller says what the file does not
@@ -70,27 +77,6 @@ def open_file(path: Path, *, axes: str | None = None, max_pixels: int = MAX_PIXE
         image=image,
         digest=sha256(data),
     )
-
-
-def _open_stack(kind: str, path: Path, *, axes: str | None, max_pixels: int, sparse: bool) -> OpenStack | None:
-    """Open a file of a known format, "zarr" for a folder, as a stack; None if it holds a single image."""
-    if kind == "zarr":
-        return open_zarr(path, axes=axes, max_pixels=max_pixels, sparse=sparse)
-    if kind == "tiff":
-        return open_tiff(path, axes=axes, max_pixels=max_pixels)
-    if kind == "npy":
-        return open_npy(path, axes=axes, max_pixels=max_pixels)
-    if kind == "microscope":
-        return open_microscope(path, axes=axes, max_pixels=max_pixels)
-    return None
-
-
-def _check_axes_of_image(kind: str, axes: str | None) -> None:
-    """Refuse axes for formats that hold single images only."""
-    if kind in ("tiff", "npy"):
-        return
-    if axes is not None and set(axes.upper()) not in ({"Y", "X"}, {"Y", "X", "S"}):
-        raise UsageError(f"`axes`: {kind.upper()} holds one image, YX or YXS ({axes!r}; leave it out)")
 
 
 @dataclass(kw_only=True)

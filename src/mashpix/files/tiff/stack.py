@@ -23,8 +23,8 @@ from mashpix.files.atomic import atomic_file
 from mashpix.files.image_file import damaged_error
 from mashpix.files.opened import OpenStack, Put
 from mashpix.files.pyramid import factors_of, level_notes, shrink_to
-from mashpix.files.tiff.chain import check_chain
 from mashpix.files.tiff.copy import LOSSLESS, TiffTemplate, compression_of, find_layout, find_strips, put_pixels
+from mashpix.files.tiff.directories import check_chain
 from mashpix.files.tiff.image import ALPHA_KINDS, has_colour
 from mashpix.files.tiff.series import (
     check_series,
