@@ -21,7 +21,7 @@ from mashpix.files.ome_zarr.array import open_array
 from mashpix.files.ome_zarr.image import Image, find_image
 from mashpix.files.ome_zarr.levels import made_levels, open_level
 from mashpix.files.ome_zarr.planes import Planes
-from mashpix.files.opened import OpenStack, Put, numbers_of
+from mashpix.files.opened import OpenStack, Put
 from mashpix.files.pyramid import level_notes
 
 
@@ -45,10 +45,9 @@ class _ZarrStack(OpenStack):
 
             def put(index: Index, plane: NDArray[Any]) -> None:
                 os.utime(folder)  # a sign of life: an old temporary folder counts as left by a killed run
-                numbers = numbers_of(index)
-                full.put(numbers, plane)
+                full.put(index, plane)
                 for level in levels:
-                    level.put(numbers, plane)
+                    level.put(index, plane)
 
             yield put
             for planes in (full, *(level.planes for level in levels)):
