@@ -11,6 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from bad_files import ome_xml
 from mashpix import FileError, MashpixError, UsageError
 from mashpix.axes import plane_groups
 from mashpix.files import check_same_format, map_stack, open_file
@@ -227,22 +228,13 @@ def test_single_images_are_no_stacks(rng, tmp_path):
     check_same_format(tmp_path / "a.tif", tmp_path / "b.tiff")
 
 
-def ome(planes, file_name=None):
-    uuid = f'<UUID FileName="{file_name}">urn:uuid:1</UUID>' if file_name else ""
-    return (
-        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
-        f'<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="40" SizeY="24" SizeZ="{planes}" SizeC="1" '
-        f'SizeT="1"><TiffData IFD="0" PlaneCount="2">{uuid}</TiffData></Pixels></Image></OME>'
-    )
-
-
 def test_ome_xml_that_declares_more_planes_than_there_are(rng, tmp_path):
     stack = rng.integers(0, 256, (2, 24, 40)).astype(np.uint8)
-    tifffile.imwrite(tmp_path / "a.tif", stack, description=ome(10**12), metadata=None)
+    tifffile.imwrite(tmp_path / "a.tif", stack, description=ome_xml(10**12, None), metadata=None)
     with pytest.raises(FileError, match="declares 1000000000000 planes and holds 2"):
         open_file(tmp_path / "a.tif")
     tifffile.imwrite(tmp_path / "secret.tif", stack[::-1].copy(), metadata=None)
-    tifffile.imwrite(tmp_path / "b.tif", stack, description=ome(4, "secret.tif"), metadata=None)
+    tifffile.imwrite(tmp_path / "b.tif", stack, description=ome_xml(4, "secret.tif"), metadata=None)
     opened = open_file(tmp_path / "b.tif")
     assert "names other files too" in opened.notes[0]
     assert opened.shape == stack.shape

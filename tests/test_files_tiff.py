@@ -10,6 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from bad_files import ome_xml
 from file_kinds import Extras, build_tiff
 from mashpix import FileError
 from mashpix.files import ImageFile, check_writable, encode_map, read_image, write_image
@@ -258,18 +259,11 @@ def test_smaller_sizes_stay_and_are_announced(grey, tmp_path):
     np.testing.assert_array_equal(page.pages[0].asarray(), grey[::2, ::2])
 
 
-def test_files_that_ome_xml_names_are_never_opened(grey, tmp_path):
+def test_files_that_ome_xml_names_are_never_opened(rng, tmp_path):
+    grey = rng.integers(0, 256, (24, 40)).astype(np.uint8)
     save(tmp_path / "secret.tif", grey[::-1].copy())
-    names = "".join(
-        f'<TiffData FirstZ="{z}" IFD="0" PlaneCount="1"><UUID FileName="secret.tif">urn:uuid:{z}</UUID></TiffData>'
-        for z in range(2)
-    )
-    xml = (
-        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
-        '<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="96" SizeY="64" SizeZ="2" SizeC="1" SizeT="1">'
-        f"{names}</Pixels></Image></OME>"
-    )
-    np.testing.assert_array_equal(read_image(save(tmp_path / "a.tif", grey, description=xml)).pixels, grey)
+    source = save(tmp_path / "a.tif", grey, description=ome_xml(2, "secret.tif"))
+    np.testing.assert_array_equal(read_image(source).pixels, grey)
 
 
 def test_a_flipped_bit_in_deflate_is_found(grey, tmp_path):
