@@ -9,6 +9,7 @@ from mashpix.cli.console import complain, follow
 from mashpix.cli.options import Axes, MaxPixels, Overwrite
 from mashpix.errors import MashpixError
 from mashpix.files import MAX_PIXELS
+from mashpix.files.suffixes import split_name
 from mashpix.jobs import BlendRequest, blend_files
 
 
@@ -35,10 +36,11 @@ def blend(
     max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Blend a finished result with its noisy image, and restore fine texture."""
+    stem, ending = split_name(finished)
     request = BlendRequest(
         source=source,
         finished=finished,
-        target=output or finished.with_name(f"{finished.stem}_blended{finished.suffix}"),
+        target=output or finished.with_name(f"{stem}_blended{ending}"),
         strength=strength,
         detail=detail,
         compare=compare,

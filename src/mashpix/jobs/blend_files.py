@@ -79,8 +79,8 @@ def _check_outputs(request: BlendRequest) -> dict[str, Path]:
     outputs = {"blended": request.target} | ({"compare": request.compare} if request.compare else {})
     for path in outputs.values():
         for read in (request.source, request.finished):
-            check = files.check_folder if read.is_dir() and path == request.target else files.check_output
-            check(read, path, overwrite=request.overwrite)
+            is_folder = read.is_dir() and path == request.target
+            files.check_output(read, path, overwrite=request.overwrite, is_folder=is_folder)
     if request.compare is not None and request.compare.resolve() == request.target.resolve():
         raise UsageError(f"the result and the comparison are one file ({str(request.target)!r}; name two)")
     return outputs

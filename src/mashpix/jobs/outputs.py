@@ -30,8 +30,8 @@ def check_outputs(request: DenoiseRequest) -> dict[str, Path]:
     UsageError
         If two outputs are the same file.
     """
-    check = files.check_folder if request.source.is_dir() else files.check_output
-    check(request.source, request.target, overwrite=request.overwrite, in_place=request.in_place)
+    may = {"overwrite": request.overwrite, "in_place": request.in_place}
+    files.check_output(request.source, request.target, is_folder=request.source.is_dir(), **may)
     sidecars = sidecar_paths(request)
     if request.compare is not None:
         sidecars["compare"] = request.compare
