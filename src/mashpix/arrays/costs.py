@@ -32,7 +32,7 @@ PREDICTION = 1 / 3
 MIN_TIMED, MAX_TIMED = 2, 8
 """Updates that are timed, after a first one that is slower."""
 LONG_ENOUGH = 0.5
-"""Seconds after which no more updates are timed, once there are MIN_TIMED."""
+"""Seconds after which no more updates are timed, once there are MIN_TIMED: of their own, not of a busy machine's."""
 
 Costs = dict[str, float]
 """Expected cost of each stage, by the name that its steps carry, in updates."""
@@ -197,7 +197,8 @@ def time_update(shape: Sequence[int], settings: Settings, *, device: torch.devic
     """Seconds of one network update on an image of a shape (C, H, W), on a machine that does nothing else.
 
     The fastest of a few updates on noise counts. On a CPU that is the processor time of the calling thread, which
-    takes part in every operation: it does not grow while other programs hold the processor.
+    takes part in every operation (with one torch thread it does all of them): it does not grow while other programs,
+    or other threads of this one, hold the processor. What they push out of its caches is counted.
     """
     multiple = side_multiple(settings)
     size = [min(-(-side // multiple) * multiple, settings.window_size) for side in shape[1:]]
@@ -222,11 +223,11 @@ def time_update(shape: Sequence[int], settings: Settings, *, device: torch.devic
 def _fastest(updates: Iterable[float], *, cpu: bool) -> float:
     """Seconds of the fastest of a few updates, the first left out."""
     read = time.thread_time if cpu else time.perf_counter
-    started, before, times = time.perf_counter(), 0.0, []
+    before, times = 0.0, list[float]()
     for index, _ in enumerate(updates):
         if index:
             times.append(read() - before)
-        if len(times) >= MIN_TIMED and time.perf_counter() - started > LONG_ENOUGH:
+        if len(times) >= MIN_TIMED and sum(times) > LONG_ENOUGH:
             break
         before = read()
     return min(times)
