@@ -1,5 +1,6 @@
 """Laws of refining: tiles make no difference, noise is measured as it is, lost detail comes back, noise does not."""
 
+import re
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 
 from mashpix import PRESETS
 from mashpix.picture import Picture
+from mashpix.refine import tuning
 from mashpix.refine.refining import refine
 from mashpix.refine.tuning import RefineSettings
 from mashpix.simulation import correlated_noise
@@ -199,18 +201,17 @@ def as_it_ships():
 
 @pytest.mark.parametrize("name", [item.name for item in fields(RefineSettings)])
 def test_each_tuned_constant_changes_some_result(name, as_it_ships):
-    tuning = RefineSettings(**{name: OTHERS[name]})
+    other = RefineSettings(**{name: OTHERS[name]})
     assert any(
-        not torch.equal(drain(refine(noisy, prediction, settings=SETTINGS, tuning=tuning)), result)
+        not torch.equal(drain(refine(noisy, prediction, settings=SETTINGS, tuning=other)), result)
         for noisy, prediction, result in as_it_ships
     )
 
 
-def test_each_tuned_constant_has_a_unit_and_a_source_that_exists():
+def test_each_tuned_constant_has_a_unit_a_meaning_and_a_source_that_exists():
     experiments = (Path(__file__).parents[1] / "docs" / "experiments.md").read_text()
-    for item in fields(RefineSettings):
-        assert item.metadata["meaning"], item.name
-        assert item.metadata["unit"], item.name
-        source = item.metadata["source"]
-        if not source.startswith("by hand"):
-            assert f"\n## {source.strip('[]')}. " in experiments, item.name
+    lines = Path(tuning.__file__).read_text().splitlines()
+    found = {line[1]: line for line in (re.match(r"    (\w+): .+  # .+: .+ \[(.+)\]$", line) for line in lines) if line}
+    assert found.keys() == {item.name for item in fields(RefineSettings)}
+    for name, line in found.items():
+        assert line[2].startswith("by hand") or f"\n## {line[2]}. " in experiments, name

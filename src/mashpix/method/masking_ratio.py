@@ -50,11 +50,6 @@ def choose_masking(
     As published, one network is trained at a low ratio and one at a high ratio, and the gap of their noise levels
     decides. The correlation of neighbours in flat blocks decides the same without training. A ratio in the settings
     takes precedence; flat regions are then shuffled if it is at least that of the high regime.
-
-    Yields
-    ------
-    Step
-        The updates of both probes, if there are any.
     """
     correlation = neighbour_correlation(picture)
     if settings.masking_ratio is not None:
@@ -140,12 +135,7 @@ def probe_residual_level(residual: Tensor, valid: Tensor, *, noise_estimate: Noi
 
 
 def correlation_gap(low_level: float, high_level: float) -> float:
-    """Distance of the noise levels that the two probes see (Eq. 9), in grey levels: 1/255 of the value range.
-
-    Parameters
-    ----------
-    low_level, high_level : float
-        Noise levels at the low and the high probe ratio, as fractions of the value range.
+    """Distance in grey levels of the noise levels, fractions of the value range, that the two probes see (Eq. 9).
 
     Examples
     --------
@@ -180,13 +170,9 @@ def neighbour_correlation(picture: Picture) -> float | None:
     """Correlation of vertically and horizontally neighbouring pixels in the flattest blocks: there, all is noise.
 
     From each block of 16 x 16 pixels its plane is subtracted; the fifth of them with the least variance left are
-    scaled to unit variance, and the products of neighbours averaged over blocks, directions and channels.
-
-    Returns
-    -------
-    float or None
-        About 0 for white noise, 0.3 for Eq. 2 at beta 0.5, 0.56 at beta 1 (less than the true correlation, since
-        the plane takes the slowest part of the noise along); None for an image without a single usable block.
+    scaled to unit variance, and the products of neighbours averaged over blocks, directions and channels. It is about
+    0 for white noise, 0.3 for Eq. 2 at beta 0.5, 0.56 at beta 1 (less than the true correlation, since the plane takes
+    the slowest part of the noise along); None for an image without a single usable block.
 
     Examples
     --------

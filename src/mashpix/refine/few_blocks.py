@@ -34,17 +34,10 @@ def has_few_blocks(picture: Picture, *, tuning: RefineSettings = TUNED) -> bool:
 
 
 def fine_variance(pixels: Tensor, usable: Tensor) -> Tensor:
-    """Variance (C,) of white noise that explains the differences of neighbouring pixels; 0 without any.
+    """Variance (C,) of white noise that explains the differences of neighbouring pixels (C, H, W); 0 without any.
 
     Mean absolute second differences as in Immerkaer, "Fast noise variance estimation", Computer Vision and Image
-    Understanding 64, 1996, or fourth ones if those show less.
-
-    Parameters
-    ----------
-    pixels : Tensor
-        (C, H, W).
-    usable : Tensor
-        Bool (H, W), or (C, H, W): other pixels take no part.
+    Understanding 64, 1996, or fourth ones if those show less. `usable` is (H, W) or (C, H, W).
 
     Examples
     --------

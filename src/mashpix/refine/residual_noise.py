@@ -29,12 +29,9 @@ MEDIAN_SQUARE = 0.4549
 class NoiseModel(NamedTuple):
     """R2: the variance of coefficient k in a block of brightness b is S(k) v(b).
 
-    psd : Tensor
-        S, (C, side * side): variance of each cosine coefficient where v is 1, on the network's scale squared.
-    variance_model : VarianceModel
-        v.
-    is_rgb : bool
-        Whether the channels are brightness and two opponent colours (R1).
+    psd : S, (C, side * side): variance of each cosine coefficient where v is 1, on the network's scale squared
+    variance_model : v
+    is_rgb : whether the channels are brightness and two opponent colours (R1)
     """
 
     psd: Tensor
@@ -71,20 +68,12 @@ def measure_noise(
     brightness. Outliers are left out: where an estimate is flat because it missed the texture, that texture
     exceeds the noise.
 
-    Parameters
-    ----------
-    noisy, estimate : Tensor
-        (C, H, W), with independent noise in the channels.
-    usable : Tensor
-        Bool (H, W); blocks with an unusable pixel are left out.
-    side : int
-        Side of the blocks in pixels.
-    is_rgb : bool
-        Whether the channels are brightness and the two opponent colours of RGB.
-    textured : bool
-        Measure in blocks with some texture instead of flat ones.
-    follow : bool or None
-        Whether the noise follows the brightness; None decides that in RGB, and follows it otherwise.
+    noisy, estimate : (C, H, W), with independent noise in the channels
+    usable : bool (H, W); blocks with an unusable pixel are left out
+    side : of the blocks in pixels
+    is_rgb : whether the channels are brightness and the two opponent colours of RGB
+    textured : measure in blocks with some texture instead of flat ones
+    follow : whether the noise follows the brightness; None decides that in RGB, and follows it otherwise
     """
     pair = _cut(noisy, estimate, usable, side=side, tuning=tuning)
     if pair is None:
