@@ -10,7 +10,7 @@ import torch
 
 from mashpix import Settings, Step, denoise_stack_steps, denoise_steps, preset
 from mashpix.arrays import costs
-from mashpix.arrays.costs import _fastest, expected_costs, fit_updates, make_estimator, model_costs
+from mashpix.arrays.costs import Estimator, _fastest, expected_costs, fit_updates, model_costs
 from mashpix.arrays.modelling import apply_model_steps, fit_model_steps
 from mashpix.refine import stages
 from mashpix.steps import drain
@@ -103,7 +103,7 @@ def test_an_estimate_does_not_count_what_other_threads_of_the_process_take(monke
     monkeypatch.setattr(costs, "fit", fit)
     settings = Settings(masking_ratio=0.5, steps=4, masks=2, window_size=32)
     updates = sum(expected_costs(32 * 32, settings).values())
-    assert make_estimator(settings, device="cpu")((32, 32)).seconds < 0.05 * updates
+    assert Estimator(settings, torch.device("cpu"))((32, 32)).seconds < 0.05 * updates
 
 
 def test_a_busy_machine_times_as_many_updates_as_a_quiet_one():

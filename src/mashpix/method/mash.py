@@ -22,7 +22,7 @@ not learnt to predict are replaced first (readiness.replace_unready).
 """
 
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -60,8 +60,8 @@ class Result(NamedTuple):
     masking: Masking
     shuffled_fraction: float
     held_out: Tensor
-    averaged: tuple[int, ...] = ()
-    few_blocks: bool = False
+    averaged: tuple[int, ...]
+    few_blocks: bool
 
 
 class Fitted(NamedTuple):
@@ -147,8 +147,11 @@ def apply_networks(
         ratio = fitted.masking.masking_ratio
         applying = apply(network, picture, ratio, index=index, settings=settings, generator=generator, noises=noises)
         passes.append((yield from applying))
+    predictions, results = zip(*passes, strict=True)
+    _, spread, held_out, averaged = pool(predictions)
     few_blocks = settings.refine and None in fitted.noises and has_few_blocks(picture)
-    return average(passes, fitted.masking, fitted.shuffled_fraction)._replace(few_blocks=few_blocks)
+    denoised = torch.stack(results).mean(dim=0)
+    return Result(denoised, spread, fitted.masking, fitted.shuffled_fraction, held_out, averaged, few_blocks)
 
 
 def apply(
@@ -175,13 +178,6 @@ def apply(
         return prediction, mix(prediction, picture)
     refining = refine(picture, prediction.mean, settings=settings, noises=noises)
     return prediction, (yield from numbered_steps(refining, index))
-
-
-def average(passes: Sequence[tuple[Prediction, Tensor]], masking: Masking, shuffled_fraction: float) -> Result:
-    """Average the results of several networks on one image."""
-    predictions, results = zip(*passes, strict=True)
-    _, spread, held_out, averaged = pool(predictions)
-    return Result(torch.stack(results).mean(dim=0), spread, masking, shuffled_fraction, held_out, averaged)
 
 
 def side_multiple(settings: Settings) -> int:
