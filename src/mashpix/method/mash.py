@@ -94,7 +94,10 @@ def fit_networks(
     share_noise: bool = False,
     preview_every: int = 0,
 ) -> Generator[Step, None, Fitted]:
-    """Choose the masking ratio and fit `settings.fits` networks; `share_noise` measures their noise."""
+    """Choose the masking ratio and fit `settings.fits` networks; `share_noise` measures their noise.
+
+    With refining, channels that share a network without being colours each add their own updates.
+    """
     masking = yield from choose_masking(picture, settings=settings, generator=generator)  # Eq. 8-10
     networks, noises, target = [], [], picture.pixels
     for index in range(settings.fits):
@@ -104,7 +107,7 @@ def fit_networks(
             picture,
             masking.masking_ratio,
             shuffle=masking.shuffle,
-            steps=fit_updates(picture, settings),
+            steps=settings.steps * (1 if picture.is_rgb or not settings.refine else picture.pixels.shape[1]),
             stage=numbered("fit", index),
             settings=settings,
             generator=generator,
@@ -120,22 +123,24 @@ def fit_networks(
     return Fitted(masking, shuffled, tuple(networks), tuple(noises))
 
 
-def fit_updates(picture: Picture, settings: Settings) -> int:
-    """Updates of one fit: with refining, channels that share a network without being colours each add their own."""
-    return settings.steps * (1 if picture.is_rgb or not settings.refine else picture.pixels.shape[1])
-
-
 def _measure(
     network: UNet, picture: Picture, masking: Masking, index: int, *, settings: Settings, generator: torch.Generator
 ) -> Generator[Step, None, Noises | None]:
     """Measure the noise that refining needs; None where that is not possible."""
+    ratio = masking.masking_ratio
+    prediction = yield from predict_ready(network, picture, ratio, index, settings=settings, generator=generator)
+    return (yield from numbered_steps(measure_noises(picture, prediction.mean, settings=settings), index))
+
+
+def predict_ready(
+    network: UNet, picture: Picture, masking_ratio: float, index: int, *, settings: Settings, generator: torch.Generator
+) -> Generator[Step, None, Prediction]:
+    """Predict an image with the `index`-th network; before refining, what that has not learnt is replaced."""
     stage = numbered("predict", index)
     prediction = yield from predict(
-        network, picture, masking.masking_ratio, stage=stage, settings=settings, generator=generator
+        network, picture, masking_ratio, stage=stage, settings=settings, generator=generator
     )
-    prediction = replace_unready(prediction, picture, masking.masking_ratio, settings=settings)
-    measuring = measure_noises(picture, prediction.mean, settings=settings)
-    return (yield from numbered_steps(measuring, index))
+    return replace_unready(prediction, picture, masking_ratio, settings=settings) if settings.refine else prediction
 
 
 def apply_networks(
@@ -165,13 +170,11 @@ def apply(
     noises: Noises | None = None,
 ) -> Generator[Step, None, tuple[Prediction, Tensor]]:
     """Predict an image with one fitted network, the `index`-th, and refine the prediction: returns both."""
-    stage = numbered("predict", index)
-    prediction = yield from predict(
-        network, picture, masking_ratio, stage=stage, settings=settings, generator=generator
+    prediction = yield from predict_ready(
+        network, picture, masking_ratio, index, settings=settings, generator=generator
     )
     if not settings.refine:
         return prediction, prediction.mean
-    prediction = replace_unready(prediction, picture, masking_ratio, settings=settings)
     if noises is None:
         noises = yield from numbered_steps(measure_noises(picture, prediction.mean, settings=settings), index)
     if noises is None:

@@ -56,53 +56,36 @@ def choose_masking(
         high = settings.masking_ratio >= settings.high_ratio
         return Masking(settings.masking_ratio, wants_shuffle(high, settings), correlation)
     if settings.choose_by == "correlation":
-        return choose_by_correlation(correlation, settings=settings)
-    return (yield from choose_by_gap(picture, correlation, settings=settings, generator=generator))
+        levels, gap, thresholds = None, None, (settings.low_correlation, settings.high_correlation)
+    else:
+        levels, gap = yield from measure_gap(picture, settings=settings, generator=generator)
+        thresholds = settings.low_gap, settings.high_gap
+    ratio, high = choose_ratio((correlation or 0.0) if gap is None else gap, thresholds, settings=settings)
+    return Masking(ratio, wants_shuffle(high, settings), correlation, levels, gap)
 
 
-def choose_by_correlation(correlation: float | None, *, settings: Settings) -> Masking:
-    """The masking ratio for a correlation of neighbouring pixels; None where there was no block to measure it in."""
-    thresholds = settings.low_correlation, settings.high_correlation
-    ratio, high = choose_ratio(correlation or 0.0, thresholds, settings=settings)
-    return Masking(ratio, wants_shuffle(high, settings), correlation)
-
-
-def choose_by_gap(
-    picture: Picture, correlation: float | None, *, settings: Settings, generator: torch.Generator
-) -> Generator[Step, None, Masking]:
-    """Choose as published, by the gap of the residuals of a probe at a low and one at a high ratio (Eq. 8 to 10).
-
-    `correlation` is only passed on.
-    """
-    levels: list[float] = []
-    scaled: list[float] = []
+def measure_gap(
+    picture: Picture, *, settings: Settings, generator: torch.Generator
+) -> Generator[Step, None, tuple[tuple[float, float], float]]:
+    """Train a probe at a low and one at a high ratio: their noise levels in units of the image, and the gap (Eq. 9)."""
+    levels, scaled = list[float](), list[float]()
     for ratio in (settings.low_probe_ratio, settings.high_probe_ratio):
-        residual = yield from _probe(picture, ratio, settings=settings, generator=generator)
+        network = new_network(picture, settings=settings, generator=generator)
+        yield from fit(
+            network,
+            picture,
+            ratio,
+            shuffle=False,
+            steps=settings.probe_steps,
+            stage=f"probe {ratio:g}",
+            settings=settings,
+            generator=generator,
+        )
+        stage = f"probe {ratio:g}: noise level"
+        residual = yield from residual_of(network, picture, ratio, stage=stage, settings=settings, generator=generator)
         for found, values in ((scaled, residual), (levels, residual * picture.unit[:, None, None])):
             found.append(probe_residual_level(values, picture.valid, noise_estimate=settings.noise_estimate))
-    gap = correlation_gap(*scaled)
-    ratio, high = choose_ratio(gap, (settings.low_gap, settings.high_gap), settings=settings)
-    return Masking(ratio, wants_shuffle(high, settings), correlation, (levels[0], levels[1]), gap)
-
-
-def _probe(
-    picture: Picture, ratio: float, *, settings: Settings, generator: torch.Generator
-) -> Generator[Step, None, Tensor]:
-    """Fit a network at one ratio and return its residual, prediction minus noisy image."""
-    stage = f"probe {ratio:g}"
-    network = new_network(picture, settings=settings, generator=generator)
-    yield from fit(
-        network,
-        picture,
-        ratio,
-        shuffle=False,
-        steps=settings.probe_steps,
-        stage=stage,
-        settings=settings,
-        generator=generator,
-    )
-    stage = f"{stage}: noise level"
-    return (yield from residual_of(network, picture, ratio, stage=stage, settings=settings, generator=generator))
+    return (levels[0], levels[1]), correlation_gap(*scaled)
 
 
 def residual_of(

@@ -75,10 +75,10 @@ def measure_noise(
     textured : measure in blocks with some texture instead of flat ones
     follow : whether the noise follows the brightness; None decides that in RGB, and follows it otherwise
     """
-    pair = _cut(noisy, estimate, usable, side=side, tuning=tuning)
-    if pair is None:
+    blocks, structure = cut_usable(noisy, estimate, usable=usable, side=side, tuning=tuning)
+    if blocks.shape[1] == 0:
         return None
-    residual, structure = pair
+    residual = blocks - structure
     variation, residual_variance = structure.var(dim=2).sum(dim=0), residual.var(dim=2)
     brightness = colour.brightness(structure.mean(dim=2), is_rgb=is_rgb)
     if follow is None:
@@ -94,22 +94,13 @@ def measure_noise(
     return NoiseModel(_clipped_mean(squares, rounds=tuning.n_clippings), model, is_rgb)
 
 
-def _cut(
-    noisy: Tensor, estimate: Tensor, usable: Tensor, *, side: int, tuning: RefineSettings
-) -> tuple[Tensor, Tensor] | None:
-    """Usable blocks of the residual and of the estimate, (C, N, side * side) each; None if there are none."""
+def cut_usable(*images: Tensor, usable: Tensor, side: int, tuning: RefineSettings = TUNED) -> list[Tensor]:
+    """Blocks (C, N, side * side) of images (C, H, W), where they are whole and the first image varies."""
     step = max(tuning.block_step, math.isqrt(usable.numel() // tuning.max_blocks))
     whole = cut_blocks(usable, side, step).all(dim=1)
-    if not whole.any():
-        return None
-    blocks, structure = (
-        torch.stack([cut_blocks(plane, side, step)[whole] for plane in pixels]) for pixels in (noisy, estimate)
-    )
-    varies = blocks.var(dim=2).sum(dim=0) > tuning.min_block_variance
-    if not varies.any():
-        return None
-    structure = structure[:, varies]
-    return blocks[:, varies] - structure, structure
+    blocks = [torch.stack([cut_blocks(plane, side, step)[whole] for plane in pixels]) for pixels in images]
+    varies = blocks[0].var(dim=2).sum(dim=0) > tuning.min_block_variance
+    return [cut[:, varies] for cut in blocks]
 
 
 def _clipped_mean(squares: Tensor, *, rounds: int) -> Tensor:
