@@ -19,7 +19,6 @@ SHORT = {"steps": 3, "probe_steps": 3, "masks": 2}
 NOISY = np.random.default_rng(0).normal(100, 10, (3, 48, 48))
 RUNS = {
     "default": preset("default").replace(**SHORT),
-    "fast": preset("fast").replace(**SHORT),
     "best": preset("best").replace(**SHORT, fits=2),
     "scripts": preset("scripts").replace(**SHORT, channels=2, depth=2),
     "paper": preset("paper").replace(**SHORT, channels=2, depth=2),

@@ -9,19 +9,14 @@ import pytest
 import torch
 
 from mashpix import PRESETS
-from mashpix.picture import Picture
 from mashpix.refine import tuning
 from mashpix.refine.refining import refine
 from mashpix.refine.tuning import RefineSettings
 from mashpix.simulation import correlated_noise
 from mashpix.steps import drain
+from pictures import picture_of
 
 SETTINGS = PRESETS["default"]
-
-
-def picture_of(pixels):
-    pixels = torch.as_tensor(np.asarray(pixels), dtype=torch.float32)[None]
-    return Picture(pixels, torch.ones_like(pixels, dtype=torch.bool), torch.ones(pixels.shape[1]), pixels.shape[1] == 3)
 
 
 def scene(channels=3, side=96):

@@ -99,8 +99,10 @@ def cut_usable(*images: Tensor, usable: Tensor, side: int, tuning: RefineSetting
     step = max(tuning.block_step, math.isqrt(usable.numel() // tuning.max_blocks))
     whole = cut_blocks(usable, side, step).all(dim=1)
     blocks = [torch.stack([cut_blocks(plane, side, step)[whole] for plane in pixels]) for pixels in images]
-    varies = blocks[0].var(dim=2).sum(dim=0) > tuning.min_block_variance
-    return [cut[:, varies] for cut in blocks]
+    if whole.any():
+        varies = blocks[0].var(dim=2).sum(dim=0) > tuning.min_block_variance
+        blocks = [cut[:, varies] for cut in blocks]
+    return blocks
 
 
 def _clipped_mean(squares: Tensor, *, rounds: int) -> Tensor:
