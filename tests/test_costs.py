@@ -16,7 +16,7 @@ from mashpix.refine import stages
 from mashpix.steps import drain
 
 SHORT = {"steps": 3, "probe_steps": 3, "masks": 2}
-NOISY = np.random.default_rng(0).normal(100, 10, (3, 48, 48))
+NOISY = np.random.default_rng(0).normal(100, 10, (2, 48, 48))
 RUNS = {
     "default": preset("default").replace(**SHORT),
     "best": preset("best").replace(**SHORT, fits=2),
@@ -31,7 +31,7 @@ def steps_of(kind, settings):
     if kind == "image":
         return denoise_steps(NOISY[0], **options)
     if kind == "model":
-        model = drain(fit_model_steps(NOISY[:2, None], **options))
+        model = drain(fit_model_steps(NOISY[:, None], **options))
         return apply_model_steps(model, NOISY, axes="ZYX", device="cpu")
     return denoise_stack_steps(NOISY, axes="ZYX", networks=kind, **options)
 

@@ -122,12 +122,9 @@ def measure_noises(
 def _limited(noises: Noises, y: Tensor, usable: Tensor) -> Noises:
     """Limit the noise to what neighbouring pixels show; at half the size white noise has a quarter of its variance."""
     variance = fine_variance(y, usable)
-    return Noises(
-        limit(noises.in_prediction, variance),
-        limit(noises.in_blocks16, variance),
-        limit(noises.in_blocks8, variance),
-        noises.in_half_size and limit(noises.in_half_size, variance / 4),
-    )
+    in_prediction, in_blocks16, in_blocks8 = (limit(noise, variance) for noise in noises[:3])
+    half = noises.in_half_size and limit(noises.in_half_size, variance / 4)
+    return Noises(in_prediction, in_blocks16, in_blocks8, half)
 
 
 def shrink_again(
