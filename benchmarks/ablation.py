@@ -16,7 +16,7 @@ import torch
 
 from mashpix import PRESETS, psnr
 from mashpix.arrays.normalization import normalize, to_array, to_picture
-from mashpix.evaluation.bench.pictures import Pair, find_sources, load_pair
+from mashpix.evaluation.bench.images import Pair, find_sources, load_pair
 from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.method.mash import mash
 from mashpix.refine.refining import MULTIPLE, refine

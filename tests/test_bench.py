@@ -20,7 +20,7 @@ from mashpix import extras
 from mashpix.errors import ExtraError, MashpixError
 from mashpix.evaluation import baselines
 from mashpix.evaluation.bench import run
-from mashpix.evaluation.bench.pictures import find_sources, load_pair
+from mashpix.evaluation.bench.images import find_sources, load_pair
 from mashpix.evaluation.bench.results import Row
 from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.evaluation.table import columns
@@ -256,7 +256,7 @@ def test_what_goes_wrong_in_the_process_is_told(noisy, message, quick):
 
 REFUSED = [
     (("none",), 1, "'none': no such folder"),
-    (("empty",), 1, "'empty': holds no pictures"),
+    (("empty",), 1, "'empty': holds no images"),
     (("half",), 1, "'half': holds noisy/ alone"),
     (("partless",), 1, "'partless/clean': partners are missing (b.png)"),
     (
@@ -265,7 +265,7 @@ REFUSED = [
         "'unequal/noisy/a.png': not like its clean partner (uint8 (20, 30, 3); uint8 (34, 30, 3) needed)",
     ),
     (("broken",), 1, "'broken/a.png': no known image format"),
-    (("pairs", "--sigma", "5"), 2, "'pairs': its pictures are noisy already"),
+    (("pairs", "--sigma", "5"), 2, "'pairs': its images are noisy already"),
     (("set", "--crop", "31"), 2, "'set/a.png': smaller than --crop (30 x 34; 31 asked for)"),
     (("set", "--preset", "magic"), 2, "unknown preset ('magic'"),
     (("set", "--baseline", "magic"), 2, "unknown baseline ('magic'"),

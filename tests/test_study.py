@@ -178,9 +178,9 @@ REFUSED = [
     (("magic",), 2, "magic"),
     (("table",), 2, "real pairs are needed"),
     (("ablation", "--images", "clean"), 2, "'clean': not for this study (noisy/ and clean/ in it are needed)"),
-    (("ratio", "--images", "sidd"), 2, "'sidd': not for this study (clean pictures are needed)"),
+    (("ratio", "--images", "sidd"), 2, "'sidd': not for this study (clean images are needed)"),
     (("ratio", "--images", "none"), 1, "'none': no such folder"),
-    (("ratio", "--images", "clean", "--images", "clean"), 2, "a picture of this folder and name is there already"),
+    (("ratio", "--images", "clean", "--images", "clean"), 2, "an image of this folder and name is there already"),
     (("gap", "--images", "deep"), 1, "not an 8-bit image"),
     (("gap", "--images", "clean", "--crop", "41"), 2, "smaller than --crop (40 x 40; 41 asked for)"),
     (("gap", "--preset", "magic"), 2, "unknown preset ('magic'"),
@@ -238,7 +238,7 @@ def test_ratio_tells_what_came_out(best, peaks, verdicts):
 
 
 @pytest.mark.parametrize(
-    ("gaps", "verdict"), [((1, 2, 3), "on 1 of 1 pictures, as"), ((1, 3, 2), "on 0 of 1 pictures, unlike")]
+    ("gaps", "verdict"), [((1, 2, 3), "on 1 of 1 images, as"), ((1, 3, 2), "on 0 of 1 images, unlike")]
 )
 def test_gap_tells_what_came_out(gaps, verdict):
     rows = [

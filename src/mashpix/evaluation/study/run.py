@@ -14,7 +14,8 @@ from mashpix.arrays import costs
 from mashpix.durations import format_duration
 from mashpix.errors import FileError, UsageError
 from mashpix.evaluation.plots import encode
-from mashpix.evaluation.study.plan import Measured, Study, StudyPlan
+from mashpix.evaluation.study.plan import Study, StudyPlan
+from mashpix.evaluation.study.rows import Measured, Row
 from mashpix.evaluation.table import append_rows, read_rows
 from mashpix.jobs.events import Event, Note, Written
 from mashpix.jobs.recipe import sha256, to_json
@@ -24,9 +25,9 @@ from mashpix.steps import relay
 SUFFIXES = (".png", ".svg")
 
 
-def find_study(name: str) -> Study[Any]:
+def find_study(name: str) -> Study[Row]:
     """Return the study with this name."""
-    study: Study[Any] = import_module(f"mashpix.evaluation.study.{name}").STUDY
+    study: Study[Row] = import_module(f"mashpix.evaluation.study.{name}").STUDY
     return study
 
 
