@@ -1,17 +1,17 @@
 """Laws of `mashpix study`: what is measured and told, that it goes on where it stopped, and what it refuses."""
 
-import csv
 import signal
 import subprocess
 import time
 from importlib import import_module
+from operator import attrgetter
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import mashpix
-from commands import start_cli
+from commands import read_csv, start_cli
 from mashpix import extras
 from mashpix.errors import ExtraError, MashpixError
 from mashpix.evaluation.study import ablation, gap, noise, plan, ratio, run, shuffle
@@ -42,12 +42,8 @@ def small_network(monkeypatch):
 @pytest.fixture
 def study(run_here):
     """The command in this process: exit code, stdout and stderr."""
-
-    def call(*arguments):
-        done = run_here("study", *arguments)
-        return done.returncode, done.stdout, done.stderr
-
-    return call
+    parts = attrgetter("returncode", "stdout", "stderr")
+    return lambda *arguments: parts(run_here("study", *arguments))
 
 
 @pytest.fixture
@@ -61,11 +57,6 @@ def pairs(tmp_path, rng):
             pixels = np.clip(np.rint(clean + rng.normal(0, sigma, clean.shape)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(tmp_path / "sidd" / kind / name)
     return tmp_path / "sidd"
-
-
-def read_csv(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.mark.parametrize(
@@ -196,11 +187,9 @@ def test_what_cannot_be_studied_is_refused_before_any_work(
     arguments, code, message, study, pairs, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(run, "run", None)
-    (tmp_path / "sidd" / "clean" / "a.png").rename(tmp_path / "a.png")
     for name in ("clean", "deep"):
         (tmp_path / name).mkdir()
-    Image.open(tmp_path / "a.png").save(tmp_path / "clean" / "a.png")
-    (tmp_path / "a.png").rename(tmp_path / "sidd" / "clean" / "a.png")
+    Image.open(pairs / "clean" / "a.png").save(tmp_path / "clean" / "a.png")
     Image.fromarray(np.zeros((300, 300), np.uint16)).save(tmp_path / "deep" / "a.png")
     before = sorted(tmp_path.rglob("*"))
     ended, out, err = study(*arguments)

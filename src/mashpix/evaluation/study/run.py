@@ -5,7 +5,6 @@ from collections.abc import Generator
 from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -58,7 +57,7 @@ def check_folder(plan: StudyPlan, output: Path) -> None:
         raise UsageError(f"{str(output)!r}: holds a study with other settings ({names}; choose another with `output`)")
 
 
-def describe(plan: StudyPlan) -> dict[str, Any]:
+def describe(plan: StudyPlan) -> dict[str, object]:
     """Return what all rows of a folder have in common, which must be the same to resume."""
     pictures = {
         f"{name}/{source.name}": [sha256(path.read_bytes()) for path in (source.clean, source.noisy) if path]
