@@ -1,5 +1,6 @@
 """The command line in a process of its own, as a user starts it, with settings that take a moment."""
 
+import csv
 import signal
 import subprocess
 import sys
@@ -41,6 +42,12 @@ def run_cli(*arguments, cwd, **options):
     """Exit code and output of `mashpix` with these arguments."""
     command = [*COMMAND, *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, **options)
+
+
+def read_csv(path):
+    """The rows of a table."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def names(folder):
