@@ -15,7 +15,7 @@ from mashpix.arrays.modelling import apply_model_steps, fit_model_steps
 from mashpix.cli import app
 from mashpix.files.safetensors import decode_tensors, encode_tensors
 from mashpix.jobs.model_file import FORMER, encode_model, read_model
-from mashpix.jobs.model_header import read_origin
+from mashpix.jobs.model_reference import read_origin
 from mashpix.jobs.recipe import hash_file, read_recipe
 from mashpix.steps import drain
 

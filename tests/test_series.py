@@ -18,7 +18,7 @@ from mashpix.jobs.batch import NOWHERE, Batch, ProcessExecutor, run_batch
 from mashpix.jobs.batch.items import make_item
 from mashpix.jobs.batch.manifest import MANIFEST, read_manifest
 from mashpix.jobs.fit_model import origin_of
-from mashpix.jobs.model_header import FORMAT
+from mashpix.jobs.model_reference import FORMAT
 from mashpix.jobs.recipe import hash_file
 from mashpix.jobs.request import DenoiseRequest
 from mashpix.jobs.series import MAX_SAMPLED, MODEL, find_model, fit_request_of, most_common_kind, sample

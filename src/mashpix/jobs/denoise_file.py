@@ -15,15 +15,14 @@ from mashpix.jobs.channels import channels_of, decide_file_channels
 from mashpix.jobs.events import Event, Note, Outcome, Written
 from mashpix.jobs.kept_planes import KeptPlanes
 from mashpix.jobs.memory import one_line_for_memory
-from mashpix.jobs.model_reference import check_like, load_model
-from mashpix.jobs.outputs import MAPS, check_outputs, new_map, residual_of
+from mashpix.jobs.model_reference import check_kind, kind_of
+from mashpix.jobs.outputs import MAPS, check_outputs, new_map, put_plane, residual_of
 from mashpix.jobs.recipe import Recipe, hash_file, to_json
 from mashpix.jobs.request import DenoiseRequest
 from mashpix.report import Report, Step
 from mashpix.steps import relay
 
 if TYPE_CHECKING:
-    from mashpix.arrays.colour import Channels
     from mashpix.files import Copy, OpenFile, Put
     from mashpix.trust.stack_verdict import PlaneVerdicts
 
@@ -52,9 +51,8 @@ def denoise_file(request: DenoiseRequest) -> Generator[Event, None, Outcome]:
         As for `denoise` and `denoise_stack`, mostly before any work is done; `InputError` also if memory runs out.
     """
     started = time.perf_counter()
-    reading: dict[str, Any] = {"axes": request.axes, "max_pixels": request.max_pixels, "sparse": request.sparse}
-    with one_line_for_memory(), files.open_file(request.source, **reading) as opened:
-        check_like(opened.axes, opened, request.model)
+    with one_line_for_memory(), request.open(request.source) as opened:
+        check_kind(kind_of(opened.axes, opened.shape, opened.dtype), request.model)
         opened.check_target(request.target, strict=request.strict)
         yield from (Note(text, "info") for text in opened.notes)
         yield from map(Note, opened.lost)
@@ -110,6 +108,8 @@ def _denoise(planes: KeptPlanes, opened: "OpenFile", request: DenoiseRequest) ->
     axes = opened.axes
     where: dict[str, Any] = {"seed": request.seed, "device": request.device}
     if request.model is not None:
+        from mashpix.jobs.model_file import load_model
+
         return apply_model_steps(load_model(request.model), planes, axes=axes, channels=request.channels, **where)
     how: dict[str, Any] = {"data_range": request.data_range, "settings": request.settings} | where
     how |= {"channels": channels_of(opened, request.channels)}
@@ -144,30 +144,27 @@ def _put_planes(
     request: DenoiseRequest,
 ) -> "Generator[Step, None, tuple[Report, PlaneVerdicts]]":
     """Pass the steps on; finish, judge and write each plane as soon as it is denoised."""
-    from mashpix.trust.finishing import finish
     from mashpix.trust.stack_verdict import PlaneVerdicts
 
-    judged, axis = PlaneVerdicts(planes.axes, planes.shape), samples_axis(planes.axes)
+    judged = PlaneVerdicts(planes.axes, planes.shape)
     with closing(steps):
         for step in steps:
             if step.plane is not None and step.denoised is not None:
                 noisy = planes.take(step.plane)
-                known = step.report.channels if step.report and axis is not None else None
-                channels: Channels = known or "auto"
-                denoised, verdict = finish(
+                known = step.report.channels if step.report and "S" in planes.axes else None
+                denoised = put_plane(
+                    step.plane,
                     noisy,
                     step.denoised,
-                    strength=request.strength,
-                    detail=request.detail,
-                    channel_axis=axis,
-                    channels=channels,
+                    request=request,
+                    channels=known or "auto",
+                    copy=copy,
+                    judged=judged,
                 )
-                copy(step.plane, denoised)
                 if "spread" in maps:
                     maps["spread"](step.plane, np.asarray(step.spread))
                 if "residual" in maps:
                     maps["residual"](step.plane, residual_of(noisy, denoised))
-                judged.add(step.plane, noisy, denoised, verdict, channels=channels)
             yield step
     assert step.report is not None
     return step.report, judged
@@ -178,6 +175,8 @@ def _make_recipe(
 ) -> Recipe:
     """Make the recipe of a written output."""
     import torch
+
+    from mashpix.jobs.model_file import load_model
 
     verdict, model = judged.sum_up().to_dict(), request.model
     if opened.is_stack:
@@ -196,7 +195,7 @@ def _make_recipe(
         command=request.command,
         report=report.to_dict() | {"verdict": verdict},
         detail=request.detail,
-        stack={"axes": opened.axes, "fit": request.fit} if opened.is_stack else None,
+        stack={"axes": opened.axes, "networks": request.networks} if opened.is_stack else None,
         channels=request.channels,
         model={"name": model.path.name, "sha256": model.sha256} if model else None,
     )

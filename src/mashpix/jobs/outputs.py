@@ -1,4 +1,4 @@
-"""Check the outputs of a job before any work is done, and open them for writing planes."""
+"""The outputs of a job: their names, the check before any work is done, and writing them plane by plane."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,15 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix import files
+from mashpix.arrays.colour import Channels
+from mashpix.axes import Index, samples_axis
 from mashpix.errors import UsageError
-from mashpix.jobs.request import DenoiseRequest
-from mashpix.jobs.sidecars import sidecar_paths
+from mashpix.jobs.recipe import recipe_path
+from mashpix.jobs.request import BlendRequest, DenoiseRequest
 
 if TYPE_CHECKING:
-    from mashpix.files import OpenFile, Put
+    from mashpix.files import Copy, OpenFile, Put
+    from mashpix.trust.stack_verdict import PlaneVerdicts
 
 MAPS = ("spread", "residual")
 """Sidecar files that are images."""
+ENDINGS = {"spread": "_spread{}", "residual": "_residual{}", "report": "_report.json"}
+"""Name endings of saved files; maps of an NPY file are NPY files, all others TIFF."""
+
+
+def sidecar_paths(request: DenoiseRequest) -> dict[str, Path]:
+    """Return the paths of the files beside the output, by kind as in `Written`, in the order of writing."""
+    target = request.target
+    ending = ".npy" if target.suffix.lower() == ".npy" else ".tif"
+    saved = {kind: target.with_name(target.stem + ENDINGS[kind].format(ending)) for kind in request.save}
+    return saved | {"recipe": recipe_path(target)}
 
 
 def check_outputs(request: DenoiseRequest) -> dict[str, Path]:
@@ -52,6 +65,27 @@ def new_map(path: Path, like: "OpenFile", *, overwrite: bool) -> "Iterator[Put]"
     values: list[NDArray[Any]] = []
     yield lambda index, plane: values.append(plane)
     files.atomic_write(path, files.encode_map(values[0], suffix=path.suffix), overwrite=overwrite)
+
+
+def put_plane(
+    index: Index,
+    noisy: NDArray[Any],
+    denoised: NDArray[Any],
+    *,
+    request: DenoiseRequest | BlendRequest,
+    channels: Channels,
+    copy: "Copy",
+    judged: "PlaneVerdicts",
+) -> NDArray[Any]:
+    """Restore detail, blend, judge and write one plane; return it as written."""
+    from mashpix.trust.finishing import finish
+
+    axis = samples_axis(judged.axes)
+    how: dict[str, Any] = {"strength": request.strength, "detail": request.detail, "channels": channels}
+    finished, verdict = finish(noisy, denoised, channel_axis=axis, **how)
+    copy(index, finished)
+    judged.add(index, noisy, finished, verdict, channels=channels)
+    return finished
 
 
 def residual_of(noisy: NDArray[Any], denoised: NDArray[Any]) -> NDArray[np.float32]:

@@ -3,16 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mashpix import files
 from mashpix.axes import plane_groups
 from mashpix.errors import DeviceError, MashpixError, UsageError
 from mashpix.jobs.batch.batch import Batch, plan_items
 from mashpix.jobs.batch.inputs import find_sources
 from mashpix.jobs.batch.items import Item
 from mashpix.jobs.channels import decide_file_channels
-from mashpix.jobs.model_reference import check_kind, kind_of
+from mashpix.jobs.model_reference import kind_of, unlike_series
 from mashpix.jobs.series import find_model, most_common_kind
 
 if TYPE_CHECKING:
@@ -97,7 +96,8 @@ def plan_batch(batch: Batch, *, jobs: int) -> Plan:
     if batch.share_network and opened:
         kinds = {file.item.name: file.kind for file in opened}
         kind = str(model.kind if model else most_common_kind([kinds.get(item.name) for item in items]))
-        alike, unlike = _select(opened, kind)
+        alike = [file for file in opened if file.kind == kind]
+        unlike = [(file.item.source, str(unlike_series(file.kind, kind))) for file in opened if file.kind != kind]
         if model is None:
             fitted = sum(sum(file.image_counts) for file in alike)
             network = SharedNetwork(
@@ -135,8 +135,7 @@ def _open_all(items: Iterable[Item], *, shared: bool) -> tuple[list[PlannedFile]
 def _open(item: Item, *, shared: bool) -> PlannedFile:
     """Open one file, and check that its target can be written. A shared network serves all samples."""
     request = item.request
-    reading: dict[str, Any] = {"axes": request.axes, "max_pixels": request.max_pixels, "sparse": request.sparse}
-    with files.open_file(item.source, **reading) as opened:
+    with request.open(item.source) as opened:
         opened.check_target(item.target, strict=request.strict)
         kind, together = decide_file_channels(opened, request.channels)
         groups = plane_groups(opened.axes, opened.shape, joint=together)
@@ -153,19 +152,6 @@ def _open(item: Item, *, shared: bool) -> PlannedFile:
             image_shape=(lengths["Y"], lengths["X"], channels),
             image_counts=tuple(map(len, groups)) * alone,
         )
-
-
-def _select(opened: list[PlannedFile], kind: str) -> tuple[list[PlannedFile], list[tuple[Path, str]]]:
-    """Select the files of a kind; return why the others cannot be denoised with them."""
-    alike: list[PlannedFile] = []
-    unlike: list[tuple[Path, str]] = []
-    for file in opened:
-        try:
-            check_kind(file.kind, kind)
-            alike.append(file)
-        except MashpixError as error:
-            unlike.append((file.item.source, str(error)))
-    return alike, unlike
 
 
 def _estimate(file: PlannedFile, estimate: "Estimator", *, shared: bool) -> "Estimate":

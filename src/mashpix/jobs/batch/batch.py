@@ -7,8 +7,7 @@ from pathlib import Path
 from mashpix.errors import FileError
 from mashpix.jobs.batch.inputs import Discovered
 from mashpix.jobs.batch.items import Item, check_targets, make_item
-from mashpix.jobs.batch.manifest import provenance_of
-from mashpix.jobs.batch.resuming import EarlierRuns, is_done, name_of, read_earlier_runs
+from mashpix.jobs.batch.resuming import EarlierRuns, read_earlier_runs
 from mashpix.jobs.model_reference import ModelReference
 from mashpix.jobs.request import DenoiseRequest
 
@@ -63,9 +62,8 @@ def plan_items(batch: Batch, found: Discovered) -> tuple[list[Item], int]:
             f"{len(existing)} outputs exist (the first is {str(existing[0])!r}; `resume` goes on with an earlier run, "
             "`overwrite` replaces them)"
         )
-    provenance = provenance_of(batch.request)
     may_skip = batch.resume and not (batch.share_network and batch.request.model is None)
-    todo = [item for item in items if not (may_skip and is_done(item, earlier, provenance, batch.out))]
+    todo = [item for item in items if not (may_skip and earlier.have_done(item))]
     return [allow_own(item, batch, earlier) for item in todo], len(items) - len(todo)
 
 
@@ -76,5 +74,5 @@ def items_of(batch: Batch, found: Discovered) -> list[Item]:
 
 def allow_own(item: Item, batch: Batch, earlier: EarlierRuns) -> Item:
     """Allow an item to replace its outputs if all existing ones are from an earlier run."""
-    own = all(name_of(path, batch.out) in earlier.outputs for path in item.outputs if os.path.lexists(path))
-    return replace(item, request=replace(item.request, overwrite=batch.request.overwrite or (batch.resume and own)))
+    overwrite = batch.request.overwrite or (batch.resume and earlier.own(item))
+    return replace(item, request=replace(item.request, overwrite=overwrite))
