@@ -106,11 +106,11 @@ def _print_plan(plan: Plan, *, jobs: int) -> int:
     for path, error in (*plan.unreadable, *plan.unlike):
         complain(error, name=str(path))
     if plan.network is not None:
-        typer.echo(f"one network for {plan.network.kind}: {_describe_cost(plan.network.cost)}")
+        typer.echo(f"one network for {plan.series}: {_describe_cost(plan.network)}")
     for file, cost in plan.files:
         size = (f"{file.axes} " if file.is_stack else "") + " x ".join(map(str, file.shape))
         typer.echo(f"{str(file.item.source)!r} -> {str(file.item.target)!r}: {size}, {_describe_cost(cost)}")
-    unlike = f"{len(plan.unlike)} unlike the series, " if plan.is_series else ""
+    unlike = f"{len(plan.unlike)} unlike the series, " if plan.series else ""
     typer.echo(
         f"{len(plan.files)} files, about {format_duration(plan.seconds)} with {jobs} at a time, up to "
         f"{plan.memory / 2**30:.1f} GiB; {plan.skipped} skipped, {len(plan.unreadable)} cannot be read, "
@@ -138,9 +138,9 @@ def _denoise_batch(batch: Batch, executor: ProcessExecutor) -> int:
                         counts = event.counts
                         fraction = event.fraction if event.fraction >= MIN_FRACTION else 0.0
                         show(Step("file", min(counts.ended + 1, counts.total), counts.total, fraction))
-                    elif isinstance(event, FileFailed):
-                        failures.append((event.path, event.error))
-                    _print_event(event)
+                    else:
+                        failures += [(event.path, event.error)] if isinstance(event, FileFailed) else []
+                        _print_event(event)
         except MashpixError as error:  # here, so that the reason comes before the summary
             complain(str(error))
             exit_code = error.exit_code

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from mashpix import files
 from mashpix.axes import plane_groups
-from mashpix.errors import FileError, UsageError
+from mashpix.errors import FileError
 from mashpix.jobs.channels import channels_of
 from mashpix.jobs.events import BlendOutcome, Event, Note, Written
 from mashpix.jobs.memory import one_line_for_memory
-from mashpix.jobs.outputs import put_plane
+from mashpix.jobs.outputs import check_outputs, put_plane
 from mashpix.jobs.request import BlendRequest
 from mashpix.report import Step
 
@@ -73,10 +73,6 @@ def blend_files(request: BlendRequest) -> Generator[Event, None, BlendOutcome]:
 def _check_outputs(request: BlendRequest) -> dict[str, Path]:
     """Return the files to write by kind; refuse those that cannot be written."""
     outputs = {"blended": request.target} | ({"compare": request.compare} if request.compare else {})
-    for path in outputs.values():
-        for read in (request.source, request.finished):
-            check = files.check_folder if read.is_dir() and path == request.target else files.check_output
-            check(read, path, overwrite=request.overwrite)
-    if request.compare is not None and request.compare.resolve() == request.target.resolve():
-        raise UsageError(f"the result and the comparison are one file ({str(request.target)!r}; name two)")
+    clash = f"the result and the comparison are one file ({str(request.target)!r}; name two)"
+    check_outputs(outputs, [request.source, request.finished], clash=clash, overwrite=request.overwrite)
     return outputs

@@ -16,7 +16,7 @@ from mashpix.jobs.events import Event, Note, Outcome, Written
 from mashpix.jobs.kept_planes import KeptPlanes
 from mashpix.jobs.memory import one_line_for_memory
 from mashpix.jobs.model_reference import check_kind, kind_of
-from mashpix.jobs.outputs import MAPS, check_outputs, new_map, put_plane, residual_of
+from mashpix.jobs.outputs import MAPS, check_outputs, new_map, put_plane, residual_of, sidecar_paths
 from mashpix.jobs.recipe import Recipe, hash_file, to_json
 from mashpix.jobs.request import DenoiseRequest
 from mashpix.report import Report, Step
@@ -56,11 +56,11 @@ def denoise_file(request: DenoiseRequest) -> Generator[Event, None, Outcome]:
         opened.check_target(request.target, strict=request.strict)
         yield from (Note(text, "info") for text in opened.notes)
         yield from map(Note, opened.lost)
-        sidecars = check_outputs(request)
+        outputs = _check_outputs(request)
         planes = KeptPlanes(opened, most=_count_kept(opened, request))
         steps = _denoise(planes, opened, request)
         input_sha256 = opened.sha256()
-        with _open_outputs(opened, sidecars, request) as (copy, maps):
+        with _open_outputs(opened, outputs, request) as (copy, maps):
             report, judged = yield from _put_planes(steps, planes, copy, maps, request)
         yield from map(Note, copy.warnings)
         if opened.is_stack or not report.constant:  # for a single image, the outcome reports that it is constant
@@ -71,8 +71,7 @@ def denoise_file(request: DenoiseRequest) -> Generator[Event, None, Outcome]:
             "report": lambda: to_json(recipe.report),
             "compare": lambda: judged.draw(named=opened.is_stack),
         }
-        written = {"denoised": request.target} | sidecars
-        for kind, path in written.items():
+        for kind, path in outputs.items():
             if kind in made:
                 files.atomic_write(path, made[kind](), overwrite=request.overwrite)
             yield Written(path, kind)
@@ -83,10 +82,21 @@ def denoise_file(request: DenoiseRequest) -> Generator[Event, None, Outcome]:
             report=report,
             verdict=judged.sum_up(),
             recipe=recipe,
-            written=written,
+            written=outputs,
             compared=judged.worst.name if opened.is_stack and request.compare and judged.worst else "",
             seconds=time.perf_counter() - started,
         )
+
+
+def _check_outputs(request: DenoiseRequest) -> dict[str, Path]:
+    """Return the files to write by kind, the comparison last; refuse those that cannot be written."""
+    outputs = {"denoised": request.target} | sidecar_paths(request)
+    if request.compare is not None:
+        outputs["compare"] = request.compare
+    clash = f"`compare` is another output ({str(request.compare)!r}; name another file)"
+    how = {"overwrite": request.overwrite, "in_place": request.in_place}
+    check_outputs(outputs, [request.source], clash=clash, **how)
+    return outputs
 
 
 def _count_kept(opened: "OpenFile", request: DenoiseRequest) -> int:
@@ -122,18 +132,18 @@ def _denoise(planes: KeptPlanes, opened: "OpenFile", request: DenoiseRequest) ->
 
 @contextmanager
 def _open_outputs(
-    opened: "OpenFile", sidecars: dict[str, Path], request: DenoiseRequest
+    opened: "OpenFile", outputs: dict[str, Path], request: DenoiseRequest
 ) -> "Iterator[tuple[Copy, dict[str, Put]]]":
     """Open the copy of the file and the maps for planes; all get their names when the block ends without error."""
-    with ExitStack() as outputs:
+    with ExitStack() as files_open:
         maps = {
-            kind: outputs.enter_context(new_map(sidecars[kind], opened, overwrite=request.overwrite))
+            kind: files_open.enter_context(new_map(outputs[kind], opened, overwrite=request.overwrite))
             for kind in MAPS
-            if kind in sidecars
+            if kind in outputs
         }
         may_replace = request.overwrite or request.in_place
         copying = opened.copy_to(request.target, overwrite=may_replace, strict=request.strict)
-        yield outputs.enter_context(copying), maps
+        yield files_open.enter_context(copying), maps
 
 
 def _put_planes(

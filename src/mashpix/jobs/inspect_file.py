@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from mashpix import files
 from mashpix.arrays.colour import Channels
-from mashpix.errors import FileError, UsageError
+from mashpix.errors import FileError
 from mashpix.files.image_file import mismatch
 from mashpix.jobs.channels import channels_of, decide_file_channels
 from mashpix.jobs.events import Event, InspectOutcome, Note, Written
 from mashpix.jobs.memory import one_line_for_memory
+from mashpix.jobs.outputs import check_outputs
 from mashpix.jobs.recipe import to_json
 from mashpix.jobs.request import InspectRequest
 from mashpix.report import Step
@@ -73,10 +74,8 @@ def inspect_file(request: InspectRequest) -> Generator[Event, None, InspectOutco
 def _check_outputs(request: InspectRequest) -> dict[str, Any]:
     """Return the reports to write by kind; refuse those that cannot be written."""
     outputs = {kind: path for kind, path in (("html", request.html), ("json", request.json)) if path is not None}
-    if len({path.resolve() for path in outputs.values()}) < len(outputs):
-        raise UsageError(f"`html` and `json` name one file ({str(request.html)!r}; give two)")
-    for path in outputs.values():
-        files.check_output(request.source, path, overwrite=request.overwrite)
+    clash = f"`html` and `json` name one file ({str(request.html)!r}; give two)"
+    check_outputs(outputs, [request.source], clash=clash, overwrite=request.overwrite)
     return outputs
 
 

@@ -1,6 +1,6 @@
 """The outputs of a job: their names, the check before any work is done, and writing them plane by plane."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,26 +33,24 @@ def sidecar_paths(request: DenoiseRequest) -> dict[str, Path]:
     return saved | {"recipe": recipe_path(target)}
 
 
-def check_outputs(request: DenoiseRequest) -> dict[str, Path]:
-    """Check that all outputs can be written; return those beside the target, the comparison sheet last.
+def check_outputs(
+    outputs: dict[str, Path], sources: Sequence[Path], *, clash: str, overwrite: bool, in_place: bool = False
+) -> None:
+    """Check that all outputs of a job, the main one first, can be written.
 
     Raises
     ------
     FileError
-        For an output that exists, is the input, or cannot be written.
+        For an output that exists, is one of the `sources`, or cannot be written; only the main one may be `in_place`.
     UsageError
-        If two outputs are the same file.
+        With the message `clash`, if two outputs are the same file.
     """
-    check = files.check_folder if request.source.is_dir() else files.check_output
-    check(request.source, request.target, overwrite=request.overwrite, in_place=request.in_place)
-    sidecars = sidecar_paths(request)
-    if request.compare is not None:
-        sidecars["compare"] = request.compare
-    if len({path.resolve() for path in (request.target, *sidecars.values())}) <= len(sidecars):
-        raise UsageError(f"`compare` is another output ({str(request.compare)!r}; name another file)")
-    for path in sidecars.values():
-        files.check_output(request.source, path, overwrite=request.overwrite, in_place=False)
-    return sidecars
+    if len({path.resolve() for path in outputs.values()}) < len(outputs):
+        raise UsageError(clash)
+    for number, path in enumerate(outputs.values()):
+        for source in sources:
+            check = files.check_folder if number == 0 and source.is_dir() else files.check_output
+            check(source, path, overwrite=overwrite, in_place=in_place and number == 0)
 
 
 @contextmanager

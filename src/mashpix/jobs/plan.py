@@ -39,20 +39,12 @@ class PlannedFile:
 
 
 @dataclass(frozen=True)
-class SharedNetwork:
-    """A network that is fitted before the files are denoised: the kind of files, and the cost."""
-
-    kind: str
-    cost: "Estimate"
-
-
-@dataclass(frozen=True)
 class Plan:
     """The plan of a batch.
 
     files : each with its cost
-    is_series : whether one network is to serve all files
-    network : what is fitted first, or None
+    series : the kind of files that one network is to serve, or None
+    network : the cost of fitting that network first, or None
     unreadable : files and folders that cannot be denoised, with the reason
     unlike : files that differ from the series that one network is for, with the reason
     skipped : number of files that an earlier run has done
@@ -61,8 +53,8 @@ class Plan:
     """
 
     files: "list[tuple[PlannedFile, Estimate]]"
-    is_series: bool
-    network: SharedNetwork | None
+    series: str | None
+    network: "Estimate | None"
     unreadable: list[tuple[Path, str]]
     unlike: list[tuple[Path, str]]
     skipped: int
@@ -92,29 +84,28 @@ def plan_batch(batch: Batch, *, jobs: int) -> Plan:
         items, skipped = plan_items(batch.with_model(model), found)
     opened, unreadable = _open_all(items, shared=batch.share_network)
     estimate = make_estimator(batch.request.settings, device=batch.request.device)
-    network, alike, unlike = None, opened, list[tuple[Path, str]]()
-    if batch.share_network and opened:
+    kind, network, alike, unlike = None, None, opened, list[tuple[Path, str]]()
+    if batch.share_network:
         kinds = {file.item.name: file.kind for file in opened}
         kind = str(model.kind if model else most_common_kind([kinds.get(item.name) for item in items]))
         alike = [file for file in opened if file.kind == kind]
         unlike = [(file.item.source, str(unlike_series(file.kind, kind))) for file in opened if file.kind != kind]
-        if model is None:
+        if model is None and alike:
             fitted = sum(sum(file.image_counts) for file in alike)
-            network = SharedNetwork(
-                kind, estimate(alike[0].image_shape, fitted=fitted, applied=0, joint=batch.request.channels == "joint")
-            )
+            joint = batch.request.channels == "joint"
+            network = estimate(alike[0].image_shape, fitted=fitted, applied=0, joint=joint)
     planned = [(file, _estimate(file, estimate, shared=batch.share_network)) for file in alike]
     costs = [cost for _, cost in planned]
     return Plan(
         files=planned,
-        is_series=batch.share_network,
+        series=kind,
         network=network,
         unreadable=[*found.unreadable, *unreadable],
         unlike=unlike,
         skipped=skipped,
         left_out=found.not_images + found.own_outputs,
-        seconds=sum(cost.seconds for cost in costs) / jobs + (network.cost.seconds if network else 0.0),
-        memory=max([*(cost.memory * jobs for cost in costs), network.cost.memory if network else 0], default=0),
+        seconds=sum(cost.seconds for cost in costs) / jobs + (network.seconds if network else 0.0),
+        memory=max([*(cost.memory * jobs for cost in costs), network.memory if network else 0], default=0),
     )
 
 

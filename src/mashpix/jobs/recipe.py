@@ -1,7 +1,7 @@
 """The recipe beside every output: all that is needed to reproduce its bytes, and what was measured."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,6 @@ from mashpix.settings import Settings
 
 FORMAT = "mashpix-recipe-1"
 """First key of every recipe, which distinguishes it from other JSON files."""
-
-ADDED = ("detail", "stack", "model", "channels")
-"""Fields that are missing in recipes of earlier versions."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ def read_recipe(path: Path) -> Recipe:
         raise FileError(f"not a mashpix recipe (no format {FORMAT!r}; a JSON file that mashpix wrote)")
     try:
         settings = Settings(**data["settings"])
-        known = {item.name: data[item.name] for item in fields(Recipe) if item.name in data or item.name not in ADDED}
+        known = {item.name: data[item.name] for item in fields(Recipe) if item.name in data or item.default is MISSING}
         return Recipe(**_former_options(known) | known | {"settings": settings})
     except UsageError:
         raise

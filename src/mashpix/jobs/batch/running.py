@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from mashpix.errors import FileError, UsageError
-from mashpix.jobs.batch.batch import Batch, allow_own, items_of, plan_items
+from mashpix.jobs.batch.batch import Batch, allow_own, items_of, plan_items, read_earlier_runs
 from mashpix.jobs.batch.events import BatchEvent, BatchProgress, Counts, FileDone, FileFailed, FileNote
 from mashpix.jobs.batch.executor import Executor, WorkerMessage
 from mashpix.jobs.batch.inputs import Discovered, find_sources, is_folder, is_pattern
@@ -16,7 +16,6 @@ from mashpix.jobs.batch.items import Item, name_of, stamp_of
 from mashpix.jobs.batch.lock import lock_folder
 from mashpix.jobs.batch.manifest import MANIFEST, Entry, append_entry, append_line
 from mashpix.jobs.batch.one_file import Job, failed_entry, remove_leftovers, run_item
-from mashpix.jobs.batch.resuming import read_earlier_runs
 from mashpix.jobs.batch.watching import watch
 from mashpix.jobs.denoise_file import denoise_file
 from mashpix.jobs.events import Note, Outcome
