@@ -1,18 +1,18 @@
 """What tests share: random generators, small settings, and the folder of real pictures where there is one."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import settings
 
+import commands
 from mashpix import Settings
-from mashpix.cli import main
+from mashpix.cli import folders
 from mashpix.files import atomic_folder
+from mashpix.jobs.batch import run_in_process
 
 torch.set_num_threads(1)  # pictures are tiny: threads would only wait for each other
 settings.register_profile("mashpix", deadline=None, derandomize=True, max_examples=50)
@@ -50,17 +50,15 @@ def no_sync(monkeypatch):
 
 
 @pytest.fixture
-def run_here(monkeypatch, capsys):
-    """`run_cli` of helpers/commands.py without a process: for what does no work, twenty times as fast."""
+def run_here():
+    """The function of helpers/commands.py."""
+    return commands.run_here
 
-    def run(*arguments, cwd=None):
-        monkeypatch.chdir(cwd or Path.cwd())
-        monkeypatch.setattr(sys, "argv", ["mashpix", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return CompletedProcess(sys.argv, end.value.code or 0, *capsys.readouterr())
 
-    return run
+@pytest.fixture
+def no_workers(monkeypatch):
+    """Commands run the jobs of a folder in this process: for what is not about worker processes."""
+    monkeypatch.setattr(folders, "ProcessExecutor", lambda jobs, threads: run_in_process)
 
 
 @pytest.fixture

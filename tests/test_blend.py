@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from commands import QUICK, names, pixels, run_cli
+from commands import QUICK, names, pixels, run_here
 from mashpix import add_detail
 from mashpix.errors import InputError
 from mashpix.trust.comparison_sheet import compare
@@ -26,7 +26,7 @@ def folder(tmp_path, rng):
 
 def test_blend_mixes_a_finished_result_and_keeps_the_metadata_of_the_input(folder):
     options = ("--strength", "0.5", "--detail", "0.5", "--compare", "c.png")
-    done = run_cli("blend", "noisy.png", "clean.png", *options, cwd=folder)
+    done = run_here("blend", "noisy.png", "clean.png", *options, cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert "verdict: good (" in done.stdout
     noisy, clean, mixed = (pixels(folder / name) for name in ("noisy.png", "clean.png", "clean_blended.png"))
@@ -59,7 +59,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("arguments", "code", "message"), REFUSED)
-def test_what_cannot_be_blended_is_refused_and_nothing_is_written(arguments, code, message, folder, run_here):
+def test_what_cannot_be_blended_is_refused_and_nothing_is_written(arguments, code, message, folder):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     done = run_here("blend", *arguments, cwd=folder)
     assert done.returncode == code
@@ -68,7 +68,7 @@ def test_what_cannot_be_blended_is_refused_and_nothing_is_written(arguments, cod
 
 
 def test_a_run_has_detail_a_comparison_and_its_verdict_in_the_recipe(folder):
-    done = run_cli("denoise", "noisy.png", *QUICK, "--detail", "0.7", "--compare", "c.png", cwd=folder)
+    done = run_here("denoise", "noisy.png", *QUICK, "--detail", "0.7", "--compare", "c.png", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[1].startswith("verdict: ")
     assert "c.png" in names(folder)
@@ -76,7 +76,7 @@ def test_a_run_has_detail_a_comparison_and_its_verdict_in_the_recipe(folder):
     assert recipe["detail"] == 0.7
     assert recipe["report"]["verdict"]["verdict"] in done.stdout
     assert recipe["report"]["held_out_error"] > 0
-    again = run_cli(
+    again = run_here(
         "denoise", "noisy.png", "--recipe", "noisy_denoised.png.json", "-o", "again.png", "--compare", "again.png",
         cwd=folder,
     )  # fmt: skip

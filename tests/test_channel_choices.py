@@ -104,10 +104,11 @@ def test_former_recipes_manifests_and_models_mean_what_they_meant(tmp_path, dyes
     assert command("denoise", dyes, "--channels", "joint", "-o", tmp_path / "b.tif").exit_code == 0
     path = recipe_path(tmp_path / "b.tif")
     recipe = json.loads(path.read_text())
-    assert (recipe.pop("channels"), recipe["stack"]) == ("joint", {"axes": "CYX", "fit": "once"})
+    assert (recipe.pop("channels"), recipe["stack"]) == ("joint", {"axes": "CYX", "networks": "shared"})
     for axes, joint, meant in (("CYX", True, "joint"), ("CYX", False, "auto"), ("ZYXS", True, "auto")):
         path.write_text(json.dumps(recipe | {"stack": {"axes": axes, "fit": "once", "joint": joint}}))
-        assert read_recipe(path).channels == meant
+        former = read_recipe(path)
+        assert (former.channels, former.stack) == (meant, {"axes": axes, "networks": "shared"})
     assert [hashed_channels(said) for said in ("auto", "joint")] == [{"joint": False}, {"joint": True}]
     assert len({json.dumps(hashed_channels(said)) for said in ("auto", "joint", "rgb", "independent")}) == 4
 

@@ -3,9 +3,7 @@
 import json
 import os
 import pty
-import signal
-import subprocess
-import time
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from commands import QUICK, names, pixels, run_cli, start_cli
+import mashpix
+from commands import QUICK, names, pixels, run_cli, run_here, start_cli
+from mashpix import Settings
 from mashpix.cli.targets import find_targets
 from mashpix.errors import UsageError
 
@@ -27,30 +27,33 @@ def folder(tmp_path, rng):
     return tmp_path
 
 
+def cpu_seconds(*arguments, cwd):
+    """Processor time of a command in a process of its own."""
+    before = os.times()
+    assert run_cli(*arguments, cwd=cwd).returncode == 0
+    after = os.times()
+    return after.children_user - before.children_user + after.children_system - before.children_system
+
+
 @pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("denoise", "--help")])
 def test_it_starts_in_half_a_second(arguments, tmp_path):
-    seconds = []
-    for _ in range(3):
-        before = os.times()
-        assert run_cli(*arguments, cwd=tmp_path).returncode == 0
-        after = os.times()
-        spent = (after.children_user - before.children_user, after.children_system - before.children_system)
-        seconds.append(sum(spent))
-    assert min(seconds) < 2.0  # of a processor: an idle machine needs 0.5 s, busy neighbours slow it down, torch adds 2
+    """An idle machine needs 0.5 s; torch would add 2 s. Busy neighbours slow a start down: one of five counts."""
+    assert any(cpu_seconds(*arguments, cwd=tmp_path) < 2.0 for _ in range(5))
 
 
-def test_every_setting_is_a_flag(tmp_path):
-    from dataclasses import fields
+def test_a_module_is_started_as_well(tmp_path):
+    assert run_cli("--version", cwd=tmp_path).stdout == f"mashpix {mashpix.__version__}\n"  # python -m mashpix
 
-    from mashpix import Settings
 
-    text = run_cli("denoise", "--help", cwd=tmp_path, env=os.environ | {"COLUMNS": "200"}).stdout
+def test_every_setting_is_a_flag(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    text = run_here("denoise", "--help").stdout
     assert all(f"--{item.name.replace('_', '-')}" in text for item in fields(Settings))
 
 
 def test_output_recipe_and_extras_are_written_and_reproduced(folder):
     before = (folder / "b.tif").read_bytes()
-    done = run_cli("denoise", "b.tif", *QUICK, "--seed", 7, "--save", "spread,residual,report", cwd=folder)
+    done = run_here("denoise", "b.tif", *QUICK, "--seed", 7, "--save", "spread,residual,report", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert "'b_denoised.tif': masking ratio 0.5" in done.stdout
     assert (folder / "b.tif").read_bytes() == before
@@ -60,27 +63,24 @@ def test_output_recipe_and_extras_are_written_and_reproduced(folder):
     residual = tifffile.imread(folder / "b_denoised_residual.tif")
     np.testing.assert_array_equal(residual, tifffile.imread(folder / "b.tif").astype(np.float32) - denoised)
     assert json.loads((folder / "b_denoised_report.json").read_text())["masking_ratio"] == 0.5
-    again = run_cli("denoise", "b.tif", "--recipe", "b_denoised.tif.json", "-o", "again.tif", cwd=folder)
+    again = run_here("denoise", "b.tif", "--recipe", "b_denoised.tif.json", "-o", "again.tif", cwd=folder)
     assert again.returncode == 0
     assert (folder / "again.tif").read_bytes() == (folder / "b_denoised.tif").read_bytes()
 
 
 def test_a_bad_file_does_not_stop_the_others(folder):
-    (folder / "out").mkdir()
-    done = run_cli("denoise", "bad.png", "a.png", "b.tif", "-o", "out", *QUICK, cwd=folder)
+    done = run_here("denoise", "bad.png", "a.png", "b.tif", *QUICK, cwd=folder)
     assert done.returncode == 1
     assert done.stderr.startswith("mashpix: 'bad.png': no known image format")
     assert done.stderr.count("\n") == 1
     outputs = ["a_denoised.png", "a_denoised.png.json", "b_denoised.tif", "b_denoised.tif.json"]
-    assert names(folder / "out") == [*outputs, "mashpix.jsonl"]
+    assert names(folder) == sorted(["a.png", "b.tif", "bad.png", "palette.png", *outputs])
 
 
 def test_strength_0_gives_the_picture_back_and_1_does_not(folder):
     for strength in (0, 1):
-        assert (
-            run_cli("denoise", "a.png", *QUICK, "--strength", strength, "-o", f"{strength}.png", cwd=folder).returncode
-            == 0
-        )
+        options = ("--strength", strength, "-o", f"{strength}.png")
+        assert run_here("denoise", "a.png", *QUICK, *options, cwd=folder).returncode == 0
     noisy, kept, denoised = (pixels(folder / name) for name in ("a.png", "0.png", "1.png"))
     np.testing.assert_array_equal(kept, noisy)
     assert (denoised != noisy).any()
@@ -88,19 +88,19 @@ def test_strength_0_gives_the_picture_back_and_1_does_not(folder):
 
 def test_in_place_replaces_the_input_and_nothing_else(folder):
     before = (folder / "a.png").read_bytes()
-    assert run_cli("denoise", "a.png", *QUICK, "--in-place", cwd=folder).returncode == 0
+    assert run_here("denoise", "a.png", *QUICK, "--in-place", cwd=folder).returncode == 0
     assert (folder / "a.png").read_bytes() != before
     with Image.open(folder / "a.png") as image:
         assert image.size == (33, 40)
     (folder / "b.tif.json").write_text("mine")
-    done = run_cli("denoise", "b.tif", *QUICK, "--in-place", cwd=folder)
+    done = run_here("denoise", "b.tif", *QUICK, "--in-place", cwd=folder)
     assert done.returncode == 1
     assert "the output exists ('b.tif.json'" in done.stderr
     assert (folder / "b.tif.json").read_text() == "mine"
 
 
 def test_what_cannot_be_kept_is_one_line_of_warning(folder):
-    done = run_cli("denoise", "palette.png", *QUICK, cwd=folder)
+    done = run_here("denoise", "palette.png", *QUICK, cwd=folder)
     assert (done.returncode, done.stderr) == (0, "mashpix: 'palette.png': the palette is expanded to colours\n")
     assert pixels(folder / "palette_denoised.png").shape == (40, 33, 3)
 
@@ -115,11 +115,7 @@ REFUSED = [
     (("bad.png",), 1, "no known image format"),
     (("b.tif", "-o", "x.jpg"), 1, "JPEG holds 8 bits"),
     (("a.png", "--max-pixels", "100"), 1, "too large (33 x 40; at most 100"),
-    (
-        ("palette.png", "--strict"),
-        1,
-        "not all of it can be kept (the palette is expanded to colours;",
-    ),
+    (("palette.png", "--strict"), 1, "not all of it can be kept (the palette is expanded to colours;"),
     (("a.png", "-o", "x.webp", "--strict"), 1, "written as WEBP: profile, EXIF"),
     (("a.png", "--preset", "magic"), 2, "unknown preset"),
     (("a.png", "--steps", "0"), 2, "steps: outside its limits"),
@@ -137,7 +133,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("arguments", "code", "message"), REFUSED)
-def test_what_cannot_be_done_is_refused_in_one_line_and_nothing_is_written(arguments, code, message, folder, run_here):
+def test_what_cannot_be_done_is_refused_in_one_line_and_nothing_is_written(arguments, code, message, folder):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     done = run_here("denoise", *arguments, cwd=folder)
     assert done.returncode == code
@@ -159,27 +155,10 @@ def test_targets_lie_beside_the_inputs_or_in_a_folder(tmp_path):
         find_targets([a, tmp_path / "a_denoised.png"], None, in_place=False)
 
 
-def test_ctrl_c_ends_it_within_a_second_and_leaves_nothing(folder):
-    before = names(folder)
-    long = ("--masking-ratio", "0.5", "--steps", "100000", "--threads", "1")
-    with start_cli("denoise", "a.png", *long, cwd=folder, stderr=subprocess.PIPE, text=True) as child:
-        time.sleep(5)
-        child.send_signal(signal.SIGINT)
-        started = time.perf_counter()
-        try:
-            _, stderr = child.communicate(timeout=30)
-        finally:
-            child.kill()
-        assert time.perf_counter() - started < 1
-    assert child.returncode == 130
-    assert stderr == "mashpix: interrupted; nothing is half-written\n"
-    assert names(folder) == before
-
-
 def test_a_terminal_sees_progress_with_the_time_left(folder):
     ours, theirs = pty.openpty()
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
-    child = start_cli("denoise", "a.png", *QUICK, "--steps", 200, cwd=folder, stderr=theirs, env=environment)
+    child = start_cli("denoise", "a.png", *QUICK, "--steps", 100, cwd=folder, stderr=theirs, env=environment)
     os.close(theirs)
     seen = b""
     while True:
@@ -200,19 +179,19 @@ def test_a_terminal_sees_progress_with_the_time_left(folder):
 def test_noise_is_added_to_a_clean_picture(model, tmp_path):
     Image.fromarray(np.full((64, 64, 3), 120, np.uint8)).save(tmp_path / "clean.png")
     options = ("--model", model, "--sigma", "10", "--seed", "3", "-o", "noisy.png")
-    assert run_cli("add-noise", "clean.png", *options, cwd=tmp_path).returncode == 0
+    assert run_here("add-noise", "clean.png", *options, cwd=tmp_path).returncode == 0
     noisy = pixels(tmp_path / "noisy.png").astype(float)
     assert noisy.shape == (64, 64, 3)
     assert noisy.mean() == pytest.approx(120, abs=3)
     expected = {"poisson-gaussian": (120 + 100) ** 0.5, "camera": noisy.std()}.get(model, 10)
     assert noisy.std() == pytest.approx(expected, rel=0.1)
-    again = run_cli("add-noise", "clean.png", *options, cwd=tmp_path)
+    again = run_here("add-noise", "clean.png", *options, cwd=tmp_path)
     assert again.returncode == 1
     assert "the output exists" in again.stderr
 
 
 def test_doctor_names_versions_and_the_device_that_auto_takes(tmp_path):
-    done = run_cli("doctor", cwd=tmp_path)
+    done = run_here("doctor", cwd=tmp_path)
     assert done.returncode == 0
     rows = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
     assert rows["torch"]

@@ -7,26 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from mashpix.cli import app
+from commands import QUICK, run_here
 from mashpix.cli.targets import find_targets
 from mashpix.jobs.batch import NOWHERE, find_sources
+from mashpix.jobs.batch.batch import read_earlier_runs
 from mashpix.jobs.batch.items import make_item, stamp_of
 from mashpix.jobs.batch.manifest import MANIFEST, read_manifest
-from mashpix.jobs.batch.resuming import is_done, read_earlier_runs
 from mashpix.jobs.request import DenoiseRequest
 from zarr_kinds import contents, read_array, write_ome
 
 pytest.importorskip("zarr", reason="the extra `zarr` is not installed")
 pytestmark = pytest.mark.usefixtures("no_sync")
-QUICK = ("--masking-ratio", "0.2", "--steps", "3",
-         "--network-channels", "4", "--depth", "2", "--masks", "2", "--threads", "1",
-         "--no-refine")  # fmt: skip
 
 
 def run(*arguments):
-    return CliRunner().invoke(app, ["denoise", *map(str, arguments), *QUICK])
+    return run_here("denoise", *arguments, *QUICK)
 
 
 @pytest.fixture
@@ -39,9 +35,9 @@ def store(tmp_path, rng):
 def test_a_picture_comes_out_as_it_went_in(store):
     before = contents(store)
     done = run(store, "--save", "report")
-    assert done.exit_code == 0, done.output
-    assert "CZYX 2 x 3 x 24 x 32, fit once" in done.output
-    assert "the 1 smaller sizes of its pyramid are made from the result" in done.output
+    assert done.returncode == 0, done.stderr
+    assert "CZYX 2 x 3 x 24 x 32, networks shared" in done.stdout
+    assert "the 1 smaller sizes of its pyramid are made from the result" in done.stderr
     target = store.with_name("a_denoised.zarr")
     assert contents(store) == before
     assert (target / "zarr.json").read_bytes() == before["zarr.json"]
@@ -52,32 +48,32 @@ def test_a_picture_comes_out_as_it_went_in(store):
     assert json.loads(store.with_name("a_denoised_report.json").read_text())["shape"] == [2, 3, 24, 32]
     recipe = store.with_name("a_denoised.zarr.json")
     again = store.with_name("b.zarr")
-    assert CliRunner().invoke(app, ["denoise", str(store), "--recipe", str(recipe), "-o", str(again)]).exit_code == 0
+    assert run_here("denoise", store, "--recipe", recipe, "-o", again).returncode == 0
     assert contents(again) == contents(target)
     assert json.loads(recipe.read_text())["input_sha256"] != json.loads(recipe.read_text())["output_sha256"]
 
 
 def test_a_model_is_fitted_and_applied(store, tmp_path):
     model, target = tmp_path / "m.safetensors", tmp_path / "b.zarr"
-    assert CliRunner().invoke(app, ["fit", str(store), "--channels", "joint", "-o", str(model), *QUICK]).exit_code == 0
-    arguments = ["apply", str(model), str(store), "--channels", "joint", "--threads", "1", "-o", str(target)]
-    done = CliRunner().invoke(app, arguments)
-    assert done.exit_code == 0, done.output
+    assert run_here("fit", store, "--channels", "joint", "-o", model, *QUICK).returncode == 0
+    arguments = ("apply", model, store, "--channels", "joint", "--threads", 1, "-o", target)
+    done = run_here(*arguments)
+    assert done.returncode == 0, done.stderr
     assert read_array(target / "0").std() < 0.9 * read_array(store / "0").std()
-    assert CliRunner().invoke(app, arguments).exit_code == 1
-    assert CliRunner().invoke(app, [*arguments, "--overwrite"]).exit_code == 0
+    assert run_here(*arguments).returncode == 1
+    assert run_here(*arguments, "--overwrite").returncode == 0
 
 
 def test_a_picture_is_replaced_in_place_and_over_an_old_one(store, tmp_path):
     names, before = sorted(contents(store)), read_array(store / "0")
-    assert run(store, "--in-place", "--strength", "0").exit_code == 0
+    assert run(store, "--in-place", "--strength", "0").returncode == 0
     np.testing.assert_array_equal(read_array(store / "0"), before)
     assert sorted(contents(store)) == names
     write_ome(tmp_path / "b.zarr", [np.zeros((24, 32), np.uint8)], axes="yx")
     done = run(store, "-o", tmp_path / "b.zarr")
-    assert done.exit_code == 1
-    assert "the output exists" in done.output
-    assert run(store, "-o", tmp_path / "b.zarr", "--overwrite").exit_code == 0
+    assert done.returncode == 1
+    assert "the output exists" in done.stderr
+    assert run(store, "-o", tmp_path / "b.zarr", "--overwrite").returncode == 0
     assert read_array(tmp_path / "b.zarr" / "0").shape == (2, 3, 24, 32)
 
 
@@ -89,22 +85,21 @@ def test_a_picture_is_replaced_in_place_and_over_an_old_one(store, tmp_path):
         (("--axes", "ZYX"), "axes: 4 letters needed"),
     ],
 )
-def test_what_makes_no_sense_is_said_before_work_starts(arguments, message, store, monkeypatch):
-    monkeypatch.chdir(store.parent)
+def test_what_makes_no_sense_is_said_before_work_starts(arguments, message, store):
     before = contents(store.parent)
-    done = run("a.zarr", *arguments)
-    assert done.exit_code != 0
-    assert message in done.output + str(done.exception)
+    done = run_here("denoise", "a.zarr", *arguments, *QUICK, cwd=store.parent)
+    assert done.returncode != 0
+    assert message in done.stderr
     assert contents(store.parent) == before
 
 
 def test_missing_chunks_are_refused_or_left_missing(store):
     (store / "0" / "c" / "0" / "0" / "0" / "0").unlink()
     done = run(store)
-    assert done.exit_code == 1
-    assert "a chunk is missing ('0/c/0/0/0/0'; --sparse reads" in done.output
+    assert done.returncode == 1
+    assert "a chunk is missing ('0/c/0/0/0/0'; --sparse reads" in done.stderr
     done = run(store, "--sparse")
-    assert done.exit_code == 0, done.output
+    assert done.returncode == 0, done.stderr
     assert not (store.with_name("a_denoised.zarr") / "0" / "c" / "0" / "0" / "0" / "0").exists()
 
 
@@ -112,11 +107,12 @@ def test_a_damaged_chunk_leaves_no_output(store):
     chunk = store / "0" / "c" / "1" / "2" / "1" / "1"
     chunk.write_bytes(chunk.read_bytes()[:-9])
     done = run(store)
-    assert done.exit_code == 1
-    assert "damaged chunk '0/c/1/2/1/1'" in done.output
+    assert done.returncode == 1
+    assert "damaged chunk '0/c/1/2/1/1'" in done.stderr
     assert [path.name for path in store.parent.iterdir()] == ["a.zarr"]
 
 
+@pytest.mark.usefixtures("no_workers")
 def test_a_folder_of_pictures_holds_a_zarr_as_one_of_them(tmp_path, rng):
     pictures, out = tmp_path / "in", tmp_path / "out"
     pictures.mkdir()
@@ -128,17 +124,17 @@ def test_a_folder_of_pictures_holds_a_zarr_as_one_of_them(tmp_path, rng):
     assert [source.relative.as_posix() for source in find_sources([pictures], out).sources] == names
     assert [source.relative.as_posix() for source in find_sources([pictures / "**"], out).sources] == names
     done = run(pictures, "-o", out)
-    assert done.exit_code == 0, done.output
+    assert done.returncode == 0, done.stderr
     made = ["b_denoised", "b_denoised.json", "c_denoised.npy", "c_denoised.npy.json"]
     assert sorted(path.name for path in out.iterdir()) == [*made, "mashpix.jsonl", "sub"]
     assert read_array(out / "sub" / "a_denoised.zarr" / "0").std() < 0.9 * plane.std()
     again = run(pictures, "-o", out, "--resume")
-    assert "skipped           3" in again.output
+    assert "skipped           3" in again.stdout
     (out / "b_denoised" / "0" / "0" / "0").write_bytes(b"")
     (entry,) = (entry for entry in read_manifest(out / MANIFEST) if entry.input == "b")
     item = make_item(pictures / "b", Path("b"), out, DenoiseRequest(source=NOWHERE, target=NOWHERE))
     assert entry.status == "done"
-    assert not is_done(item, read_earlier_runs(out), entry.provenance, out)
+    assert not read_earlier_runs(out).have_done(item)
 
 
 def test_a_zarr_has_changed_when_any_of_its_files_has(store):

@@ -183,7 +183,7 @@ def test_the_command_line_denoises_a_czi_into_an_ome_tiff(czi, stack, tmp_path):
     before = czi.read_bytes()
     done = CliRunner().invoke(app, ["denoise", str(czi), *QUICK])
     assert done.exit_code == 0, done.output
-    assert "TCZYX 2 x 2 x 3 x 24 x 32, fit once" in done.output
+    assert "TCZYX 2 x 2 x 3 x 24 x 32, networks shared" in done.output
     assert "axes, channel names and pixel sizes are kept, other metadata are not kept" in done.output
     denoised = tifffile.imread(tmp_path / "a_denoised.ome.tif")
     assert (denoised.shape, denoised.dtype) == (stack.shape, stack.dtype)

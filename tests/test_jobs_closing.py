@@ -16,6 +16,7 @@ from PIL import Image
 
 from commands import QUICK as COMMAND_QUICK
 from mashpix import Settings, Step
+from mashpix.arrays import costs
 from mashpix.jobs import (
     BlendRequest,
     DenoiseRequest,
@@ -149,7 +150,8 @@ def places_to_stop(events):
 
 @pytest.mark.usefixtures("no_sync")
 @pytest.mark.parametrize("case", CASES)
-def test_a_job_that_is_closed_anywhere_leaves_nothing_but_complete_files(case, tmp_path, rng):
+def test_a_job_that_is_closed_anywhere_leaves_nothing_but_complete_files(case, tmp_path, rng, monkeypatch):
+    monkeypatch.setattr(costs, "MAX_TIMED", 1)  # an inspection may guess
     write, make = CASES[case]
     source = write(tmp_path, rng)
     make(source).close()  # a model that is applied is fitted here
@@ -159,6 +161,8 @@ def test_a_job_that_is_closed_anywhere_leaves_nothing_but_complete_files(case, t
     before = threads(), children()
     counts = places_to_stop(events)
     assert len(counts) > 2
+    if source.suffix in (".dng", ".lif"):  # read by a process that takes seconds to start; other stages are as above
+        counts = counts[1::3]
     for count in counts:
         for path in set(contents(tmp_path)) - set(inputs):
             (tmp_path / path).unlink()
@@ -214,10 +218,10 @@ def test_an_error_in_the_consumer_closes_the_job_in_its_thread():
 
 def test_leaving_waits_for_the_event_in_work_but_not_longer_than_asked():
     log = []
-    with closing(in_background(counting(log, seconds=1.0), patience=0.1)) as job:
+    with closing(in_background(counting(log, seconds=0.6), patience=0.1)) as job:
         next(job)
         started = time.monotonic()
-    assert time.monotonic() - started < 0.8
+    assert time.monotonic() - started < 0.5
     for thread in [thread for thread in threading.enumerate() if thread is not threading.main_thread()]:
         thread.join(2.0)
     assert len(log) == 1  # it is closed all the same, when its event is there
@@ -243,30 +247,48 @@ from mashpix.cli import main
 from mashpix.trust import verdict
 
 def check(*arguments, **options):
-    print("checking", flush=True)
+    print("at work", flush=True)
     time.sleep(60)
 
 verdict.check = check
 main()
 """
+"""The command line in a stage that takes a minute."""
+FITTING = """
+from contextlib import contextmanager
+from mashpix.cli import console, main
+
+@contextmanager
+def progress(name):
+    yield lambda step: print("at work", flush=True)
+
+console.progress = progress
+main()
+"""
+"""The command line; it prints a line for each step."""
 
 
-@pytest.mark.parametrize("write", [write_stack, write_zarr])
-def test_ctrl_c_in_a_long_stage_leaves_nothing(write, tmp_path, rng):
+@pytest.mark.parametrize(
+    ("program", "write", "seconds"),
+    [(FITTING, write_image, 1), (STUCK, write_stack, 5), (STUCK, write_zarr, 5)],
+    ids=["between steps", "a stack in a long stage", "a zarr in a long stage"],
+)
+def test_ctrl_c_ends_it_soon_and_leaves_nothing(program, write, seconds, tmp_path, rng):
     source = write(tmp_path, rng)
     before = contents(tmp_path)
-    command = [sys.executable, "-c", STUCK, "denoise", str(source), *COMMAND_QUICK]
+    long = ("--steps", "100000") if program == FITTING else ()
+    command = [sys.executable, "-c", program, "denoise", str(source), *COMMAND_QUICK, *long]
     hears = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # even where the tests run in the background
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=tmp_path, preexec_fn=hears, **pipes) as child:
-        assert child.stdout.readline() == "checking\n"
+        assert child.stdout.readline() == "at work\n"
         child.send_signal(signal.SIGINT)
         started = time.perf_counter()
         try:
             _, stderr = child.communicate(timeout=30)
         finally:
             child.kill()
-        assert time.perf_counter() - started < 5
+        assert time.perf_counter() - started < seconds
     assert child.returncode == 130
     assert stderr.endswith("mashpix: interrupted; nothing is half-written\n")
     assert contents(tmp_path) == before

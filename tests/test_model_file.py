@@ -7,26 +7,18 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from typer.testing import CliRunner
 
+from commands import QUICK, run_here
 from mashpix import PRESETS, FileError
 from mashpix.arrays.model import fit_to_images, normalize_alike
 from mashpix.arrays.modelling import apply_model_steps, fit_model_steps
-from mashpix.cli import app
 from mashpix.files.safetensors import decode_tensors, encode_tensors
 from mashpix.jobs.model_file import FORMER, encode_model, read_model
-from mashpix.jobs.model_header import read_origin
+from mashpix.jobs.model_reference import read_origin
 from mashpix.jobs.recipe import hash_file, read_recipe
 from mashpix.steps import drain
 
 TINY = replace(PRESETS["default"], steps=3, masks=2, channels=4, depth=2, masking_ratio=0.2)
-QUICK = ("--masking-ratio", "0.2", "--steps", "3",
-         "--network-channels", "4", "--depth", "2", "--masks", "2", "--threads", "1",
-         "--no-refine")  # fmt: skip
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, list(map(str, arguments)))
 
 
 @pytest.mark.parametrize(("share_noise", "refine", "fits"), [(True, True, 1), (False, True, 1), (True, False, 2)])
@@ -104,57 +96,56 @@ def test_fit_and_apply_on_a_series_of_files(rng, tmp_path):
     tifffile.imwrite(tmp_path / "other.tif", rng.normal(size=(24, 32)).astype(np.float32), metadata=None)
     inputs = [tmp_path / f"{name}.tif" for name in "abc"]
     model = tmp_path / "m.safetensors"
-    done = run("fit", *inputs, "-o", model, *QUICK)
-    assert done.exit_code == 0, done.output
-    assert "fitted to 3 of 3 planes" in done.output
-    done = run("apply", model, *inputs, tmp_path / "other.tif")
-    assert done.exit_code == 1
-    assert (
-        "not like the images that the model was fitted to (1 channels of float32; 1 channels of uint16" in done.output
-    )
+    done = run_here("fit", *inputs, "-o", model, *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert "fitted to 3 of 3 planes" in done.stdout
+    done = run_here("apply", model, *inputs, tmp_path / "other.tif")
+    assert done.returncode == 1
+    unlike = "not like the images that the model was fitted to (1 channels of float32; 1 channels of uint16"
+    assert unlike in done.stderr
     for name in "abc":
         with tifffile.TiffFile(tmp_path / f"{name}_denoised.tif") as file:
             assert file.pages[0].description == name
             assert file.asarray().std() < 80
     assert not (tmp_path / "other_denoised.tif").exists()
-    assert "several kinds" in str(run("fit", inputs[0], tmp_path / "other.tif", "-o", "n", *QUICK).exception)
+    assert "several kinds" in run_here("fit", inputs[0], tmp_path / "other.tif", "-o", "n", *QUICK).stderr
 
 
 def test_what_apply_writes_has_a_recipe_and_a_verdict(rng, tmp_path):
     for name in "ab":
         tifffile.imwrite(tmp_path / f"{name}.tif", rng.normal(1000, 100, (24, 32)).astype(np.uint16), metadata=None)
     model, other, source = tmp_path / "m", tmp_path / "n", tmp_path / "a.tif"
-    assert run("fit", source, "-o", model, *QUICK).exit_code == 0
-    assert run("fit", tmp_path / "b.tif", "-o", other, *QUICK).exit_code == 0
+    assert run_here("fit", source, "-o", model, *QUICK).returncode == 0
+    assert run_here("fit", tmp_path / "b.tif", "-o", other, *QUICK).returncode == 0
     assert read_origin(model)["inputs"] == {str(source): hash_file(source)}
-    done = run("apply", model, source, "--seed", 3, "--strength", 0.7, "--threads", 1, "--save", "spread,residual")
-    assert done.exit_code == 0, done.output
-    assert "verdict: " in done.output
+    done = run_here("apply", model, source, "--seed", 3, "--strength", 0.7, "--threads", 1, "--save", "spread,residual")
+    assert done.returncode == 0, done.stderr
+    assert "verdict: " in done.stdout
     path = tmp_path / "a_denoised.tif.json"
     recipe = read_recipe(path)
     assert recipe.model == {"name": "m", "sha256": hash_file(model)}
     assert (recipe.seed, recipe.strength, recipe.settings) == (3, 0.7, read_model(model).settings)
     assert recipe.input_sha256 == hash_file(source)
     assert recipe.output_sha256 == hash_file(tmp_path / "a_denoised.tif")
-    assert recipe.report["verdict"]["verdict"] in done.output
+    assert recipe.report["verdict"]["verdict"] in done.stdout
     assert tifffile.imread(tmp_path / "a_denoised_spread.tif").max() > 0
     again = tmp_path / "again.tif"
-    assert run("apply", model, source, "--recipe", path, "-o", again).exit_code == 0
+    assert run_here("apply", model, source, "--recipe", path, "-o", again).returncode == 0
     assert again.read_bytes() == (tmp_path / "a_denoised.tif").read_bytes()
     for arguments, message in (
         (("apply", other, source, "--recipe", path), "the recipe is not of this model"),
         (("denoise", source, "--recipe", path), "the recipe is of a model ('m'; mashpix apply MODEL IN --recipe FILE)"),
     ):
-        assert message in str(run(*arguments, "-o", tmp_path / "x.tif").exception)
+        assert message in run_here(*arguments, "-o", tmp_path / "x.tif").stderr
 
 
 def test_fit_and_apply_on_a_stack(rng, tmp_path):
     stack = rng.normal(1000, 100, (5, 2, 24, 32)).astype(np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True, metadata={"axes": "TCYX"})
     model = tmp_path / "m.safetensors"
-    assert "need a model each" in str(run("fit", tmp_path / "a.tif", "-o", model, *QUICK).exception)
-    assert run("fit", tmp_path / "a.tif", "-o", model, "--channels", "joint", *QUICK).exit_code == 0
-    assert run("apply", model, tmp_path / "a.tif").exit_code == 1
-    done = run("apply", model, tmp_path / "a.tif", "--channels", "joint")
-    assert done.exit_code == 0, done.output
+    assert "need a model each" in run_here("fit", tmp_path / "a.tif", "-o", model, *QUICK).stderr
+    assert run_here("fit", tmp_path / "a.tif", "-o", model, "--channels", "joint", *QUICK).returncode == 0
+    assert run_here("apply", model, tmp_path / "a.tif").returncode == 1
+    done = run_here("apply", model, tmp_path / "a.tif", "--channels", "joint")
+    assert done.returncode == 0, done.stderr
     assert tifffile.imread(tmp_path / "a_denoised.tif").std() < 0.8 * stack.std()

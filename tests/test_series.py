@@ -1,6 +1,7 @@
 """Laws of a series: one network serves all files that are alike, and a resumed run goes on with that network."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
@@ -8,17 +9,15 @@ from shutil import copytree
 import numpy as np
 import pytest
 import tifffile
-from typer.testing import CliRunner
 
-from commands import QUICK, names, run_cli
-from mashpix import FileError, Settings, UsageError
-from mashpix.cli import app
+from commands import QUICK, names, run_here
+from mashpix import FileError, Settings
 from mashpix.files.safetensors import encode_tensors
-from mashpix.jobs.batch import NOWHERE, Batch, ProcessExecutor, run_batch
+from mashpix.jobs.batch import NOWHERE, Batch, run_batch, run_in_process
 from mashpix.jobs.batch.items import make_item
 from mashpix.jobs.batch.manifest import MANIFEST, read_manifest
 from mashpix.jobs.fit_model import origin_of
-from mashpix.jobs.model_header import FORMAT
+from mashpix.jobs.model_reference import FORMAT
 from mashpix.jobs.recipe import hash_file
 from mashpix.jobs.request import DenoiseRequest
 from mashpix.jobs.series import MAX_SAMPLED, MODEL, find_model, fit_request_of, most_common_kind, sample
@@ -51,7 +50,7 @@ def ended(tmp_path_factory):
     """A folder that was denoised by one network, and what the command line printed."""
     folder = tmp_path_factory.mktemp("series")
     fill(folder / "in")
-    return folder, run_cli("denoise", *SHARED, cwd=folder)
+    return folder, run_here("denoise", *SHARED, cwd=folder)
 
 
 @pytest.fixture
@@ -95,11 +94,10 @@ def test_recipes_name_the_model(ended):
     assert recipe["model"] == {"name": MODEL, "sha256": hash_file(out / MODEL)}
 
 
-def test_the_plan_names_the_network_and_the_files_that_it_cannot_serve(tmp_path, ended, monkeypatch):
+def test_the_plan_names_the_network_and_the_files_that_it_cannot_serve(tmp_path, ended):
     fill(tmp_path / "in")
-    monkeypatch.chdir(tmp_path)
-    planned = CliRunner().invoke(app, ["denoise", *SHARED, "--dry-run"])
-    assert planned.exit_code == 1
+    planned = run_here("denoise", *SHARED, "--dry-run", cwd=tmp_path)
+    assert planned.returncode == 1
     assert planned.stdout.startswith("one network for YX, uint16: about")
     assert "3 files, about" in planned.stdout
     assert "0 skipped, 1 cannot be read, 3 unlike the series, 0 left out; nothing is written" in planned.stdout
@@ -107,12 +105,13 @@ def test_the_plan_names_the_network_and_the_files_that_it_cannot_serve(tmp_path,
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("no_workers")
 def test_a_resumed_run_goes_on_with_its_network(folder):
     out = folder / "out"
     before, model = bytes_of(out), (out / MODEL).read_bytes()
     (out / "b_denoised.tif").unlink()  # as if the run had been killed, and an image had come meanwhile
     (folder / "in" / "d.tif").write_bytes((folder / "in" / "a.tif").read_bytes())
-    done = run_cli("denoise", *SHARED, "--resume", cwd=folder)
+    done = run_here("denoise", *SHARED, "--resume", cwd=folder)
     assert "fitted" not in done.stdout
     assert "done              2\nskipped           2" in done.stdout
     assert (out / MODEL).read_bytes() == model
@@ -120,11 +119,10 @@ def test_a_resumed_run_goes_on_with_its_network(folder):
     assert len({entry.settings for entry in read_manifest(out / MANIFEST) if entry.status == "done"}) == 1
 
 
-def test_the_network_can_be_applied_by_itself(folder, monkeypatch):
-    monkeypatch.chdir(folder)
-    arguments = ["apply", f"out/{MODEL}", "in/a.tif", "-o", "again.tif", "--recipe", "out/a_denoised.tif.json"]
-    done = CliRunner().invoke(app, arguments)
-    assert done.exit_code == 0, done.output
+def test_the_network_can_be_applied_by_itself(folder):
+    options = ("-o", "again.tif", "--recipe", "out/a_denoised.tif.json")
+    done = run_here("apply", f"out/{MODEL}", "in/a.tif", *options, cwd=folder)
+    assert done.returncode == 0, done.stderr
     assert (folder / "again.tif").read_bytes() == (folder / "out" / "a_denoised.tif").read_bytes()
 
 
@@ -211,19 +209,30 @@ def test_a_sample_is_evenly_spaced():
     assert sample(range(3)) == [0, 1, 2]
 
 
-def test_a_series_without_a_file_that_can_be_read_is_refused_and_leaves_nothing(tmp_path):
+@pytest.mark.usefixtures("no_workers")
+def test_a_series_without_a_file_that_can_be_read_is_refused_before_the_summary(tmp_path, monkeypatch):
+    monkeypatch.setattr("mashpix.cli.folders.summarise", lambda *_, **__: f"after {sys.stderr.getvalue()}")
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "bad.png").write_bytes(b"not an image")
-    batch = replace(batch_of(tmp_path / "out"), inputs=[tmp_path / "in"])
-    with pytest.raises(FileError, match=r"no network for all files can be fitted \(no known image format"):
-        list(run_batch(batch, execute=ProcessExecutor()))
+    done = run_here("denoise", *SHARED, cwd=tmp_path)
+    assert done.returncode == 1
+    reason = "mashpix: no network for all files can be fitted (no known image format"
+    assert done.stderr.splitlines()[-1].startswith(reason)
+    assert done.stdout == f"after {done.stderr}\n"
     assert not any(name.endswith("safetensors") for name in names(tmp_path))
+
+
+def test_a_bug_is_no_reason_to_do_without_a_network(tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    np.save(tmp_path / "in" / "a.npy", np.ones((24, 32)))
+    monkeypatch.setattr("mashpix.jobs.series.fit_model", lambda request: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        list(run_batch(replace(batch_of(tmp_path / "out"), inputs=[tmp_path / "in"]), execute=run_in_process))
 
 
 def test_a_series_that_is_not_there_yet_is_refused(tmp_path):
     (tmp_path / "in").mkdir()
-    arguments = ["denoise", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--networks", "shared", "--watch"]
-    result = CliRunner().invoke(app, arguments)
-    assert isinstance(result.exception, UsageError)
-    assert "`watch` cannot be combined with shared `networks`" in str(result.exception)
+    done = run_here("denoise", *SHARED, "--watch", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--watch cannot be combined with shared --networks" in done.stderr
     assert not (tmp_path / "out").exists()

@@ -20,7 +20,7 @@ from file_kinds import Extras, header, png
 ALIVE = {
     "NPY stack": ("blank", True),
     "TIFF stack": ("read as ZYX, 3 planes", False),
-    "ImageJ stack": ("ZYX 4 x 12 x 16, fit once", False),
+    "ImageJ stack": ("ZYX 4 x 12 x 16, networks shared", False),
 }
 """Of the bad files, those that hold stacks: refused by the reader of single pictures, denoised by the command line."""
 AS_STACKS = {"TIFF of 20,000 directories": "a page without the lengths of its strips"}

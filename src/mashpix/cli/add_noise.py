@@ -7,9 +7,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from mashpix.cli.console import complain
+from mashpix.cli.console import complain, errors_name
 from mashpix.cli.options import noise_flags
-from mashpix.errors import MashpixError
 from mashpix.evaluation.synthetic_noise import SyntheticNoise
 
 
@@ -25,7 +24,7 @@ def add_noise(
     """Add synthetic noise of a chosen model to a clean image."""
     from mashpix import files
 
-    try:
+    with errors_name(source):
         image = files.read_image(source)
         files.check_output(source, target, overwrite=overwrite, in_place=False)
         files.check_writable(image, target)
@@ -34,9 +33,6 @@ def add_noise(
             target, replace(image, pixels=_as(noisy, image.pixels.dtype)), overwrite=overwrite
         ):
             complain(warning, name=str(source))
-    except MashpixError as error:
-        complain(str(error), name=str(source))
-        raise typer.Exit(error.exit_code) from None
 
 
 def _as(values: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:

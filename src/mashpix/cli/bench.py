@@ -2,12 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mashpix.cli.console import progress
-from mashpix.cli.options import DEVICES, Threads, noise_flags
+from mashpix.cli.options import DEVICES, noise_flags, shared_flags
 from mashpix.errors import FileError, UsageError
 from mashpix.evaluation import baselines
 from mashpix.evaluation.bench import plot as plots
@@ -22,6 +22,7 @@ from mashpix.settings import PRESETS, Settings, preset
 
 
 @noise_flags
+@shared_flags("threads")
 def bench(
     folder: Annotated[
         Path,
@@ -39,7 +40,6 @@ def bench(
     ] = None,
     crop: Annotated[int | None, typer.Option(metavar="N", min=8, help="Only the central N x N pixels.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of all random draws.")] = 0,
-    threads: Threads = None,
     device: Annotated[
         str, typer.Option(metavar=DEVICES, help="Device for presets; baselines always run on the CPU.")
     ] = "cpu",
@@ -54,6 +54,7 @@ def bench(
         typer.Option("--resume", help="Continue the CSV: measure what is missing and what failed."),
     ] = False,
     *,
+    given: dict[str, Any],
     synthetic_noise: SyntheticNoise,
 ) -> None:
     """Measure the gain and the cost of presets and baselines on images whose clean version is known.
@@ -70,7 +71,7 @@ def bench(
         synthetic_noise=synthetic_noise,
         crop=crop,
         seed=seed,
-        threads=threads or os.cpu_count() or 1,
+        threads=given.get("threads") or os.cpu_count() or 1,
         device=str(choose_device(device)[0]),
     )
     if plan.has_pairs and synthetic_noise != SyntheticNoise():

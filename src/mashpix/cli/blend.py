@@ -1,18 +1,17 @@
 """`mashpix blend`: blend a finished result with its noisy image, or restore fine texture; nothing is trained."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from mashpix.cli.console import complain, follow
-from mashpix.cli.options import Axes, MaxPixels, Overwrite
-from mashpix.errors import MashpixError
-from mashpix.files import MAX_PIXELS
+from mashpix.cli.console import errors_name, follow
+from mashpix.cli.options import shared_flags
 from mashpix.files.suffixes import split_name
 from mashpix.jobs import BlendRequest, blend_files
 
 
+@shared_flags("compare axes channels overwrite max_pixels")
 def blend(
     source: Annotated[
         Path, typer.Argument(metavar="IN", readable=False, help="The noisy image or stack; its metadata are kept.")
@@ -28,30 +27,16 @@ def blend(
     detail: Annotated[
         float, typer.Option(metavar="0..1", min=0, max=1, help="Restore fine texture where the residual contains any.")
     ] = 0.0,
-    compare: Annotated[
-        Path | None, typer.Option(metavar="PNG", help="Draw before, after and residual side by side.")
-    ] = None,
-    axes: Axes = None,
-    overwrite: Overwrite = False,
-    max_pixels: MaxPixels = MAX_PIXELS,
+    *,
+    given: dict[str, Any],
 ) -> None:
     """Blend a finished result with its noisy image, and restore fine texture."""
     stem, ending = split_name(finished)
-    request = BlendRequest(
-        source=source,
-        finished=finished,
-        target=output or finished.with_name(f"{stem}_blended{ending}"),
-        strength=strength,
-        detail=detail,
-        compare=compare,
-        axes=axes,
-        overwrite=overwrite,
-        max_pixels=max_pixels,
-    )
-    try:
+    target = output or finished.with_name(f"{stem}_blended{ending}")
+    with errors_name(source):
+        request = BlendRequest(
+            source=source, finished=finished, target=target, strength=strength, detail=detail, **given
+        )
         outcome = follow(blend_files(request), str(source), notes_of=str(source))
-    except MashpixError as error:
-        complain(str(error), name=str(source))
-        raise typer.Exit(error.exit_code) from None
     typer.echo(f"{str(outcome.target)!r}: strength {strength:g}, detail {detail:g}")
     typer.echo(f"verdict: {outcome.verdict.verdict} ({outcome.verdict.reason})")

@@ -4,12 +4,13 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import typer
 
 from mashpix.durations import format_duration
-from mashpix.errors import spelled
+from mashpix.errors import MashpixError, spelled
 from mashpix.jobs import Event, Note, Step, in_background, run
 
 Returned = TypeVar("Returned")
@@ -26,6 +27,18 @@ def complain(message: str, *, name: str | None = None) -> None:
     """Print one line on stderr: `mashpix: <repr(name)>: <what>`."""
     line = " ".join(spelled(message, spell_flag).split())
     typer.echo(f"mashpix: {name!r}: {line}" if name is not None else f"mashpix: {line}", err=True)
+
+
+@contextmanager
+def errors_name(source: Path, *, unless: tuple[type[MashpixError], ...] = ()) -> Iterator[None]:
+    """End the command with errors in one line that names the file, `unless` they are about an option."""
+    try:
+        yield
+    except unless:
+        raise
+    except MashpixError as error:
+        complain(str(error), name=str(source))
+        raise typer.Exit(error.exit_code) from None
 
 
 def spell_flag(option: str) -> str:

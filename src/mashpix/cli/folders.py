@@ -2,7 +2,7 @@
 
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ import typer
 from mashpix.cli.console import complain, progress, spell_flag, use_threads
 from mashpix.cli.outcomes import describe_fit, describe_outcome, print_lines
 from mashpix.durations import format_duration
-from mashpix.errors import UsageError, spelled
+from mashpix.errors import MashpixError, UsageError, spelled
 from mashpix.jobs import DenoiseRequest
 from mashpix.jobs.batch import (
     Batch,
@@ -51,11 +51,21 @@ class FolderOptions:
     watch: bool = number(False, "denoise files as they come in, until Ctrl-C")
     interval: float = number(5.0, "seconds between two looks of --watch", low=0.1)
 
+    @property
+    def used(self) -> list[str]:
+        """The options in use, as messages name them."""
+        return [f"`{item.name}`" for item in fields(self) if getattr(self, item.name) != item.default]
+
+
+def has_folder(inputs: list[Path]) -> bool:
+    """Return whether an input stands for many files: a folder, or a pattern."""
+    return any(is_folder(path) or is_pattern(path) for path in inputs)
+
 
 def is_batch(inputs: list[Path], output: str | None, options: FolderOptions, *, in_place: bool) -> bool:
     """Return whether the command line asks for a batch: a folder, a pattern, several files into one, or a flag."""
     several = len(inputs) > 1 and output is not None and not in_place
-    return several or options != FolderOptions() or any(is_folder(path) or is_pattern(path) for path in inputs)
+    return several or bool(options.used) or has_folder(inputs)
 
 
 def denoise_folder(
@@ -69,7 +79,9 @@ def denoise_folder(
 ) -> int:
     """Denoise many files, or list them; `request` holds their common options. Return the exit code."""
     if request.in_place or output is None:
-        raise UsageError("a folder of images needs an output folder (name it with -o; `in_place` is for files)")
+        if has_folder(inputs):
+            raise UsageError("a folder of images needs an output folder (name it with -o; `in_place` is for files)")
+        raise UsageError(f"{options.used[0]} needs an output folder (name it with -o, and leave out `in_place`)")
     batch = Batch(
         inputs=inputs,
         out=Path(output),
@@ -94,11 +106,11 @@ def _print_plan(plan: Plan, *, jobs: int) -> int:
     for path, error in (*plan.unreadable, *plan.unlike):
         complain(error, name=str(path))
     if plan.network is not None:
-        typer.echo(f"one network for {plan.network.kind}: {_describe_cost(plan.network.cost)}")
+        typer.echo(f"one network for {plan.series}: {_describe_cost(plan.network)}")
     for file, cost in plan.files:
         size = (f"{file.axes} " if file.is_stack else "") + " x ".join(map(str, file.shape))
         typer.echo(f"{str(file.item.source)!r} -> {str(file.item.target)!r}: {size}, {_describe_cost(cost)}")
-    unlike = f"{len(plan.unlike)} unlike the series, " if plan.is_series else ""
+    unlike = f"{len(plan.unlike)} unlike the series, " if plan.series else ""
     typer.echo(
         f"{len(plan.files)} files, about {format_duration(plan.seconds)} with {jobs} at a time, up to "
         f"{plan.memory / 2**30:.1f} GiB; {plan.skipped} skipped, {len(plan.unreadable)} cannot be read, "
@@ -114,6 +126,7 @@ def _describe_cost(cost: "Estimate") -> str:
 def _denoise_batch(batch: Batch, executor: ProcessExecutor) -> int:
     """Denoise many files, print what happens, and return the exit code."""
     counts, failures, started = Counts(), list[tuple[Path, str]](), time.monotonic()
+    exit_code = 0
     with closing(run_batch(batch, execute=executor)) as events:
         first = next(events)  # impossible requests are refused here, without a summary
         if batch.watch_every is not None:
@@ -125,12 +138,15 @@ def _denoise_batch(batch: Batch, executor: ProcessExecutor) -> int:
                         counts = event.counts
                         fraction = event.fraction if event.fraction >= MIN_FRACTION else 0.0
                         show(Step("file", min(counts.ended + 1, counts.total), counts.total, fraction))
-                    elif isinstance(event, FileFailed):
-                        failures.append((event.path, event.error))
-                    _print_event(event)
+                    else:
+                        failures += [(event.path, event.error)] if isinstance(event, FileFailed) else []
+                        _print_event(event)
+        except MashpixError as error:  # here, so that the reason comes before the summary
+            complain(str(error))
+            exit_code = error.exit_code
         finally:
             typer.echo(summarise(counts, failures, seconds=time.monotonic() - started))
-    return int(bool(failures))
+    return exit_code or int(bool(failures))
 
 
 def _print_event(event: BatchEvent) -> None:

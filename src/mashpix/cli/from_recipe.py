@@ -5,11 +5,10 @@ from typing import Any
 
 from mashpix import __version__
 from mashpix.cli.console import complain
-from mashpix.deprecation import networks_of
 from mashpix.jobs import Recipe, read_recipe
 
-DEFAULTS = {"seed": 0, "strength": 1.0, "detail": 0.0, "device": "auto", "networks": "shared", "channels": "auto"}
-"""Defaults of options that neither the command line nor a recipe sets; all others are None."""
+TAKEN = ("seed", "strength", "detail", "data_range", "device", "threads", "channels")
+"""Options that a recipe sets, besides those of a stack."""
 
 
 def read_known(path: Path | None) -> Recipe | None:
@@ -22,17 +21,10 @@ def read_known(path: Path | None) -> Recipe | None:
     return recipe
 
 
-def merge(recipe: Recipe | None, **given: Any) -> dict[str, Any]:
-    """Return the given options; replace each None by the recipe's value, or by the default.
-
-    Examples
-    --------
-    >>> merge(None, seed=3, strength=None, axes=None)
-    {'seed': 3, 'strength': 1.0, 'axes': None}
-    """
-    known: dict[str, Any] = {}
-    if recipe is not None:
-        stack = recipe.stack or {}
-        known = vars(recipe) | stack | ({"networks": networks_of(stack["fit"])} if stack else {})
-    choices = {name: (value, known.get(name), DEFAULTS.get(name)) for name, value in given.items()}
-    return {name: next((value for value in values if value is not None), None) for name, values in choices.items()}
+def options_of(recipe: Recipe | None) -> dict[str, Any]:
+    """Return the options that a recipe sets: those of a request, and `threads`."""
+    if recipe is None:
+        return {}
+    stack = recipe.stack or {}
+    found = {name: getattr(recipe, name) for name in TAKEN} | {name: stack.get(name) for name in ("axes", "networks")}
+    return {name: value for name, value in found.items() if value is not None}

@@ -5,14 +5,15 @@ from typing import Annotated, Any
 
 import typer
 
-from mashpix.cli.console import complain, follow, use_threads
-from mashpix.cli.options import Axes, ChannelKind, Device, MaxPixels, Overwrite, Threads
-from mashpix.errors import DeviceError, MashpixError, UsageError
-from mashpix.files import FORMATS, MAX_PIXELS
+from mashpix.cli.console import errors_name, follow, use_threads
+from mashpix.cli.options import shared_flags
+from mashpix.errors import DeviceError, UsageError
+from mashpix.files import FORMATS
 from mashpix.jobs import InspectRequest, inspect_file
 from mashpix.settings import PRESETS, preset
 
 
+@shared_flags("axes channels device threads overwrite max_pixels")
 def inspect(
     source: Annotated[Path, typer.Argument(metavar="IN", readable=False, help=f"An image or a stack: {FORMATS}.")],
     html: Annotated[Path | None, typer.Option(metavar="F", help="Write the report as an HTML page.")] = None,
@@ -28,39 +29,17 @@ def inspect(
         bool,
         typer.Option("--probe", help="Train the two published probes for the noise level gap, on the centre: minutes."),
     ] = False,
-    axes: Axes = None,
-    channels: ChannelKind = None,
-    device: Device = "auto",
-    threads: Threads = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the probes.")] = 0,
-    overwrite: Overwrite = False,
-    max_pixels: MaxPixels = MAX_PIXELS,
+    *,
+    given: dict[str, Any],
 ) -> None:
     """Estimate an image's noise and what denoising it would cost; takes seconds."""
     preset(preset_name)
-    kind: Any = channels or "auto"
-    request = InspectRequest(
-        source=source,
-        html=html,
-        json=json,
-        denoised=denoised,
-        preset_name=preset_name,
-        probe=probe,
-        device=device or "auto",
-        seed=seed,
-        axes=axes,
-        channels=kind,
-        max_pixels=max_pixels,
-        overwrite=overwrite,
-    )
-    use_threads(threads)
-    try:
+    use_threads(given.pop("threads", None))
+    about: dict[str, Any] = {"html": html, "json": json, "denoised": denoised}
+    request = InspectRequest(source=source, preset_name=preset_name, probe=probe, seed=seed, **about, **given)
+    with errors_name(source, unless=(DeviceError, UsageError)):
         outcome = follow(inspect_file(request), str(source), notes_of=str(source))
-    except (DeviceError, UsageError):
-        raise
-    except MashpixError as error:
-        complain(str(error), name=str(source))
-        raise typer.Exit(error.exit_code) from None
     rows = outcome.report.rows()
     if outcome.verdict is not None:
         rows = [*rows, ("verdict", f"{outcome.verdict.verdict} ({outcome.verdict.reason})")]

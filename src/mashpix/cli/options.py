@@ -14,6 +14,7 @@ from mashpix.cli.console import complain
 from mashpix.cli.folders import FolderOptions
 from mashpix.errors import UsageError
 from mashpix.evaluation.synthetic_noise import SyntheticNoise
+from mashpix.files import MAX_PIXELS
 from mashpix.jobs.request import Map
 from mashpix.settings import PRESETS, Settings
 
@@ -21,108 +22,122 @@ DEVICES = "auto|cpu|cuda|cuda:N|mps"
 """How the command line shows the choices of --device."""
 AUTO = "auto"
 """How the command line spells None: measured in the image."""
-
-Output = Annotated[
-    str | None,
-    typer.Option("-o", "--output", metavar="OUT|DIR", help="Output file, or folder; else <stem>_denoised<ext>."),
-]
-RecipeFile = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Take settings, seed, strength, device and threads from a recipe.")
-]
-Preset = Annotated[str, typer.Option("--preset", metavar="|".join(PRESETS), help="Settings to start from.")]
-Device = Annotated[str | None, typer.Option(metavar=DEVICES, help="Device to compute on; default: auto.")]
-Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Number of CPU threads; default: one per core.")]
-Seed = Annotated[int | None, typer.Option(metavar="N", min=0, help="Seed of all random draws; default 0.")]
-Strength = Annotated[
-    float | None,
-    typer.Option(metavar="0..1", min=0, max=1, help="Blend: 0 leaves the image as it is, 1 (default) denoises it."),
-]
-Detail = Annotated[
-    float | None,
-    typer.Option(metavar="0..1", min=0, max=1, help="Restore fine texture where the residual contains any; default 0."),
-]
-DataRange = Annotated[
-    float | None, typer.Option(metavar="X", help="Distance from black to white, for the published presets.")
-]
-Save = Annotated[
-    str,
-    typer.Option(metavar=",".join(get_args(Map)), help="Also write these beside the output, separated by commas."),
-]
-Compare = Annotated[
-    Path | None, typer.Option(metavar="PNG", help="Draw before, after and residual side by side; one input only.")
-]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Refuse an image if part of its file cannot be kept.")]
-MaxPixels = Annotated[int, typer.Option(metavar="N", min=1, help="Refuse larger images.")]
-Axes = Annotated[
-    str | None, typer.Option(metavar="LETTERS", help="Axes of a stack, such as TZCYX; default: as the file says.")
-]
-ChannelKind = Annotated[
-    str | None,
-    typer.Option(
-        "--channels",
-        metavar="|".join(get_args(Channels)),
-        help="What channels are: the colours of one scene, independent, or to be denoised together; default: auto, as "
-        "the file says or the image shows.",
-    ),
-]
-Joint = Annotated[bool | None, typer.Option("--joint/--no-joint", hidden=True)]
-Sparse = Annotated[
-    bool, typer.Option("--sparse", help="OME-Zarr: accept missing chunks as empty, and leave them missing.")
-]
-
-
-FLAGS = {"channels": "network_channels"}
+RENAMED = {"channels": "network_channels"}
 """Settings whose flag is named differently from the field."""
 
 
-def read_channels(channels: str | None, joint: bool | None, overrides: dict[str, Any] | None = None) -> str | None:
-    """Return the value of --channels, or of --joint, its name in version 0.1.
+def _flag(name: str, kind: Any, help: str = "", *spelled: str, default: Any = None, **about: Any) -> inspect.Parameter:
+    """Make a flag of a command, as Typer reads it from a signature."""
+    option = typer.Option(*spelled, help=help or None, **about)
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
+
+
+def _switch(name: str, help: str) -> inspect.Parameter:
+    """Make a flag that is off without it, and has no --no-... form."""
+    return _flag(name, bool, help, f"--{name.replace('_', '-')}", default=False)
+
+
+TO_ONE: dict[str, Any] = {"metavar": "0..1", "min": 0, "max": 1}
+SHARED = (
+    _flag(
+        "output", str | None, "Output file, or folder; else <stem>_denoised<ext>.", "-o", "--output", metavar="OUT|DIR"
+    ),
+    _flag("preset", str | None, "Settings to start from; default: default.", metavar="|".join(PRESETS)),
+    _flag("recipe", Path | None, "Take settings, seed, strength, device and threads from a recipe.", metavar="FILE"),
+    _flag("device", str | None, "Device to compute on; default: auto.", metavar=DEVICES),
+    _flag("threads", int | None, "Number of CPU threads; default: one per core.", metavar="N", min=1),
+    _flag("seed", int | None, "Seed of all random draws; default 0.", metavar="N", min=0),
+    _flag("strength", float | None, "Blend: 0 leaves the image as it is, 1 (default) denoises it.", **TO_ONE),
+    _flag("detail", float | None, "Restore fine texture where the residual contains any; default 0.", **TO_ONE),
+    _flag("data_range", float | None, "Distance from black to white, for the published presets.", metavar="X"),
+    _flag(
+        "save", str | None, "Also write these beside the output, separated by commas.", metavar=",".join(get_args(Map))
+    ),
+    _flag("compare", Path | None, "Draw before, after and residual side by side; one input only.", metavar="PNG"),
+    _switch("overwrite", "Replace existing outputs."),
+    _switch("in_place", "Replace the inputs themselves."),
+    _switch("strict", "Refuse an image if part of its file cannot be kept."),
+    _flag("max_pixels", int, "Refuse larger images.", metavar="N", min=1, default=MAX_PIXELS),
+    _flag("axes", str | None, "Axes of a stack, such as TZCYX; default: as the file says.", metavar="LETTERS"),
+    _flag(
+        "networks",
+        str | None,
+        "One network shared by all planes of a stack (default), or one for each; in a folder one shared by all images, "
+        "or one for each (default).",
+        metavar="shared|each",
+    ),
+    _flag("fit", str | None, metavar="once|each", hidden=True),
+    _flag(
+        "channels",
+        str | None,
+        "What channels are: the colours of one scene, independent, or to be denoised together; default: auto, as the "
+        "file says or the image shows.",
+        metavar="|".join(get_args(Channels)),
+    ),
+    _flag("joint", bool | None, "", "--joint/--no-joint", hidden=True),
+    _switch("sparse", "OME-Zarr: accept missing chunks as empty, and leave them missing."),
+)
+"""Flags of several commands. Those whose default is None are passed on only if they are used."""
+
+
+def shared_flags(names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add some of the `SHARED` flags to a command, which gets those in use as the keyword `given`."""
+    by_name = {flag.name: flag for flag in SHARED}
+    flags = [by_name[name] for name in names.split()]
+
+    def used(values: dict[str, Any]) -> dict[str, Any]:
+        given = {name: value for name, value in values.items() if value is not None}
+        if "save" in given:  # the request refuses unknown names
+            given["save"] = tuple(dict.fromkeys(filter(None, given["save"].split(","))))
+        return given
+
+    return lambda command: _with_flags(command, flags, keyword="given", make=used)
+
+
+def read_channels(given: dict[str, Any], overrides: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the options with the value of --joint, the name of --channels in version 0.1, as `channels`.
 
     A number is the setting that version 0.1 called --channels: it goes to `overrides`.
     """
+    given = dict(given)
+    joint, channels = given.pop("joint", None), given.get("channels")
     if overrides is not None and channels is not None and channels.isdecimal():
         complain(f"--channels {channels} is now spelled --network-channels {channels}; the old spelling will go")
-        overrides["channels"], channels = int(channels), None
+        overrides["channels"] = int(given.pop("channels"))
     if joint is None:
-        return channels
-    if channels is not None:
+        return given
+    if "channels" in given:
         raise UsageError("--channels and --joint are one option (--joint is its former name; leave it out)")
     found = "joint" if joint else "auto"
     complain(f"--{'' if joint else 'no-'}joint is now spelled --channels {found}; the old spelling will go")
-    return found
-
-
-def parse_save(text: str) -> tuple[Any, ...]:
-    """Split the value of --save; the request refuses unknown names."""
-    return tuple(dict.fromkeys(filter(None, text.split(","))))
+    return given | {"channels": found}
 
 
 def settings_flags(command: Callable[..., None]) -> Callable[..., None]:
     """Add the flags of all settings to a command, which gets those in use as the keyword `overrides`."""
-    flags = [_override_flag(item, panel="Settings (default: those of the preset)") for item in fields(Settings)]
+    flags = [_flag_of_setting(item) for item in fields(Settings)]
 
     def used(values: dict[str, Any]) -> dict[str, Any]:
-        return {item.name: value for item in fields(Settings) if (value := values[_flag_of(item)]) is not None}
+        return {item.name: value for item in fields(Settings) if (value := values[_name_of(item)]) is not None}
 
     return _with_flags(command, flags, keyword="overrides", make=used)
 
 
 def noise_flags(command: Callable[..., None]) -> Callable[..., None]:
     """Add the flags of the noise models to a command, which gets the result as the keyword `synthetic_noise`."""
-    flags = [_flag(item, panel=None) for item in fields(SyntheticNoise)]
+    flags = [_flag_of_field(item, panel=None) for item in fields(SyntheticNoise)]
     return _with_flags(command, flags, keyword="synthetic_noise", make=lambda values: SyntheticNoise(**values))
 
 
 def folder_flags(command: Callable[..., None]) -> Callable[..., None]:
     """Add the flags for many files to a command, which gets them as the keyword `folders`."""
-    flags = [_flag(item, panel="Folders and many files") for item in fields(FolderOptions)]
+    flags = [_flag_of_field(item, panel="Folders and many files") for item in fields(FolderOptions)]
     return _with_flags(command, flags, keyword="folders", make=lambda values: FolderOptions(**values))
 
 
-def _flag_of(item: Field[Any]) -> str:
+def _name_of(item: Field[Any]) -> str:
     """Return the name of the flag of a setting."""
-    return FLAGS.get(item.name, item.name)
+    return RENAMED.get(item.name, item.name)
 
 
 def _with_flags(
@@ -145,35 +160,32 @@ def _with_flags(
     return with_flags
 
 
-def _flag(item: Field[Any], *, panel: str | None) -> inspect.Parameter:
+def _flag_of_field(item: Field[Any], *, panel: str | None) -> inspect.Parameter:
     """Make the flag of a field with a default; its metadata are `help`, `low` and `high`."""
-    about, has_metavar = item.metadata, item.type is not bool and get_origin(item.type) is not Literal
-    low, high = about["low"], about["high"]
-    names = [f"--{item.name.replace('_', '-')}"] if item.type is bool else []  # without --no-...: False is the default
-    option = typer.Option(
-        *names,
-        help=_sentence(about["help"]),
-        metavar=(f"{low:g}..{high:g}" if high is not None else _metavar(item.type)) if has_metavar else None,
+    low, high = item.metadata["low"], item.metadata["high"]
+    metavar = None if item.type is bool or get_origin(item.type) is Literal else _metavar(item.type)
+    return _flag(
+        item.name,
+        item.type,
+        _sentence(item.metadata["help"]),
+        *([f"--{item.name.replace('_', '-')}"] if item.type is bool else []),  # without --no-...: False is the default
+        default=item.default,
+        metavar=f"{low:g}..{high:g}" if metavar and high is not None else metavar,
         min=low,
         max=high,
         rich_help_panel=panel,
     )
-    annotation = Annotated[item.type, option]  # type: ignore[name-defined]
-    return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=item.default, annotation=annotation)
 
 
-def _override_flag(item: Field[Any], *, panel: str) -> inspect.Parameter:
+def _flag_of_setting(item: Field[Any]) -> inspect.Parameter:
     """Make the flag of a field whose default comes from a preset: None if it is not used."""
     kind: Any = item.type
+    metavar = None if kind is bool else _metavar(kind)
     if type(None) in get_args(kind) or get_origin(kind) is Literal:
-        choices = [choice for choice in get_args(kind) if isinstance(choice, str)]
-        metavar: str | None = "|".join(choices or [AUTO, "X"])
+        metavar = "|".join([choice for choice in get_args(kind) if isinstance(choice, str)] or [AUTO, "X"])
         kind = str
-    else:
-        metavar = None if kind is bool else _metavar(kind)
-    option = typer.Option(help=_sentence(item.metadata["help"]), metavar=metavar, rich_help_panel=panel)
-    option.default = None
-    return inspect.Parameter(_flag_of(item), inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind | None)
+    panel = "Settings (default: those of the preset)"
+    return _flag(_name_of(item), kind | None, _sentence(item.metadata["help"]), metavar=metavar, rich_help_panel=panel)
 
 
 def _metavar(kind: Any) -> str:

@@ -1,27 +1,39 @@
 """Denoise files one after another, and print outcomes; shared by `denoise`, `apply` and folders."""
 
+import shlex
+import sys
 from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import typer
 
 from mashpix.cli.console import complain, follow
 from mashpix.errors import DeviceError, MashpixError, UsageError
 from mashpix.jobs import DenoiseRequest, FitOutcome, Outcome, denoise_file
+from mashpix.jobs.batch import NOWHERE
 from mashpix.report import Report
 
 
-def denoise_files(requests: list[DenoiseRequest]) -> int:
+def shared_request(**options: Any) -> DenoiseRequest:
+    """Return a request without source and target, which records the command line that is running."""
+    command = shlex.join(["mashpix", *sys.argv[1:]])
+    return DenoiseRequest(source=NOWHERE, target=NOWHERE, command=command, **options)
+
+
+def denoise_files(shared: DenoiseRequest, sources: list[Path], targets: list[Path]) -> int:
     """Denoise files one after another, report those that fail, and return the exit code."""
     exit_code = 0
-    for request in requests:
-        name = str(request.source)
+    for source, target in zip(sources, targets, strict=True):
+        name, request = str(source), replace(shared, source=source, target=target)
         try:
             print_lines(describe_outcome(follow(denoise_file(request), name, notes_of=name)))
         except (DeviceError, UsageError):
             raise
         except MashpixError as error:
             complain(str(error), name=name)
-            exit_code = error.exit_code if len(requests) == 1 else 1
+            exit_code = error.exit_code if len(sources) == 1 else 1
     return exit_code
 
 
@@ -35,7 +47,7 @@ def describe_outcome(outcome: Outcome) -> list[str]:
     """Describe a denoised file: a summary, the verdict, and which plane was drawn."""
     recipe, found = outcome.recipe, _summarise(outcome.report)
     if recipe.stack is not None:
-        how = "a model" if recipe.model else f"fit {recipe.stack['fit']}"
+        how = "a model" if recipe.model else f"networks {recipe.stack['networks']}"
         found = f"{outcome.axes} {' x '.join(map(str, outcome.shape))}, {how}, {found}"
     lines = [
         f"{str(outcome.target)!r}: {found}, {outcome.seconds:.0f} s",

@@ -7,6 +7,8 @@ from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from typing import Any, TypeVar
 
+from mashpix.steps import drain, relay
+
 Yielded = TypeVar("Yielded")
 Returned = TypeVar("Returned")
 
@@ -30,15 +32,8 @@ def run(job: Generator[Yielded, None, Returned], *, show: Callable[[Yielded], ob
     half
     'done'
     """
-    with closing(job):
-        while True:
-            try:
-                event = next(job)
-            except StopIteration as stop:
-                outcome: Returned = stop.value
-                return outcome
-            if show is not None:
-                show(event)
+    with closing(relay(job, show or (lambda event: None))) as events:
+        return drain(events)
 
 
 def in_background(

@@ -5,11 +5,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from mashpix import files
-from mashpix.axes import plane_groups, samples_axis
-from mashpix.errors import FileError, UsageError
+from mashpix.axes import plane_groups
+from mashpix.errors import FileError
 from mashpix.jobs.channels import channels_of
 from mashpix.jobs.events import BlendOutcome, Event, Note, Written
 from mashpix.jobs.memory import one_line_for_memory
+from mashpix.jobs.outputs import check_outputs, put_plane
 from mashpix.jobs.request import BlendRequest
 from mashpix.report import Step
 
@@ -34,14 +35,10 @@ def blend_files(request: BlendRequest) -> Generator[Event, None, BlendOutcome]:
     UsageError, InputError
         For options outside their limits, and if memory runs out.
     """
-    from mashpix.trust.finishing import finish
     from mashpix.trust.stack_verdict import PlaneVerdicts
 
     with one_line_for_memory(), ExitStack() as files_open:
-        noisy, finished = (
-            files_open.enter_context(files.open_file(path, axes=request.axes, max_pixels=request.max_pixels))
-            for path in (request.source, request.finished)
-        )
+        noisy, finished = (files_open.enter_context(request.open(path)) for path in (request.source, request.finished))
         yield from (Note(text, "info") for text in noisy.notes)
         yield from map(Note, noisy.lost)
         outputs = _check_outputs(request)
@@ -50,20 +47,19 @@ def blend_files(request: BlendRequest) -> Generator[Event, None, BlendOutcome]:
         if kinds[0] != kinds[1]:
             raise FileError(f"{str(request.finished)!r} is no version of it ({kinds[0]}; {kinds[1]} needed)")
         judged = PlaneVerdicts(noisy.axes, tuple(noisy.shape))
+        channels = channels_of(noisy, request.channels) if "S" in noisy.axes else "auto"
         indices = [planes[0] for group in plane_groups(noisy.axes, noisy.shape, joint=False) for planes in group]
         with noisy.copy_to(request.target, overwrite=request.overwrite) as copy:
             for number, index in enumerate(indices, 1):
-                before = noisy[index]
-                pixels, verdict = finish(
-                    before,
+                put_plane(
+                    index,
+                    noisy[index],
                     finished[index],
-                    strength=request.strength,
-                    detail=request.detail,
-                    channel_axis=samples_axis(noisy.axes),
-                    channels=channels_of(noisy),
+                    request=request,
+                    channels=channels,
+                    copy=copy,
+                    judged=judged,
                 )
-                copy(index, pixels)
-                judged.add(index, before, pixels, verdict, channels=channels_of(noisy))
                 yield Step("plane", number, len(indices), number / len(indices), plane=index)
         yield from map(Note, copy.warnings)
         yield Written(request.target, "blended")
@@ -77,10 +73,6 @@ def blend_files(request: BlendRequest) -> Generator[Event, None, BlendOutcome]:
 def _check_outputs(request: BlendRequest) -> dict[str, Path]:
     """Return the files to write by kind; refuse those that cannot be written."""
     outputs = {"blended": request.target} | ({"compare": request.compare} if request.compare else {})
-    for path in outputs.values():
-        for read in (request.source, request.finished):
-            is_folder = read.is_dir() and path == request.target
-            files.check_output(read, path, overwrite=request.overwrite, is_folder=is_folder)
-    if request.compare is not None and request.compare.resolve() == request.target.resolve():
-        raise UsageError(f"the result and the comparison are one file ({str(request.target)!r}; name two)")
+    clash = f"the result and the comparison are one file ({str(request.target)!r}; name two)"
+    check_outputs(outputs, [request.source, request.finished], clash=clash, overwrite=request.overwrite)
     return outputs

@@ -15,15 +15,14 @@ from mashpix.jobs.channels import channels_of, decide_file_channels
 from mashpix.jobs.events import Event, Note, Outcome, Written
 from mashpix.jobs.kept_planes import KeptPlanes
 from mashpix.jobs.memory import one_line_for_memory
-from mashpix.jobs.model_reference import check_like, load_model
-from mashpix.jobs.outputs import MAPS, check_outputs, new_map, residual_of
+from mashpix.jobs.model_reference import check_kind, kind_of
+from mashpix.jobs.outputs import MAPS, check_outputs, new_map, put_plane, residual_of, sidecar_paths
 from mashpix.jobs.recipe import Recipe, hash_file, to_json
 from mashpix.jobs.request import DenoiseRequest
 from mashpix.report import Report, Step
 from mashpix.steps import relay
 
 if TYPE_CHECKING:
-    from mashpix.arrays.colour import Channels
     from mashpix.files import Copy, OpenFile, Put
     from mashpix.trust.stack_verdict import PlaneVerdicts
 
@@ -52,17 +51,16 @@ def denoise_file(request: DenoiseRequest) -> Generator[Event, None, Outcome]:
         As for `denoise` and `denoise_stack`, mostly before any work is done; `InputError` also if memory runs out.
     """
     started = time.perf_counter()
-    reading: dict[str, Any] = {"axes": request.axes, "max_pixels": request.max_pixels, "sparse": request.sparse}
-    with one_line_for_memory(), files.open_file(request.source, **reading) as opened:
-        check_like(opened.axes, opened, request.model)
+    with one_line_for_memory(), request.open(request.source) as opened:
+        check_kind(kind_of(opened.axes, opened.shape, opened.dtype), request.model)
         opened.check_target(request.target, strict=request.strict)
         yield from (Note(text, "info") for text in opened.notes)
         yield from map(Note, opened.lost)
-        sidecars = check_outputs(request)
+        outputs = _check_outputs(request)
         planes = KeptPlanes(opened, most=_count_kept(opened, request))
         steps = _denoise(planes, opened, request)
         input_sha256 = opened.sha256()
-        with _open_outputs(opened, sidecars, request) as (copy, maps):
+        with _open_outputs(opened, outputs, request) as (copy, maps):
             report, judged = yield from _put_planes(steps, planes, copy, maps, request)
         yield from map(Note, copy.warnings)
         if opened.is_stack or not report.constant:  # for a single image, the outcome reports that it is constant
@@ -73,8 +71,7 @@ def denoise_file(request: DenoiseRequest) -> Generator[Event, None, Outcome]:
             "report": lambda: to_json(recipe.report),
             "compare": lambda: judged.draw(named=opened.is_stack),
         }
-        written = {"denoised": request.target} | sidecars
-        for kind, path in written.items():
+        for kind, path in outputs.items():
             if kind in made:
                 files.atomic_write(path, made[kind](), overwrite=request.overwrite)
             yield Written(path, kind)
@@ -85,10 +82,21 @@ def denoise_file(request: DenoiseRequest) -> Generator[Event, None, Outcome]:
             report=report,
             verdict=judged.sum_up(),
             recipe=recipe,
-            written=written,
+            written=outputs,
             compared=judged.worst.name if opened.is_stack and request.compare and judged.worst else "",
             seconds=time.perf_counter() - started,
         )
+
+
+def _check_outputs(request: DenoiseRequest) -> dict[str, Path]:
+    """Return the files to write by kind, the comparison last; refuse those that cannot be written."""
+    outputs = {"denoised": request.target} | sidecar_paths(request)
+    if request.compare is not None:
+        outputs["compare"] = request.compare
+    clash = f"`compare` is another output ({str(request.compare)!r}; name another file)"
+    how = {"overwrite": request.overwrite, "in_place": request.in_place}
+    check_outputs(outputs, [request.source], clash=clash, **how)
+    return outputs
 
 
 def _count_kept(opened: "OpenFile", request: DenoiseRequest) -> int:
@@ -110,6 +118,8 @@ def _denoise(planes: KeptPlanes, opened: "OpenFile", request: DenoiseRequest) ->
     axes = opened.axes
     where: dict[str, Any] = {"seed": request.seed, "device": request.device}
     if request.model is not None:
+        from mashpix.jobs.model_file import load_model
+
         return apply_model_steps(load_model(request.model), planes, axes=axes, channels=request.channels, **where)
     how: dict[str, Any] = {"data_range": request.data_range, "settings": request.settings} | where
     how |= {"channels": channels_of(opened, request.channels)}
@@ -122,18 +132,18 @@ def _denoise(planes: KeptPlanes, opened: "OpenFile", request: DenoiseRequest) ->
 
 @contextmanager
 def _open_outputs(
-    opened: "OpenFile", sidecars: dict[str, Path], request: DenoiseRequest
+    opened: "OpenFile", outputs: dict[str, Path], request: DenoiseRequest
 ) -> "Iterator[tuple[Copy, dict[str, Put]]]":
     """Open the copy of the file and the maps for planes; all get their names when the block ends without error."""
-    with ExitStack() as outputs:
+    with ExitStack() as files_open:
         maps = {
-            kind: outputs.enter_context(new_map(sidecars[kind], opened, overwrite=request.overwrite))
+            kind: files_open.enter_context(new_map(outputs[kind], opened, overwrite=request.overwrite))
             for kind in MAPS
-            if kind in sidecars
+            if kind in outputs
         }
         may_replace = request.overwrite or request.in_place
         copying = opened.copy_to(request.target, overwrite=may_replace, strict=request.strict)
-        yield outputs.enter_context(copying), maps
+        yield files_open.enter_context(copying), maps
 
 
 def _put_planes(
@@ -144,30 +154,27 @@ def _put_planes(
     request: DenoiseRequest,
 ) -> "Generator[Step, None, tuple[Report, PlaneVerdicts]]":
     """Pass the steps on; finish, judge and write each plane as soon as it is denoised."""
-    from mashpix.trust.finishing import finish
     from mashpix.trust.stack_verdict import PlaneVerdicts
 
-    judged, axis = PlaneVerdicts(planes.axes, planes.shape), samples_axis(planes.axes)
+    judged = PlaneVerdicts(planes.axes, planes.shape)
     with closing(steps):
         for step in steps:
             if step.plane is not None and step.denoised is not None:
                 noisy = planes.take(step.plane)
-                known = step.report.channels if step.report and axis is not None else None
-                channels: Channels = known or "auto"
-                denoised, verdict = finish(
+                known = step.report.channels if step.report and "S" in planes.axes else None
+                denoised = put_plane(
+                    step.plane,
                     noisy,
                     step.denoised,
-                    strength=request.strength,
-                    detail=request.detail,
-                    channel_axis=axis,
-                    channels=channels,
+                    request=request,
+                    channels=known or "auto",
+                    copy=copy,
+                    judged=judged,
                 )
-                copy(step.plane, denoised)
                 if "spread" in maps:
                     maps["spread"](step.plane, np.asarray(step.spread))
                 if "residual" in maps:
                     maps["residual"](step.plane, residual_of(noisy, denoised))
-                judged.add(step.plane, noisy, denoised, verdict, channels=channels)
             yield step
     assert step.report is not None
     return step.report, judged
@@ -178,6 +185,8 @@ def _make_recipe(
 ) -> Recipe:
     """Make the recipe of a written output."""
     import torch
+
+    from mashpix.jobs.model_file import load_model
 
     verdict, model = judged.sum_up().to_dict(), request.model
     if opened.is_stack:
@@ -196,7 +205,7 @@ def _make_recipe(
         command=request.command,
         report=report.to_dict() | {"verdict": verdict},
         detail=request.detail,
-        stack={"axes": opened.axes, "fit": request.fit} if opened.is_stack else None,
+        stack={"axes": opened.axes, "networks": request.networks} if opened.is_stack else None,
         channels=request.channels,
         model={"name": model.path.name, "sha256": model.sha256} if model else None,
     )

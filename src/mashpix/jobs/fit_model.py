@@ -87,7 +87,7 @@ def origin_of(request: FitRequest) -> dict[str, Any]:
 def _open(path: Path, request: FitRequest) -> "OpenFile":
     """Open one of the files; errors name it."""
     try:
-        return files.open_file(path, axes=request.axes, max_pixels=request.max_pixels, sparse=request.sparse)
+        return request.open(path)
     except FileError as error:
         raise FileError(f"{str(path)!r}: {error}") from None
 

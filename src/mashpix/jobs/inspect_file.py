@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from mashpix import files
 from mashpix.arrays.colour import Channels
-from mashpix.errors import FileError, UsageError
+from mashpix.errors import FileError
 from mashpix.files.image_file import mismatch
 from mashpix.jobs.channels import channels_of, decide_file_channels
 from mashpix.jobs.events import Event, InspectOutcome, Note, Written
 from mashpix.jobs.memory import one_line_for_memory
+from mashpix.jobs.outputs import check_outputs
 from mashpix.jobs.recipe import to_json
 from mashpix.jobs.request import InspectRequest
 from mashpix.report import Step
@@ -32,8 +33,8 @@ def inspect_file(request: InspectRequest) -> Generator[Event, None, InspectOutco
     Yields
     ------
     Step, Note or Written
-        Steps as those of `inspect_stack_steps`, remarks, and each report when it is there. The generator returns the
-        `InspectOutcome`.
+        Steps as those of `inspect_steps` and `inspect_stack_steps`, the last one "done", remarks, and each report when
+        it is there. The generator returns the `InspectOutcome`.
 
     Raises
     ------
@@ -48,54 +49,34 @@ def inspect_file(request: InspectRequest) -> Generator[Event, None, InspectOutco
 
     outputs = _check_outputs(request)
     with one_line_for_memory(), ExitStack() as files_open:
-        opened = files_open.enter_context(_open(request, request.source))
+        opened = files_open.enter_context(request.open(request.source))
         yield from (Note(text, "info") for text in opened.notes)
         shown = choose_planes(opened, opened.axes)[0][0]
         pixels, denoised, verdict = _channels_last(opened[shown], opened.axes), None, None
         if request.denoised is not None:
-            other = files_open.enter_context(_open(request, request.denoised))
+            other = files_open.enter_context(request.open(request.denoised))
             denoised = _plane_like(other, opened, shown, str(request.denoised))
-        channels = _decide_shown(opened, request)
+        decided = decide_file_channels(opened, request.channels)[0]
+        channels: Channels = decided if decided and "S" in opened.axes else "auto"  # those along C: one per plane
         report = yield from _inspect(opened, request)
         if denoised is not None:
-            channel_axis = -1 if pixels.ndim == 3 else None
-            verdict = check(pixels, denoised, channel_axis=channel_axis, channels=channels)
+            verdict = check(pixels, denoised, channel_axis=-1 if pixels.ndim == 3 else None, channels=channels)
         for kind, path in outputs.items():
-            if kind == "json":
-                data = to_json(report.to_dict())
-            else:
-                page = make_page(
-                    report,
-                    pixels,
-                    is_rgb=channels == "rgb",
-                    name=request.source.name,
-                    denoised=denoised,
-                    verdict=verdict,
-                )
-                data = page.encode("utf-8", "backslashreplace")
+            data = to_json(report.to_dict())
+            if kind == "html":
+                how: dict[str, Any] = {"is_rgb": channels == "rgb", "denoised": denoised, "verdict": verdict}
+                data = make_page(report, pixels, name=request.source.name, **how).encode("utf-8", "backslashreplace")
             files.atomic_write(path, data, overwrite=request.overwrite)
             yield Written(path, kind)
     return InspectOutcome(report, verdict, outputs)
 
 
-def _decide_shown(opened: "OpenFile", request: InspectRequest) -> Channels:
-    """Decide the kind of channels of the plane that is shown; those along C are never in one plane."""
-    kind = decide_file_channels(opened, request.channels)[0]
-    return kind if kind is not None and "S" in opened.axes else "auto"
-
-
 def _check_outputs(request: InspectRequest) -> dict[str, Any]:
     """Return the reports to write by kind; refuse those that cannot be written."""
     outputs = {kind: path for kind, path in (("html", request.html), ("json", request.json)) if path is not None}
-    if len({path.resolve() for path in outputs.values()}) < len(outputs):
-        raise UsageError(f"`html` and `json` name one file ({str(request.html)!r}; give two)")
-    for path in outputs.values():
-        files.check_output(request.source, path, overwrite=request.overwrite)
+    clash = f"`html` and `json` name one file ({str(request.html)!r}; give two)"
+    check_outputs(outputs, [request.source], clash=clash, overwrite=request.overwrite)
     return outputs
-
-
-def _open(request: InspectRequest, path: Any) -> "OpenFile":
-    return files.open_file(path, axes=request.axes, max_pixels=request.max_pixels, sparse=request.sparse)
 
 
 def _inspect(opened: "OpenFile", request: InspectRequest) -> "Generator[Step, None, NoiseReport]":
@@ -103,17 +84,12 @@ def _inspect(opened: "OpenFile", request: InspectRequest) -> "Generator[Step, No
     from mashpix.noise_report.inspecting import inspect_steps
     from mashpix.noise_report.inspecting_stacks import inspect_stack_steps
 
-    how: dict[str, Any] = {
-        "settings": request.preset_name,
-        "probe": request.probe,
-        "device": request.device,
-        "seed": request.seed,
-    }
+    how: dict[str, Any] = {"settings": request.preset_name, "probe": request.probe}
+    how |= {"device": request.device, "seed": request.seed, "channels": channels_of(opened, request.channels)}
     if opened.is_stack:
-        return inspect_stack_steps(opened, axes=opened.axes, channels=channels_of(opened, request.channels), **how)
+        return inspect_stack_steps(opened, axes=opened.axes, **how)
     pixels = opened[(slice(None),) * len(opened.axes)]
-    channel_axis = -1 if pixels.ndim == 3 else None
-    return inspect_steps(pixels, channel_axis=channel_axis, channels=channels_of(opened, request.channels), **how)
+    return inspect_steps(pixels, channel_axis=-1 if pixels.ndim == 3 else None, **how)
 
 
 def _plane_like(other: "OpenFile", opened: "OpenFile", index: "Index", name: str) -> Any:

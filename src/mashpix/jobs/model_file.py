@@ -1,6 +1,7 @@
 """Models as safetensors files: weights and noise spectra as arrays, the rest as JSON in the header; no pickle."""
 
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from mashpix.arrays.model import Model
 from mashpix.errors import FileError, UsageError
 from mashpix.files.safetensors import encode_tensors
-from mashpix.jobs.model_header import FORMAT, read_tensors
+from mashpix.jobs.model_reference import FORMAT, ModelReference, incomplete, read_tensors, refer_to_model
 from mashpix.method.masking_ratio import Masking
 from mashpix.method.network import UNet
 from mashpix.refine.refining import Noises
@@ -45,6 +46,17 @@ def encode_model(model: Model, *, origin: dict[str, Any]) -> bytes:
     return encode_tensors(arrays, header | {"origin": json.dumps(origin, allow_nan=False)})
 
 
+@lru_cache(maxsize=1)
+def load_model(file: ModelReference) -> Model:
+    """Read a model; `FileError` if the file has changed since it was referred to."""
+    if refer_to_model(file.path).sha256 != file.sha256:
+        raise FileError(f"{str(file.path)!r}: the model has changed meanwhile (start again)")
+    try:
+        return read_model(file.path)
+    except FileError as error:
+        raise FileError(f"{str(file.path)!r}: {error}") from None
+
+
 def read_model(path: Path) -> Model:
     """Read a model from a file.
 
@@ -57,7 +69,7 @@ def read_model(path: Path) -> Model:
     try:
         return _build(arrays, json.loads(metadata["model"]))
     except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
-        raise FileError(f"not a complete model ({' '.join(str(error).split())[:120]}; another version?)") from None
+        raise incomplete(error) from None
 
 
 def _build(arrays: dict[str, Any], about: dict[str, Any]) -> Model:

@@ -1,15 +1,18 @@
-"""The model that all images of a run are denoised with: which file it is, and what it may be applied to."""
+"""The model that all images of a run are denoised with: its file, and what it may be applied to. Needs no torch."""
 
+import json
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mashpix.errors import FileError
+from mashpix.files.safetensors import decode_tensors
 from mashpix.jobs.recipe import hash_file
 
-if TYPE_CHECKING:
-    from mashpix.arrays.model import Model
+FORMAT = "mashpix-model-1"
+"""Marks model files among other safetensors files in their header."""
+LARGEST = 2**30
+"""Largest size in bytes of a model file: those of the presets have a few million."""
 
 
 @dataclass(frozen=True)
@@ -34,31 +37,42 @@ def refer_to_model(path: Path) -> ModelReference:
         raise FileError(f"{str(path)!r}: cannot be read ({error.strerror})") from None
 
 
-@lru_cache(maxsize=1)
-def load_model(file: ModelReference) -> "Model":
-    """Read a model; `FileError` if the file has changed since it was referred to."""
-    from mashpix.jobs.model_file import read_model
-
+def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Read arrays and header of a model file; `FileError` for any other file."""
     try:
-        if hash_file(file.path) != file.sha256:
-            raise FileError("the model has changed meanwhile (start again)")
-        return read_model(file.path)
+        if path.stat().st_size > LARGEST:
+            raise FileError(f"not a mashpix model (more than {LARGEST} bytes)")
+        arrays, header = decode_tensors(path.read_bytes())
     except OSError as error:
-        raise FileError(f"{str(file.path)!r}: cannot be read ({error.strerror})") from None
-    except FileError as error:
-        raise FileError(f"{str(file.path)!r}: {error}") from None
+        raise FileError(f"cannot be read ({error.strerror})") from None
+    if header.get("format") != FORMAT:
+        raise FileError(f"not a mashpix model (no format {FORMAT!r}; a file that mashpix fit wrote)")
+    return arrays, header
 
 
-def check_like(axes: str, pixels: Any, model: ModelReference | None) -> None:
-    """Refuse a file of another kind than those that a model was fitted to."""
-    if model is not None and model.kind is not None:
-        check_kind(kind_of(axes, pixels.shape, pixels.dtype), model.kind)
+def read_origin(path: Path) -> dict[str, Any]:
+    """Read what a model was fitted to; empty if its file does not say. Errors as in `read_tensors`."""
+    _, header = read_tensors(path)
+    try:
+        return dict(json.loads(header.get("origin", "{}")))
+    except (TypeError, ValueError) as error:
+        raise incomplete(error) from None
 
 
-def check_kind(found: str, wanted: str) -> None:
-    """Refuse a file of another kind than the files of a series."""
-    if found != wanted:
-        raise FileError(f"not like the series ({found}; {wanted} needed; denoise it by itself)")
+def incomplete(error: Exception) -> FileError:
+    """Return the error for a model file in which something is missing or wrong."""
+    return FileError(f"not a complete model ({' '.join(str(error).split())[:120]}; another version?)")
+
+
+def check_kind(found: str, model: ModelReference | None) -> None:
+    """Refuse a file of another kind than those that the model of a series may be applied to."""
+    if model is not None and model.kind not in (None, found):
+        raise unlike_series(found, str(model.kind))
+
+
+def unlike_series(found: str, wanted: str) -> FileError:
+    """Return the error for a file of another kind than the files of a series."""
+    return FileError(f"not like the series ({found}; {wanted} needed; denoise it by itself)")
 
 
 def kind_of(axes: str, shape: tuple[int, ...], dtype: Any) -> str:

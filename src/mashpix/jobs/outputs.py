@@ -1,6 +1,6 @@
-"""Check the outputs of a job before any work is done, and open them for writing planes."""
+"""The outputs of a job: their names, the check before any work is done, and writing them plane by plane."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,37 +9,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix import files
+from mashpix.arrays.colour import Channels
+from mashpix.axes import Index, samples_axis
 from mashpix.errors import UsageError
-from mashpix.jobs.request import DenoiseRequest
-from mashpix.jobs.sidecars import sidecar_paths
+from mashpix.jobs.recipe import recipe_path
+from mashpix.jobs.request import BlendRequest, DenoiseRequest
 
 if TYPE_CHECKING:
-    from mashpix.files import OpenFile, Put
+    from mashpix.files import Copy, OpenFile, Put
+    from mashpix.trust.stack_verdict import PlaneVerdicts
 
 MAPS = ("spread", "residual")
 """Sidecar files that are images."""
+ENDINGS = {"spread": "_spread{}", "residual": "_residual{}", "report": "_report.json"}
+"""Name endings of saved files; maps of an NPY file are NPY files, all others TIFF."""
 
 
-def check_outputs(request: DenoiseRequest) -> dict[str, Path]:
-    """Check that all outputs can be written; return those beside the target, the comparison sheet last.
+def sidecar_paths(request: DenoiseRequest) -> dict[str, Path]:
+    """Return the paths of the files beside the output, by kind as in `Written`, in the order of writing."""
+    target = request.target
+    ending = ".npy" if target.suffix.lower() == ".npy" else ".tif"
+    saved = {kind: target.with_name(target.stem + ENDINGS[kind].format(ending)) for kind in request.save}
+    return saved | {"recipe": recipe_path(target)}
+
+
+def check_outputs(
+    outputs: dict[str, Path], sources: Sequence[Path], *, clash: str, overwrite: bool, in_place: bool = False
+) -> None:
+    """Check that all outputs of a job, the main one first, can be written.
 
     Raises
     ------
     FileError
-        For an output that exists, is the input, or cannot be written.
+        For an output that exists, is one of the `sources`, or cannot be written; only the main one may be `in_place`.
     UsageError
-        If two outputs are the same file.
+        With the message `clash`, if two outputs are the same file.
     """
-    may = {"overwrite": request.overwrite, "in_place": request.in_place}
-    files.check_output(request.source, request.target, is_folder=request.source.is_dir(), **may)
-    sidecars = sidecar_paths(request)
-    if request.compare is not None:
-        sidecars["compare"] = request.compare
-    if len({path.resolve() for path in (request.target, *sidecars.values())}) <= len(sidecars):
-        raise UsageError(f"`compare` is another output ({str(request.compare)!r}; name another file)")
-    for path in sidecars.values():
-        files.check_output(request.source, path, overwrite=request.overwrite, in_place=False)
-    return sidecars
+    if len({path.resolve() for path in outputs.values()}) < len(outputs):
+        raise UsageError(clash)
+    for number, path in enumerate(outputs.values()):
+        may = {"overwrite": overwrite, "in_place": in_place and number == 0}
+        for source in sources:
+            files.check_output(source, path, is_folder=number == 0 and source.is_dir(), **may)
 
 
 @contextmanager
@@ -52,6 +63,27 @@ def new_map(path: Path, like: "OpenFile", *, overwrite: bool) -> "Iterator[Put]"
     values: list[NDArray[Any]] = []
     yield lambda index, plane: values.append(plane)
     files.atomic_write(path, files.encode_map(values[0], suffix=path.suffix), overwrite=overwrite)
+
+
+def put_plane(
+    index: Index,
+    noisy: NDArray[Any],
+    denoised: NDArray[Any],
+    *,
+    request: DenoiseRequest | BlendRequest,
+    channels: Channels,
+    copy: "Copy",
+    judged: "PlaneVerdicts",
+) -> NDArray[Any]:
+    """Restore detail, blend, judge and write one plane; return it as written."""
+    from mashpix.trust.finishing import finish
+
+    axis = samples_axis(judged.axes)
+    how: dict[str, Any] = {"strength": request.strength, "detail": request.detail, "channels": channels}
+    finished, verdict = finish(noisy, denoised, channel_axis=axis, **how)
+    copy(index, finished)
+    judged.add(index, noisy, finished, verdict, channels=channels)
+    return finished
 
 
 def residual_of(noisy: NDArray[Any], denoised: NDArray[Any]) -> NDArray[np.float32]:

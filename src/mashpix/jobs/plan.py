@@ -3,16 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mashpix import files
 from mashpix.axes import plane_groups
 from mashpix.errors import DeviceError, MashpixError, UsageError
 from mashpix.jobs.batch.batch import Batch, plan_items
 from mashpix.jobs.batch.inputs import find_sources
 from mashpix.jobs.batch.items import Item
 from mashpix.jobs.channels import decide_file_channels
-from mashpix.jobs.model_reference import check_kind, kind_of
+from mashpix.jobs.model_reference import kind_of, unlike_series
 from mashpix.jobs.series import find_model, most_common_kind
 
 if TYPE_CHECKING:
@@ -40,20 +39,12 @@ class PlannedFile:
 
 
 @dataclass(frozen=True)
-class SharedNetwork:
-    """A network that is fitted before the files are denoised: the kind of files, and the cost."""
-
-    kind: str
-    cost: "Estimate"
-
-
-@dataclass(frozen=True)
 class Plan:
     """The plan of a batch.
 
     files : each with its cost
-    is_series : whether one network is to serve all files
-    network : what is fitted first, or None
+    series : the kind of files that one network is to serve, or None
+    network : the cost of fitting that network first, or None
     unreadable : files and folders that cannot be denoised, with the reason
     unlike : files that differ from the series that one network is for, with the reason
     skipped : number of files that an earlier run has done
@@ -62,8 +53,8 @@ class Plan:
     """
 
     files: "list[tuple[PlannedFile, Estimate]]"
-    is_series: bool
-    network: SharedNetwork | None
+    series: str | None
+    network: "Estimate | None"
     unreadable: list[tuple[Path, str]]
     unlike: list[tuple[Path, str]]
     skipped: int
@@ -94,28 +85,28 @@ def plan_batch(batch: Batch, *, jobs: int) -> Plan:
         items, skipped = plan_items(batch.with_model(model), found)
     opened, unreadable = _open_all(items, shared=batch.share_network)
     estimate = Estimator(batch.request.settings, choose_device(batch.request.device)[0])
-    network, alike, unlike = None, opened, list[tuple[Path, str]]()
+    kind, network, alike, unlike = None, None, opened, list[tuple[Path, str]]()
     if batch.share_network and opened:
         kinds = {file.item.name: file.kind for file in opened}
         kind = str(model.kind if model else most_common_kind([kinds.get(item.name) for item in items]))
-        alike, unlike = _select(opened, kind)
-        if model is None:
+        alike = [file for file in opened if file.kind == kind]
+        unlike = [(file.item.source, str(unlike_series(file.kind, kind))) for file in opened if file.kind != kind]
+        if model is None and alike:
             fitted = sum(sum(file.image_counts) for file in alike)
-            network = SharedNetwork(
-                kind, estimate(alike[0].image_shape, fitted=fitted, applied=0, joint=batch.request.channels == "joint")
-            )
+            joint = batch.request.channels == "joint"
+            network = estimate(alike[0].image_shape, fitted=fitted, applied=0, joint=joint)
     planned = [(file, _estimate(file, estimate, shared=batch.share_network)) for file in alike]
     costs = [cost for _, cost in planned]
     return Plan(
         files=planned,
-        is_series=batch.share_network,
+        series=kind,
         network=network,
         unreadable=[*found.unreadable, *unreadable],
         unlike=unlike,
         skipped=skipped,
         left_out=found.not_images + found.own_outputs,
-        seconds=sum(cost.seconds for cost in costs) / jobs + (network.cost.seconds if network else 0.0),
-        memory=max([*(cost.memory * jobs for cost in costs), network.cost.memory if network else 0], default=0),
+        seconds=sum(cost.seconds for cost in costs) / jobs + (network.seconds if network else 0.0),
+        memory=max([*(cost.memory * jobs for cost in costs), network.memory if network else 0], default=0),
     )
 
 
@@ -136,8 +127,7 @@ def _open_all(items: Iterable[Item], *, shared: bool) -> tuple[list[PlannedFile]
 def _open(item: Item, *, shared: bool) -> PlannedFile:
     """Open one file, and check that its target can be written. A shared network serves all samples."""
     request = item.request
-    reading: dict[str, Any] = {"axes": request.axes, "max_pixels": request.max_pixels, "sparse": request.sparse}
-    with files.open_file(item.source, **reading) as opened:
+    with request.open(item.source) as opened:
         opened.check_target(item.target, strict=request.strict)
         kind, together = decide_file_channels(opened, request.channels)
         groups = plane_groups(opened.axes, opened.shape, joint=together)
@@ -154,19 +144,6 @@ def _open(item: Item, *, shared: bool) -> PlannedFile:
             image_shape=(lengths["Y"], lengths["X"], channels),
             image_counts=tuple(map(len, groups)) * alone,
         )
-
-
-def _select(opened: list[PlannedFile], kind: str) -> tuple[list[PlannedFile], list[tuple[Path, str]]]:
-    """Select the files of a kind; return why the others cannot be denoised with them."""
-    alike: list[PlannedFile] = []
-    unlike: list[tuple[Path, str]] = []
-    for file in opened:
-        try:
-            check_kind(file.kind, kind)
-            alike.append(file)
-        except MashpixError as error:
-            unlike.append((file.item.source, str(error)))
-    return alike, unlike
 
 
 def _estimate(file: PlannedFile, estimate: "Estimator", *, shared: bool) -> "Estimate":

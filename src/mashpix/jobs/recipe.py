@@ -1,11 +1,12 @@
 """The recipe beside every output: all that is needed to reproduce its bytes, and what was measured."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from mashpix.arrays.colour import Channels
+from mashpix.deprecation import networks_of
 from mashpix.errors import FileError, UsageError
 from mashpix.files.hashing import hash_file as hash_file
 from mashpix.files.hashing import sha256 as sha256
@@ -13,9 +14,6 @@ from mashpix.settings import Settings
 
 FORMAT = "mashpix-recipe-1"
 """First key of every recipe, which distinguishes it from other JSON files."""
-
-ADDED = ("detail", "stack", "model", "channels")
-"""Fields that are missing in recipes of earlier versions."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Recipe:
     command : a command line that reproduces the output
     report : `Report.to_dict()`: measurements, decisions, and the verdict on the output
     detail : of the run; 0 in recipes of versions without this option
-    stack : axes and fit of a stack; None for a single image
+    stack : axes and networks of a stack; None for a single image
     model : name and hash of the model that was applied; None if a network was fitted to the file itself
     channels : the requested treatment of channels; `report` has the decision
     """
@@ -66,17 +64,22 @@ def read_recipe(path: Path) -> Recipe:
         raise FileError(f"not a mashpix recipe (no format {FORMAT!r}; a JSON file that mashpix wrote)")
     try:
         settings = Settings(**data["settings"])
-        known = {item.name: data[item.name] for item in fields(Recipe) if item.name in data or item.name not in ADDED}
-        return Recipe(**_former_channels(known) | known | {"settings": settings})
+        known = {item.name: data[item.name] for item in fields(Recipe) if item.name in data or item.default is MISSING}
+        return Recipe(**_former_options(known) | known | {"settings": settings})
     except UsageError:
         raise
     except (KeyError, TypeError) as error:
         raise FileError(f"not a complete recipe ({error}; written by another version?)") from None
 
 
-def _former_channels(known: dict[str, Any]) -> dict[str, Any]:
-    """Translate `joint` of version 0.1: the channels along C together; without such an axis it had no effect."""
+def _former_options(known: dict[str, Any]) -> dict[str, Any]:
+    """Translate what earlier versions recorded of a stack: `fit` once or each, and in version 0.1 `joint`.
+
+    `joint` was for the channels along C; without such an axis it had no effect.
+    """
     stack = known.get("stack") or {}
+    if "fit" in stack:
+        stack["networks"] = networks_of(stack.pop("fit"))
     return {"channels": "joint"} if stack.pop("joint", False) and "C" in stack["axes"] else {}
 
 

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from mashpix import files
 from mashpix.arrays.colour import Channels, check_choice
 from mashpix.axes import Networks
 from mashpix.deprecation import FITS
 from mashpix.errors import UsageError
-from mashpix.files import MAX_PIXELS
+from mashpix.files import MAX_PIXELS, OpenFile
 from mashpix.jobs.model_reference import ModelReference
 from mashpix.settings import PRESETS, Settings
 
@@ -23,24 +24,46 @@ def hashed_channels(channels: Channels) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DenoiseRequest:
-    """Denoise one file: an image, or a stack plane by plane.
+class FileRequest:
+    """What all requests have in common: how to read the inputs, and whether outputs may be replaced.
+
+    axes : one letter per axis as tifffile writes them; None uses what the file says
+    channels : what the channels are, as in `mashpix.denoise`; "auto" uses what the file says, and measures three
+        samples of an image if nothing is known about them
+    overwrite : whether existing outputs may be replaced
+    sparse : accept missing chunks of an OME-Zarr as empty
+    max_pixels : largest width x height of a plane
+    """
+
+    axes: str | None = None
+    channels: Channels = "auto"
+    overwrite: bool = False
+    sparse: bool = False
+    max_pixels: int = MAX_PIXELS
+
+    def __post_init__(self) -> None:
+        """Refuse unknown choices; `UsageError` names them."""
+        check_choice(self.channels)
+
+    def open(self, path: Path) -> OpenFile:
+        """Open one of the inputs; errors as in `files.open_file`."""
+        return files.open_file(path, axes=self.axes, max_pixels=self.max_pixels, sparse=self.sparse)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoiseRequest(FileRequest):
+    """Denoise one file: an image, or a stack plane by plane. Other fields as in `FileRequest`.
 
     source, target : the input file (or OME-Zarr folder), and the path of the result
     settings, seed, device, data_range : as in `mashpix.denoise`
     strength : 0 leaves the image as it is, 1 denoises it
     detail : how much fine texture to restore from the residual, 0 to 1
-    axes : one letter per axis as tifffile writes them; None uses what the file says
     networks : "shared" fits one network to the planes of a kind, "each" fits one per plane
-    channels : what the channels are, as in `mashpix.denoise`; "auto" uses what the file says, and measures three
-        samples of an image if nothing is known about them
     model : a fitted model to apply, instead of fitting
     save : what to write beside the output, in addition to its recipe
     compare : path of a PNG that shows before, after and residual
-    overwrite, in_place : whether existing outputs, or the input itself, may be replaced
+    in_place : whether the input itself may be replaced
     strict : refuse a file if part of it cannot be kept
-    sparse : accept missing chunks of an OME-Zarr as empty
-    max_pixels : largest width x height of a plane
     command : the command line that reproduces the output, for its recipe; "" if there is none
     """
 
@@ -52,48 +75,38 @@ class DenoiseRequest:
     data_range: float | None = None
     strength: float = 1.0
     detail: float = 0.0
-    axes: str | None = None
     networks: Networks = "shared"
-    channels: Channels = "auto"
     model: ModelReference | None = None
     save: tuple[Map, ...] = ()
     compare: Path | None = None
-    overwrite: bool = False
     in_place: bool = False
     strict: bool = False
-    sparse: bool = False
-    max_pixels: int = MAX_PIXELS
     command: str = ""
 
     def __post_init__(self) -> None:
         """Refuse unknown choices; `UsageError` names them."""
+        super().__post_init__()
         if self.networks not in get_args(Networks):
             raise UsageError(f"`networks`: unknown choice ({self.networks!r}; one of {', '.join(get_args(Networks))})")
-        check_choice(self.channels)
         if unknown := sorted(set(self.save) - set(get_args(Map))):
             raise UsageError(f"`save`: unknown ({', '.join(unknown)}; any of {', '.join(get_args(Map))})")
 
     @property
-    def fit(self) -> str:
-        """The value of `networks` as spelled in recipes."""
-        return next(fit for fit, networks in FITS.items() if networks == self.networks)
-
-    @property
     def options(self) -> dict[str, Any]:
         """Options besides settings, seed and device that affect the bytes of an output, for the hash in a manifest."""
-        names = ("strength", "detail", "data_range", "axes", "fit")
+        names = ("strength", "detail", "data_range", "axes")
+        fit = next(fit for fit, networks in FITS.items() if networks == self.networks)  # as version 0.1 hashed it
         model = {"model": self.model.sha256} if self.model else {}
-        return {name: getattr(self, name) for name in names} | hashed_channels(self.channels) | model
+        return {name: getattr(self, name) for name in names} | {"fit": fit} | hashed_channels(self.channels) | model
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitRequest:
-    """Fit a model to up to four images or planes, evenly spread over those of the given files.
+class FitRequest(FileRequest):
+    """Fit a model to up to four images or planes, evenly spread over those of the files. Others as in `FileRequest`.
 
     sources : files of one kind
     target : path of the model
-    settings, seed, device, data_range, axes, channels, sparse, max_pixels : as in `DenoiseRequest`
-    overwrite : whether an existing model may be replaced
+    settings, seed, device, data_range : as in `mashpix.denoise`
     names : name of each source in the model's header; if given, files that cannot be read are skipped
     """
 
@@ -103,28 +116,17 @@ class FitRequest:
     seed: int = 0
     device: str = "auto"
     data_range: float | None = None
-    axes: str | None = None
-    channels: Channels = "auto"
-    overwrite: bool = False
-    sparse: bool = False
-    max_pixels: int = MAX_PIXELS
     names: tuple[str, ...] | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse channels that there are not."""
-        check_choice(self.channels)
 
 
 @dataclass(frozen=True, kw_only=True)
-class InspectRequest:
-    """Estimate the noise of an image or a stack.
+class InspectRequest(FileRequest):
+    """Estimate the noise of an image or a stack. Other fields as in `FileRequest`.
 
     source : the input
     html, json : paths of the report, if any
     denoised : the denoised version: the report shows what was removed, with a verdict
     preset_name, probe, device, seed : as in `mashpix.inspect`
-    axes, channels, max_pixels, sparse : as in `DenoiseRequest`
-    overwrite : whether existing reports may be replaced
     """
 
     source: Path
@@ -135,24 +137,15 @@ class InspectRequest:
     probe: bool = False
     device: str = "auto"
     seed: int = 0
-    axes: str | None = None
-    channels: Channels = "auto"
-    max_pixels: int = MAX_PIXELS
-    sparse: bool = False
-    overwrite: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse channels that there are not."""
-        check_choice(self.channels)
 
 
 @dataclass(frozen=True, kw_only=True)
-class BlendRequest:
+class BlendRequest(FileRequest):
     """Blend a denoised file with its noisy original, and restore detail; nothing is trained.
 
     source, finished : the noisy file, whose metadata is kept, and its denoised version
     target : path of the result
-    strength, detail, compare, axes, overwrite, max_pixels : as in `DenoiseRequest`
+    strength, detail, compare : as in `DenoiseRequest`; other fields as in `FileRequest`
     """
 
     source: Path
@@ -161,6 +154,3 @@ class BlendRequest:
     strength: float = 1.0
     detail: float = 0.0
     compare: Path | None = None
-    axes: str | None = None
-    overwrite: bool = False
-    max_pixels: int = MAX_PIXELS

@@ -5,9 +5,8 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from mashpix import files
 from mashpix.errors import FileError, MashpixError
 from mashpix.files.atomic import remove_stale
 from mashpix.jobs.batch.batch import Batch
@@ -17,8 +16,7 @@ from mashpix.jobs.batch.items import Item
 from mashpix.jobs.batch.one_file import reason_of
 from mashpix.jobs.events import Event, FitOutcome, Note
 from mashpix.jobs.fit_model import fit_model, origin_of
-from mashpix.jobs.model_header import read_origin
-from mashpix.jobs.model_reference import ModelReference, kind_of
+from mashpix.jobs.model_reference import ModelReference, kind_of, read_origin
 from mashpix.jobs.recipe import hash_file
 from mashpix.jobs.request import FitRequest
 
@@ -58,7 +56,7 @@ def share_network(
         return model
     request = fit_request_of(batch, items)
     yield FileNote(request.target, Note("one network is fitted first", "info"))
-    ended: tuple[FitOutcome | None, str | None] = None, None
+    ended: FitOutcome | Exception | None = None
     try:
         with closing(execute(_run_fit, iter([request]), at_once=1)) as messages:
             for message in messages:
@@ -67,16 +65,18 @@ def share_network(
                 elif isinstance(message.event, Note):
                     yield FileNote(request.target, message.event)
                 elif message.event is None:
-                    ended = message.result or (None, message.death)
+                    ended = message.result or FileError(message.death or "")
     finally:
         remove_stale(request.target, older_than=0)
-    outcome, error = ended
-    if outcome is None:
+    if isinstance(ended, MashpixError | OSError):
+        reason = reason_of(ended)
         raise FileError(
-            f"no network for all files can be fitted ({error}; leave out `networks` to denoise each by itself)"
+            f"no network for all files can be fitted ({reason}; leave out `networks` to denoise each by itself)"
         )
-    yield NetworkFitted(outcome)
-    return ModelReference(outcome.target, outcome.sha256, outcome.kinds[0])
+    if not isinstance(ended, FitOutcome):
+        raise ended or AssertionError("no message about the end")
+    yield NetworkFitted(ended)
+    return ModelReference(ended.target, ended.sha256, ended.kinds[0])
 
 
 def find_model(batch: Batch, items: Sequence[Item]) -> ModelReference | None:
@@ -125,25 +125,24 @@ def sample(things: Sequence[Thing]) -> list[Thing]:
     return [things[int((index + 0.5) * len(things) / count)] for index in range(count)]
 
 
-def _run_fit(request: FitRequest, attempt: int) -> Generator[Event, None, tuple[FitOutcome | None, str | None]]:
+def _run_fit(request: FitRequest, attempt: int) -> Generator[Event, None, FitOutcome | Exception]:
     """Fit a model to files of the most common kind; return the error if that fails."""
     try:
         sources, names = _choose_alike(request)
         overwrite = request.overwrite or attempt > 1
         alike = replace(request, sources=sources, names=names, overwrite=overwrite)
-        return (yield from fit_model(alike)), None
+        return (yield from fit_model(alike))
     except Exception as error:  # raised again in the process of the batch
-        return None, reason_of(error)
+        return error
 
 
 def _choose_alike(request: FitRequest) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """Choose the files of the most common kind; return them and their names."""
     kinds: list[str | None] = []
     error: Exception = FileError("there are no files")
-    reading: dict[str, Any] = {"axes": request.axes, "max_pixels": request.max_pixels, "sparse": request.sparse}
     for source in request.sources:
         try:
-            with files.open_file(source, **reading) as opened:
+            with request.open(source) as opened:
                 kinds.append(kind_of(opened.axes, opened.shape, opened.dtype))
         except (MashpixError, OSError) as problem:  # reported when this file's turn comes
             kinds.append(None)

@@ -1,15 +1,17 @@
-"""The request for a batch, and which of its files are still to be done."""
+"""The request for a batch, what earlier runs have done of it, and which files are still to be done."""
 
+import contextlib
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mashpix.errors import FileError
 from mashpix.jobs.batch.inputs import Discovered
-from mashpix.jobs.batch.items import Item, check_targets, make_item
-from mashpix.jobs.batch.manifest import provenance_of
-from mashpix.jobs.batch.resuming import EarlierRuns, is_done, name_of, read_earlier_runs
+from mashpix.jobs.batch.items import Item, check_targets, make_item, name_of, stamp_of
+from mashpix.jobs.batch.lock import LOCK
+from mashpix.jobs.batch.manifest import MANIFEST, Entry, provenance_of, read_lines, read_manifest
 from mashpix.jobs.model_reference import ModelReference
+from mashpix.jobs.recipe import hash_file
 from mashpix.jobs.request import DenoiseRequest
 
 NOWHERE = Path()
@@ -40,6 +42,48 @@ class Batch:
         return replace(self, request=replace(self.request, model=model))
 
 
+@dataclass(frozen=True)
+class EarlierRuns:
+    """Earlier runs into one output folder.
+
+    out : the folder
+    entries : the last line of the manifest for each input, by its name
+    outputs : all files that they wrote or began to write, as paths below the folder
+    """
+
+    out: Path
+    entries: dict[str, Entry]
+    outputs: set[str]
+
+    def own(self, item: Item) -> bool:
+        """Return whether all existing outputs of an item are from an earlier run."""
+        return all(name_of(path, self.out) in self.outputs for path in item.outputs if os.path.lexists(path))
+
+    def have_done(self, item: Item) -> bool:
+        """Return whether input, provenance and outputs match the manifest.
+
+        An input of the same size and modification time counts as the same; otherwise its hash decides. Outputs are
+        hashed.
+        """
+        entry = self.entries.get(item.name)
+        if entry is None or entry.status != "done" or entry.provenance != provenance_of(item.request):
+            return False
+        with contextlib.suppress(OSError):
+            same = stamp_of(item.source) == (entry.size, entry.mtime_ns)
+            return all(
+                path.exists() and hash_file(path) == entry.outputs.get(name_of(path, self.out)) for path in item.outputs
+            ) and (same or hash_file(item.source) == entry.input_sha256)
+        return False
+
+
+def read_earlier_runs(out: Path) -> EarlierRuns:
+    """Read the manifest, and the list of outputs that a killed run had begun."""
+    entries = read_manifest(out / MANIFEST)
+    begun = read_lines(out / LOCK)
+    outputs = {name for entry in entries for name in entry.outputs} | {name for names in begun for name in names}
+    return EarlierRuns(out, {entry.input: entry for entry in entries}, outputs)
+
+
 def plan_items(batch: Batch, found: Discovered) -> tuple[list[Item], int]:
     """Return the items to do, and how many an earlier run has done already.
 
@@ -63,9 +107,8 @@ def plan_items(batch: Batch, found: Discovered) -> tuple[list[Item], int]:
             f"{len(existing)} outputs exist (the first is {str(existing[0])!r}; `resume` goes on with an earlier run, "
             "`overwrite` replaces them)"
         )
-    provenance = provenance_of(batch.request)
     may_skip = batch.resume and not (batch.share_network and batch.request.model is None)
-    todo = [item for item in items if not (may_skip and is_done(item, earlier, provenance, batch.out))]
+    todo = [item for item in items if not (may_skip and earlier.have_done(item))]
     return [allow_own(item, batch, earlier) for item in todo], len(items) - len(todo)
 
 
@@ -76,5 +119,5 @@ def items_of(batch: Batch, found: Discovered) -> list[Item]:
 
 def allow_own(item: Item, batch: Batch, earlier: EarlierRuns) -> Item:
     """Allow an item to replace its outputs if all existing ones are from an earlier run."""
-    own = all(name_of(path, batch.out) in earlier.outputs for path in item.outputs if os.path.lexists(path))
-    return replace(item, request=replace(item.request, overwrite=batch.request.overwrite or (batch.resume and own)))
+    overwrite = batch.request.overwrite or (batch.resume and earlier.own(item))
+    return replace(item, request=replace(item.request, overwrite=overwrite))

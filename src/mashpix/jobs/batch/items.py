@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mashpix.errors import UsageError
 from mashpix.files.suffixes import output_suffix, split_name
+from mashpix.jobs.outputs import sidecar_paths
 from mashpix.jobs.request import DenoiseRequest
-from mashpix.jobs.sidecars import sidecar_paths
 
 OWN_MARK = "_denoised"
 """Suffix of the stem of every output's name."""
@@ -56,6 +56,11 @@ def make_item(source: Path, relative: Path, out: Path, request: DenoiseRequest) 
     """Make the item of a file found at `relative` below its folder; the tree is mirrored in `out`."""
     target = out / relative.with_name(output_name(relative))
     return Item(relative.as_posix(), replace(request, source=source, target=target))
+
+
+def name_of(path: Path, out: Path) -> str:
+    """Return the path of an output below the output folder, with slashes."""
+    return path.relative_to(out).as_posix()
 
 
 def stamp_of(path: Path) -> tuple[int, int]:

@@ -8,18 +8,17 @@ from functools import partial
 from pathlib import Path
 
 from mashpix.errors import FileError, UsageError
-from mashpix.jobs.batch.batch import Batch, allow_own, items_of, plan_items
+from mashpix.jobs.batch.batch import Batch, allow_own, items_of, plan_items, read_earlier_runs
 from mashpix.jobs.batch.events import BatchEvent, BatchProgress, Counts, FileDone, FileFailed, FileNote
-from mashpix.jobs.batch.executor import Executor
+from mashpix.jobs.batch.executor import Executor, WorkerMessage
 from mashpix.jobs.batch.inputs import Discovered, find_sources, is_folder, is_pattern
-from mashpix.jobs.batch.items import Item, stamp_of
+from mashpix.jobs.batch.items import Item, name_of, stamp_of
 from mashpix.jobs.batch.lock import lock_folder
-from mashpix.jobs.batch.manifest import MANIFEST, Entry, append_entry, append_line, provenance_of
-from mashpix.jobs.batch.one_file import FileResult, Job, remove_leftovers, run_item
-from mashpix.jobs.batch.resuming import is_done, name_of, read_earlier_runs
+from mashpix.jobs.batch.manifest import MANIFEST, Entry, append_entry, append_line
+from mashpix.jobs.batch.one_file import Job, failed_entry, remove_leftovers, run_item
 from mashpix.jobs.batch.watching import watch
 from mashpix.jobs.denoise_file import denoise_file
-from mashpix.jobs.events import Event, Note
+from mashpix.jobs.events import Note, Outcome
 from mashpix.jobs.series import share_network
 from mashpix.report import Step
 
@@ -68,7 +67,9 @@ def run_batch(batch: Batch, *, execute: Executor, job: Job = denoise_file) -> Ge
             batch = batch.with_model((yield from share_network(batch, items, execute=execute, counts=replace(counts))))
             items, skipped = plan_items(batch, found)
             counts = _count(found, items, skipped)
-        yield from _run(batch, items, execute=execute, job=job, lock=lock, counts=counts)
+        running = _Running(batch, lock, counts, {item.name: _size_of(item.source) for item in items})
+        todo = iter(items) if batch.watch_every is None else running.arriving(batch.watch_every)
+        yield from running.run(todo, execute=execute, job=job)
     return counts
 
 
@@ -99,114 +100,97 @@ def _count(found: Discovered, items: list[Item], skipped: int) -> Counts:
 
 
 @dataclass
-class _Work:
-    """The progress of the files of a batch.
+class _Running:
+    """A batch that is running.
 
-    sizes : bytes of each file by its name
-    running : items that have started and not ended, by their names
+    batch, lock, counts : of the run
+    sizes : bytes of each file by its name; empty if they are not known in advance
+    items : those that have started and not ended, by their names
     fractions : the done fraction of each of those
     ended : total bytes of the files that have ended
+    failed : names of the files that have failed
     """
 
+    batch: Batch
+    lock: Path
+    counts: Counts
     sizes: dict[str, int]
-    running: dict[str, Item] = field(default_factory=dict)
+    items: dict[str, Item] = field(default_factory=dict)
     fractions: dict[str, float] = field(default_factory=dict)
     ended: int = 0
+    failed: set[str] = field(default_factory=set)
 
-    @property
-    def fraction(self) -> float:
-        """Return the fraction of the batch that is done."""
+    def progress(self) -> BatchProgress:
+        """Return the fraction of the batch that is done, and the numbers of files."""
         whole = sum(self.sizes.values())
         running = sum(self.sizes.get(name, 0) * fraction for name, fraction in self.fractions.items())
-        return (self.ended + running) / whole if whole else 0.0
+        return BatchProgress((self.ended + running) / whole if whole else 0.0, replace(self.counts))
 
-    def end(self, item: Item) -> None:
-        """Record that an item has ended."""
-        self.running.pop(item.name, None)
+    def run(self, todo: Iterator[Item | None], *, execute: Executor, job: Job) -> Generator[BatchEvent, None, None]:
+        """Denoise the items, and write the manifest."""
+        work = partial(run_item, job=job, out=self.batch.out)
+        try:
+            with closing(execute(work, self.begin(todo))) as messages:
+                for message in messages:
+                    if message is None:
+                        yield self.progress()
+                    elif isinstance(message.event, Note):
+                        yield FileNote(message.task.source, message.event)
+                    elif isinstance(message.event, Step):
+                        self.fractions[message.task.name] = message.event.fraction
+                    elif message.event is None:
+                        event = self.end(message)
+                        yield self.progress()
+                        yield event
+        finally:
+            for item in self.items.values():
+                remove_leftovers(item)
+
+    def begin(self, todo: Iterator[Item | None]) -> Iterator[Item | None]:
+        """Record the outputs of each item before it starts: after a kill they are known to be ours."""
+        for item in todo:
+            if item is not None:
+                new = [name_of(path, self.batch.out) for path in item.outputs if not os.path.lexists(path)]
+                append_line(self.lock, new)
+                self.items[item.name] = item
+            yield item
+
+    def end(self, message: WorkerMessage[Item, tuple[Outcome | None, Entry]]) -> FileDone | FileFailed:
+        """Count an item that has ended, and write its line of the manifest."""
+        item = message.task
+        outcome, entry = message.result or (None, failed_entry(item, message.death or "", self.batch.out))
+        append_entry(self.batch.out / MANIFEST, entry)
+        self.items.pop(item.name, None)
         self.fractions.pop(item.name, None)
         self.ended += self.sizes.get(item.name, 0)
+        if outcome is not None:
+            self.counts.done += 1
+            return FileDone(item, outcome, entry)
+        self.counts.failed += 1
+        self.failed.add(item.name)
+        return FileFailed(item.source, entry.error or "", entry)
 
+    def arriving(self, every: float) -> Iterator[Item | None]:
+        """Yield items for files that arrive in the folders, once they are complete; skip those done already."""
+        batch, earlier, begun = self.batch, read_earlier_runs(self.batch.out), set[Path]()
 
-def _run(
-    batch: Batch, items: list[Item], *, execute: Executor, job: Job, lock: Path, counts: Counts
-) -> Generator[BatchEvent, None, None]:
-    """Denoise the items, or those that arrive in a watched folder, and write the manifest."""
-    work = _Work({item.name: _size_of(item.source) for item in items})
-    failed: set[str] = set()
-    todo = iter(items) if batch.watch_every is None else _watch(batch, counts, failed)
-    try:
-        with closing(execute(partial(run_item, job=job), _begin(todo, batch.out, lock, work))) as messages:
-            for message in messages:
-                if message is None:
-                    yield BatchProgress(work.fraction, replace(counts))
-                elif message.event is not None:
-                    yield from _pass_on(message.task, message.event, work)
-                else:
-                    result = message.result or FileResult(error=message.death, is_begun=True)
-                    event = _end(batch, message.task, result, work)
-                    counts.done += isinstance(event, FileDone)
-                    if isinstance(event, FileFailed):
-                        counts.failed += 1
-                        failed.add(message.task.name)
-                    yield BatchProgress(work.fraction, replace(counts))
-                    yield event
-    finally:
-        for item in work.running.values():
-            remove_leftovers(item)
+        def look() -> list[Item]:
+            try:
+                return items_of(batch, find_sources(batch.inputs, batch.out))
+            except FileError:  # nothing there yet, or a network folder that is briefly unavailable
+                return []
 
-
-def _begin(todo: Iterator[Item | None], out: Path, lock: Path, work: _Work) -> Iterator[Item | None]:
-    """Record the outputs of each item before it starts: after a kill they are known to be ours."""
-    for item in todo:
-        if item is not None:
-            append_line(lock, [name_of(path, out) for path in item.outputs if not os.path.lexists(path)])
-            work.running[item.name] = item
-        yield item
-
-
-def _pass_on(item: Item, event: Event, work: _Work) -> Iterator[BatchEvent]:
-    """Pass on to the front end what concerns it in an event of a job."""
-    if isinstance(event, Note):
-        yield FileNote(item.source, event)
-    elif isinstance(event, Step):
-        work.fractions[item.name] = event.fraction
-
-
-def _end(batch: Batch, item: Item, result: FileResult, work: _Work) -> FileDone | FileFailed:
-    """Write the manifest line of an item that has ended."""
-    if result.outcome is None:
-        remove_leftovers(item)
-    work.end(item)
-    entry = _make_entry(item, result, batch)
-    append_entry(batch.out / MANIFEST, entry)
-    if result.outcome is not None:
-        return FileDone(item, result.outcome, entry)
-    return FileFailed(item.source, result.error or "", entry)
-
-
-def _watch(batch: Batch, counts: Counts, failed: set[str]) -> Iterator[Item | None]:
-    """Yield items for files that arrive in the folders, once they are complete; skip those done already."""
-    assert batch.watch_every is not None
-    earlier, provenance = read_earlier_runs(batch.out), provenance_of(batch.request)
-    begun: set[Path] = set()
-
-    def look() -> list[Item]:
-        try:
-            return items_of(batch, find_sources(batch.inputs, batch.out))
-        except FileError:  # nothing there yet, or a network folder that is briefly unavailable
-            return []
-
-    for item in watch(look, every=batch.watch_every, failed=failed):
-        if item is None:
-            yield None
-        elif batch.resume and is_done(item, earlier, provenance, batch.out):
-            counts.skipped += 1
-        else:
-            counts.total += 1
-            allowed = allow_own(item, batch, earlier)
-            overwrite = allowed.request.overwrite and begun.isdisjoint(item.outputs)
-            yield replace(allowed, request=replace(allowed.request, overwrite=overwrite))
-            begun.update(item.outputs)
+        for item in watch(look, every=every, failed=self.failed):
+            if item is None:
+                yield None
+            elif batch.resume and earlier.have_done(item):
+                self.counts.skipped += 1
+            else:
+                self.counts.total += 1
+                allowed = allow_own(item, batch, earlier)
+                overwrite = allowed.request.overwrite and begun.isdisjoint(item.outputs)
+                yield replace(allowed, request=replace(allowed.request, overwrite=overwrite))
+                begun.update(item.outputs)
 
 
 def _size_of(path: Path) -> int:
@@ -215,26 +199,3 @@ def _size_of(path: Path) -> int:
         return max(stamp_of(path)[0], 1)
     except OSError:
         return 1
-
-
-def _make_entry(item: Item, result: FileResult, batch: Batch) -> Entry:
-    """Make the manifest line of an item that has ended."""
-    provenance = provenance_of(batch.request)
-    seconds = round(result.seconds, 2)
-    entry = Entry(item.name, "failed", provenance.settings, provenance.seed, provenance.version, seconds=seconds)
-    if result.stamp is not None:
-        entry = replace(entry, size=result.stamp[0], mtime_ns=result.stamp[1])
-    if result.outcome is None:
-        left = [name_of(path, batch.out) for path in item.outputs if result.is_begun and os.path.lexists(path)]
-        output, sidecars = left[0] if left else None, dict.fromkeys(left[1:])
-        return replace(entry, error=result.error, output=output, sidecars=sidecars)
-    recipe = result.outcome.recipe
-    return replace(
-        entry,
-        status="done",
-        input_sha256=recipe.input_sha256,
-        output=name_of(item.target, batch.out),
-        output_sha256=recipe.output_sha256,
-        sidecars={name_of(path, batch.out): digest for path, digest in result.sidecars.items()},
-        verdict=recipe.report.get("verdict"),
-    )

@@ -11,8 +11,9 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any, Generic
+from typing import Any
 
+from mashpix.jobs import background
 from mashpix.jobs.batch.executor import LOOK_EVERY, Result, Run, Task, WorkerMessage
 from mashpix.jobs.events import Event
 from mashpix.report import Step
@@ -44,21 +45,14 @@ class ProcessExecutor:
         return self.threads if jobs == 1 else max((self.threads or os.cpu_count() or 1) // jobs, 1)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Worker:
-    """A process, and this end of the connection to it."""
+    """A process, this end of the connection to it, its task, and which attempt at the task it is, from 1."""
 
     process: SpawnProcess
     line: Connection
-
-
-@dataclass(frozen=True)
-class _Assignment(Generic[Task]):
-    """A worker, its task, and which attempt at the task it is, from 1."""
-
-    worker: _Worker
-    task: Task
-    attempt: int
+    task: Any = None
+    attempt: int = 0
 
 
 def _run_workers(
@@ -66,54 +60,45 @@ def _run_workers(
 ) -> Generator[WorkerMessage[Task, Result] | None, None, None]:
     """Run tasks in up to `jobs` processes of `threads` threads each."""
     idle: list[_Worker] = []
-    busy: dict[Any, _Assignment[Task]] = {}
+    busy: dict[Any, _Worker] = {}
     again: deque[tuple[Task, int]] = deque()
+    over: Any = object()
     try:
         while True:
             while len(busy) < jobs:
-                try:
-                    following = _next(tasks, again)
-                except StopIteration:
-                    if not busy:
-                        return
-                    break
-                if following is None:
+                task, attempt = again.popleft() if again else (next(tasks, over), 1)
+                if task is over and not busy:
+                    return
+                if task is None or task is over:
                     break
                 worker = idle.pop() if idle else _start(run, threads)
-                busy[worker.line] = _Assignment(worker, *following)
+                worker.task, worker.attempt = task, attempt
+                busy[worker.line] = worker
                 with contextlib.suppress(OSError):  # it has died meanwhile: handled below
-                    worker.line.send(following)
+                    worker.line.send((task, attempt))
             if not busy:
                 time.sleep(LOOK_EVERY)
             for line in wait(list(busy), timeout=LOOK_EVERY):
-                message = _receive(busy[line])
-                if message is not None and message.event is not None:
+                worker = busy[line]
+                message = _receive(worker)
+                if message is not None:
+                    if message.event is None:
+                        idle.append(busy.pop(line))
                     yield message
                     continue
-                at = busy.pop(line)
-                if message is not None:
-                    idle.append(at.worker)
-                    yield message
-                elif at.attempt < MAX_ATTEMPTS:
-                    again.append((at.task, at.attempt + 1))
+                del busy[line]
+                if worker.attempt < MAX_ATTEMPTS:
+                    again.append((worker.task, worker.attempt + 1))
                 else:
-                    code = at.worker.process.exitcode
-                    yield WorkerMessage(at.task, death=f"its process died (exit code {code}; tried {at.attempt} times)")
+                    how = f"exit code {worker.process.exitcode}; tried {worker.attempt} times"
+                    yield WorkerMessage(worker.task, death=f"its process died ({how})")
             yield None
     finally:
-        for worker in [*idle, *(at.worker for at in busy.values())]:
+        for worker in [*idle, *busy.values()]:
             _end(worker)
 
 
-def _next(tasks: Iterator[Task | None], again: deque[tuple[Task, int]]) -> tuple[Task, int] | None:
-    """Return the next task and its attempt; None if there is none at the moment, `StopIteration` after the last."""
-    if again:
-        return again.popleft()
-    task = next(tasks)
-    return None if task is None else (task, 1)
-
-
-def _start(run: Run[Task, Result], threads: int | None) -> _Worker:
+def _start(run: Run[Any, Any], threads: int | None) -> _Worker:
     """Start a process that ignores Ctrl-C: this process handles it and ends the others."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -151,14 +136,14 @@ def _held_back() -> Iterator[None]:
             signal.raise_signal(heard[0])
 
 
-def _receive(at: _Assignment[Task]) -> WorkerMessage[Task, Any] | None:
+def _receive(worker: _Worker) -> WorkerMessage[Any, Any] | None:
     """Return the next message of a worker, or None if it has died."""
     try:
-        event, result = at.worker.line.recv()
-        return WorkerMessage(at.task, event, result)
+        event, result = worker.line.recv()
+        return WorkerMessage(worker.task, event, result)
     except (EOFError, OSError):
-        at.worker.line.close()
-        at.worker.process.join()
+        worker.line.close()
+        worker.process.join()
         return None
 
 
@@ -168,34 +153,29 @@ def _end(worker: _Worker) -> None:
     worker.line.close()
 
 
-def _serve(line: Connection, run: Run[Task, Result], threads: int | None) -> None:
-    """Worker's side: receive tasks, send events and results, until the connection closes."""
+def _serve(line: Connection, run: Run[Any, Any], threads: int | None) -> None:
+    """Worker's side: receive tasks, send their events and results, until the connection closes."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if threads is not None:
         import torch
 
         torch.set_num_threads(threads)
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            task, attempt = line.recv()
-            line.send((None, _run_task(line, run(task, attempt))))
-
-
-def _run_task(line: Connection, work: Generator[Event, None, Result]) -> Result:
-    """Run a task to its end and send its events: each note and path, and occasional progress."""
     last = time.monotonic()
-    while True:
-        try:
-            event = next(work)
-        except StopIteration as stop:
-            result: Result = stop.value
-            return result
+
+    def send(event: Event) -> None:
+        """Send each note and path, and occasional progress."""
+        nonlocal last
         if isinstance(event, Step):
             if time.monotonic() - last < LOOK_EVERY:
-                continue
+                return
             last = time.monotonic()
             event = replace(event, loss=None, denoised=None, spread=None, report=None)
         line.send((event, None))
+
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            task, attempt = line.recv()
+            line.send((None, background.run(run(task, attempt), show=send)))
 
 
 def _end_with_parent() -> None:
