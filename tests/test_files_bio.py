@@ -171,7 +171,7 @@ def test_damage_is_refused_or_read_and_never_ends_this_process(czi, rng):
     [("crash", r"crashed on it \(exit code -6"), ("hang", r"took longer than 1 s"), ("shout", "damaged file")],
 )
 def test_a_reader_that_crashes_or_hangs_costs_one_file(what, message):
-    with Child("bad_reader", what="file") as child:
+    with closing(Child("bad_reader", what="file")) as child:
         assert child.ask({"do": "answer"}, b"abc")[0] == {"length": 3}
         child.time_limit = 1.0 if what == "hang" else child.time_limit
         with pytest.raises(FileError, match=message):

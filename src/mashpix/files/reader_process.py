@@ -42,12 +42,6 @@ class Child:
             stderr=subprocess.DEVNULL,
         )
 
-    def __enter__(self) -> "Child":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def ask(self, request: dict[str, Any], data: bytes = b"") -> tuple[dict[str, Any], NDArray[Any]]:
         """Send a request and wait for the answer: what was found, and an array, which may be empty.
 

@@ -73,9 +73,12 @@ def _check_size(kind: bytes, content: dict[bytes, bytes], *, max_pixels: int) ->
     """Refuse an image by the size that it declares, or whose canvas has another size."""
     width, height = _find_size(kind, content[kind])
     check_size(width, height, max_pixels=max_pixels)
-    extended = content.get(EXTENDED, b"")
-    if extended and _canvas(extended) != (width, height):
-        raise FileError(f"damaged WebP ({width} x {height} pixels on a canvas of another size)")
+    if extended := content.get(EXTENDED):
+        if len(extended) != 10:
+            raise FileError("damaged WebP (its extended header has a wrong length)")
+        canvas = int.from_bytes(extended[4:7], "little") + 1, int.from_bytes(extended[7:10], "little") + 1
+        if canvas != (width, height):
+            raise FileError(f"damaged WebP ({width} x {height} pixels on a canvas of another size)")
 
 
 def _has_alpha(kind: bytes, content: dict[bytes, bytes]) -> bool:
@@ -123,12 +126,6 @@ def _find_size(kind: bytes, content: bytes) -> tuple[int, int]:
     raise FileError("damaged WebP (no image header)")
 
 
-def _canvas(extended: bytes) -> tuple[int, int]:
-    if len(extended) != 10:
-        raise FileError("damaged WebP (its extended header has a wrong length)")
-    return int.from_bytes(extended[4:7], "little") + 1, int.from_bytes(extended[7:10], "little") + 1
-
-
 def cannot_hold(image: ImageFile, _: WebpTemplate | None) -> str | None:
     """Return why an image cannot be written as WebP, or None."""
     if image.pixels.dtype != np.uint8:
@@ -146,8 +143,9 @@ def encode(image: ImageFile, old: WebpTemplate | None) -> tuple[bytes, list[str]
     options: dict[str, Any] = {"quality": QUALITY} if old and not old.is_lossless else {"lossless": True}
     Image.fromarray(np.ascontiguousarray(join_alpha(image))).save(encoded, "WEBP", exact=True, **options)
     content = dict(_chunks(encoded.getvalue()))
-    if LOSSLESS in content and image.alpha is not None:
-        content[LOSSLESS] = _mark_alpha(content[LOSSLESS])
+    if LOSSLESS in content and image.alpha is not None:  # the encoder omits the flag if all pixels are opaque
+        coded = content[LOSSLESS]
+        content[LOSSLESS] = coded[:4] + bytes([coded[4] | HAS_ALPHA]) + coded[5:]
     if old is None:
         return _join(b"".join(_chunk(*item) for item in content.items())), []
     packed = _chunk(ALPHA, content[ALPHA]) if ALPHA in content else b""
@@ -156,11 +154,6 @@ def encode(image: ImageFile, old: WebpTemplate | None) -> tuple[bytes, list[str]
     kind = LOSSLESS if old.is_lossless else LOSSY
     head = _chunk(EXTENDED, old.extended) if old.extended else b""
     return _join(head + old.before + packed + _chunk(kind, content[kind]) + old.after), []
-
-
-def _mark_alpha(content: bytes) -> bytes:
-    """Set the alpha flag of a lossless image: the encoder omits it if all pixels are opaque."""
-    return content[:4] + bytes([content[4] | HAS_ALPHA]) + content[5:]
 
 
 def _join(chunks: bytes) -> bytes:

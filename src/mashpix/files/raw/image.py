@@ -3,6 +3,7 @@
 Denoising follows development, so the noise has been correlated by demosaicing, which is what MASH is for.
 """
 
+from contextlib import closing
 from typing import Any, Literal
 
 import numpy as np
@@ -45,7 +46,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     need("rawpy", what="camera raw", extra="raw")
     if DNG_VERSION in first:
         _check_places(data, first)
-    with Child("mashpix.files.raw.decoder", what="camera raw") as child:
+    with closing(Child("mashpix.files.raw.decoder", what="camera raw")) as child:
         found, array = child.ask({"max_pixels": max_pixels}, data)
     pixels = array[..., 0] if array.shape[2] == 1 else array
     notes = ["camera raw: developed to 16 bits of sRGB"]
