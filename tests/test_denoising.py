@@ -27,7 +27,7 @@ def noisy(rng):
 def test_denoising_gains(preset, rng):
     clean = np.stack([200 * scene()] * 3, axis=-1)
     noisy = np.clip(clean + rng.normal(0, 25, clean.shape), 0, 255)
-    settings = replace(PRESETS[preset], probe_steps=10, steps=60, channels=12, depth=3, learning_rate=8e-3, masks=5)
+    settings = replace(PRESETS[preset], probe_steps=20, steps=120, channels=12, depth=3, learning_rate=4e-3)
     denoised = denoise(noisy, channel_axis=-1, data_range=255, settings=settings, device="cpu")
     assert psnr(clean, denoised, data_range=255) > psnr(clean, noisy, data_range=255) + 4
 
