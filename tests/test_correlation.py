@@ -16,16 +16,14 @@ from mashpix.method.masking_ratio import (
 )
 from mashpix.picture import Picture
 from mashpix.simulation import correlated_noise
+from mashpix.steps import drain, relay
 
 
 def choose(picture, *, settings):
     stages = []
-    working = choose_masking(picture, settings=settings, generator=torch.Generator().manual_seed(0))
-    while True:
-        try:
-            stages.append(next(working).stage)
-        except StopIteration as stop:
-            return stages, stop.value
+    steps = choose_masking(picture, settings=settings, generator=torch.Generator().manual_seed(0))
+    masking = drain(relay(steps, lambda step: stages.append(step.stage)))
+    return stages, masking
 
 
 @pytest.fixture
