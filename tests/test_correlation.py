@@ -21,8 +21,8 @@ from pictures import picture_of
 
 def choose(picture, *, settings):
     stages = []
-    working = choose_masking(picture, settings=settings, generator=torch.Generator().manual_seed(0))
-    masking = drain(relay(working, lambda step: stages.append(step.stage)))
+    steps = choose_masking(picture, settings=settings, generator=torch.Generator().manual_seed(0))
+    masking = drain(relay(steps, lambda step: stages.append(step.stage)))
     return stages, masking
 
 

@@ -11,7 +11,7 @@ from mashpix.refine.variance_model import CONSTANT
 from mashpix.simulation import correlated_noise
 
 SIDE = 16
-EVERYWHERE = torch.ones(256, 256, dtype=torch.bool)
+HOW = {"usable": torch.ones(256, 256, dtype=torch.bool), "side": SIDE, "is_rgb": False}
 
 
 def noise_of(beta):
@@ -32,7 +32,7 @@ def test_the_constants_of_the_clipped_mean_follow_from_the_normal_distribution()
 
 @pytest.mark.parametrize("beta", [0, 0.5, 1])
 def test_the_spectrum_is_that_of_the_noise(beta):
-    measured = measure_noise(smooth() + noise_of(beta), smooth(), EVERYWHERE, side=SIDE, is_rgb=False)
+    measured = measure_noise(smooth() + noise_of(beta), smooth(), **HOW)
     deviation = measured.psd[0].sqrt()
     assert float(deviation.square().mean().sqrt()) == pytest.approx(2, rel=0.1)
     ratio = float(deviation[1:20].mean() / deviation[-20:].mean())  # slow coefficients over fast ones
@@ -42,15 +42,10 @@ def test_the_spectrum_is_that_of_the_noise(beta):
 def test_noise_that_grows_with_the_brightness_is_followed():
     rows = torch.linspace(0.05, 1, 256)[None, :, None].expand(1, 256, 256)
     noise = 0.1 * torch.randn((1, 256, 256), generator=torch.Generator().manual_seed(0)) * rows.sqrt()
-    measured = measure_noise(rows + noise, rows, EVERYWHERE, side=SIDE, is_rgb=False)
+    measured = measure_noise(rows + noise, rows, **HOW)
     dark, bright = measured.variance(torch.tensor([0.1, 0.9])).mean(dim=(0, 1)).tolist()
     assert bright / dark == pytest.approx(9, rel=0.35)
     assert bright == pytest.approx(0.009, rel=0.35)  # seen through the calmest blocks
-
-
-def channels_of_noise(deviations):
-    noise = torch.randn((3, 256, 256), generator=torch.Generator().manual_seed(0))
-    return noise * torch.tensor(deviations)[:, None, None]
 
 
 @pytest.mark.parametrize(
@@ -64,40 +59,35 @@ def channels_of_noise(deviations):
 def test_texture_that_grows_with_the_brightness_is_told_from_noise_by_its_colour(colour, follows, constant):
     bright = torch.linspace(0.05, 1, 256)[:, None]
     growth = bright.sqrt() if follows else torch.ones_like(bright)
-    noise = channels_of_noise([1.0, colour, colour]) * growth
+    noise = torch.randn((3, 256, 256), generator=torch.Generator().manual_seed(0)) * growth
+    noise[1:] *= colour
     noise[0] += 1.5 * bright * noise_of(0)[0].flip(0) / 2
     picture = torch.stack([40 * bright.expand(256, 256), *torch.zeros(2, 256, 256)])
-    assert (
-        measure_noise(picture + noise, picture, EVERYWHERE, side=SIDE, is_rgb=True).variance_model == CONSTANT
-    ) is constant
+    measured = measure_noise(picture + noise, picture, **HOW | {"is_rgb": True})
+    assert (measured.variance_model == CONSTANT) is constant
 
 
 def test_a_picture_without_a_whole_block_has_no_noise():
-    scattered = torch.rand((256, 256), generator=torch.Generator().manual_seed(0)) > 0.1
-    assert measure_noise(noise_of(0), smooth(), scattered, side=SIDE, is_rgb=False) is None
-    assert measure_again(noise_of(0), smooth(), smooth(), scattered, side=SIDE, is_rgb=False) is None
+    scattered = HOW | {"usable": torch.rand((256, 256), generator=torch.Generator().manual_seed(0)) > 0.1}
+    assert measure_noise(noise_of(0), smooth(), **scattered) is None
+    assert measure_again(noise_of(0), smooth(), smooth(), **scattered) is None
 
 
 def test_reconciled_noise_lies_between_both_views():
     """A prediction that misses a ripple sees too much noise; one that holds the ripple does not."""
     ripple = 3 * torch.sin(torch.arange(256) * 0.8).expand(1, 256, 256)
     noise = noise_of(0)
-    above, below, reconciled = (
-        psd.mean()
-        for psd in (
-            measure_noise(ripple + noise, torch.zeros_like(noise), EVERYWHERE, side=SIDE, is_rgb=False).psd,
-            measure_noise(ripple + noise, ripple, EVERYWHERE, side=SIDE, is_rgb=False).psd,
-            measure_again(ripple + noise, torch.zeros_like(noise), ripple, EVERYWHERE, side=SIDE, is_rgb=False)[0].psd,
-        )
-    )
-    assert below < reconciled < above
+    flat = torch.zeros_like(noise)
+    above, below = (measure_noise(ripple + noise, seen, **HOW) for seen in (flat, ripple))
+    reconciled, _ = measure_again(ripple + noise, flat, ripple, **HOW)
+    assert below.psd.mean() < reconciled.psd.mean() < above.psd.mean()
 
 
 def test_two_blocks_with_none_between_the_quantiles_have_no_noise():
     observed, predicted = torch.randn((2, 3, 20, 16), generator=torch.Generator().manual_seed(0))
-    usable = torch.ones(20, 16, dtype=torch.bool)
-    assert measure_noise(observed, predicted, usable, side=SIDE, is_rgb=False, textured=True) is None
-    assert measure_again(observed, predicted, predicted, usable, side=SIDE, is_rgb=False) is None
+    how = HOW | {"usable": torch.ones(20, 16, dtype=torch.bool)}
+    assert measure_noise(observed, predicted, **how, textured=True) is None
+    assert measure_again(observed, predicted, predicted, **how) is None
 
 
 def grown_by_texture(strength):
@@ -111,21 +101,16 @@ def grown_by_texture(strength):
 @pytest.mark.parametrize("strength", [0, 1])
 def test_noise_has_a_floor_where_flat_blocks_understate_it(strength):
     observed, texture = grown_by_texture(strength)
-    reconciled, plain = (
-        noise.psd.mean()
-        for noise in (
-            measure_again(observed, texture, texture, EVERYWHERE, side=SIDE, is_rgb=False)[0],
-            measure_noise(observed, texture, EVERYWHERE, side=SIDE, is_rgb=False),
-        )
-    )
-    assert float(reconciled / plain) == pytest.approx(1.4 if strength else 1, rel=0.05)
+    reconciled, _ = measure_again(observed, texture, texture, **HOW)
+    plain = measure_noise(observed, texture, **HOW)
+    assert float(reconciled.psd.mean() / plain.psd.mean()) == pytest.approx(1.4 if strength else 1, rel=0.05)
 
 
 def test_what_a_prediction_missed_by_far_is_no_noise():
     picture = smooth() + 20 * noise_of(0).flip(1)
     observed = picture + noise_of(0)
-    reconciled, missed = measure_again(observed, smooth(), picture, EVERYWHERE, side=SIDE, is_rgb=False)
-    noise = measure_noise(observed, picture, EVERYWHERE, side=SIDE, is_rgb=False)
+    reconciled, missed = measure_again(observed, smooth(), picture, **HOW)
+    noise = measure_noise(observed, picture, **HOW)
     assert float(missed.psd.mean() / noise.psd.mean()) == pytest.approx(TUNED.max_excess, rel=0.05)
     assert float(reconciled.psd.mean() / noise.psd.mean()) == pytest.approx(TUNED.max_excess**0.5, rel=0.05)
     assert missed.variance_model == reconciled.variance_model == noise.variance_model

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 else:
     Axes = Figure = object  # matplotlib belongs to the extra `bench`
 
+FORMATS = (".png", ".svg")
 MARKERS = "osD^vPX*<>"
 """One shape per method, so that no information is in the colour."""
 LINES = ("-", "--", ":", "-.")

@@ -14,7 +14,7 @@ USED = {
     "poisson-gaussian": ("gain", "sigma"),
     "camera": ("electrons",),
 }
-"""The options that apply to each model."""
+"""The options that apply to each model, as its function in `mashpix.simulation` takes them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +35,14 @@ class SyntheticNoise:
 
     def __str__(self) -> str:
         """Return the model and its options, such as `gaussian sigma=25`."""
-        values = {name: getattr(self, name) for name in USED[self.model]}
-        options = (f"{name}={value:g}" if type(value) is float else f"{name}={value}" for name, value in values.items())
+        options = (
+            f"{name}={value:g}" if type(value) is float else f"{name}={value}" for name, value in self._options.items()
+        )
         return " ".join([self.model, *options])
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in USED[self.model]}
 
     def add(self, pixels: NDArray[Any], *, rng: np.random.Generator) -> NDArray[np.float64]:
         """Add noise to a clean image, in its units, neither rounded nor clipped; `InputError` if impossible."""
@@ -45,21 +50,13 @@ class SyntheticNoise:
 
         clean = pixels.astype(np.float64)
         if self.model == "correlated":
-            return clean + noise.correlated_noise(
-                clean.shape,
-                sigma=self.sigma,
-                beta=self.beta,
-                k=self.k,
-                distance=self.distance,
-                shared=self.shared,
-                rng=rng,
-            )
+            return clean + noise.correlated_noise(clean.shape, **self._options, rng=rng)
         if self.model == "gaussian":
-            return clean + noise.gaussian_noise(clean.shape, sigma=self.sigma, rng=rng)
+            return clean + noise.gaussian_noise(clean.shape, **self._options, rng=rng)
         if self.model == "poisson-gaussian":
-            return noise.add_poisson_gaussian(clean, gain=self.gain, sigma=self.sigma, rng=rng)
+            return noise.add_poisson_gaussian(clean, **self._options, rng=rng)
         white = _white(pixels.dtype)
-        return white * noise.add_camera_noise(clean / white, electrons=self.electrons, rng=rng)
+        return white * noise.add_camera_noise(clean / white, **self._options, rng=rng)
 
     def reference(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Return what a noisy image is compared with: the clean one; for a camera, what it records without noise."""

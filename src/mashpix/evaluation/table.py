@@ -2,26 +2,34 @@
 
 import csv
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from io import StringIO
 from math import nan
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from mashpix.errors import FileError
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
-Line = TypeVar("Line", bound="DataclassInstance")
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One measurement and one line of a CSV: the fields with a default are results, the others identify it."""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What identifies the measurement."""
+        return tuple(getattr(self, item.name) for item in fields(self) if item.default is MISSING)
 
 
-def columns(kind: type["DataclassInstance"]) -> tuple[str, ...]:
+Line = TypeVar("Line", bound=Measured)
+
+
+def columns(kind: type[Measured]) -> tuple[str, ...]:
     """Return the names of the columns."""
     return tuple(item.name for item in fields(kind))
 
 
-def append_rows(path: Path, rows: Sequence["DataclassInstance"]) -> None:
+def append_rows(path: Path, rows: Sequence[Measured]) -> None:
     """Append lines to a CSV in one write; a new file gets its header first. NaN becomes an empty cell."""
     text = StringIO()
     writer = csv.DictWriter(text, columns(type(rows[0])), lineterminator="\n")

@@ -5,10 +5,8 @@ from pathlib import Path
 
 from mashpix.errors import UsageError
 from mashpix.evaluation.bench.results import Means
-from mashpix.evaluation.plots import MARKERS, encode
+from mashpix.evaluation.plots import FORMATS, MARKERS, encode
 from mashpix.extras import need
-
-FORMATS = (".png", ".svg")
 
 
 def check_plot(path: Path) -> None:
@@ -26,7 +24,7 @@ def draw_plot(means: list[Means], *, suffix: str) -> bytes:
     means : list of Means
         The first is that of the noisy images, drawn as a dashed line.
     suffix : str
-        One of `FORMATS`.
+        One of `FORMATS` of `evaluation.plots`.
     """
     from matplotlib.figure import Figure
 

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from math import nan
 from statistics import fmean, median
 
+from mashpix.evaluation.table import Measured
+
 NOISY = "noisy"
 """The method named in rows for the noisy images themselves."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """One measurement and one line of the CSV; NaN is an empty cell.
+@dataclass(frozen=True, kw_only=True)
+class Row(Measured):
+    """One measurement; NaN is an empty cell.
 
     set, name : of the folder and the file
     crop : side of the centre crop, pixels; 0 for whole images
@@ -31,19 +33,13 @@ class Row:
     device: str
     noise: str
     version: str
-    noisy_db: float
-    noisy_ssim: float
+    noisy_db: float = nan
+    noisy_ssim: float = nan
     denoised_db: float = nan
     ssim: float = nan
     seconds: float = nan
     peak_mib: float = nan
     error: str = ""
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """What identifies the measurement."""
-        same = self.set, self.name, self.crop, self.method, self.seed, self.threads, self.device, self.noise
-        return *same, self.version
 
     @property
     def gain(self) -> float:

@@ -16,7 +16,7 @@ from mashpix.errors import InputError
 from mashpix.evaluation.bench.images import Pair, Source, load_pair
 from mashpix.evaluation.bench.run import score
 from mashpix.evaluation.plots import Figure
-from mashpix.evaluation.study.rows import Measured, Row, distinct, only
+from mashpix.evaluation.study.rows import AnyRow, Row, distinct, only
 from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.picture import Picture
 from mashpix.report import Step
@@ -76,7 +76,7 @@ class StudyPlan:
             raise InputError(f"{str(source.clean)!r}: not an 8-bit image (the noise of a study is in grey levels)")
         return pair
 
-    def rows(self, kind: type[Measured], **values: Iterable[object]) -> list[Measured]:
+    def rows(self, kind: type[AnyRow], **values: Iterable[object]) -> list[AnyRow]:
         """Make an empty row for each preset, image and combination of values."""
         presets: Mapping[str, Settings | None] = self.presets or {"none": None}
         return [
@@ -113,7 +113,7 @@ class StudyPlan:
         return f"{len(self.sets[name])} of {self.in_set[name]} images"
 
 
-class Study(ABC, Generic[Measured]):
+class Study(ABC, Generic[AnyRow]):
     """One study: its measurements, its figure and its summary; by default, a measurement is one image denoised.
 
     row : the columns of its CSV
@@ -122,44 +122,44 @@ class Study(ABC, Generic[Measured]):
     fits_networks : whether it fits networks, with the settings of presets
     """
 
-    row: type[Measured]
+    row: type[AnyRow]
     quick: Size
     full: Size
     needs_pairs = False
     fits_networks = True
 
     @abstractmethod
-    def jobs(self, plan: StudyPlan, *, quick: bool) -> list[Measured]:
+    def jobs(self, plan: StudyPlan, *, quick: bool) -> list[AnyRow]:
         """List the rows to measure, without results."""
 
-    def settings(self, plan: StudyPlan, row: Measured) -> Settings:
+    def settings(self, plan: StudyPlan, row: AnyRow) -> Settings:
         """Return the settings of one fit."""
         return plan.presets[row.preset]
 
-    def load(self, plan: StudyPlan, row: Measured) -> Pair:
+    def load(self, plan: StudyPlan, row: AnyRow) -> Pair:
         """Load the image of a row."""
         return plan.load(plan.source(row))
 
-    def measure(self, plan: StudyPlan, row: Measured) -> Generator[Step, None, list[Measured]]:
+    def measure(self, plan: StudyPlan, row: AnyRow) -> Generator[Step, None, list[AnyRow]]:
         """Fill in one row; the generator may return several rows with one key."""
         found = yield from run_denoising(plan, self.load(plan, row), self.settings(plan, row))
         return [row.filled(**found)]
 
-    def updates(self, plan: StudyPlan, row: Measured) -> int:
+    def updates(self, plan: StudyPlan, row: AnyRow) -> int:
         """Estimate the number of network updates of a row."""
         return fit_updates(self.settings(plan, row))
 
     @abstractmethod
-    def draw(self, plan: StudyPlan, rows: list[Measured]) -> Figure:
+    def draw(self, plan: StudyPlan, rows: list[AnyRow]) -> Figure:
         """Draw the figure."""
 
-    def summarise(self, rows: list[Measured]) -> list[str]:
+    def summarise(self, rows: list[AnyRow]) -> list[str]:
         """Write two sentences for each preset."""
         presets = distinct(row.preset for row in rows)
         return [line for preset in presets for line in self.sentences(preset, only(rows, preset=preset))]
 
     @abstractmethod
-    def sentences(self, preset: str, rows: list[Measured]) -> list[str]:
+    def sentences(self, preset: str, rows: list[AnyRow]) -> list[str]:
         """Write the sentences for one preset, from its rows."""
 
 

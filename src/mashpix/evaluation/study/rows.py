@@ -1,16 +1,18 @@
 """The rows of a study, and what is read from them: selections, means, words for a sentence."""
 
 from collections.abc import Iterable
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import nan
 from statistics import fmean
 from typing import Any, Self, TypeVar
 
+from mashpix.evaluation.table import Measured
+
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """One measurement and one line of the CSV; the fields with a default are results.
+class Row(Measured):
+    """One measurement.
 
     settings : differences from those of the preset
     set, name : of the folder and the file
@@ -27,21 +29,16 @@ class Row:
     device: str
     version: str
 
-    @property
-    def key(self) -> tuple[object, ...]:
-        """What identifies the measurement."""
-        return tuple(getattr(self, item.name) for item in fields(self) if item.default is MISSING)
-
     def filled(self, **results: Any) -> Self:
         """Return a copy with the results filled in."""
         return replace(self, **results)
 
 
-Measured = TypeVar("Measured", bound=Row)
+AnyRow = TypeVar("AnyRow", bound=Row)
 Value = TypeVar("Value")
 
 
-def only(rows: Iterable[Measured], **where: object) -> list[Measured]:
+def only(rows: Iterable[AnyRow], **where: object) -> list[AnyRow]:
     """Return the rows with these values in some columns."""
     return [row for row in rows if all(getattr(row, name) == wanted for name, wanted in where.items())]
 

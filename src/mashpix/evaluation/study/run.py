@@ -12,16 +12,14 @@ from mashpix import __version__, files
 from mashpix.arrays import costs
 from mashpix.durations import format_duration
 from mashpix.errors import FileError, UsageError
-from mashpix.evaluation.plots import encode
+from mashpix.evaluation.plots import FORMATS, encode
 from mashpix.evaluation.study.plan import Study, StudyPlan
-from mashpix.evaluation.study.rows import Measured, Row
+from mashpix.evaluation.study.rows import AnyRow, Row
 from mashpix.evaluation.table import append_rows, read_rows
 from mashpix.jobs.events import Event, Note, Written
 from mashpix.jobs.recipe import sha256, to_json
 from mashpix.report import Step
 from mashpix.steps import relay
-
-SUFFIXES = (".png", ".svg")
 
 
 def find_study(name: str) -> Study[Row]:
@@ -47,7 +45,7 @@ def check_folder(plan: StudyPlan, output: Path) -> None:
         raise FileError(f"cannot write there ({str(output)!r}; {error.strerror})") from None
     except ValueError:
         raise FileError(f"{str(place)!r}: cannot be read (remove it, or choose another folder with `output`)") from None
-    for suffix in (".csv", ".txt", *SUFFIXES):
+    for suffix in (".csv", ".txt", *FORMATS):
         files.check_output(None, output / f"{plan.study}{suffix}", overwrite=True)
     if there is None:
         files.atomic_write(place, to_json(wanted))
@@ -70,7 +68,7 @@ def describe(plan: StudyPlan) -> dict[str, object]:
     return own | where | asdict(plan.size) | {"presets": presets, "pictures": pictures}
 
 
-def run(plan: StudyPlan, study: Study[Measured], output: Path, *, quick: bool) -> Generator[Event, None, None]:
+def run(plan: StudyPlan, study: Study[AnyRow], output: Path, *, quick: bool) -> Generator[Event, None, None]:
     """Measure, and write the CSV, the figure and the sentences.
 
     Yields
@@ -99,8 +97,8 @@ def run(plan: StudyPlan, study: Study[Measured], output: Path, *, quick: bool) -
 
 
 def _in_study(
-    steps: Generator[Step, None, list[Measured]], job: Measured, index: int, total: int
-) -> Generator[Step, None, list[Measured]]:
+    steps: Generator[Step, None, list[AnyRow]], job: AnyRow, index: int, total: int
+) -> Generator[Step, None, list[AnyRow]]:
     """Pass on the steps of one measurement, with the fraction of all measurements that is done."""
     label = f"{index + 1} of {total}, {job.preset}, {job.name}"
 
@@ -111,7 +109,7 @@ def _in_study(
     return relay(steps, change)
 
 
-def describe_cost(plan: StudyPlan, study: Study[Measured], jobs: list[Measured], *, done: int) -> list[str]:
+def describe_cost(plan: StudyPlan, study: Study[AnyRow], jobs: list[AnyRow], *, done: int) -> list[str]:
     """Describe what is left to do, and estimate how long it takes from a few timed updates of each preset."""
     lines = [f"{plan.caption}; on {plan.device}, threads: {plan.threads}"]
     if not jobs:
@@ -132,11 +130,11 @@ def time_update(plan: StudyPlan, preset: str) -> float:
     return costs.time_update(shape, plan.presets[preset], device=torch.device(plan.device))
 
 
-def finish(plan: StudyPlan, study: Study[Measured], output: Path, rows: list[Measured]) -> Generator[Event, None, None]:
+def finish(plan: StudyPlan, study: Study[AnyRow], output: Path, rows: list[AnyRow]) -> Generator[Event, None, None]:
     """Draw the figure and write the sentences."""
     sentences = study.summarise(rows)
     figure = study.draw(plan, rows)
-    for suffix in SUFFIXES:
+    for suffix in FORMATS:
         path = output / f"{plan.study}{suffix}"
         files.atomic_write(path, encode(figure, suffix=suffix), overwrite=True)
         yield Written(path, "figure")
@@ -145,5 +143,5 @@ def finish(plan: StudyPlan, study: Study[Measured], output: Path, rows: list[Mea
     yield Written(path, "sentences")
     for sentence in sentences:
         yield Note(sentence, "info")
-    names = ", ".join(plan.study + suffix for suffix in (".csv", *SUFFIXES, ".txt"))
+    names = ", ".join(plan.study + suffix for suffix in (".csv", *FORMATS, ".txt"))
     yield Note(f"wrote {names} in {output}", "info")
