@@ -35,10 +35,9 @@ def inspect(
 ) -> None:
     """Estimate an image's noise and what denoising it would cost; takes seconds."""
     preset(preset_name)
-    threads, outputs = given.pop("threads", None), {"html": html, "json": json}
-    request = InspectRequest(
-        source=source, denoised=denoised, preset_name=preset_name, probe=probe, seed=seed, **outputs, **given
-    )
+    threads = given.pop("threads", None)
+    given |= {"html": html, "json": json, "denoised": denoised}
+    request = InspectRequest(source=source, preset_name=preset_name, probe=probe, seed=seed, **given)
     use_threads(threads)
     with errors_name(source, unless=(DeviceError, UsageError)):
         outcome = follow(inspect_file(request), str(source), notes_of=str(source))
