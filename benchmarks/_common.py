@@ -73,6 +73,13 @@ def finished(root: Path, kind: str, preset: str, cache: Path) -> Iterator[Result
             yield *load_pair(root, kind, path.name, CROP), np.load(stored)
 
 
+def read_folder(about: str) -> Path:
+    """Return the only argument of a program, a folder; `about` is the program's docstring."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    return parser.parse_args().folder
+
+
 def tabulate(
     script: str, about: str, columns: Iterable[str], rows_of: Callable[[Iterable[Result]], Iterable[list[object]]]
 ) -> None:

@@ -6,19 +6,22 @@ DIR holds the sets of pairs, and clean images in `kodak` (centre 256 x 256, nois
 """
 
 import argparse
-import csv
 import math
 import statistics
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from _common import Table
 from mashpix import PRESETS, psnr
-from mashpix.arrays.normalization import normalize, to_array, to_picture
-from mashpix.evaluation.bench.pictures import Pair, find_sources, load_pair
+from mashpix.arrays.normalization import Normalized, normalize, to_array, to_picture
+from mashpix.evaluation.bench.images import Pair, find_sources, load_pair
 from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.method.mash import mash
+from mashpix.picture import Picture
 from mashpix.refine.refining import MULTIPLE, refine
 from mashpix.refine.tuning import TUNED, RefineSettings
 from mashpix.steps import drain
@@ -53,23 +56,24 @@ def pairs(data: Path, name: str, *, limit: int, crop: int | None) -> list[tuple[
     return [(source.name, load_pair(source, crop=crop, synthetic_noise=model, seed=0)) for source in sources]
 
 
-def results(pair: Pair, *, seed: int) -> dict[str, float]:
-    """Return the PSNR without each idea."""
-    normalized = normalize(
-        pair.noisy,
-        channel_axis=-1 if pair.noisy.ndim == 3 else None,
-        data_range=None,
-        scale=SETTINGS.scale,
-        is_rgb=pair.noisy.ndim == 3,
-    )
+def predict(noisy: NDArray[Any], *, seed: int) -> tuple[Picture, Normalized, torch.Tensor]:
+    """Return an image as the method sees it, the way back, and its prediction before refining."""
+    is_rgb = noisy.ndim == 3
+    axis = -1 if is_rgb else None
+    normalized = normalize(noisy, channel_axis=axis, data_range=None, scale=SETTINGS.scale, is_rgb=is_rgb)
     picture = to_picture(normalized, multiple=MULTIPLE, device=torch.device("cpu"))
     generator = torch.Generator().manual_seed(seed)
     prediction = drain(mash(picture, settings=SETTINGS.replace(refine=False), generator=generator)).denoised
+    return picture, normalized, prediction
 
-    def score(picture: torch.Tensor) -> float:
-        return round(
-            psnr(pair.clean, np.clip(to_array(picture, normalized), *pair.limits), data_range=pair.data_range), 3
-        )
+
+def results(pair: Pair, *, seed: int) -> dict[str, float]:
+    """Return the PSNR without each idea."""
+    picture, normalized, prediction = predict(pair.noisy, seed=seed)
+
+    def score(result: torch.Tensor) -> float:
+        denoised = np.clip(to_array(result, normalized), *pair.limits)
+        return round(psnr(pair.clean, denoised, data_range=pair.data_range), 3)
 
     refined = {
         idea: score(drain(refine(picture, prediction, settings=SETTINGS, tuning=tuning)))
@@ -89,15 +93,13 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".csv"))
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    with args.output.open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(COLUMNS)
+    with Table(args.output, COLUMNS) as table:
         for name in args.sets:
             found = []
             for picture, pair in pairs(args.data, name, limit=args.limit, crop=args.crop):
                 found.append(results(pair, seed=args.seed))
-                table.writerows((name, picture, args.seed, idea, value) for idea, value in found[-1].items())
-                file.flush()
+                for idea, value in found[-1].items():
+                    table.add(name, picture, args.seed, idea, value)
             means = {idea: statistics.fmean(row[idea] for row in found) for idea in IDEAS}
             print(name, *(f"{idea} {value:.2f}" for idea, value in means.items()), sep=" | ", flush=True)
 

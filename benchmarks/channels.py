@@ -1,9 +1,9 @@
 """Unrelated channels, as of fluorescence: each alone, as `channels="auto"` takes them, jointly, and jointly before.
 
     python benchmarks/channels.py [--presets fast default] [--channels 1 2 3 4 5] [--through denoise stack command]
-        [--modes alone auto joint] [--before OTHER/src] [--append]
+        [--modes auto joint] [--side 128] [--before OTHER/src] [--append]
 
-Sparse scenes of 128 x 128 pixels with white noise of 5 % of each channel's range (26.0 dB); ranges are equal,
+Sparse scenes of `--side` pixels with white noise of 5 % of each channel's range (26.0 dB); ranges are equal,
 or 1000 : 1 in equal ratios. One row per case and mode: the PSNR of each channel in dB, the least difference to the same
 channel alone, and whether the bytes are those of the channel alone. `--before` adds the results of version 0.1, which
 knew one way only through `denoise`, and elsewhere `joint`. Through the command, channels are uint16 in an OME-TIFF.
@@ -15,7 +15,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -25,8 +24,8 @@ import tifffile
 import mashpix
 from _common import Table
 
-SIDE, NOISE, COUNTS, BLACK = 128, 0.05, 40.0, 12_000.0
-COLUMNS = "preset", "through", "channels", "ranges", "mode", "seed", "psnr", "worst_difference", "same_bytes"
+NOISE, COUNTS, BLACK = 0.05, 40.0, 12_000.0
+COLUMNS = "preset", "side", "through", "channels", "ranges", "mode", "seed", "psnr", "worst_difference", "same_bytes"
 CALLS = {
     "denoise": "mashpix.denoise(a, channel_axis=0, settings=preset, seed=seed, device='cpu')",
     "stack": "mashpix.denoise_stack(a, axes='CYX', joint=True, settings=preset, seed=seed, device='cpu')",
@@ -34,24 +33,24 @@ CALLS = {
 """What `--before` calls on an array in a process of its own."""
 
 
-def spots(rng):
+def spots(rng, side):
     """Draw spots of different sizes on black, 0..1."""
-    rows, columns = np.mgrid[:SIDE, :SIDE]
-    scene = np.zeros((SIDE, SIDE))
+    rows, columns = np.mgrid[:side, :side]
+    scene = np.zeros((side, side))
     for _ in range(25):
-        row, column, size = *rng.uniform(0, SIDE, 2), rng.uniform(1.5, 6)
+        row, column, size = *rng.uniform(0, side, 2), rng.uniform(1.5, 6)
         scene += rng.uniform(0.2, 1) * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / (2 * size**2))
     return scene / scene.max()
 
 
-def make_case(channels, ratio, seed):
+def make_case(channels, ratio, seed, side):
     """Make clean and noisy channels (C, H, W) and their ranges; a channel shows the same scene in every case."""
     ranges = 1000.0 * np.geomspace(1, 1 / ratio, channels) if channels > 1 else np.array([1000.0])
-    clean, noisy = np.empty((2, channels, SIDE, SIDE))
+    clean, noisy = np.empty((2, channels, side, side))
     for index, size in enumerate(ranges):
         rng = np.random.default_rng([seed, index])
-        clean[index] = size * spots(rng)
-        noisy[index] = clean[index] + rng.normal(0, NOISE * size, (SIDE, SIDE))
+        clean[index] = size * spots(rng, side)
+        noisy[index] = clean[index] + rng.normal(0, NOISE * size, (side, side))
     return clean, noisy, ranges
 
 
@@ -80,47 +79,58 @@ def call_command(array, *flags, preset, seed, source=None):
 
 
 def denoise(noisy, *, through, mode, preset, seed, before):
+    """Denoise channels (C, H, W) in one way."""
     how = {"settings": preset, "seed": seed, "device": "cpu"}
     if through == "command":
-        call = partial(call_command, preset=preset, seed=seed)
-        if mode == "before":
-            return call(noisy, "--joint", source=before)
-        planes = [plane[None] for plane in noisy] if mode == "alone" else [noisy]
-        flags = [] if mode == "alone" else ["--channels", mode]
-        return np.concatenate([np.reshape(call(array, *flags), (-1, SIDE, SIDE)) for array in planes])
+        flags = ["--joint"] if mode == "before" else ["--channels", mode] if mode else []
+        source = before if mode == "before" else None
+        return np.reshape(call_command(noisy, *flags, preset=preset, seed=seed, source=source), noisy.shape)
     if mode == "before":
         return call_before(before, noisy, through=through, preset=preset, seed=seed)
-    if mode == "alone":
-        return np.stack([mashpix.denoise(plane, **how) for plane in noisy])
     if through == "stack":
-        return mashpix.denoise_stack(noisy, axes="CYX", channels=mode, **how)
-    return mashpix.denoise(noisy, channel_axis=0, channels=mode, **how)
+        return mashpix.denoise_stack(noisy, axes="CYX", channels=mode or "auto", **how)
+    return mashpix.denoise(noisy, channel_axis=0, channels=mode or "auto", **how)
+
+
+def denoise_alone(noisy, *, found, **how):
+    """Denoise each channel (C, H, W) by itself; `found` holds those of earlier cases."""
+    for plane in noisy:
+        key = how["through"] == "command", how["preset"], how["seed"], plane.tobytes()
+        if key not in found:
+            found[key] = denoise(plane[None], mode=None, **how)[0]
+        yield found[key]
+
+
+def score(clean, result, ranges):
+    """Return the PSNR of each channel, dB."""
+    planes = zip(clean, result, ranges, strict=True)
+    return np.array([mashpix.psnr(truth, plane, data_range=size) for truth, plane, size in planes])
 
 
 def rows_of(options):
     """Yield the rows of all cases, with `COLUMNS`."""
     cases = product(options.presets, options.through, options.channels, options.ratios, range(options.seeds))
+    found = {}
     for preset, through, channels, ratio, seed in cases:
         if channels == 1 and ratio > 1:
             continue
-        clean, noisy, ranges = make_case(channels, ratio, seed)
-        alone = None
-        for mode in [*options.modes, *(["before"] if options.before else [])]:
-            found = denoise(noisy, through=through, mode=mode, preset=preset, seed=seed, before=options.before)
-            planes = zip(clean, found, ranges, strict=True)
-            scores = np.array([mashpix.psnr(truth, result, data_range=size) for truth, result, size in planes])
-            alone = (found, scores) if mode == "alone" else alone
-            texts = [" ".join(f"{score:.2f}" for score in scores), "", ""]
-            if alone is not None and mode != "alone":
-                texts[1:] = f"{(scores - alone[1]).min():.2f}", str(np.array_equal(found, alone[0]))
-            yield preset, through, channels, f"{ratio}:1", mode, seed, *texts
+        clean, noisy, ranges = make_case(channels, ratio, seed, options.side)
+        how = {"through": through, "preset": preset, "seed": seed, "before": options.before}
+        alone = np.stack(list(denoise_alone(noisy, found=found, **how)))
+        for mode in ["alone", *options.modes, *(["before"] if options.before else [])]:
+            result = alone if mode == "alone" else denoise(noisy, mode=mode, **how)
+            scores, reference = (score(clean, image, ranges) for image in (result, alone))
+            texts = " ".join(f"{value:.2f}" for value in scores), f"{(scores - reference).min():.2f}"
+            case = preset, options.side, through, channels, f"{ratio}:1", mode, seed
+            yield *case, *texts, np.array_equal(result, alone)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--presets", nargs="+", default=["fast", "default"])
     parser.add_argument("--through", nargs="+", default=["denoise"])
-    parser.add_argument("--modes", nargs="+", default=["alone", "auto", "joint"])
+    parser.add_argument("--modes", nargs="+", default=["auto", "joint"])
+    parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--channels", nargs="+", type=int, default=[1, 2, 3, 4, 5])
     parser.add_argument("--ratios", nargs="+", type=int, default=[1, 1000])
     parser.add_argument("--seeds", type=int, default=1)

@@ -2,7 +2,7 @@
 
 python benchmarks/noise_kinds.py FOLDER      # the folder of Kodak images
 
-The limits in noise_kind.py were chosen by the figures on the images marked `chosen by`; the others only check them.
+The limits of `classify_noise` were chosen by the figures on the images marked `chosen by`; the others only check them.
 """
 
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ import torch
 from PIL import Image
 
 import mashpix
-from _common import Table
+from _common import CROP, Table, load, read_folder
 from mashpix import simulation as noise
-from noise_report import CHECKED_ON, CHOSEN_BY, SEED, read_crop
+from noise_report import CHECKED_ON, CHOSEN_BY, SEED
 
 SIGMAS = (5, 10, 25)
 BETAS = (0.25, 0.5, 1)
@@ -48,11 +48,13 @@ def models(clean: np.ndarray[Any, Any], sigma: float) -> Iterator[tuple[str, str
 
 
 def main() -> None:
+    folder = read_folder(__doc__)
     torch.set_num_threads(1)
     rows: list[tuple[Any, ...]] = []
     with Table(Path(__file__).with_suffix(".csv"), COLUMNS) as table:
         for name in (*CHOSEN_BY, *CHECKED_ON):
-            clean, kept = read_crop(name), "chosen by" if name in CHOSEN_BY else "checked on"
+            clean = load(folder / f"{name}.png", CROP).astype(np.float64)
+            kept = "chosen by" if name in CHOSEN_BY else "checked on"
             for sigma in SIGMAS:
                 for label, true, noisy in models(clean, sigma):
                     report = mashpix.inspect(noisy, channel_axis=-1, time_updates=False)

@@ -3,14 +3,13 @@
 python benchmarks/noise_pairs.py DATA      # the folder of sidd, polyu, cc15 and fmdd; uses evenly spaced files
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 
 import mashpix
-from _common import SETS, Table, load_pair
+from _common import SETS, Table, load_pair, read_folder
 
 MOST = 8
 FLATTEST = 0.1
@@ -20,8 +19,8 @@ COLUMNS = ("set", "picture", "deviation", "flat_deviation", "sigma", "true_lag1"
 
 
 def main() -> None:
+    root = read_folder(__doc__)
     torch.set_num_threads(1)
-    root = Path(sys.argv[1])
     with Table(Path(__file__).with_suffix(".csv"), COLUMNS) as table:
         for name in SETS:
             files = sorted((root / name / "noisy").iterdir())

@@ -5,7 +5,6 @@ python benchmarks/noise_report.py FOLDER      # the folder of Kodak images
 The estimator was chosen by its figures on the images marked `chosen by`; the others only check it.
 """
 
-import sys
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 import torch
 
 import mashpix
-from _common import CROP, Table, centre, load
+from _common import CROP, Table, load, read_folder
 from mashpix import simulation as noise
 
 SEED = 0
@@ -47,31 +46,22 @@ def models(clean: np.ndarray[Any, Any]) -> Iterator[tuple[str, np.ndarray[Any, A
 
 
 def main() -> None:
+    folder = read_folder(__doc__)
     torch.set_num_threads(1)
     rows: list[Any] = []
     with Table(Path(__file__).with_suffix(".csv"), COLUMNS) as table:
         for pair in zip(CHOSEN_BY, CHECKED_ON, strict=True):
             for name, size in product(pair, SIZES):
-                for row in measure(name, size):
+                for row in measure(folder, name, size):
                     rows.append(row)
                     table.add(*row)
     for size in SIZES:
         show([row for row in rows if row[1] == size], size)
 
 
-def read_whole(name: str) -> np.ndarray[Any, Any]:
-    """Read an image, (H, W, 3)."""
-    return load(Path(sys.argv[1]) / f"{name}.png").astype(np.float64)
-
-
-def read_crop(name: str) -> np.ndarray[Any, Any]:
-    """Read the centre of an image, (CROP, CROP, 3)."""
-    return centre(read_whole(name), CROP)
-
-
-def measure(name: str, size: str) -> list[tuple[Any, ...]]:
+def measure(folder: Path, name: str, size: str) -> list[tuple[Any, ...]]:
     """Make the rows of one image, or of its crop."""
-    clean = read_crop(name) if size == "crop" else read_whole(name)
+    clean = load(folder / f"{name}.png", CROP if size == "crop" else None).astype(np.float64)
     kept, rows = "chosen by" if name in CHOSEN_BY else "checked on", []
     for label, noisy, sigma, lag1 in models(clean):
         report = mashpix.inspect(noisy, channel_axis=-1, time_updates=False)

@@ -4,8 +4,8 @@ python benchmarks/readiness.py --preset fast --seeds 1
 """
 
 import argparse
-import csv
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 import mashpix
+from _common import Table
 
 SIDE, NOISE = 64, 0.05
 """Side of the scenes in pixels, and standard deviation of the white noise relative to the range of a channel."""
@@ -66,21 +67,13 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, default=Path(__file__).with_suffix(".csv"))
     args = parser.parse_args()
     torch.set_num_threads(1)
-    with args.csv.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        cases = [
-            ("unrelated", ranges, count, preset, seed)
-            for preset in args.preset
-            for seed in range(args.seeds)
-            for count in args.channels
-            for ranges in RANGES
-        ]
-        cases += [("related", "1000:1", 2, preset, seed) for preset in args.preset for seed in range(args.seeds)]
+    runs = list(product(args.preset, range(args.seeds)))
+    cases = [("unrelated", ranges, count, *run) for run, count, ranges in product(runs, args.channels, RANGES)]
+    cases += [("related", "1000:1", 2, *run) for run in runs]
+    with Table(args.csv, COLUMNS) as table:
         for case in cases:
             for row in measure(*case):
-                writer.writerow(row)
-                print(*row, sep="\t", flush=True)
+                table.add(*row)
 
 
 if __name__ == "__main__":

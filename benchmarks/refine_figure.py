@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from ablation import predict
 from mashpix import PRESETS
-from mashpix.arrays.normalization import Normalized, normalize, to_array, to_picture
-from mashpix.method.mash import mash
+from mashpix.arrays.normalization import Normalized, to_array
 from mashpix.picture import Picture
 from mashpix.refine.blending import agreement, restore
 from mashpix.refine.colour import from_channels, opponent_matrix, to_channels
 from mashpix.refine.dct import analyse
-from mashpix.refine.refining import MULTIPLE, by_tiles, group, measure_noises, refine, shrink_again
+from mashpix.refine.refining import by_tiles, group, measure_noises, refine, shrink_again
 from mashpix.refine.residual_noise import NoiseModel, measure_noise
 from mashpix.refine.shrinking import SIDE, shrink
 from mashpix.refine.variance_model import CONSTANT
@@ -64,17 +64,6 @@ def noisy_demo() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     clean = np.asarray(Image.open(BytesIO(package_files("mashpix").joinpath("data/demo.png").read_bytes())))
     noise = correlated_noise(clean.shape, sigma=SIGMA, beta=BETA, rng=np.random.default_rng(0))
     return (clean + noise).astype(np.float32), noise.astype(np.float32)
-
-
-def open_demo(noisy: NDArray[np.float32]) -> tuple[Picture, Normalized]:
-    normalized = normalize(noisy, channel_axis=-1, data_range=None, scale=SETTINGS.scale, is_rgb=True)
-    return to_picture(normalized, multiple=MULTIPLE, device=torch.device("cpu")), normalized
-
-
-def predict(picture: Picture) -> Tensor:
-    """Return the prediction p of MASH without refining."""
-    generator = torch.Generator().manual_seed(0)
-    return drain(mash(picture, settings=SETTINGS.replace(refine=False), generator=generator)).denoised
 
 
 def run_stages(picture: Picture, prediction: Tensor) -> Stages:
@@ -213,8 +202,8 @@ def main() -> None:
     matplotlib.use("agg")
     draw_flow(args.output / "refining-flow.png")
     noisy, noise = noisy_demo()
-    picture, normalized = open_demo(noisy)
-    stages = run_stages(picture, predict(picture))
+    picture, normalized, prediction = predict(noisy, seed=0)
+    stages = run_stages(picture, prediction)
     draw_stages(stages, picture, normalized, args.output / "refining-stages.png")
     draw_spectra(stages, picture, noise, args.output / "refining-spectra.png")
 

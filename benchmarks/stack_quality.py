@@ -34,7 +34,6 @@ from mashpix.report import Step
 from mashpix.simulation import add_poisson_gaussian
 from mashpix.steps import drain
 
-NETWORKS = {"once": "shared", "each": "each"}
 COLUMNS = ("stack", "frames", "side", "preset", "fit", "threads", "seed", "cpu_seconds", "noisy_db", "denoised_db",
            "worst_gain_db", "held_out_error", "flicker_pixel", "flicker_block", "noisy_flicker_pixel",
            "noisy_flicker_block")  # fmt: skip

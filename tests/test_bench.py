@@ -1,12 +1,13 @@
 """Laws of `mashpix bench`: what is measured, what is kept, what is refused and how it ends."""
 
-import csv
 import os
 import signal
 import subprocess
 import time
 from collections import Counter
+from functools import partial
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,12 @@ from PIL import Image
 from scipy.ndimage import uniform_filter
 
 import mashpix
-from commands import start_cli
+from commands import read_csv, start_cli
 from mashpix import extras
 from mashpix.errors import ExtraError, MashpixError
 from mashpix.evaluation import baselines
 from mashpix.evaluation.bench import run
-from mashpix.evaluation.bench.pictures import find_sources, load_pair
+from mashpix.evaluation.bench.images import find_sources, load_pair
 from mashpix.evaluation.bench.results import Row
 from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.evaluation.table import columns
@@ -65,12 +66,8 @@ def pairs(tmp_path, smooth, rng):
 @pytest.fixture
 def bench(run_here):
     """The command in this process: exit code, stdout and stderr."""
-
-    def call(*arguments):
-        done = run_here("bench", *arguments)
-        return done.returncode, done.stdout, done.stderr
-
-    return call
+    parts = attrgetter("returncode", "stdout", "stderr")
+    return lambda *arguments: parts(run_here("bench", *arguments))
 
 
 @pytest.fixture
@@ -84,11 +81,6 @@ def measured(monkeypatch):
 
     monkeypatch.setattr(run, "measure", box)
     return calls
-
-
-def read_csv(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_a_row_is_what_denoise_gives_measured_in_a_process_of_its_own(pairs, tmp_path, bench, quick, monkeypatch):
@@ -256,7 +248,7 @@ def test_what_goes_wrong_in_the_process_is_told(noisy, message, quick):
 
 REFUSED = [
     (("none",), 1, "'none': no such folder"),
-    (("empty",), 1, "'empty': holds no pictures"),
+    (("empty",), 1, "'empty': holds no images"),
     (("half",), 1, "'half': holds noisy/ alone"),
     (("partless",), 1, "'partless/clean': partners are missing (b.png)"),
     (
@@ -265,7 +257,7 @@ REFUSED = [
         "'unequal/noisy/a.png': not like its clean partner (uint8 (20, 30, 3); uint8 (34, 30, 3) needed)",
     ),
     (("broken",), 1, "'broken/a.png': no known image format"),
-    (("pairs", "--sigma", "5"), 2, "'pairs': its pictures are noisy already"),
+    (("pairs", "--sigma", "5"), 2, "'pairs': its images are noisy already"),
     (("set", "--crop", "31"), 2, "'set/a.png': smaller than --crop (30 x 34; 31 asked for)"),
     (("set", "--preset", "magic"), 2, "unknown preset ('magic'"),
     (("set", "--baseline", "magic"), 2, "unknown baseline ('magic'"),
@@ -308,37 +300,37 @@ def test_a_missing_library_names_the_extra(option, folder, bench, measured, monk
     assert 'pip install "mashpix[bench]")' in err
 
 
-@pytest.mark.parametrize("picture", ["grey", "colour"])
-@pytest.mark.parametrize("name", baselines.METHODS)
-def test_a_baseline_denoises_and_keeps_the_type(name, picture, smooth, rng):
-    for module in baselines.NEEDS[name]:
+@pytest.fixture(params=baselines.METHODS)
+def baseline(request):
+    for module in baselines.NEEDS[request.param]:
         pytest.importorskip(module, reason="the extra bench is not installed")
+    return partial(baselines.denoise_baseline, name=request.param, data_range=255.0)
+
+
+@pytest.mark.parametrize("picture", ["grey", "colour"])
+def test_a_baseline_denoises_and_keeps_the_type(baseline, picture, smooth, rng):
     clean = smooth if picture == "colour" else smooth[..., 0]
     noisy = clean + rng.normal(0, 25, clean.shape)
     for typed in (noisy.astype(np.float32), np.clip(np.rint(noisy), 0, 255).astype(np.uint8)):
-        denoised = baselines.denoise_baseline(typed, name, data_range=255.0)
+        denoised = baseline(typed)
         assert (denoised.shape, denoised.dtype) == (typed.shape, typed.dtype)
         gain = mashpix.psnr(clean, denoised, data_range=255) - mashpix.psnr(clean, typed, data_range=255)
         assert gain > 2
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (32, 32, 3)])
-@pytest.mark.parametrize("name", baselines.METHODS)
-def test_a_baseline_leaves_a_picture_without_noise_as_it_is(name, shape):
-    for module in baselines.NEEDS[name]:
-        pytest.importorskip(module, reason="the extra bench is not installed")
+def test_a_baseline_leaves_a_picture_without_noise_as_it_is(baseline, shape):
     flat = np.full(shape, 100, np.float32)
-    np.testing.assert_allclose(baselines.denoise_baseline(flat, name, data_range=255.0), flat, atol=1e-3)
+    np.testing.assert_allclose(baseline(flat), flat, atol=1e-3)
 
 
-def test_opencv_keeps_red_red_and_takes_8_bit_only(rng):
-    for module in baselines.NEEDS["opencv-nlm"]:
-        pytest.importorskip(module, reason="the extra bench is not installed")
+@pytest.mark.parametrize("baseline", ["opencv-nlm"], indirect=True)
+def test_opencv_keeps_red_red_and_takes_8_bit_only(baseline, rng):
     red = np.zeros((32, 32, 3), np.uint8)
     red[..., 0] = rng.integers(150, 200, (32, 32))
-    assert baselines.denoise_baseline(red, "opencv-nlm", data_range=255.0)[..., 0].mean() == pytest.approx(175, abs=15)
+    assert baseline(red)[..., 0].mean() == pytest.approx(175, abs=15)
     with pytest.raises(MashpixError, match="8 bit only"):
-        baselines.denoise_baseline(red.astype(np.uint16), "opencv-nlm", data_range=65535.0)
+        baseline(red.astype(np.uint16), data_range=65535.0)
 
 
 @pytest.mark.parametrize(("name", "start"), [("p.png", b"\x89PNG"), ("p.svg", b"<?xml")])

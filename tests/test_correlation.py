@@ -14,24 +14,21 @@ from mashpix.method.masking_ratio import (
     neighbour_correlation,
     probe_residual_level,
 )
-from mashpix.picture import Picture
 from mashpix.simulation import correlated_noise
+from mashpix.steps import drain, relay
+from pictures import picture_of
 
 
 def choose(picture, *, settings):
     stages = []
     working = choose_masking(picture, settings=settings, generator=torch.Generator().manual_seed(0))
-    while True:
-        try:
-            stages.append(next(working).stage)
-        except StopIteration as stop:
-            return stages, stop.value
+    masking = drain(relay(working, lambda step: stages.append(step.stage)))
+    return stages, masking
 
 
 @pytest.fixture
 def picture(generator):
-    pixels = torch.rand((1, 2, 32, 32), generator=generator)
-    return Picture(pixels, torch.ones_like(pixels, dtype=torch.bool), torch.tensor([255.0, 255.0]))
+    return picture_of(torch.rand((1, 2, 32, 32), generator=generator), unit=255.0)
 
 
 def test_both_probes_are_trained_and_measured(picture, quick):
@@ -108,8 +105,7 @@ def scene_with_noise(beta, *, side=192):
     rows, columns = np.mgrid[0:side, 0:side] / side
     scene = 0.3 + 0.3 * (rows + columns > 1) + 0.2 * (columns > 0.7) * np.sin(200 * rows * columns)
     noise = correlated_noise((side, side, 2), sigma=0.1, beta=beta, rng=np.random.default_rng(1))
-    pixels = torch.from_numpy((scene + noise.transpose(2, 0, 1)).astype(np.float32))[None]
-    return Picture(pixels, torch.ones_like(pixels, dtype=torch.bool), torch.ones(2))
+    return picture_of(scene + noise.transpose(2, 0, 1))
 
 
 @pytest.mark.parametrize(("beta", "expected"), [(0, 0.0), (0.5, 0.28), (1, 0.56)])
@@ -129,4 +125,4 @@ def test_the_measured_correlation_does_not_depend_on_the_scale_or_on_holes():
 
 def test_without_a_usable_block_there_is_no_correlation(generator):
     for pixels in (torch.rand((1, 1, 12, 100), generator=generator), torch.zeros(1, 1, 64, 64)):
-        assert neighbour_correlation(Picture(pixels, torch.ones_like(pixels, dtype=torch.bool), torch.ones(1))) is None
+        assert neighbour_correlation(picture_of(pixels)) is None

@@ -71,7 +71,7 @@ def test_cleaning_up_after_others_never_stops_a_write(tmp_path, monkeypatch):
     def refuse(*names):
         raise PermissionError(13, "Permission denied")
 
-    handle, stale = atomic._create_temporary(tmp_path / "a.bin")
+    handle, stale = atomic.create_temporary(tmp_path / "a.bin")
     os.close(handle)
     os.utime(stale, (0, 0))
     entries = list(os.scandir(tmp_path))
@@ -115,11 +115,11 @@ def test_any_name_works(name, tmp_path):
 
 
 def test_temporary_files_of_killed_runs_are_removed(tmp_path):
-    handle, stale = atomic._create_temporary(tmp_path / "a.bin")
+    handle, stale = atomic.create_temporary(tmp_path / "a.bin")
     os.close(handle)
     old = time.time() - 2 * atomic.STALE_AFTER
     os.utime(stale, (old, old))
-    handle, fresh = atomic._create_temporary(tmp_path / "a.bin")
+    handle, fresh = atomic.create_temporary(tmp_path / "a.bin")
     os.close(handle)
     atomic_write(tmp_path / "a.bin", b"data")
     assert names(tmp_path) == sorted([fresh.name, "a.bin"])

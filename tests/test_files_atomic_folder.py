@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mashpix import FileError
-from mashpix.files import atomic_folder, check_folder, check_same_format, open_file
+from mashpix.files import atomic_folder, check_output, check_same_format, open_file
 from zarr_kinds import contents, invert, negative, planes_of, read_array, write_ome
 
 pytest.importorskip("zarr", reason="the extra `zarr` is not installed")
@@ -101,12 +101,12 @@ def test_outputs_that_cannot_be_are_refused_before_any_work(stack, tmp_path):
         tmp_path / "nowhere" / "b.zarr": "No such file",
     }.items():
         with pytest.raises(FileError, match=message):
-            check_folder(source, target, overwrite=True)
-    check_folder(source, source, overwrite=False, in_place=True)
+            check_output(source, target, overwrite=True, is_folder=True)
+    check_output(source, source, overwrite=False, in_place=True, is_folder=True)
     write_ome(tmp_path / "b.zarr", [stack])
     with pytest.raises(FileError, match="the output exists"):
-        check_folder(source, tmp_path / "b.zarr", overwrite=False)
-    check_folder(source, tmp_path / "b.zarr", overwrite=True)
+        check_output(source, tmp_path / "b.zarr", overwrite=False, is_folder=True)
+    check_output(source, tmp_path / "b.zarr", overwrite=True, is_folder=True)
     with pytest.raises(FileError, match=r"a stack keeps its format \('.tif'"):
         check_same_format(source, tmp_path / "a.tif")
     assert contents(tmp_path / "pictures") == {"a.png": b""}

@@ -18,6 +18,7 @@ from mashpix.files import check_same_format, open_file, read_image
 from mashpix.files.reader_process import Child
 from mashpix.files.tiff import empty
 from mashpix.jobs.batch.items import output_name
+from zarr_kinds import planes_of
 
 QUICK = ("--masking-ratio", "0.5", "--steps", "3",
          "--network-channels", "4", "--depth", "2", "--masks", "2", "--threads", "1",
@@ -39,18 +40,15 @@ def czi(tmp_path, stack):
 def load(opened):
     """All planes of a stack as one array."""
     whole = np.empty(opened.shape, opened.dtype)
-    outside = opened.shape[: opened.axes.index("Y")]
-    for index in np.ndindex(*outside):
-        whole[index] = opened[tuple(map(int, index)) + (slice(None),) * (len(opened.shape) - len(outside))]
+    for index in planes_of(opened):
+        whole[index] = opened[index]
     return whole
 
 
 def copy(opened, target):
     """An OME-TIFF of the same planes, put there from the last to the first."""
-    outside = opened.shape[: opened.axes.index("Y")]
     with opened.copy_to(target, overwrite=True) as put:
-        for index in reversed(list(np.ndindex(*outside))):
-            index = tuple(map(int, index)) + (slice(None),) * (len(opened.shape) - len(outside))
+        for index in reversed(planes_of(opened)):
             put(index, opened[index])
 
 

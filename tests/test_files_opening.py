@@ -8,15 +8,11 @@ import tifffile
 from PIL import Image
 
 from mashpix import FileError
-from mashpix.axes import plane_groups
 from mashpix.files import OpenFile, hash_file, open_file, read_image
+from mashpix.jobs.batch.items import output_name
+from zarr_kinds import planes_of
 
 GREY, RGB = (24, 40), (24, 40, 3)
-
-
-def indices(opened):
-    """All planes, one by one."""
-    return [planes[0] for group in plane_groups(opened.axes, opened.shape, joint=False) for planes in group]
 
 
 def save(path, shape, **options):
@@ -66,16 +62,16 @@ def test_a_file_says_what_it_is_and_comes_back_changed(name, tmp_path):
     with open_file(source, axes=axes) as opened:
         typed: OpenFile = opened
         assert (typed.axes, typed.dtype, typed.is_rgb) == (found, np.uint8, is_rgb)
-        assert opened.is_stack == (len(indices(opened)) > 1)
+        assert opened.is_stack == (len(planes_of(opened)) > 1)
         assert opened.sha256() == hash_file(source)
         opened.check_target(target, strict=False)
         with opened.copy_to(target, overwrite=False) as copy:
             assert not target.exists()
-            for index in indices(opened):
+            for index in planes_of(opened):
                 copy(index, opened[index][::-1].copy())
         with open_file(target, axes=axes) as again:
             assert (again.axes, again.shape, again.is_rgb) == (opened.axes, opened.shape, is_rgb)
-            for index in indices(opened):
+            for index in planes_of(opened):
                 difference = again[index].astype(int) - opened[index][::-1]
                 assert np.abs(difference).mean() < (20 if "JPEG" in name else 1e-9)
 
@@ -98,7 +94,7 @@ def test_a_plane_that_was_just_read_is_not_decoded_again(tmp_path, monkeypatch):
     monkeypatch.setattr(tifffile.TiffPage, "asarray", lambda page, *rest: decoded.append(1) or decode(page, *rest))
     monkeypatch.setattr(tifffile.TiffFrame, "asarray", lambda page, *rest: decoded.append(1) or decode(page, *rest))
     with open_file(tmp_path / "a.tif") as opened:
-        for index in indices(opened):
+        for index in planes_of(opened):
             assert opened[index] is opened[index]
         assert len(decoded) == 3
 
@@ -107,7 +103,7 @@ def test_a_plane_that_was_just_read_is_not_decoded_again(tmp_path, monkeypatch):
 def test_what_is_kept_cannot_be_changed(name, tmp_path):
     save(tmp_path / name, (3, *GREY) if name != "a.png" else GREY)
     with open_file(tmp_path / name) as opened:
-        index = indices(opened)[0]
+        index = planes_of(opened)[0]
         before = opened[index].copy()
         with pytest.raises(ValueError, match="read-only"):
             opened[index][...] = 0
@@ -123,7 +119,7 @@ def put_and_stop(copy, index, plane):
 def test_a_copy_that_ends_early_leaves_nothing_and_takes_no_more_planes(name, tmp_path):
     save(tmp_path / name, (3, *GREY) if name != "a.png" else GREY)
     with open_file(tmp_path / name) as opened:
-        index = indices(opened)[0]
+        index = planes_of(opened)[0]
         with pytest.raises(KeyboardInterrupt), opened.copy_to(tmp_path / f"b{name}", overwrite=False) as copy:
             put_and_stop(copy, index, opened[index])
         with pytest.raises(FileError, match="the copy is closed"):
@@ -135,7 +131,7 @@ def test_a_copy_that_ends_early_leaves_nothing_and_takes_no_more_planes(name, tm
 def test_a_plane_that_does_not_fit_is_refused(name, tmp_path):
     save(tmp_path / name, (3, *GREY) if name != "a.png" else GREY)
     with open_file(tmp_path / name) as opened:
-        index = indices(opened)[0]
+        index = planes_of(opened)[0]
         for plane in (opened[index].astype(np.float32), opened[index][:-1]):
             with (
                 pytest.raises(FileError, match="not the pixels of the file"),
@@ -163,3 +159,20 @@ def test_what_is_lost_is_said_once_and_refused_if_strict(tmp_path):
             pass
     assert not (tmp_path / "c.png").exists()
     assert read_image(tmp_path / "b.png").pixels.shape == RGB
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("small.ome.tif", "small_denoised.ome.tif"),
+        ("small.OME.TIFF", "small_denoised.OME.TIFF"),
+        ("small.ome.zarr", "small_denoised.ome.zarr"),
+        ("small.1.tif", "small.1_denoised.tif"),
+        ("small.ome.png", "small.ome_denoised.png"),
+        ("small.czi", "small_denoised.ome.tif"),
+        (".ome.tif", ".ome_denoised.tif"),
+        ("small", "small_denoised"),
+    ],
+)
+def test_an_output_is_marked_before_the_whole_ending(name, expected):
+    assert output_name(Path(name)) == expected

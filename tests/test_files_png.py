@@ -11,17 +11,9 @@ import pytest
 from PIL import Image
 
 from file_kinds import ADAM7, header, png, rows
+from file_properties import png_chunks
 from mashpix import FileError
 from mashpix.files import read_image, write_image
-
-
-def chunks_of(data):
-    position, found = 8, []
-    while position < len(data):
-        (length,) = struct.unpack(">I", data[position : position + 4])
-        found.append((data[position + 4 : position + 8], data[position + 8 : position + 8 + length]))
-        position += length + 12
-    return found
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
@@ -71,7 +63,7 @@ def test_chunks_are_carried_where_new_pixels_leave_them_true(rng, tmp_path):
     lost = write_image(tmp_path / "b.png", replace(image, pixels=array[::-1].copy()))
     assert lost == ["chunks that do not fit the new pixels are not kept: caBX, hIST"]
     written = (tmp_path / "b.png").read_bytes()
-    assert [chunk for chunk in chunks_of(written) if chunk[0] not in (b"IHDR", b"IDAT", b"IEND")] == carried
+    assert [chunk for chunk in png_chunks(written) if chunk[0] not in (b"IHDR", b"IDAT", b"IEND")] == carried
     np.testing.assert_array_equal(imagecodecs.png_decode(written), array[::-1])
 
 

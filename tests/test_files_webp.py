@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bad_files import saved
 from mashpix import FileError
 from mashpix.files import ImageFile, check_writable, read_image, write_image
 
@@ -17,12 +18,6 @@ from mashpix.files import ImageFile, check_writable, read_image, write_image
 @pytest.fixture
 def colours(rng):
     return rng.integers(0, 256, (23, 37, 3)).astype(np.uint8)
-
-
-def saved(array, **options):
-    file = io.BytesIO()
-    Image.fromarray(array).save(file, "WEBP", exact=True, **options)
-    return file.getvalue()
 
 
 def with_flag(data):
@@ -37,7 +32,7 @@ def with_flag(data):
 @pytest.mark.parametrize("opaque", [False, True])
 def test_alpha_stays_even_where_all_is_opaque(options, opaque, colours, rng, tmp_path):
     alpha = np.full(colours.shape[:2], 255, np.uint8) if opaque else rng.integers(0, 256, (23, 37)).astype(np.uint8)
-    data = saved(np.dstack([colours, alpha]), **options)
+    data = saved(np.dstack([colours, alpha]), "webp", exact=True, **options)
     has_alpha = not opaque or "lossless" in options
     (tmp_path / "a.webp").write_bytes(with_flag(data) if opaque and has_alpha else data)
     image = read_image(tmp_path / "a.webp")
@@ -51,7 +46,7 @@ def test_alpha_stays_even_where_all_is_opaque(options, opaque, colours, rng, tmp
 
 
 def test_colours_under_transparent_pixels_stay(colours, tmp_path):
-    data = saved(np.dstack([colours, np.zeros((23, 37), np.uint8)]), lossless=True)
+    data = saved(np.dstack([colours, np.zeros((23, 37), np.uint8)]), "webp", exact=True, lossless=True)
     (tmp_path / "a.webp").write_bytes(data)
     write_image(tmp_path / "b.webp", read_image(tmp_path / "a.webp"))
     np.testing.assert_array_equal(imagecodecs.webp_decode((tmp_path / "b.webp").read_bytes())[..., :3], colours)
@@ -59,14 +54,14 @@ def test_colours_under_transparent_pixels_stay(colours, tmp_path):
 
 def test_another_alpha_than_was_read_can_be_written(colours, tmp_path):
     alpha = np.arange(23 * 37).reshape(23, 37).astype(np.uint8)
-    (tmp_path / "a.webp").write_bytes(saved(np.dstack([colours, alpha]), quality=80))
+    (tmp_path / "a.webp").write_bytes(saved(np.dstack([colours, alpha]), "webp", quality=80))
     image = read_image(tmp_path / "a.webp")
     write_image(tmp_path / "b.webp", replace(image, alpha=255 - alpha))
     np.testing.assert_array_equal(read_image(tmp_path / "b.webp").alpha, 255 - alpha)
 
 
 def test_a_lossy_file_says_its_new_quality_and_what_follows_it_is_lost(colours, tmp_path):
-    data = saved(colours, quality=80)
+    data = saved(colours, "webp", quality=80)
     (tmp_path / "a.webp").write_bytes(data + b"tail")
     image = read_image(tmp_path / "a.webp")
     assert image.notes == ("lossy WebP: written again with quality 95",)

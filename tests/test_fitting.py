@@ -9,13 +9,13 @@ import torch
 from mashpix.errors import MashpixError
 from mashpix.method import fitting
 from mashpix.method.fitting import fit, new_network
-from mashpix.picture import Picture
+from mashpix.steps import drain, relay
+from pictures import picture_of
 
 
 def a_picture(generator, side=32):
     rows = torch.linspace(0, 1, side)[:, None].expand(side, side)
-    pixels = (rows + 0.05 * torch.randn((side, side), generator=generator))[None, None]
-    return Picture(pixels, torch.ones_like(pixels, dtype=torch.bool), torch.ones(1))
+    return picture_of((rows + 0.05 * torch.randn((side, side), generator=generator))[None])
 
 
 def run(picture, *, settings, seed=0, shuffle=False):
@@ -23,12 +23,8 @@ def run(picture, *, settings, seed=0, shuffle=False):
     steps, generator = [], torch.Generator().manual_seed(seed)
     network = new_network(picture, settings=settings, generator=generator)
     options = {"shuffle": shuffle, "steps": settings.steps, "stage": "fit", "settings": settings}
-    working = fit(network, picture, 0.5, generator=generator, **options)
-    while True:
-        try:
-            steps.append(next(working))
-        except StopIteration as stop:
-            return steps, torch.cat([values.flatten() for values in network.parameters()]), stop.value
+    target = drain(relay(fit(network, picture, 0.5, generator=generator, **options), steps.append))
+    return steps, torch.cat([values.flatten() for values in network.parameters()]), target
 
 
 def test_the_loss_falls(quick, generator):

@@ -182,12 +182,11 @@ def test_unequal_units_of_three_channels_change_nothing_but_the_units(scene, rng
 
 def test_independent_channels_cost_what_each_of_them_costs_alone(rng):
     noisy = rng.normal(0, 1, (64, 64, 3))
-    options = {
-        "channel_axis": -1,
-        "device": "cpu",
-        "settings": Settings(masking_ratio=0.5, steps=20, channels=4, depth=2),
-    }
-    apart, together = (inspect(noisy, channels=kind, **options) for kind in ("independent", "joint"))
+    small = Settings(masking_ratio=0.5, steps=20, channels=4, depth=2)
+    apart, together = (
+        inspect(noisy, channel_axis=-1, channels=kind, settings=small, device="cpu")
+        for kind in ("independent", "joint")
+    )
     assert 1.2 < apart.seconds / together.seconds < 6
     assert apart.memory_bytes < together.memory_bytes
 
@@ -228,7 +227,7 @@ def test_the_page_is_one_escaped_file(rng):
     assert "look closer" in page
 
 
-def test_the_command_writes_table_json_and_page(tmp_path, rng):
+def test_the_command_writes_table_json_and_page(tmp_path, rng, run_here):
     Image.fromarray(rng.integers(0, 256, (48, 48, 3)).astype(np.uint8)).save(tmp_path / "a.png")
     Image.new("RGB", (48, 48)).save(tmp_path / "b.png")
     arguments = ("inspect", "a.png", "--html", "a.html", "--json", "a.json", "--denoised", "b.png", "--threads", "1")
@@ -238,11 +237,11 @@ def test_the_command_writes_table_json_and_page(tmp_path, rng):
     report = json.loads((tmp_path / "a.json").read_text())
     assert set(report) == set(NoiseReport.__dataclass_fields__)
     assert (tmp_path / "a.html").read_text().startswith("<!doctype html>")
-    again = run_cli(*arguments, cwd=tmp_path)
+    again = run_here(*arguments, cwd=tmp_path)
     assert again.returncode == 1
     assert "a.html" in again.stderr
     Image.new("RGB", (40, 48)).save(tmp_path / "c.png")
-    other = run_cli("inspect", "a.png", "--denoised", "c.png", cwd=tmp_path)
+    other = run_here("inspect", "a.png", "--denoised", "c.png", cwd=tmp_path)
     assert other.returncode == 1
     assert other.stderr.count("\n") == 1
 
@@ -269,25 +268,22 @@ def test_a_stack_of_blank_planes_gives_a_report():
 
 
 @pytest.mark.parametrize("name", ["a.npy", "a.tif"])
-def test_the_command_inspects_a_stack(tmp_path, rng, name):
-    stack = (100 + rng.normal(0, 9, (3, 64, 64))).astype(np.float32)
+def test_the_command_inspects_a_stack(tmp_path, rng, name, run_here):
+    stack = (100 + rng.normal(0, 9, (3, 48, 48))).astype(np.float32)
     for path, values in ((tmp_path / name, stack), (tmp_path / f"after_{name}", np.full_like(stack, 100))):
         if name.endswith("npy"):
             np.save(path, values)
         else:
             tifffile.imwrite(path, values, metadata={"axes": "ZYX"}, imagej=True)
     options = ("--json", "a.json", "--html", "a.html", "--denoised", f"after_{name}", "--threads", "1")
-    run = run_cli("inspect", name, *options, cwd=tmp_path)
+    run = run_here("inspect", name, *options, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     assert "plane Z 1" in run.stdout
     assert "verdict" in run.stdout
-    assert [plane["plane"] for plane in json.loads((tmp_path / "a.json").read_text())["planes"]] == [
-        "Z 1",
-        "Z 0",
-        "Z 2",
-    ]
+    planes = json.loads((tmp_path / "a.json").read_text())["planes"]
+    assert [plane["plane"] for plane in planes] == ["Z 1", "Z 0", "Z 2"]
     np.save(tmp_path / "other.npy", stack[:2])
-    other = run_cli("inspect", name, "--denoised", "other.npy", cwd=tmp_path)
+    other = run_here("inspect", name, "--denoised", "other.npy", cwd=tmp_path)
     assert other.returncode == 1
     assert other.stderr.count("other.npy") == 1
 
@@ -310,7 +306,7 @@ def test_texture_is_not_taken_for_noise(rng):
 
 
 def test_the_probes_see_the_centre_alone(rng):
-    quick = replace(preset("scripts"), probe_steps=2)
+    quick = replace(preset("scripts"), probe_steps=2, channels=6, depth=2, masks=2)
     noisy = rng.integers(0, 256, (192, 160)).astype(np.uint8)
     report = look(noisy, settings=quick, probe=True)
     assert report.noise_level_gap > 0
@@ -324,12 +320,8 @@ def test_the_probes_see_the_centre_alone(rng):
 def test_keys_of_the_schema_are_those_of_the_output():
     text = (Path(__file__).parents[1] / "docs" / "noise-report.md").read_text()
     table = text.split("## Keys of the JSON")[1].split("## ")[0]
-    keys = [
-        key
-        for line in table.splitlines()
-        if line.startswith("| `")
-        for key in re.findall(r"`(\w+)`", line.split("|")[1])
-    ]
+    names = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    keys = [key for cell in names for key in re.findall(r"`(\w+)`", cell)]
     assert sorted(keys) == sorted(NoiseReport.__dataclass_fields__)
 
 

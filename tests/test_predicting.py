@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 from mashpix.method.masking import draw_hidden, hide
 from mashpix.method.network import make_network
 from mashpix.method.predicting import Prediction, pool, predict
-from mashpix.picture import Picture
 from mashpix.steps import drain
 from mashpix.tiling import tile_count, tiles
+from pictures import picture_of
 
 
 def a_picture(generator, *, channels=2, height=96, width=160):
-    pixels = torch.rand((1, channels, height, width), generator=generator)
-    return Picture(pixels, torch.ones_like(pixels, dtype=torch.bool), torch.ones(channels))
+    return picture_of(torch.rand((1, channels, height, width), generator=generator))
 
 
 @given(height=st.integers(1, 200), width=st.integers(1, 200), tile_size=st.integers(1, 90), context=st.integers(0, 40))

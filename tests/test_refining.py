@@ -1,5 +1,6 @@
 """Laws of refining: tiles make no difference, noise is measured as it is, lost detail comes back, noise does not."""
 
+import re
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -8,18 +9,14 @@ import pytest
 import torch
 
 from mashpix import PRESETS
-from mashpix.picture import Picture
+from mashpix.refine import tuning
 from mashpix.refine.refining import refine
 from mashpix.refine.tuning import RefineSettings
 from mashpix.simulation import correlated_noise
 from mashpix.steps import drain
+from pictures import picture_of
 
 SETTINGS = PRESETS["default"]
-
-
-def picture_of(pixels):
-    pixels = torch.as_tensor(np.asarray(pixels), dtype=torch.float32)[None]
-    return Picture(pixels, torch.ones_like(pixels, dtype=torch.bool), torch.ones(pixels.shape[1]), pixels.shape[1] == 3)
 
 
 def scene(channels=3, side=96):
@@ -41,6 +38,10 @@ def blurred(pixels, radius=4):
     return torch.from_numpy(np.stack([uniform_filter(plane, radius) for plane in pixels]).astype(np.float32))[None]
 
 
+def refined(picture, prediction, *, settings=SETTINGS, **options):
+    return drain(refine(picture, prediction, settings=settings, **options))
+
+
 def error(result, clean):
     return float(np.sqrt(np.mean((result[0].numpy() - clean) ** 2)))
 
@@ -50,29 +51,29 @@ def error(result, clean):
 def test_lost_detail_comes_back_and_noise_does_not(channels, beta):
     clean, noisy = scene(channels), noisy_scene(beta, channels=channels)
     prediction = blurred(clean)
-    refined = drain(refine(picture_of(noisy), prediction, settings=SETTINGS))
-    assert error(refined, clean) < 0.8 * error(prediction, clean)
-    assert error(refined, clean) < 0.6 * error(torch.from_numpy(noisy)[None], clean)
+    result = refined(picture_of(noisy), prediction)
+    assert error(result, clean) < 0.8 * error(prediction, clean)
+    assert error(result, clean) < 0.6 * error(torch.from_numpy(noisy)[None], clean)
 
 
 def test_a_perfect_prediction_is_hardly_touched():
     clean = scene()
     prediction = torch.from_numpy(clean.astype(np.float32))[None]
-    refined = drain(refine(picture_of(noisy_scene(0.5)), prediction, settings=SETTINGS))
-    assert error(refined, clean) < 0.03
+    result = refined(picture_of(noisy_scene(0.5)), prediction)
+    assert error(result, clean) < 0.03
 
 
 def test_without_noise_the_picture_comes_back():
     clean = scene()
-    refined = drain(refine(picture_of(clean), blurred(clean), settings=SETTINGS))
-    assert error(refined, clean) < 0.25 * error(blurred(clean), clean)
+    result = refined(picture_of(clean), blurred(clean))
+    assert error(result, clean) < 0.25 * error(blurred(clean), clean)
 
 
 @pytest.mark.parametrize("tile_size", [16, 32, 80])
 def test_tiled_equals_untiled(tile_size):
     noisy = noisy_scene(0.5)
     whole, tiled = (
-        drain(refine(picture_of(noisy), blurred(scene()), settings=replace(SETTINGS, tile_size=max(size, 32))))
+        refined(picture_of(noisy), blurred(scene()), settings=replace(SETTINGS, tile_size=max(size, 32)))
         for size in (512, tile_size)
     )
     torch.testing.assert_close(tiled, whole, rtol=0, atol=2e-4)  # a last bit may decide which of two blocks is closer
@@ -84,9 +85,9 @@ def test_a_prediction_counts_only_where_the_picture_agrees():
     right = torch.from_numpy(clean.astype(np.float32))[None]
     wrong = right.roll(5, dims=-1)
     half_wrong = torch.cat([right[..., :48, :], wrong[..., 48:, :]], dim=-2)
-    refined, misled = (drain(refine(noisy, prediction, settings=SETTINGS)) for prediction in (half_wrong, wrong))
-    assert error(refined[..., :44, :], clean[:, :44]) < 0.4 * error(noisy.pixels[..., :44, :], clean[:, :44])
-    for result in (refined, misled):
+    half, misled = (refined(noisy, prediction) for prediction in (half_wrong, wrong))
+    assert error(half[..., :44, :], clean[:, :44]) < 0.4 * error(noisy.pixels[..., :44, :], clean[:, :44])
+    for result in (half, misled):
         assert error(result[..., 52:, 8:], clean[:, 52:, 8:]) < 0.5 * error(wrong[..., 52:, 8:], clean[:, 52:, 8:])
 
 
@@ -94,9 +95,9 @@ def test_a_prediction_counts_only_where_the_picture_agrees():
 def test_intensities_are_kept(channels):
     """Whatever the prediction's offset: the mean over the picture and over its parts stays."""
     clean, noisy = scene(channels), noisy_scene(0, channels=channels)
-    refined = drain(refine(picture_of(noisy), blurred(clean) + 0.05, settings=SETTINGS))[0].numpy()
-    np.testing.assert_allclose(refined.mean((1, 2)), noisy.mean((1, 2)), atol=2e-3)
-    np.testing.assert_allclose(refined[:, :48].mean((1, 2)), noisy[:, :48].mean((1, 2)), atol=5e-3)
+    result = refined(picture_of(noisy), blurred(clean) + 0.05)[0].numpy()
+    np.testing.assert_allclose(result.mean((1, 2)), noisy.mean((1, 2)), atol=2e-3)
+    np.testing.assert_allclose(result[:, :48].mean((1, 2)), noisy[:, :48].mean((1, 2)), atol=5e-3)
 
 
 def test_black_borders_are_not_taken_for_a_noiseless_picture():
@@ -104,8 +105,8 @@ def test_black_borders_are_not_taken_for_a_noiseless_picture():
     noisy[:, :, :30] = 0
     prediction = blurred(scene())
     prediction[..., :30] = 1e-4 * torch.rand((30,), generator=torch.Generator().manual_seed(0))
-    refined = drain(refine(picture_of(noisy), prediction, settings=SETTINGS))
-    assert error(refined[..., 34:], scene()[:, :, 34:]) < 0.7 * error(
+    result = refined(picture_of(noisy), prediction)
+    assert error(result[..., 34:], scene()[:, :, 34:]) < 0.7 * error(
         torch.from_numpy(noisy)[None, ..., 34:], scene()[:, :, 34:]
     )
 
@@ -119,7 +120,7 @@ def test_holes_and_padding_take_no_part():
     for value in (0.0, 1e6):
         picture = picture_of(noisy)
         holed = replace(picture, pixels=picture.pixels.masked_fill(~valid, value), valid=valid)
-        results.append(drain(refine(holed, blurred(scene()), settings=SETTINGS)))
+        results.append(refined(holed, blurred(scene())))
     assert torch.equal(*results)
     assert torch.isfinite(results[0]).all()
 
@@ -129,15 +130,15 @@ def test_a_picture_without_a_usable_block_keeps_its_prediction():
     scattered = torch.rand((1, 3, 96, 96), generator=torch.Generator().manual_seed(0)) > 0.05
     prediction = blurred(scene())
     holed = replace(picture, pixels=picture.pixels.masked_fill(~scattered, 0.0), valid=scattered)
-    assert torch.equal(drain(refine(holed, prediction, settings=SETTINGS)), prediction)
+    assert torch.equal(refined(holed, prediction), prediction)
 
 
 def test_the_channels_of_rgb_are_put_together():
     """The same noise in all channels is one of brightness: opponent colours stay clean."""
     noise = np.repeat(correlated_noise((96, 96, 1), sigma=0.1, beta=0, rng=np.random.default_rng(0)), 3, axis=2)
     noisy = scene() + noise.transpose(2, 0, 1)
-    refined = drain(refine(picture_of(noisy), blurred(scene()), settings=SETTINGS))[0].numpy()
-    difference = (refined[0] - refined[2]) - (scene()[0] - scene()[2])
+    result = refined(picture_of(noisy), blurred(scene()))[0].numpy()
+    difference = (result[0] - result[2]) - (scene()[0] - scene()[2])
     assert np.abs(difference).mean() < 0.01
 
 
@@ -194,23 +195,21 @@ def as_it_ships():
     """A noisy picture whose noise follows the brightness, one whose noise does not, and what becomes of each."""
     pictures = [picture_of(textured_noise(3)), picture_of(noisy_scene(0.5))]
     prediction = blurred(scene())
-    return [(noisy, prediction, drain(refine(noisy, prediction, settings=SETTINGS))) for noisy in pictures]
+    return [(noisy, prediction, refined(noisy, prediction)) for noisy in pictures]
 
 
 @pytest.mark.parametrize("name", [item.name for item in fields(RefineSettings)])
 def test_each_tuned_constant_changes_some_result(name, as_it_ships):
-    tuning = RefineSettings(**{name: OTHERS[name]})
+    other = RefineSettings(**{name: OTHERS[name]})
     assert any(
-        not torch.equal(drain(refine(noisy, prediction, settings=SETTINGS, tuning=tuning)), result)
-        for noisy, prediction, result in as_it_ships
+        not torch.equal(refined(noisy, prediction, tuning=other), result) for noisy, prediction, result in as_it_ships
     )
 
 
-def test_each_tuned_constant_has_a_unit_and_a_source_that_exists():
+def test_each_tuned_constant_has_a_unit_a_meaning_and_a_source_that_exists():
     experiments = (Path(__file__).parents[1] / "docs" / "experiments.md").read_text()
-    for item in fields(RefineSettings):
-        assert item.metadata["meaning"], item.name
-        assert item.metadata["unit"], item.name
-        source = item.metadata["source"]
-        if not source.startswith("by hand"):
-            assert f"\n## {source.strip('[]')}. " in experiments, item.name
+    lines = Path(tuning.__file__).read_text().splitlines()
+    found = {line[1]: line for line in (re.match(r"    (\w+): .+  # .+: .+ \[(.+)\]$", line) for line in lines) if line}
+    assert found.keys() == {item.name for item in fields(RefineSettings)}
+    for name, line in found.items():
+        assert line[2].startswith("by hand") or f"\n## {line[2]}. " in experiments, name

@@ -1,17 +1,17 @@
 """Laws of `mashpix study`: what is measured and told, that it goes on where it stopped, and what it refuses."""
 
-import csv
 import signal
 import subprocess
 import time
 from importlib import import_module
+from operator import attrgetter
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import mashpix
-from commands import start_cli
+from commands import read_csv, start_cli
 from mashpix import extras
 from mashpix.errors import ExtraError, MashpixError
 from mashpix.evaluation.study import ablation, gap, noise, plan, ratio, run, shuffle
@@ -42,12 +42,8 @@ def small_network(monkeypatch):
 @pytest.fixture
 def study(run_here):
     """The command in this process: exit code, stdout and stderr."""
-
-    def call(*arguments):
-        done = run_here("study", *arguments)
-        return done.returncode, done.stdout, done.stderr
-
-    return call
+    parts = attrgetter("returncode", "stdout", "stderr")
+    return lambda *arguments: parts(run_here("study", *arguments))
 
 
 @pytest.fixture
@@ -61,11 +57,6 @@ def pairs(tmp_path, rng):
             pixels = np.clip(np.rint(clean + rng.normal(0, sigma, clean.shape)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(tmp_path / "sidd" / kind / name)
     return tmp_path / "sidd"
-
-
-def read_csv(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.mark.parametrize(
@@ -178,9 +169,9 @@ REFUSED = [
     (("magic",), 2, "magic"),
     (("table",), 2, "real pairs are needed"),
     (("ablation", "--images", "clean"), 2, "'clean': not for this study (noisy/ and clean/ in it are needed)"),
-    (("ratio", "--images", "sidd"), 2, "'sidd': not for this study (clean pictures are needed)"),
+    (("ratio", "--images", "sidd"), 2, "'sidd': not for this study (clean images are needed)"),
     (("ratio", "--images", "none"), 1, "'none': no such folder"),
-    (("ratio", "--images", "clean", "--images", "clean"), 2, "a picture of this folder and name is there already"),
+    (("ratio", "--images", "clean", "--images", "clean"), 2, "an image of this folder and name is there already"),
     (("gap", "--images", "deep"), 1, "not an 8-bit image"),
     (("gap", "--images", "clean", "--crop", "41"), 2, "smaller than --crop (40 x 40; 41 asked for)"),
     (("gap", "--preset", "magic"), 2, "unknown preset ('magic'"),
@@ -196,11 +187,9 @@ def test_what_cannot_be_studied_is_refused_before_any_work(
     arguments, code, message, study, pairs, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(run, "run", None)
-    (tmp_path / "sidd" / "clean" / "a.png").rename(tmp_path / "a.png")
     for name in ("clean", "deep"):
         (tmp_path / name).mkdir()
-    Image.open(tmp_path / "a.png").save(tmp_path / "clean" / "a.png")
-    (tmp_path / "a.png").rename(tmp_path / "sidd" / "clean" / "a.png")
+    Image.open(pairs / "clean" / "a.png").save(tmp_path / "clean" / "a.png")
     Image.fromarray(np.zeros((300, 300), np.uint16)).save(tmp_path / "deep" / "a.png")
     before = sorted(tmp_path.rglob("*"))
     ended, out, err = study(*arguments)
@@ -238,7 +227,7 @@ def test_ratio_tells_what_came_out(best, peaks, verdicts):
 
 
 @pytest.mark.parametrize(
-    ("gaps", "verdict"), [((1, 2, 3), "on 1 of 1 pictures, as"), ((1, 3, 2), "on 0 of 1 pictures, unlike")]
+    ("gaps", "verdict"), [((1, 2, 3), "on 1 of 1 images, as"), ((1, 3, 2), "on 0 of 1 images, unlike")]
 )
 def test_gap_tells_what_came_out(gaps, verdict):
     rows = [

@@ -5,6 +5,7 @@ channel by channel; every other axis (T, Z, I, Q, ...) counts planes of one kind
 """
 
 from itertools import product
+from math import prod
 from typing import Literal
 
 from mashpix.errors import UsageError
@@ -79,10 +80,7 @@ def remark(axes: str, shape: tuple[int, ...]) -> str:
 
 def count_planes(axes: str, shape: tuple[int, ...]) -> int:
     """Count the planes of a stack."""
-    count = 1
-    for letter, length in zip(axes, shape, strict=True):
-        count *= length if letter not in WITHIN else 1
-    return count
+    return prod(length for letter, length in zip(axes, shape, strict=True) if letter not in WITHIN)
 
 
 def plane_groups(axes: str, shape: tuple[int, ...], *, joint: bool) -> list[list[tuple[Index, ...]]]:

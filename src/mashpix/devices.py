@@ -13,19 +13,9 @@ CHOICES = "auto, cpu, cuda, cuda:N or mps"
 
 
 def choose_device(name: str) -> tuple[torch.device, str]:
-    """Find the device for a name, and the reason for the choice in a few words.
+    """Find the device for a name, and the reason for the choice in a few words; "auto" takes CUDA, MPS or the CPU.
 
-    Parameters
-    ----------
-    name : str
-        "auto", "cpu", "cuda", "cuda:N" or "mps". "auto" takes CUDA, else MPS, else the CPU.
-
-    Raises
-    ------
-    UsageError
-        For another name.
-    DeviceError
-        If the named device is not available.
+    Another name than those of `CHOICES` raises `UsageError`, a device that is not there `DeviceError`.
 
     Examples
     --------
@@ -34,10 +24,8 @@ def choose_device(name: str) -> tuple[torch.device, str]:
     """
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", name):
         raise UsageError(f"unknown device ({name!r}; {CHOICES})")
-    cuda, mps = (
-        torch.cuda.device_count() if torch.cuda.is_available() else 0,
-        torch.backends.mps.is_available(),
-    )
+    cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    mps = torch.backends.mps.is_available()
     if name == "auto":
         if cuda:
             return torch.device("cuda"), "a CUDA device is there"

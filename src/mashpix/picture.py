@@ -9,16 +9,12 @@ from torch import Tensor
 class Picture:
     """A noisy image as the method sees it.
 
-    pixels : Tensor
-        Float32 (1, C, H, W) on about 0..1, 0 where not valid; H and W padded to the network's multiple.
-    valid : Tensor
-        Bool (1, C, H, W): False in the padding and where the array held NaN or infinity. Such pixels are
-        never shown to the network, never counted in a loss, and take no part in a statistic.
-    unit : Tensor
-        Float32 (C,): the step in the units of the array that corresponds to 1.
-    is_rgb : bool
-        Whether the three channels are the colours of one scene, in one unit. Decided when the array is
-        normalized, never guessed from their number.
+    pixels : float32 (1, C, H, W) on about 0..1, 0 where not valid; H and W padded to the network's multiple
+    valid : bool (1, C, H, W), False in the padding and where the array held NaN or infinity. Such pixels are never
+        shown to the network, never counted in a loss, and take no part in a statistic
+    unit : float32 (C,), the step in the units of the array that corresponds to 1
+    is_rgb : whether the three channels are the colours of one scene, in one unit. Decided when the array is
+        normalized, never guessed from their number
     """
 
     pixels: Tensor

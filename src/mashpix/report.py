@@ -1,6 +1,6 @@
 """The records of a run: a `Step` for every update, and a `Report` of measurements and decisions."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
@@ -58,6 +58,10 @@ class Report:
     few_blocks: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def noted(self, note: str) -> "Report":
+        """The same with one more note."""
+        return replace(self, notes=(*self.notes, note))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""

@@ -35,15 +35,6 @@ def tiles(height: int, width: int, *, tile_size: int, context: int) -> Iterator[
     Where nothing farther than `context` can change an output pixel, the kept regions put side by side equal
     the untiled result: no blend is needed, and there is no seam.
 
-    Parameters
-    ----------
-    height, width : int
-        Size of the image, pixels.
-    tile_size : int
-        Side of the kept regions, pixels.
-    context : int
-        Pixels read beyond the kept region on each side.
-
     Examples
     --------
     >>> [tile.read for tile in tiles(4, 10, tile_size=4, context=1)]

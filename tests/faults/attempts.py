@@ -148,6 +148,23 @@ def command_line(*arguments: str, folder: Path) -> None:
     main()
 
 
+def fork_command(*arguments: str, folder: Path, said: int, first: Callable[[], None] = lambda: None) -> int:
+    """Number of a child of this process that does `first` and then `command_line`, what it says going to a file."""
+    child = os.fork()
+    if child == 0:
+        code = 70
+        try:
+            os.dup2(said, 1)
+            os.dup2(said, 2)
+            first()
+            command_line(*arguments, folder=folder)
+        except SystemExit as ending:
+            code = int(ending.code or 0)
+        finally:
+            os._exit(code)
+    return child
+
+
 def fork_workers() -> None:
     """Let the workers of a batch be forks of this process, too: they start at once."""
     fork = multiprocessing.get_context("fork")

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mashpix.axes import plane_groups
 from mashpix.errors import FileError, UsageError
-from mashpix.files import OpenFile, open_file, read_image
+from mashpix.files import open_file, read_image
+from zarr_kinds import planes_of
 
 MOST_PIXELS = 2**24
 """Largest image that is read, as --max-pixels would say."""
@@ -18,7 +18,7 @@ def read_pixels(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """All pixels of a file, planes one behind another, and the alpha of a single image."""
     with open_file(path, max_pixels=MOST_PIXELS) as opened:
         if opened.is_stack:
-            return np.stack([opened[index] for index in _indices(opened)]), None
+            return np.stack([opened[index] for index in planes_of(opened)]), None
     image = read_image(path, max_pixels=MOST_PIXELS)
     return image.pixels, image.alpha
 
@@ -28,7 +28,7 @@ def pass_through(source: Path, target: Path) -> tuple[str, str]:
     planes = []
     try:
         with open_file(source, max_pixels=MOST_PIXELS) as opened, opened.copy_to(target, overwrite=True) as copy:
-            for index in _indices(opened):
+            for index in planes_of(opened):
                 planes.append(np.ascontiguousarray(opened[index][::-1]))
                 copy(index, planes[-1])
             mirrored = np.stack(planes) if opened.is_stack else planes[0]
@@ -45,7 +45,3 @@ def pass_through(source: Path, target: Path) -> tuple[str, str]:
 def _is_lossy(path: Path) -> bool:
     image = read_image(path, max_pixels=MOST_PIXELS)
     return image.format == "jpeg" or (image.format == "webp" and not image.template.is_lossless)
-
-
-def _indices(opened: OpenFile) -> list[Any]:
-    return [index for group in plane_groups(opened.axes, opened.shape, joint=False) for (index,) in group]

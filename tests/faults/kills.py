@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from faults.attempts import COMMAND, QUICK, SECONDS, Attempt, command_line, fork_workers, wait_until, warm_up
+from faults.attempts import COMMAND, QUICK, SECONDS, Attempt, fork_command, fork_workers, wait_until, warm_up
 from mashpix.errors import MashpixError
 from mashpix.files import ImageFile, read_image, write_image
 
@@ -68,18 +68,8 @@ class Fork:
 
     def __init__(self, folder: Path, out: Path, *more: str) -> None:
         self.said, self.returncode = tempfile.TemporaryFile(), None  # noqa: SIM115 - read when it has ended
-        self.pid = os.fork()
-        if self.pid == 0:
-            code = 70
-            try:
-                os.dup2(self.said.fileno(), 1)
-                os.dup2(self.said.fileno(), 2)
-                fork_workers()
-                command_line(str(folder), "-o", str(out), *QUICK, *more, folder=Path.cwd())
-            except SystemExit as ending:
-                code = int(ending.code or 0)
-            finally:
-                os._exit(code)
+        arguments = (str(folder), "-o", str(out), *QUICK, *more)
+        self.pid = fork_command(*arguments, folder=Path.cwd(), said=self.said.fileno(), first=fork_workers)
 
     def poll(self) -> int | None:
         """Exit code, or None if it still runs."""

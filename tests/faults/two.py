@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from faults.attempts import QUICK, SECONDS, Attempt, command_line, wait_for, warm_up
+from faults.attempts import QUICK, SECONDS, Attempt, fork_command, wait_for, warm_up
 from faults.door import read_pixels
 from faults.kills import find_wrong, make_folder, pictures, start
 from mashpix.files import ImageFile, write_image
@@ -63,21 +63,11 @@ def _two_batches(folder: Path, out: Path, chance: random.Random, *, is_killed: b
 def _to_one_file(folder: Path, target: str, chance: random.Random, *, overwrite: bool) -> Attempt:
     """A few runs to one file at once; one of them is killed every other time."""
     more = ("--overwrite",) if overwrite else ()
-    children = []
-    for seed in range(RUNS):
-        child = os.fork()
-        if child == 0:
-            code = 70
-            try:
-                null = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(null, 1)
-                os.dup2(null, 2)
-                command_line(*QUICK, "--seed", str(seed), "a.png", "-o", target, *more, folder=folder)
-            except SystemExit as ending:
-                code = int(ending.code or 0)
-            finally:
-                os._exit(code)
-        children.append(child)
+    with open(os.devnull, "w") as null:
+        children = [
+            fork_command(*QUICK, "--seed", str(seed), "a.png", "-o", target, *more, folder=folder, said=null.fileno())
+            for seed in range(RUNS)
+        ]
     is_killed = chance.random() < 0.5
     if is_killed:
         time.sleep(chance.uniform(0, 1))

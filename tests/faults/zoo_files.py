@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from bad_files import BAD, RGB, npy_header, saved
+from bad_files import BAD, RGB, npy_header, ome_xml, saved
 from faults.case import Case
 from fidelity import KINDS
 from file_kinds import Extras, header, png
@@ -54,17 +54,6 @@ def circle(*, big: bool) -> bytes:
     return bytes(data)
 
 
-def ome(*, planes: int, name: str = "") -> str:
-    """OME-XML of a stack of 40 x 24 pixels, half of whose planes lie in another file."""
-    other = f'<UUID FileName="{name}">urn:uuid:1</UUID>' if name else ""
-    return (
-        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
-        '<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="40" SizeY="24" SizeC="1" SizeT="1" '
-        f'SizeZ="{planes}"><TiffData IFD="0" PlaneCount="2"/><TiffData FirstZ="2" IFD="0" PlaneCount="2">{other}'
-        "</TiffData></Pixels></Image></OME>"
-    )
-
-
 def naming(how: str) -> Callable[[Path], None]:
     """A stack whose OME-XML names a pipe outside of its folder, which hangs whoever opens it."""
 
@@ -73,7 +62,7 @@ def naming(how: str) -> Callable[[Path], None]:
         os.mkfifo(folder / "other.tif")
         (folder / "in" / "link.tif").symlink_to(folder / "other.tif")
         name = {"../": "../other.tif", "absolute": str(folder / "other.tif"), "symlink": "link.tif"}[how]
-        (folder / "in" / "a.tif").write_bytes(tiff(metadata=None, description=ome(planes=4, name=name)))
+        (folder / "in" / "a.tif").write_bytes(tiff(metadata=None, description=ome_xml(4, None, name)))
 
     return build
 
@@ -168,12 +157,12 @@ FILES = [
     Case(**MULTI, name="absolute", build=naming("absolute")),
     Case(**MULTI, name="symlink", build=naming("symlink")),
     Case(row="OME-XML that declares too much", name="SizeZ of 10^12", message="declares 1000000000000 planes", **TIF,
-         build=tiff(metadata=None, description=ome(planes=10**12))),
+         build=tiff(metadata=None, description=ome_xml(10**12, None))),
     Case(row="OME-XML that declares too much", name="XML bomb", code=0, **TIF,
          build=tiff(metadata=None,
          description='<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "' + "x" * 99 + '"><!ENTITY'
                     ' b "' + "&a;" * 99 + '"><!ENTITY c "' + "&b;" * 99 + '"><!ENTITY d "' + "&c;" * 99 + '">]>'
-                    + ome(planes=2)[21:].replace("urn", "&d;"))),
+                    + ome_xml(2, "a.tif")[21:].replace("urn", "&d;"))),
     Case(row="pyramids, series, thumbnails", name="pyramid and a second series", build=pyramid(), code=0,
          message="holds 2 series", **TIF),
     Case(row="pixels of another kind", name="palette of 1 bit", code=0, message="palette",

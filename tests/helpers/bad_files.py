@@ -57,6 +57,19 @@ TILED = [
 DEFLATED = saved(GREY, "tiff", compression="adobe_deflate")
 
 
+def ome_xml(planes, *where):
+    """OME-XML of a stack of 40 x 24 pixels along Z; `where` says for each two planes which file they are in, if any."""
+    names = (f'<UUID FileName="{name}">urn:uuid:1</UUID>' if name else "" for name in where)
+    data = "".join(
+        f'<TiffData FirstZ="{2 * number}" IFD="0" PlaneCount="2">{name}</TiffData>' for number, name in enumerate(names)
+    )
+    return (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
+        '<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="40" SizeY="24" SizeC="1" SizeT="1" '
+        f'SizeZ="{planes}">{data}</Pixels></Image></OME>'
+    )
+
+
 def npy_header(text):
     return b"\x93NUMPY\x01\0" + struct.pack("<H", len(text)) + text
 

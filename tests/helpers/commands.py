@@ -1,5 +1,6 @@
 """The command line in this process or in one of its own, with settings that take a moment."""
 
+import csv
 import math
 import shlex
 import signal
@@ -36,6 +37,12 @@ def run_cli(*arguments, cwd, **options):
     """Exit code and output of `mashpix` with these arguments, in a process of its own."""
     command = [*COMMAND, *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, **options)
+
+
+def read_csv(path):
+    """The rows of a table."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def run_here(*arguments, cwd=None):

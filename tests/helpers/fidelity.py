@@ -22,7 +22,7 @@ from PIL import Image
 
 from file_kinds import Extras, Kind, build_jpeg, build_npy, build_npz, build_png, build_tiff, build_webp
 from file_properties import describe
-from instrument_table import FOLDER, instrument_table
+from instrument_table import instrument_files, instrument_table
 from mashpix.files import ImageFile, read_image, write_image
 from mashpix.files.png import GREY_ALPHA
 from measured_page import FILES_MARK, KINDS_MARK, NOBODY, PROGRAMS_MARK, markdown, name_programs, write_part
@@ -216,18 +216,21 @@ READERS: dict[str, Callable[[bytes], Any]] = {
 }
 
 
-def table() -> str:
-    """The table of what comes back, measured: one row for each kind, with all that it can hold."""
+def table(kinds: list[Kind] = KINDS, *, programs: bool = True) -> str:
+    """The table of what comes back, measured: one row for each kind, with all that it can hold.
+
+    Without programs, which take a second for each kind, the columns hold what the libraries see.
+    """
     heads = ["kind", *ANNOUNCED, "pixels confirmed by", "tags confirmed by"]
     rows = []
-    for kind in KINDS:
+    for kind in kinds:
         with tempfile.TemporaryDirectory() as folder:
             source, target = Path(folder) / f"a{kind.suffix}", Path(folder) / f"b{kind.suffix}"
             source.write_bytes(kind.make(Extras()))
             before, after, lost = round_trip(source, target, step=kind.step)
-            readers = confirmed(source, target, before, after, tolerance=tolerance_of(kind), programs=True)
+            readers = confirmed(source, target, before, after, tolerance=tolerance_of(kind), programs=programs)
             cells = verdicts(source, target, lost).values()
-            tags = same_tags(source, target, lost)
+            tags = same_tags(source, target, lost) if programs else []
         rows.append([kind.name, *cells, ", ".join(readers), ", ".join(tags) or NOBODY])
     return markdown(heads, rows)
 
@@ -242,5 +245,5 @@ if __name__ == "__main__":
         sys.exit(f"the tables need all of their readers (missing: {', '.join(sorted(missing))})")
     write_part(PROGRAMS_MARK, name_programs())
     write_part(KINDS_MARK, table())
-    if FOLDER.is_dir():
-        write_part(FILES_MARK, instrument_table())
+    if sources := instrument_files():
+        write_part(FILES_MARK, instrument_table(sources))

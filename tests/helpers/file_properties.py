@@ -40,7 +40,7 @@ def _common(image: Any) -> dict[str, Any]:
 
 def _png(data: bytes) -> dict[str, Any]:
     bits, colour_type, _, _, interlacing = struct.unpack(">5B", data[24:29])
-    chunks = _png_chunks(data)
+    chunks = dict(png_chunks(data))
     with Image.open(io.BytesIO(data)) as image:
         image.load()
         return _common(image) | {
@@ -55,11 +55,12 @@ def _png(data: bytes) -> dict[str, Any]:
         }
 
 
-def _png_chunks(data: bytes) -> dict[bytes, bytes]:
-    position, found = 8, {}
+def png_chunks(data: bytes) -> list[tuple[bytes, bytes]]:
+    """Names and contents of the chunks of a PNG."""
+    position, found = 8, []
     while position < len(data):
         (length,) = struct.unpack(">I", data[position : position + 4])
-        found[data[position + 4 : position + 8]] = data[position + 8 : position + 8 + length]
+        found.append((data[position + 4 : position + 8], data[position + 8 : position + 8 + length]))
         position += length + 12
     return found
 

@@ -60,6 +60,11 @@ def _confirms(name: str, path: Path, expected: Any) -> bool:
     return found.dtype == expected.dtype and np.array_equal(found, expected)
 
 
-def instrument_table() -> str:
+def instrument_files() -> list[Path]:
+    """The files, the smallest first."""
+    return sorted(FOLDER.glob("*.tif*"), key=lambda path: path.stat().st_size)
+
+
+def instrument_table(sources: list[Path]) -> str:
     """The table, measured."""
-    return markdown(HEADS, [row(source) for source in sorted(FOLDER.glob("*.tif*"))])
+    return markdown(HEADS, [row(source) for source in sorted(sources)])

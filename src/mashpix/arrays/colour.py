@@ -37,21 +37,10 @@ def check_choice(channels: str) -> None:
 
 
 def decide_channels(array: NDArray[Any], channels: Channels) -> Kind | None:
-    """Decide how the channels of an image (C, H, W) are denoised; None where there is only one.
+    """Decide how the channels of a noisy image (C, H, W) are denoised, as `denoise` has it; None for a single one.
 
-    Parameters
-    ----------
-    array : ndarray
-        Noisy image (C, H, W).
-    channels : {"auto", "rgb", "independent", "joint"}
-        "rgb": the three channels are the colours of one scene. "independent": each is denoised by itself.
-        "joint": one network for all of them, which are not treated as colour. "auto": "rgb" where the image shows
-        that its three channels are one scene in one unit (`show_one_scene`), else "independent".
-
-    Raises
-    ------
-    UsageError
-        For an unknown choice, and for "rgb" with other than three channels.
+    "auto" is "rgb" where the image shows that its three channels are one scene in one unit (`show_one_scene`), else
+    "independent". An unknown choice, and "rgb" with other than three channels, raise `UsageError`.
     """
     check_choice(channels)
     if channels == "rgb" and len(array) != 3:

@@ -6,14 +6,12 @@ bar, the estimates of `inspect`, of `--dry-run` and of studies all read the tabl
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache
-from typing import Protocol
+from dataclasses import dataclass, field
 
 import torch
 
 from mashpix.arrays.model import MAX_FITTED_IMAGES
-from mashpix.devices import available_memory, choose_device
+from mashpix.devices import available_memory
 from mashpix.errors import InputError
 from mashpix.method.fitting import fit, new_network
 from mashpix.method.mash import side_multiple
@@ -32,7 +30,7 @@ PREDICTION = 1 / 3
 MIN_TIMED, MAX_TIMED = 2, 8
 """Updates that are timed, after a first one that is slower."""
 LONG_ENOUGH = 0.5
-"""Seconds after which no more updates are timed, once there are MIN_TIMED."""
+"""Seconds after which no more updates are timed, once there are MIN_TIMED: of their own, not of a busy machine's."""
 
 Costs = dict[str, float]
 """Expected cost of each stage, by the name that its steps carry, in updates."""
@@ -134,8 +132,17 @@ class Estimate:
     memory: int
 
 
-class Estimator(Protocol):
-    """Estimates the cost of images from their shape, (H, W) or (H, W, C)."""
+@dataclass(frozen=True)
+class Estimator:
+    """Estimates the cost of images from their shape, (H, W) or (H, W, C).
+
+    Updates are timed once for each number of channels, on one window of noise. Images denoised at the same time slow
+    each other down, which the estimate leaves out.
+    """
+
+    settings: Settings
+    device: torch.device
+    seconds_per_update: dict[int, float] = field(default_factory=dict)
 
     def __call__(
         self,
@@ -151,30 +158,7 @@ class Estimator(Protocol):
         `fitted` is 0 where the model exists already; `share_noise` as for `fit_model`;
         `joint` if the channels share a network without being the colours of one scene.
         """
-        ...
-
-
-def make_estimator(settings: Settings, *, device: str) -> Estimator:
-    """A function that estimates what denoising costs.
-
-    Updates are timed once for each number of channels, on one window of noise. Images denoised at the same time slow
-    each other down, which the estimate leaves out.
-    """
-    chosen, _ = choose_device(device)
-
-    @cache
-    def seconds_per_update(channels: int) -> float:
-        return time_update((channels, settings.window_size, settings.window_size), settings, device=chosen)
-
-    def estimate(
-        shape: tuple[int, ...],
-        *,
-        applied: int = 1,
-        fitted: int | None = None,
-        share_noise: bool = False,
-        joint: bool = False,
-    ) -> Estimate:
-        channels = shape[2] if len(shape) == 3 else 1
+        settings, channels = self.settings, shape[2] if len(shape) == 3 else 1
         pixels, together = shape[0] * shape[1], min(fitted or 1, MAX_FITTED_IMAGES)
         shared = channels if joint else 1
         if fitted is None:
@@ -183,9 +167,11 @@ def make_estimator(settings: Settings, *, device: str) -> Estimator:
             fitting, applying = model_costs(pixels, together, settings, share_noise=share_noise, joint_channels=shared)
             updates = applied * _windows(applying, pixels, settings)
             updates += _windows(fitting, pixels * together, settings) if fitted else 0.0
-        return Estimate(updates * seconds_per_update(channels), expected_memory(pixels * channels * together))
-
-    return estimate
+        if channels not in self.seconds_per_update:
+            window = (channels, settings.window_size, settings.window_size)
+            self.seconds_per_update[channels] = time_update(window, settings, device=self.device)
+        seconds = updates * self.seconds_per_update[channels]
+        return Estimate(seconds, expected_memory(pixels * channels * together))
 
 
 def _windows(costs: Costs, pixels: int, settings: Settings) -> float:
@@ -197,7 +183,8 @@ def time_update(shape: Sequence[int], settings: Settings, *, device: torch.devic
     """Seconds of one network update on an image of a shape (C, H, W), on a machine that does nothing else.
 
     The fastest of a few updates on noise counts. On a CPU that is the processor time of the calling thread, which
-    takes part in every operation: it does not grow while other programs hold the processor.
+    takes part in every operation (with one torch thread it does all of them): it does not grow while other programs,
+    or other threads of this one, hold the processor. What they push out of its caches is counted.
     """
     multiple = side_multiple(settings)
     size = [min(-(-side // multiple) * multiple, settings.window_size) for side in shape[1:]]
@@ -222,11 +209,11 @@ def time_update(shape: Sequence[int], settings: Settings, *, device: torch.devic
 def _fastest(updates: Iterable[float], *, cpu: bool) -> float:
     """Seconds of the fastest of a few updates, the first left out."""
     read = time.thread_time if cpu else time.perf_counter
-    started, before, times = time.perf_counter(), 0.0, []
+    before, times = 0.0, list[float]()
     for index, _ in enumerate(updates):
         if index:
             times.append(read() - before)
-        if len(times) >= MIN_TIMED and time.perf_counter() - started > LONG_ENOUGH:
+        if len(times) >= MIN_TIMED and sum(times) > LONG_ENOUGH:
             break
         before = read()
     return min(times)

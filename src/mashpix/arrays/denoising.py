@@ -27,7 +27,7 @@ from mashpix.arrays.normalization import (
 )
 from mashpix.arrays.summary import describe, join_reports
 from mashpix.devices import choose_device
-from mashpix.method.mash import mash, side_multiple
+from mashpix.method.mash import Result, mash, side_multiple
 from mashpix.method.relations import Groups
 from mashpix.report import Report, Step
 from mashpix.settings import Settings, preset
@@ -175,11 +175,10 @@ def denoise_steps(
     chosen, _ = choose_device(device)
     normalized = normalize(image, channel_axis=channel_axis, data_range=data_range, scale=settings.scale)
     kind = decide_channels(normalized.array, channels)
+    count = len(normalized.array)
     run = partial(_denoise_together, settings=settings, seed=seed, device=chosen, preview_every=preview_every)
-    groups: Groups = ()
-    if kind == "independent":
-        groups = tuple((channel,) for channel in range(len(normalized.array)))
-    check_memory((normalized.array[0] if groups else normalized.array).size)
+    check_memory(normalized.array.size // (count if kind == "independent" else 1))
+    groups: Groups = tuple((channel,) for channel in range(count)) if kind == "independent" else ()
     if kind == "joint":
         groups = find_groups([normalized], settings=settings)
     if kind is None or len(groups) < 2:
@@ -188,14 +187,8 @@ def denoise_steps(
         steps = _denoise_apart(normalized, groups, run, kind=kind)
     if channels != "auto" or kind is None:
         return steps
-    return relay(steps, partial(_with_note, note=explain(kind, len(normalized.array))))
-
-
-def _with_note(step: Step, *, note: str) -> Step:
-    """Add a note to the report of a step, if it has one."""
-    if step.report is None:
-        return step
-    return replace(step, report=replace(step.report, notes=(*step.report.notes, note)))
+    note = explain(kind, count)
+    return relay(steps, lambda step: step if step.report is None else replace(step, report=step.report.noted(note)))
 
 
 def _denoise_apart(
@@ -238,9 +231,14 @@ def _denoise_together(
     joint = 1 if picture.is_rgb else len(normalized.array)
     plan = expected_costs(picture.pixels[0, 0].numel(), settings, joint_channels=joint)
     result = yield from present(steps, normalized, plan=plan, seconds=seconds)
+    yield finished(result, normalized, device=device, seconds=seconds)
+
+
+def finished(result: Result, normalized: Normalized, *, device: torch.device, seconds: dict[str, float]) -> Step:
+    """The last step: the result as arrays, and its report."""
     report = describe(normalized, result, device=device, seconds=seconds)
     denoised, spread = to_array(result.denoised, normalized), spread_to_array(result.spread, normalized)
-    yield Step("done", 1, 1, 1.0, denoised=denoised, spread=spread, report=report)
+    return Step("done", 1, 1, 1.0, denoised=denoised, spread=spread, report=report)
 
 
 def present(

@@ -114,10 +114,11 @@ def _join(pictures: list[Picture], *, gap: int) -> Picture:
     if len(pictures) == 1:
         return pictures[0]
     width = max(picture.pixels.shape[3] for picture in pictures)
-    paddings = [(0, width - picture.pixels.shape[3], 0, gap) for picture in pictures]
-    pixels = [F.pad(picture.pixels, padding) for picture, padding in zip(pictures, paddings, strict=True)]
-    valid = [F.pad(picture.valid, padding) for picture, padding in zip(pictures, paddings, strict=True)]
-    return Picture(torch.cat(pixels, dim=2), torch.cat(valid, dim=2), pictures[0].unit, pictures[0].is_rgb)
+    pixels, valid = (
+        torch.cat([F.pad(planes, (0, width - planes.shape[3], 0, gap)) for planes in several], dim=2)
+        for several in zip(*((picture.pixels, picture.valid) for picture in pictures), strict=True)
+    )
+    return replace(pictures[0], pixels=pixels, valid=valid)
 
 
 def normalize_like(array: Array, model: Model) -> Normalized:

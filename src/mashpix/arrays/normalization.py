@@ -69,23 +69,10 @@ class Normalized:
 def normalize(
     image: Array, *, channel_axis: int | None, data_range: float | None, scale: Scale, is_rgb: bool = False
 ) -> Normalized:
-    """Check an array and decide how its values are scaled; nothing is copied.
+    """Check an array and decide how its values are scaled; nothing is copied. `scale` as in `Settings`.
 
-    Parameters
-    ----------
-    image, channel_axis, data_range
-        As for `denoise`.
-    scale : {"data-range", "percentiles"}
-        See `Settings.scale`; `data_range` counts for the former only.
-    is_rgb : bool
-        Whether the channels are the colours of one scene.
-
-    Raises
-    ------
-    InputError
-        For a dtype, a shape or values that cannot be denoised.
-    UsageError
-        For a `data_range` that is not a positive number.
+    A dtype, a shape or values that cannot be denoised raise `InputError`, a `data_range` that is not a positive number
+    raises `UsageError`; it counts for the scale "data-range" only.
     """
     image = np.asarray(image)
     if image.dtype.kind not in "iuf":

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from mashpix.arrays.colour import Kind
 from mashpix.arrays.costs import check_memory, model_costs
-from mashpix.arrays.denoising import denoise_steps, present
+from mashpix.arrays.denoising import denoise_steps, finished, present
 from mashpix.arrays.model import (
     MAX_FITTED_IMAGES,
     MAX_FITTED_PIXELS,
@@ -22,15 +21,14 @@ from mashpix.arrays.model import (
     normalize_alike,
     normalize_like,
 )
-from mashpix.arrays.normalization import Array, is_blank, spread_to_array, to_array
-from mashpix.arrays.summary import describe, summarise
+from mashpix.arrays.normalization import Array, Normalized, is_blank
+from mashpix.arrays.summary import summarise
 from mashpix.axes import Index, samples_axis
 from mashpix.method.relations import Groups
 from mashpix.report import Report, Step
 from mashpix.settings import Settings
 from mashpix.steps import scaled
 
-Returned = TypeVar("Returned")
 Planes = tuple[Index, ...]
 """Planes that are denoised together as one image: one, or with `joint` one of each channel."""
 
@@ -69,8 +67,15 @@ class StackJob:
             return [list(group) for group in self.groups]
         if self.channels != "independent":
             return [slice(None)]
-        samples = dict(zip(self.axes, self.stack.shape, strict=True)).get("S", 1)
-        return [slice(index, index + 1) for index in range(samples)]
+        return [slice(index, index + 1) for index in range(self.length("S"))]
+
+    def length(self, axis: str) -> int:
+        """Length of the stack along an axis, 1 where it has none of that name."""
+        return dict(zip(self.axes, self.stack.shape, strict=True)).get(axis, 1)
+
+    def read(self, planes: Planes) -> Array:
+        """Read an image (C, H, W)."""
+        return read_picture(self.stack, self.axes, planes)
 
 
 def read_picture(stack: Indexable, axes: str, planes: Planes) -> Array:
@@ -105,10 +110,10 @@ def collect(steps: Generator[Step, None, None], stack: Indexable) -> NDArray[Any
 def denoise_alone(job: StackJob, group: list[Planes]) -> Generator[Step, None, None]:
     """Denoise each image with networks of its own."""
     for index, planes in enumerate(group):
-        picture, spread, report = read_picture(job.stack, job.axes, planes), None, None
-        if not is_blank(picture):
+        end = Step("plane", index + 1, len(group), (index + 1) / len(group), denoised=job.read(planes))
+        if not is_blank(np.asarray(end.denoised)):
             steps = denoise_steps(
-                picture,
+                np.asarray(end.denoised),
                 channel_axis=0,
                 channels=job.channels or "auto",
                 data_range=job.data_range,
@@ -117,24 +122,21 @@ def denoise_alone(job: StackJob, group: list[Planes]) -> Generator[Step, None, N
                 device=str(job.device),
                 preview_every=0,
             )
-            for step in steps:
+            for step in scaled(steps, index / len(group), 1 / len(group)):
                 if step.report is None:
-                    yield replace(step, fraction=(index + step.fraction) / len(group))
-            assert step.denoised is not None
-            picture, spread, report = step.denoised, step.spread, step.report
-        end = Step("plane", index + 1, len(group), (index + 1) / len(group), spread=spread, report=report)
-        yield from _finish(job, planes, picture, end)
+                    yield step
+            end = replace(end, denoised=step.denoised, spread=step.spread, report=step.report)
+        yield from _finish(job, planes, end)
 
 
 def denoise_shared(job: StackJob, group: list[Planes]) -> Generator[Step, None, None]:
     """Denoise all images with networks that are fitted to some of them."""
-    lengths = dict(zip(job.axes, job.stack.shape, strict=True))
     fitting_costs, applying_costs = model_costs(
-        lengths["Y"] * lengths["X"],
+        job.length("Y") * job.length("X"),
         min(len(group), MAX_FITTED_IMAGES),
         job.settings,
         share_noise=True,
-        joint_channels=len(group[0]) * lengths.get("S", 1) if job.channels == "joint" else 1,
+        joint_channels=len(group[0]) * job.length("S") if job.channels == "joint" else 1,
     )
     fitting, applying = sum(fitting_costs.values()), len(group) * sum(applying_costs.values())
     share, seconds = fitting / (fitting + applying), dict[str, float]()
@@ -142,12 +144,10 @@ def denoise_shared(job: StackJob, group: list[Planes]) -> Generator[Step, None, 
     if job.channels == "joint":
         job = replace(job, groups=_find_groups(job, group))
     for number, part in enumerate(job.parts):
-        chosen = choose_pictures(partial(_read_part, job, group, part), len(group))
-        if not chosen:
+        images = _choose(job, group, part)
+        if not images:
             models.append(None)
             continue
-        images = normalize_alike(chosen, data_range=job.data_range, settings=job.settings, is_rgb=job.channels == "rgb")
-        del chosen
         generator = torch.Generator(job.device).manual_seed(job.seed)
         fit = fit_to_images(images, share_noise=True, settings=job.settings, generator=generator)
         steps = present(fit, images[0], plan=fitting_costs, seconds=seconds)
@@ -156,19 +156,18 @@ def denoise_shared(job: StackJob, group: list[Planes]) -> Generator[Step, None, 
     yield from apply_models(job, group, models, plan=applying_costs, start=share, seconds=seconds)
 
 
+def _choose(job: StackJob, group: list[Planes], part: slice | list[int] = slice(None)) -> list[Normalized]:
+    """Choose the images, or a part of their channels, that networks are fitted to: none if all are blank."""
+    chosen = choose_pictures(lambda index: job.read(group[index])[part], len(group))
+    rgb = job.channels == "rgb"
+    return normalize_alike(chosen, data_range=job.data_range, settings=job.settings, is_rgb=rgb) if chosen else []
+
+
 def _find_groups(job: StackJob, group: list[Planes]) -> Groups:
     """Group the channels that help to predict each other in the images that networks would be fitted to."""
-    chosen = choose_pictures(lambda index: read_picture(job.stack, job.axes, group[index]), len(group))
-    if not chosen:
-        return ()
-    groups = find_groups(
-        normalize_alike(chosen, data_range=job.data_range, settings=job.settings), settings=job.settings
-    )
+    images = _choose(job, group)
+    groups = find_groups(images, settings=job.settings) if images else ()
     return groups if len(groups) > 1 else ()
-
-
-def _read_part(job: StackJob, group: list[Planes], part: slice | list[int], index: int) -> Array:
-    return read_picture(job.stack, job.axes, group[index])[part]
 
 
 def apply_models(
@@ -186,8 +185,8 @@ def apply_models(
     """
     share = (1 - start) / len(group)
     for index, planes in enumerate(group):
-        picture = read_picture(job.stack, job.axes, planes)
-        spread, reports = np.zeros(picture.shape, np.float32), []
+        picture = job.read(planes)
+        spread, reports = np.zeros(picture.shape, np.float32), list[Report]()
         for number, (part, model) in enumerate(zip(job.parts, models, strict=True)):
             if model is None or is_blank(picture[part]):
                 continue
@@ -196,14 +195,16 @@ def apply_models(
             applying = present(apply_to_image(model, door, generator=generator), door, plan=plan, seconds=seconds)
             done = start + share * (index + number / len(job.parts))
             result = yield from scaled(applying, done, share / len(job.parts))
-            reports.append(describe(door, result, device=job.device, seconds=seconds))
-            picture[part], spread[part] = to_array(result.denoised, door), spread_to_array(result.spread, door)
-            seconds = {}
+            last = finished(result, door, device=job.device, seconds=seconds)
+            assert last.report is not None
+            reports.append(last.report)
+            picture[part], spread[part], seconds = last.denoised, last.spread, {}
         kind = job.channels if len(picture) > 1 else None
         report = summarise(reports, shape=picture.shape, channels=kind, parts="channels") if reports else None
         report = report and replace(report, channel_groups=job.groups)
-        end = Step("plane", index + 1, len(group), start + share * (index + 1), spread=spread, report=report)
-        yield from _finish(job, planes, picture, end)
+        fraction = start + share * (index + 1)
+        end = Step("plane", index + 1, len(group), fraction, denoised=picture, spread=spread, report=report)
+        yield from _finish(job, planes, end)
 
 
 def choose_pictures(read: Callable[[int], Array], count: int) -> list[Array]:
@@ -227,15 +228,15 @@ def count_fitted(pixels: int) -> int:
     return min(max(MAX_FITTED_PIXELS // pixels, 1), MAX_FITTED_IMAGES)
 
 
-def _finish(job: StackJob, planes: Planes, picture: Array, end: Step) -> Generator[Step, None, None]:
+def _finish(job: StackJob, planes: Planes, end: Step) -> Generator[Step, None, None]:
     """Yield a step for each plane of a finished image (C, H, W); a blank one has neither spread nor report yet."""
-    if end.report is None:
-        threads = torch.get_num_threads()
-        report = Report(picture.shape, str(picture.dtype), str(job.device), threads, constant=True)
-        end = replace(end, spread=np.zeros(picture.shape, np.float32), report=report)
+    image, spread, report = np.asarray(end.denoised), end.spread, end.report
+    if report is None:
+        spread = np.zeros(image.shape, np.float32)
+        report = Report(image.shape, str(image.dtype), str(job.device), torch.get_num_threads(), constant=True)
     axis = samples_axis(job.axes)
-    parts = (np.split(array, len(planes)) for array in (picture, np.asarray(end.spread)))
+    parts = (np.split(np.asarray(array), len(planes)) for array in (image, spread))
     for plane, *both in zip(planes, *parts, strict=True):
-        denoised, spread = (part[0] if axis is None else np.moveaxis(part, 0, axis) for part in both)
+        denoised, own = (part[0] if axis is None else np.moveaxis(part, 0, axis) for part in both)
         last = plane is planes[-1]
-        yield replace(end, denoised=denoised, spread=spread, plane=plane, report=end.report if last else None)
+        yield replace(end, denoised=denoised, spread=own, plane=plane, report=report if last else None)

@@ -64,12 +64,7 @@ def summarise(
 ) -> Report:
     """Join the reports of all parts: decisions of the first, means (of errors the RMS), and times added up.
 
-    Parameters
-    ----------
-    shape, channels
-        Of the whole.
-    parts : {"planes", "channels"}
-        The name of the parts in the notes.
+    `shape` and `channels` are those of the whole; the notes call the parts by the name `parts`.
     """
     worked = [report for report in reports if not report.constant] or list(reports)
     seconds: dict[str, float] = {}

@@ -2,16 +2,16 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mashpix.cli.console import progress
-from mashpix.cli.options import DEVICES, noise_flags
+from mashpix.cli.options import DEVICES, noise_flags, shared_flags
 from mashpix.errors import FileError, UsageError
 from mashpix.evaluation import baselines
 from mashpix.evaluation.bench import plot as plots
-from mashpix.evaluation.bench.pictures import find_sources
+from mashpix.evaluation.bench.images import find_sources
 from mashpix.evaluation.bench.results import NOISY, Row, means_of
 from mashpix.evaluation.bench.run import BenchPlan, run
 from mashpix.evaluation.bench.text import RowTable, definitions, means_table
@@ -22,6 +22,7 @@ from mashpix.settings import PRESETS, Settings, preset
 
 
 @noise_flags
+@shared_flags("threads")
 def bench(
     folder: Annotated[
         Path,
@@ -39,9 +40,6 @@ def bench(
     ] = None,
     crop: Annotated[int | None, typer.Option(metavar="N", min=8, help="Only the central N x N pixels.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of all random draws.")] = 0,
-    threads: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Processor threads; default: one per core.")
-    ] = None,
     device: Annotated[
         str, typer.Option(metavar=DEVICES, help="Device for presets; baselines always run on the CPU.")
     ] = "cpu",
@@ -56,6 +54,7 @@ def bench(
         typer.Option("--resume", help="Continue the CSV: measure what is missing and what failed."),
     ] = False,
     *,
+    given: dict[str, Any],
     synthetic_noise: SyntheticNoise,
 ) -> None:
     """Measure the gain and the cost of presets and baselines on images whose clean version is known.
@@ -72,11 +71,11 @@ def bench(
         synthetic_noise=synthetic_noise,
         crop=crop,
         seed=seed,
-        threads=threads or os.cpu_count() or 1,
+        threads=given.get("threads") or os.cpu_count() or 1,
         device=str(choose_device(device)[0]),
     )
     if plan.has_pairs and synthetic_noise != SyntheticNoise():
-        raise UsageError(f"{str(folder)!r}: its pictures are noisy already (leave out --model and its options)")
+        raise UsageError(f"{str(folder)!r}: its images are noisy already (leave out --model and its options)")
     check_outputs(table, plot, resume=resume)
     known = {row.key: row for row in read_rows(table, Row) if not row.error} if table and table.exists() else {}
     rows = print_rows(plan, known=known, table=table)

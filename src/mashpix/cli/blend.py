@@ -7,6 +7,7 @@ import typer
 
 from mashpix.cli.console import errors_name, follow
 from mashpix.cli.options import shared_flags
+from mashpix.files.suffixes import split_name
 from mashpix.jobs import BlendRequest, blend_files
 
 
@@ -30,7 +31,8 @@ def blend(
     given: dict[str, Any],
 ) -> None:
     """Blend a finished result with its noisy image, and restore fine texture."""
-    target = output or finished.with_name(f"{finished.stem}_blended{finished.suffix}")
+    stem, ending = split_name(finished)
+    target = output or finished.with_name(f"{stem}_blended{ending}")
     with errors_name(source):
         request = BlendRequest(
             source=source, finished=finished, target=target, strength=strength, detail=detail, **given

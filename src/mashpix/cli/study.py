@@ -4,15 +4,15 @@ import os
 from contextlib import closing
 from importlib.resources import files as package_files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from mashpix.cli.console import PATIENCE, progress
 from mashpix.cli.demo import PICTURE
-from mashpix.cli.options import DEVICES
+from mashpix.cli.options import shared_flags
 from mashpix.errors import UsageError
-from mashpix.evaluation.bench.pictures import Source, find_sources
+from mashpix.evaluation.bench.images import Source, find_sources
 from mashpix.extras import need
 from mashpix.report import Step
 from mashpix.settings import PRESETS, preset
@@ -23,6 +23,7 @@ CPU_LIMIT = 4
 """Images per set of real pairs without a GPU: the published network takes half an hour for each."""
 
 
+@shared_flags("device threads")
 def study(
     name: Annotated[
         Literal["noise", "ratio", "shuffle", "gap", "ablation", "table"],
@@ -49,10 +50,8 @@ def study(
     ] = None,
     steps: Annotated[int | None, typer.Option(metavar="N", min=1, help="Limit of network updates.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of all random draws.")] = 0,
-    threads: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Processor threads; default: one per core.")
-    ] = None,
-    device: Annotated[str, typer.Option(metavar=DEVICES, help="Device to compute on.")] = "auto",
+    *,
+    given: dict[str, Any],
 ) -> None:
     """Reproduce a figure or a table of the paper: CSV, figure and two sentences.
 
@@ -67,7 +66,7 @@ def study(
     from mashpix.evaluation.study.run import check_folder, find_study, run
     from mashpix.jobs import Note, in_background
 
-    where = choose_device(device)[0]
+    where = choose_device(given.get("device", "auto"))[0]
     what = find_study(name)
     if presets and not what.fits_networks:
         raise UsageError(f"--preset: the study {name!r} fits no network (leave it out)")
@@ -85,7 +84,7 @@ def study(
         else {},
         size=size,
         seed=seed,
-        threads=threads or os.cpu_count() or 1,
+        threads=given.get("threads") or os.cpu_count() or 1,
         device=str(where),
     )
     for sources in plan.sets.values():
@@ -117,11 +116,11 @@ def find_sets(images: list[Path], *, pairs: bool, limit: int | None) -> dict[str
     for path in images or [Path(str(package_files("mashpix").joinpath(PICTURE)))]:
         found = [Source(path.name, path, None)] if path.is_file() else find_sources(path, limit=limit)
         if (found[0].noisy is not None) != pairs:
-            needed = "noisy/ and clean/ in it are needed" if pairs else "clean pictures are needed"
+            needed = "noisy/ and clean/ in it are needed" if pairs else "clean images are needed"
             raise UsageError(f"{str(path)!r}: not for this study ({needed})")
         folder = path.resolve().parent.name if path.is_file() else path.resolve().name
         known = sets.setdefault(folder, [])
         known += found
         if len({source.name for source in known}) < len(known):
-            raise UsageError(f"{str(path)!r}: a picture of this folder and name is there already (rename one)")
+            raise UsageError(f"{str(path)!r}: an image of this folder and name is there already (rename one)")
     return sets

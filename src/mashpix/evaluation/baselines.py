@@ -44,7 +44,7 @@ def opencv_nlm(noisy: Array) -> Array:
     import cv2
 
     if noisy.shape[2:] not in ((), (3,)):
-        raise InputError(f"OpenCV denoises grey or RGB pictures (shape {noisy.shape})")
+        raise InputError(f"OpenCV denoises grey or RGB images (shape {noisy.shape})")
     if (h := 255 * STRENGTH * noise_level(noisy)) == 0:
         return noisy
     levels = np.rint(255 * np.clip(noisy, 0, 1)).astype(np.uint8)
@@ -110,5 +110,5 @@ def noise_level(noisy: Array) -> float:
     return float(np.nan_to_num(np.nanmean(sigmas)))
 
 
-def _channel_axis(picture: Array) -> int | None:
-    return None if picture.ndim == 2 else -1
+def _channel_axis(image: Array) -> int | None:
+    return None if image.ndim == 2 else -1

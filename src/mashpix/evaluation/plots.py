@@ -2,7 +2,16 @@
 
 from io import BytesIO
 from textwrap import fill
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes as Axes
+    from matplotlib.figure import Figure as Figure
+else:
+    Axes = Figure = object  # matplotlib belongs to the extra `bench`
 
 MARKERS = "osD^vPX*<>"
 """One shape per method, so that no information is in the colour."""
@@ -13,7 +22,7 @@ LETTERS = 14
 """Characters of the caption per inch."""
 
 
-def encode(figure: Any, *, suffix: str) -> bytes:
+def encode(figure: Figure, *, suffix: str) -> bytes:
     """Encode a figure as PNG or SVG; the same figure gives the same bytes."""
     from matplotlib import rc_context
 
@@ -24,7 +33,9 @@ def encode(figure: Any, *, suffix: str) -> bytes:
     return encoded.getvalue()
 
 
-def new_figure(*, columns: int, rows: int = 1, caption: str, width: float = 3.6, height: float = 3.2) -> Any:
+def new_figure(
+    *, columns: int, rows: int = 1, caption: str, width: float = 3.6, height: float = 3.2
+) -> tuple[Figure, NDArray[Any]]:
     """Make a figure with panels below its caption; return it with its array of axes (rows, columns)."""
     from matplotlib.figure import Figure
 
@@ -38,3 +49,11 @@ def line_style(index: int) -> dict[str, Any]:
     """Return line, marker and shade of the n-th curve of a panel."""
     markers = {"marker": MARKERS[index % len(MARKERS)], "markersize": 4.5, "markerfacecolor": "white"}
     return {"linestyle": LINES[index % len(LINES)], "color": GREYS[index % len(GREYS)], "linewidth": 1.4} | markers
+
+
+def show_pixels(axes: Axes, pixels: NDArray[Any], *, title: str) -> None:
+    """Show an image of 8-bit values, grey or in colour, without axes."""
+    levels = np.clip(pixels, 0, 255).astype(np.uint8)
+    axes.imshow(levels, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.set_axis_off()
+    axes.set_title(title, fontsize=9)

@@ -71,8 +71,13 @@ def measure(job: Job) -> Measurement:
     """
     environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(job.threads))
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # the same mashpix, installed or not
-    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(CHILD, env=environment, start_new_session=True, **pipes) as child:  # ignores Ctrl-C
+    with subprocess.Popen(
+        CHILD,
+        env=environment,
+        start_new_session=True,  # ignores Ctrl-C
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as child:
         assert child.stdin is not None
         assert child.stdout is not None
         try:

@@ -1,14 +1,15 @@
 """File formats: one reader and one writer per format, and one atomic write for all."""
 
-from mashpix.files.atomic import atomic_write, check_output
-from mashpix.files.atomic_folder import check_folder
+from mashpix.files.atomic import atomic_write
 from mashpix.files.folder import is_zarr
 from mashpix.files.formats import check_writable, encode_map, read_image, write_image
 from mashpix.files.hashing import hash_file
 from mashpix.files.image_file import FORMATS, MAX_PIXELS, ImageFile
 from mashpix.files.map_stack import map_stack
-from mashpix.files.opening import check_same_format, open_file
-from mashpix.files.protocols import Copy, OpenFile, Put
+from mashpix.files.opened import Copy, OpenFile, Put
+from mashpix.files.opening import open_file
+from mashpix.files.outputs import check_output
+from mashpix.files.suffixes import check_same_format
 
 __all__ = [
     "FORMATS",
@@ -18,7 +19,6 @@ __all__ = [
     "OpenFile",
     "Put",
     "atomic_write",
-    "check_folder",
     "check_output",
     "check_same_format",
     "check_writable",

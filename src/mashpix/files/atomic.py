@@ -23,39 +23,6 @@ _in_work: set[Path] = set()
 """Temporary files and folders of this process."""
 
 
-def check_output(source: Path | None, target: Path, *, overwrite: bool, in_place: bool = False) -> None:
-    """Refuse a target that cannot or must not be written, before any work is done.
-
-    Parameters
-    ----------
-    source : Path or None
-        The input; a target that is the same file, by name, hard or symbolic link, is refused unless `in_place`.
-    target : Path
-        Where the output will go.
-    overwrite : bool
-        Whether an existing file may be replaced.
-    in_place : bool
-        Whether the input itself may be replaced.
-
-    Raises
-    ------
-    FileError
-        With the reason; nothing has been written.
-    """
-    try:
-        place = _find_place(target)
-        if source is not None and target.exists() and target.samefile(source):
-            if not in_place:
-                raise FileError(f"the output is the input itself ({str(target)!r}; `in_place` allows that)")
-        elif not overwrite and os.path.lexists(target):
-            raise FileError(f"the output exists ({str(target)!r}; `overwrite` replaces it)")
-        handle, temporary = _create_temporary(place)
-        os.close(handle)
-        temporary.unlink()
-    except OSError as error:
-        raise FileError(f"cannot write there ({str(target)!r}; {error.strerror})") from None
-
-
 def atomic_write(path: Path, data: bytes, *, overwrite: bool = False) -> None:
     """Write a file in one step: `atomic_file` for bytes that are there already; it raises the same errors."""
     with atomic_file(path, overwrite=overwrite) as file:
@@ -75,9 +42,9 @@ def atomic_file(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
         If it cannot be written, or exists and `overwrite` is False.
     """
     with errors_in_one_line(path):
-        target = _find_place(path)
+        target = find_place(path)
         remove_stale(target)
-        handle, temporary = _create_temporary(target)
+        handle, temporary = create_temporary(target)
         with in_work(temporary):
             with os.fdopen(handle, "w+b") as file:
                 if overwrite and target.exists():
@@ -96,7 +63,7 @@ def in_work(temporary: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        _clear(temporary)
+        remove(temporary, ignore_errors=True)
         _in_work.discard(temporary)
 
 
@@ -104,15 +71,7 @@ def remove_all_in_work() -> None:
     """Remove all temporary files and folders of this process, which ends without waiting for their writers."""
     for temporary in list(_in_work):
         with contextlib.suppress(OSError):
-            _clear(temporary)
-
-
-def _clear(temporary: Path) -> None:
-    """Remove a temporary file or folder, as far as possible."""
-    if temporary.is_dir():
-        shutil.rmtree(temporary, ignore_errors=True)
-    else:
-        temporary.unlink(missing_ok=True)
+            remove(temporary, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -126,7 +85,7 @@ def errors_in_one_line(path: Path) -> Iterator[None]:
         raise FileError(f"cannot be written ({str(path)!r}; {error.strerror})") from None
 
 
-def _find_place(path: Path) -> Path:
+def find_place(path: Path) -> Path:
     """Resolve the links of a path; refuse anything there but a file (a folder, a device)."""
     place = Path(os.path.realpath(path))
     if place.is_dir():
@@ -150,7 +109,7 @@ def _move(temporary: Path, target: Path, *, overwrite: bool) -> None:
     os.replace(temporary, target)
 
 
-def _create_temporary(target: Path) -> tuple[int, Path]:
+def create_temporary(target: Path) -> tuple[int, Path]:
     """Open a new file beside the target, with the permissions that any new file gets."""
     temporary = temporary_name(target)
     return os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666), temporary
@@ -178,10 +137,10 @@ def remove_stale(target: Path, *, older_than: float = STALE_AFTER) -> None:
                         remove(Path(entry.path))
 
 
-def remove(path: Path) -> None:
-    """Remove a file, or a folder with its content."""
+def remove(path: Path, *, ignore_errors: bool = False) -> None:
+    """Remove a file, or a folder with its content, or as much of the content as possible."""
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+        shutil.rmtree(path, ignore_errors=ignore_errors)
     else:
         path.unlink(missing_ok=True)
 

@@ -18,27 +18,6 @@ AT_FDCWD, RENAME_EXCHANGE = -100, 2
 """Constants of Linux's renameat2; macOS calls the latter RENAME_SWAP."""
 
 
-def check_folder(source: Path, target: Path, *, overwrite: bool, in_place: bool = False) -> None:
-    """Refuse a target folder that cannot or must not be written, before any work is done.
-
-    Parameters and errors are those of `check_output`. Only a Zarr is replaced: no other folder is ever removed.
-    """
-    try:
-        place, origin = _find_place(target), Path(os.path.realpath(source))
-        if place == origin:
-            if not in_place:
-                raise FileError(f"the output is the input itself ({str(target)!r}; `in_place` allows that)")
-        elif place.is_relative_to(origin) or origin.is_relative_to(place):
-            raise FileError(f"one of output and input lies inside the other ({str(target)!r}; name another folder)")
-        elif not overwrite and os.path.lexists(target):
-            raise FileError(f"the output exists ({str(target)!r}; `overwrite` replaces it)")
-        temporary = temporary_name(place)
-        temporary.mkdir()
-        temporary.rmdir()
-    except OSError as error:
-        raise FileError(f"cannot write there ({str(target)!r}; {error.strerror})") from None
-
-
 @contextlib.contextmanager
 def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Create an empty folder, which gets its name when it is complete: until then it is temporary, beside the target.
@@ -52,7 +31,7 @@ def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         If it cannot be written, or exists and `overwrite` is False.
     """
     with errors_in_one_line(path):
-        target = _find_place(path)
+        target = find_zarr_place(path)
         remove_stale(target)
         temporary = temporary_name(target)
         temporary.mkdir()
@@ -63,7 +42,7 @@ def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         sync_folder(target.parent)
 
 
-def _find_place(path: Path) -> Path:
+def find_zarr_place(path: Path) -> Path:
     """Resolve the links of a path; refuse anything there but a Zarr."""
     place = Path(os.path.realpath(path))
     if os.path.lexists(place) and not is_zarr(place):

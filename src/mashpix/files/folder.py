@@ -33,26 +33,18 @@ def walk_files(root: Path) -> Iterator[Path]:
 
     for place, folders, names in os.walk(root, onerror=refuse):
         folders.sort()
-        for name in folders:
-            if Path(place, name).is_symlink():
-                _refuse(Path(place, name), root)
-        for name in sorted(names):
-            path = Path(place, name)
-            if not stat.S_ISREG(path.lstat().st_mode):
-                _refuse(path, root)
-            yield path.relative_to(root)
-
-
-def _refuse(path: Path, root: Path) -> None:
-    name = path.relative_to(root).as_posix()
-    raise FileError(f"holds a link or a device ({name!r}; a folder of plain files is needed)")
+        for path in (Path(place, name) for name in [*folders, *sorted(names)]):
+            mode, below = path.lstat().st_mode, path.relative_to(root)
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                raise FileError(f"holds a link or a device ({below.as_posix()!r}; a folder of plain files is needed)")
+            if stat.S_ISREG(mode):
+                yield below
 
 
 def copy_files(source: Path, target: Path) -> None:
     """Copy all files and empty folders of one folder into another, empty one."""
-    for name in walk_files(source):
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / name, target / name)
     for place, folders, _ in os.walk(source):
         for folder in folders:
-            (target / Path(place, folder).relative_to(source)).mkdir(parents=True, exist_ok=True)
+            (target / Path(place, folder).relative_to(source)).mkdir()
+    for name in walk_files(source):
+        shutil.copyfile(source / name, target / name)

@@ -3,7 +3,6 @@
 import logging
 import stat
 import warnings
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,23 @@ from mashpix.errors import FileError, MashpixError
 from mashpix.extras import is_there
 from mashpix.files.atomic import atomic_write
 from mashpix.files.folder import is_zarr
-from mashpix.files.image_file import FORMATS, MAX_PIXELS, Format, ImageFile, damaged_error, in_short, largest_file
+from mashpix.files.image_file import (
+    FORMATS,
+    MAX_PIXELS,
+    Format,
+    ImageFile,
+    check_kept,
+    damaged_error,
+    in_short,
+    largest_file,
+)
 from mashpix.files.jpeg import JPEG
 from mashpix.files.microscopes import stack as microscopes
 from mashpix.files.npy import NPY
 from mashpix.files.npz import NPZ
 from mashpix.files.png import PNG
 from mashpix.files.raw import image as raw
+from mashpix.files.suffixes import MICROSCOPE, RAW, output_suffix
 from mashpix.files.tiff.image import TIFF
 from mashpix.files.webp import WEBP
 
@@ -30,8 +39,6 @@ MAGICS = {magic: name for name, format_ in WRITABLE.items() for magic in format_
 MAGICS |= dict.fromkeys(raw.MAGICS, "raw") | dict.fromkeys(microscopes.MAGICS, "microscope")
 LONGEST_MAGIC = max(len(magic) for magic in MAGICS)
 EXTENSIONS = {f".{name}": name for name in WRITABLE} | {".jpg": "jpeg", ".tif": "tiff"}
-READ_ONLY = {"raw": (raw.SUFFIXES, "rawpy", ".tif"), "microscope": (microscopes.SUFFIXES, "bioio", ".ome.tif")}
-"""Formats that are read with an extra and written as another format: endings, library, ending of outputs."""
 
 for _library in ("imagecodecs", "tifffile", "PIL"):
     logging.getLogger(_library).addHandler(logging.NullHandler())  # their warnings would go to stderr
@@ -77,19 +84,11 @@ def decode_image(name: str, data: bytes, *, max_pixels: int, suffix: str) -> Ima
 
 def readable_suffixes() -> set[str]:
     """Return the name endings of images that the installed libraries can read."""
-    return {
-        *EXTENSIONS,
-        *(suffix for suffixes, library, _ in READ_ONLY.values() if is_there(library) for suffix in suffixes),
-    }
-
-
-def output_suffix(suffix: str) -> str:
-    """Return the ending of an output's name: that of the input, unless its format is read-only."""
-    return next((ending for suffixes, _, ending in READ_ONLY.values() if suffix.lower() in suffixes), suffix)
+    return {*EXTENSIONS, *(RAW if is_there("rawpy") else ()), *(MICROSCOPE if is_there("bioio") else ())}
 
 
 def format_of_file(path: Path) -> str:
-    """Find the format of a file from its first bytes; `FileError` unless it is a regular file and an image."""
+    """Find the format of a file from its first bytes, else its name; `FileError` unless it is a file and an image."""
     try:
         if is_zarr(path):
             raise FileError("a Zarr folder (a single image needed here)")
@@ -97,9 +96,17 @@ def format_of_file(path: Path) -> str:
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait forever
             raise FileError("not a regular file (an image file is needed)")
         with path.open("rb") as file:
-            return _format_of(file.read(LONGEST_MAGIC), status.st_size, path.suffix.lower())
+            start = file.read(LONGEST_MAGIC)
     except (OSError, ValueError) as error:
         raise FileError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    suffix = path.suffix.lower()
+    for magic, name in MAGICS.items():
+        if start.startswith(magic):
+            return "raw" if name == "tiff" and suffix in RAW else name
+    if start and suffix in MICROSCOPE:
+        return "microscope"
+    what = "an empty file" if not start else "no known image format"
+    raise FileError(f"{what} ({status.st_size} bytes; {FORMATS} needed)")
 
 
 def read_bytes(path: Path, *, max_pixels: int) -> bytes:
@@ -114,17 +121,6 @@ def read_bytes(path: Path, *, max_pixels: int) -> bytes:
         raise FileError(f"too large for the memory of this computer ({size} bytes)") from None
     except (OSError, ValueError) as error:
         raise FileError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
-
-
-def _format_of(start: bytes, size: int, suffix: str) -> str:
-    """Let the content decide, else the name: for a raw that begins like a TIFF, or a microscope's own format."""
-    for magic, name in MAGICS.items():
-        if start.startswith(magic):
-            return "raw" if name == "tiff" and suffix in raw.SUFFIXES else name
-    if start and suffix in microscopes.SUFFIXES:
-        return "microscope"
-    what = "an empty file" if not start else "no known image format"
-    raise FileError(f"{what} ({size} bytes; {FORMATS} needed)")
 
 
 def target_format(image: ImageFile, target: Path) -> str:
@@ -180,15 +176,6 @@ def write_image(target: Path, image: ImageFile, *, overwrite: bool = False, stri
         If the format cannot hold the image, or the file cannot be written.
     """
     check_writable(image, target)
-    data, lost = _encode(target, image)
-    if strict:
-        check_kept(lost)
-    atomic_write(target, data, overwrite=overwrite)
-    return lost
-
-
-def _encode(target: Path, image: ImageFile) -> tuple[bytes, list[str]]:
-    """Return the bytes of the file, and what could not be kept."""
     name = target_format(image, target)
     format_ = WRITABLE[name]
     try:
@@ -197,7 +184,11 @@ def _encode(target: Path, image: ImageFile) -> tuple[bytes, list[str]]:
         raise
     except Exception as error:  # beyond the encoder's limits, such as a JPEG wider than 65,535 pixels
         raise FileError(f"cannot be written as {name.upper()} ({in_short(error)}; choose another format)") from None
-    return data, _all_lost(image, name, lost)
+    lost = _all_lost(image, name, lost)
+    if strict:
+        check_kept(lost)
+    atomic_write(target, data, overwrite=overwrite)
+    return lost
 
 
 def _all_lost(image: ImageFile, name: str, lost: list[str]) -> list[str]:
@@ -205,12 +196,6 @@ def _all_lost(image: ImageFile, name: str, lost: list[str]) -> list[str]:
     if name == image.format:
         return [*image.losses, *lost]
     return [*lost, f"written as {name.upper()}: profile, EXIF and other metadata of the input are not kept"]
-
-
-def check_kept(lost: Iterable[str]) -> None:
-    """Raise `FileError` if anything is lost; `lost` has one line per item."""
-    if lost := list(lost):
-        raise FileError(f"not all of it can be kept ({'; '.join(lost)}; leave out `strict` to allow that)")
 
 
 def encode_map(values: NDArray[Any], *, suffix: str = ".tif") -> bytes:

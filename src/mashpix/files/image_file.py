@@ -1,6 +1,6 @@
 """A single image as stored in a file, the interface of a format, and the limits on what is read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -116,6 +116,12 @@ def in_short(error: Exception) -> str:
 def active_remarks(remarks: dict[str, bool]) -> tuple[str, ...]:
     """Return the remarks whose condition is true."""
     return tuple(remark for remark, is_true in remarks.items() if is_true)
+
+
+def check_kept(lost: Iterable[str]) -> None:
+    """Raise `FileError` if anything is lost; `lost` has one line per item."""
+    if lost := list(lost):
+        raise FileError(f"not all of it can be kept ({'; '.join(lost)}; leave out `strict` to allow that)")
 
 
 def mismatch(pixels: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> str | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mashpix.axes import Index
 from mashpix.files.atomic import atomic_file
-from mashpix.files.protocols import Put
+from mashpix.files.opened import Put
 from mashpix.files.tiff.empty import begin_tiff
 
 VALUE = np.dtype("<f4")

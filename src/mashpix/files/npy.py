@@ -4,7 +4,6 @@ from io import BytesIO
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mashpix.axes import MAX_COLOURS
 from mashpix.errors import FileError
@@ -64,14 +63,9 @@ def encode(image: ImageFile, old: NpyTemplate | None) -> tuple[bytes, list[str]]
     """Return the bytes of the file, and what could not be kept."""
     if old is not None:
         return old.header + image.pixels.astype(old.dtype).tobytes("F" if old.is_fortran else "C"), []
-    return encode_array(image.pixels), []
-
-
-def encode_array(array: NDArray[Any]) -> bytes:
-    """Encode an array as a new NPY file."""
     file = BytesIO()
-    np.lib.format.write_array(file, array, allow_pickle=False)
-    return file.getvalue()
+    np.lib.format.write_array(file, image.pixels, allow_pickle=False)
+    return file.getvalue(), []
 
 
 NPY = Format((MAGIC,), NpyTemplate, read, cannot_hold, encode)

@@ -4,7 +4,7 @@ The file is mapped anew for every plane: pages of a map count as memory in use f
 """
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,29 +18,19 @@ from mashpix.errors import FileError
 from mashpix.files.atomic import atomic_file
 from mashpix.files.image_file import check_size
 from mashpix.files.npy import read_header
+from mashpix.files.opened import OpenStack, Put
 
 
-@dataclass(frozen=True)
-class NpyStack:
-    """A `Stack` in an NPY file."""
+@dataclass(kw_only=True)
+class _NpyStack(OpenStack):
+    """A stack in an NPY file: `stored` is its dtype there, `offset` where its values start."""
 
     handle: BinaryIO
     offset: int
-    shape: tuple[int, ...]
     stored: np.dtype[Any]
     order: Literal["C", "F"]
-    axes: str
-    is_rgb: bool | None
-    notes: tuple[str, ...] = ()
-    lost: tuple[str, ...] = ()
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of the values, in native byte order."""
-        return self.stored.newbyteorder("=")
-
-    def __getitem__(self, index: Index) -> NDArray[Any]:
-        """Read one plane, native byte order."""
+    def read_plane(self, index: Index) -> NDArray[Any]:
         return np.array(self._map(self.handle, "r")[index], self.dtype)
 
     def _map(self, file: BinaryIO, mode: Literal["r", "r+"]) -> NDArray[Any]:
@@ -48,12 +38,10 @@ class NpyStack:
         return np.memmap(file, self.stored, mode, self.offset, self.shape, self.order)
 
     def close(self) -> None:
-        """Close the file."""
         self.handle.close()
 
     @contextmanager
-    def copy_to(self, target: Path, *, overwrite: bool) -> Iterator[Callable[[Index, NDArray[Any]], None]]:
-        """Copy the file, to replace planes in the copy."""
+    def copy_planes(self, target: Path, *, overwrite: bool) -> Iterator[Put]:
         with atomic_file(target, overwrite=overwrite) as file:
             self.handle.seek(0)
             shutil.copyfileobj(self.handle, file)
@@ -65,20 +53,18 @@ class NpyStack:
             yield put
 
 
-def open_npy(path: Path, *, axes: str | None, max_pixels: int) -> NpyStack | None:
+def open_npy(path: Path, *, axes: str | None, max_pixels: int) -> _NpyStack | None:
     """Open an NPY file as a stack; None if it holds a single image."""
-    file = path.open("rb")
+    file, stack = path.open("rb"), None
     try:
-        stack = _open_stack(file, path.stat().st_size, axes=axes, max_pixels=max_pixels)
-    except BaseException:
-        file.close()
-        raise
-    if stack is None:
-        file.close()
+        stack = _open_stack(path, file, axes=axes, max_pixels=max_pixels)
+    finally:
+        if stack is None:
+            file.close()
     return stack
 
 
-def _open_stack(file: BinaryIO, size: int, *, axes: str | None, max_pixels: int) -> NpyStack | None:
+def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int) -> _NpyStack | None:
     shape, is_fortran, dtype = read_header(file)
     if axes is None and (len(shape) < 3 or (len(shape) == 3 and shape[2] <= MAX_COLOURS)):
         return None
@@ -87,9 +73,18 @@ def _open_stack(file: BinaryIO, size: int, *, axes: str | None, max_pixels: int)
         return None
     lengths = dict(zip(axes, shape, strict=True))
     check_size(lengths["X"], lengths["Y"], lengths.get("S", 1), max_pixels=max_pixels)
-    needed, found = int(np.prod(shape, dtype=object)) * dtype.itemsize, size - file.tell()
+    needed, found = int(np.prod(shape, dtype=object)) * dtype.itemsize, path.stat().st_size - file.tell()
     if needed == 0 or needed != found:
         raise FileError(f"truncated or damaged NPY ({found} bytes of {needed})")
-    is_rgb = None if note and "S" in axes else lengths.get("S") == 3  # samples that are named are colours
-    order: Literal["C", "F"] = "F" if is_fortran else "C"
-    return NpyStack(file, file.tell(), shape, dtype, order, axes, is_rgb, (note,) if note else ())
+    return _NpyStack(
+        path=path,
+        axes=axes,
+        shape=shape,
+        dtype=dtype.newbyteorder("="),
+        is_rgb=None if note and "S" in axes else lengths.get("S") == 3,  # samples that are named are colours
+        notes=(note,) if note else (),
+        handle=file,
+        offset=file.tell(),
+        stored=dtype,
+        order="F" if is_fortran else "C",
+    )

@@ -44,14 +44,15 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
         raise FileError(f"damaged PNG ({width} x {height} pixels declared)")
     same_colours = colour_type != PALETTE and not is_keyed
     carried = [item for item in chunks if _is_carried(item[0], same_colours=same_colours)]
-    left = sorted({name.decode("latin-1") for name, _ in chunks if name not in ENCODING} - _names(carried))
+    left = {name for name, _ in chunks} - ENCODING - {name for name, _ in carried}
+    names = ", ".join(sorted(name.decode("latin-1") for name in left))
     rest = len(data) - len(MAGIC) - sum(12 + len(content) for _, content in chunks)
     losses = {
         "the palette is expanded to colours": colour_type == PALETTE,
         "the transparent colour becomes an alpha channel": is_keyed,
         f"{bits} bits per pixel become 8": bits < 8 and is_keyed,
         "interlacing is not kept": bool(is_interlaced),
-        f"chunks that do not fit the new pixels are not kept: {', '.join(left)}": bool(left),
+        f"chunks that do not fit the new pixels are not kept: {names}": bool(left),
         f"{rest} bytes after the image are not kept": rest > 0,
     }
     array, alpha = split_alpha(array.reshape(height, width, -1))
@@ -76,10 +77,6 @@ def _check_header(chunks: list[tuple[bytes, bytes]], *, max_pixels: int) -> tupl
     if width * height * bits // 8 > compressed * BEST_RATIO:
         raise FileError(f"damaged PNG ({width} x {height} pixels cannot be in {compressed} bytes)")
     return width, height, bits, colour_type, bool(interlacing)
-
-
-def _names(chunks: list[tuple[bytes, bytes]]) -> set[str]:
-    return {name.decode("latin-1") for name, _ in chunks}
 
 
 def _expand_palette(data: bytes) -> NDArray[Any]:

@@ -65,18 +65,18 @@ class Child:
             send(self.process.stdin, request, data)
             found, answered = receive(self.process.stdout)
         except (OSError, EOFError):
-            raise FileError(self._why_it_ended(is_late=not timer.is_alive())) from None
+            if not timer.is_alive():
+                raise FileError(
+                    f"reading this {self.what} took longer than {self.time_limit:g} s (a damaged file?)"
+                ) from None
+            reason = f"exit code {self.process.wait()}"
+            raise FileError(f"the reader of {self.what} crashed on it ({reason}; a damaged file?)") from None
         finally:
             timer.cancel()
         if "error" in found:
             raise FileError(found["error"])
         shape, dtype = found.pop("array", ([-1], "u1"))
         return found, np.frombuffer(answered, dtype).reshape(shape)
-
-    def _why_it_ended(self, *, is_late: bool) -> str:
-        if is_late:
-            return f"reading this {self.what} took longer than {self.time_limit:g} s (a damaged file?)"
-        return f"the reader of {self.what} crashed on it (exit code {self.process.wait()}; a damaged file?)"
 
     def close(self) -> None:
         """End the process."""

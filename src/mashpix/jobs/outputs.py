@@ -48,9 +48,9 @@ def check_outputs(
     if len({path.resolve() for path in outputs.values()}) < len(outputs):
         raise UsageError(clash)
     for number, path in enumerate(outputs.values()):
+        may = {"overwrite": overwrite, "in_place": in_place and number == 0}
         for source in sources:
-            check = files.check_folder if number == 0 and source.is_dir() else files.check_output
-            check(source, path, overwrite=overwrite, in_place=in_place and number == 0)
+            files.check_output(source, path, is_folder=number == 0 and source.is_dir(), **may)
 
 
 @contextmanager

@@ -73,7 +73,8 @@ def plan_batch(batch: Batch, *, jobs: int) -> Plan:
     DeviceError
         If the device is not available.
     """
-    from mashpix.arrays.costs import make_estimator
+    from mashpix.arrays.costs import Estimator
+    from mashpix.devices import choose_device
 
     if batch.watch_every is not None:
         raise UsageError("`dry_run` cannot be combined with `watch`: the files are not known in advance")
@@ -83,7 +84,7 @@ def plan_batch(batch: Batch, *, jobs: int) -> Plan:
     if batch.share_network and (model := find_model(batch, items)) is not None:
         items, skipped = plan_items(batch.with_model(model), found)
     opened, unreadable = _open_all(items, shared=batch.share_network)
-    estimate = make_estimator(batch.request.settings, device=batch.request.device)
+    estimate = Estimator(batch.request.settings, choose_device(batch.request.device)[0])
     kind, network, alike, unlike = None, None, opened, list[tuple[Path, str]]()
     if batch.share_network:
         kinds = {file.item.name: file.kind for file in opened}

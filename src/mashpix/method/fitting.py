@@ -42,35 +42,11 @@ def fit(
     settings: Settings,
     generator: torch.Generator,
 ) -> Generator[Step, None, Tensor]:
-    """Fit a network to an image, in place; returns the target of the last update: the image, or the shuffled image.
+    """Fit a network with fresh weights to an image, in place: one step, with its loss, per update.
 
-    A fit that diverges is started once more, from the first weights with a tenth of the learning rate.
-
-    Parameters
-    ----------
-    network : UNet
-        With fresh weights.
-    picture : Picture
-        The noisy picture.
-    masking_ratio : float
-        Fraction of the pixels hidden at each update (Eq. 3).
-    shuffle : bool
-        Whether flat regions of the target are shuffled from update `settings.shuffle_start` on (Eq. 5 to 7), with
-        `settings.redraw_shuffle` by a new permutation at every update.
-    steps : int
-        Updates.
-    stage : str
-        Name that the steps carry.
-
-    Yields
-    ------
-    Step
-        One per update, with its loss.
-
-    Raises
-    ------
-    MashpixError
-        If it diverges again.
+    With `shuffle`, flat regions of the target are shuffled from update `settings.shuffle_start` on (Eq. 5 to 7).
+    Returns the target of the last update: the image, or the shuffled image. A fit that diverges is started once more,
+    from the first weights with a tenth of the learning rate; if it diverges again, that raises `MashpixError`.
     """
     first_weights = deepcopy(network.state_dict())
     for learning_rate in (settings.learning_rate, settings.learning_rate * RESTART_FACTOR):

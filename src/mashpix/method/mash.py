@@ -22,7 +22,7 @@ not learnt to predict are replaced first (readiness.replace_unready).
 """
 
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -60,8 +60,8 @@ class Result(NamedTuple):
     masking: Masking
     shuffled_fraction: float
     held_out: Tensor
-    averaged: tuple[int, ...] = ()
-    few_blocks: bool = False
+    averaged: tuple[int, ...]
+    few_blocks: bool
 
 
 class Fitted(NamedTuple):
@@ -94,7 +94,10 @@ def fit_networks(
     share_noise: bool = False,
     preview_every: int = 0,
 ) -> Generator[Step, None, Fitted]:
-    """Choose the masking ratio and fit `settings.fits` networks; `share_noise` measures their noise."""
+    """Choose the masking ratio and fit `settings.fits` networks; `share_noise` measures their noise.
+
+    With refining, channels that share a network without being colours each add their own updates.
+    """
     masking = yield from choose_masking(picture, settings=settings, generator=generator)  # Eq. 8-10
     networks, noises, target = [], [], picture.pixels
     for index in range(settings.fits):
@@ -104,7 +107,7 @@ def fit_networks(
             picture,
             masking.masking_ratio,
             shuffle=masking.shuffle,
-            steps=fit_updates(picture, settings),
+            steps=settings.steps * (1 if picture.is_rgb or not settings.refine else picture.pixels.shape[1]),
             stage=numbered("fit", index),
             settings=settings,
             generator=generator,
@@ -120,22 +123,24 @@ def fit_networks(
     return Fitted(masking, shuffled, tuple(networks), tuple(noises))
 
 
-def fit_updates(picture: Picture, settings: Settings) -> int:
-    """Updates of one fit: with refining, channels that share a network without being colours each add their own."""
-    return settings.steps * (1 if picture.is_rgb or not settings.refine else picture.pixels.shape[1])
-
-
 def _measure(
     network: UNet, picture: Picture, masking: Masking, index: int, *, settings: Settings, generator: torch.Generator
 ) -> Generator[Step, None, Noises | None]:
     """Measure the noise that refining needs; None where that is not possible."""
+    ratio = masking.masking_ratio
+    prediction = yield from predict_ready(network, picture, ratio, index, settings=settings, generator=generator)
+    return (yield from numbered_steps(measure_noises(picture, prediction.mean, settings=settings), index))
+
+
+def predict_ready(
+    network: UNet, picture: Picture, masking_ratio: float, index: int, *, settings: Settings, generator: torch.Generator
+) -> Generator[Step, None, Prediction]:
+    """Predict an image with the `index`-th network; before refining, what that has not learnt is replaced."""
     stage = numbered("predict", index)
     prediction = yield from predict(
-        network, picture, masking.masking_ratio, stage=stage, settings=settings, generator=generator
+        network, picture, masking_ratio, stage=stage, settings=settings, generator=generator
     )
-    prediction = replace_unready(prediction, picture, masking.masking_ratio, settings=settings)
-    measuring = measure_noises(picture, prediction.mean, settings=settings)
-    return (yield from numbered_steps(measuring, index))
+    return replace_unready(prediction, picture, masking_ratio, settings=settings) if settings.refine else prediction
 
 
 def apply_networks(
@@ -147,8 +152,11 @@ def apply_networks(
         ratio = fitted.masking.masking_ratio
         applying = apply(network, picture, ratio, index=index, settings=settings, generator=generator, noises=noises)
         passes.append((yield from applying))
+    predictions, results = zip(*passes, strict=True)
+    _, spread, held_out, averaged = pool(predictions)
     few_blocks = settings.refine and None in fitted.noises and has_few_blocks(picture)
-    return average(passes, fitted.masking, fitted.shuffled_fraction)._replace(few_blocks=few_blocks)
+    denoised = torch.stack(results).mean(dim=0)
+    return Result(denoised, spread, fitted.masking, fitted.shuffled_fraction, held_out, averaged, few_blocks)
 
 
 def apply(
@@ -162,26 +170,17 @@ def apply(
     noises: Noises | None = None,
 ) -> Generator[Step, None, tuple[Prediction, Tensor]]:
     """Predict an image with one fitted network, the `index`-th, and refine the prediction: returns both."""
-    stage = numbered("predict", index)
-    prediction = yield from predict(
-        network, picture, masking_ratio, stage=stage, settings=settings, generator=generator
+    prediction = yield from predict_ready(
+        network, picture, masking_ratio, index, settings=settings, generator=generator
     )
     if not settings.refine:
         return prediction, prediction.mean
-    prediction = replace_unready(prediction, picture, masking_ratio, settings=settings)
     if noises is None:
         noises = yield from numbered_steps(measure_noises(picture, prediction.mean, settings=settings), index)
     if noises is None:
         return prediction, mix(prediction, picture)
     refining = refine(picture, prediction.mean, settings=settings, noises=noises)
     return prediction, (yield from numbered_steps(refining, index))
-
-
-def average(passes: Sequence[tuple[Prediction, Tensor]], masking: Masking, shuffled_fraction: float) -> Result:
-    """Average the results of several networks on one image."""
-    predictions, results = zip(*passes, strict=True)
-    _, spread, held_out, averaged = pool(predictions)
-    return Result(torch.stack(results).mean(dim=0), spread, masking, shuffled_fraction, held_out, averaged)
 
 
 def side_multiple(settings: Settings) -> int:

@@ -11,23 +11,10 @@ from mashpix.settings import Loss, MaskChannels
 def draw_hidden(
     shape: Sequence[int], masking_ratio: float, *, mask_channels: MaskChannels, generator: torch.Generator
 ) -> Tensor:
-    """Hide each pixel with probability `masking_ratio` (Eq. 3, where hidden pixels have m = 0).
+    """Hide each pixel with probability `masking_ratio` (Eq. 3): bool (B, C, H, W), True where m = 0.
 
-    Parameters
-    ----------
-    shape : (B, C, H, W)
-        Shape of the picture.
-    masking_ratio : float
-        Fraction of the pixels to hide, 0 to 1.
-    mask_channels : {"each", "shared"}
-        One mask for each channel, or one that hides a pixel in all channels together.
-    generator : torch.Generator
-        Source of randomness; the mask is made on its device.
-
-    Returns
-    -------
-    Tensor
-        Bool (B, C, H, W), True where a pixel is hidden.
+    "each" draws one mask per channel, "shared" one that hides a pixel in all channels together; both on the device of
+    the generator.
 
     Examples
     --------
@@ -60,19 +47,7 @@ def hide(pixels: Tensor, hidden: Tensor) -> Tensor:
 def hidden_loss(prediction: Tensor, target: Tensor, counted: Tensor, *, loss: Loss) -> Tensor:
     """Average the error over the `counted` pixels, those hidden and valid (Eq. 4; with a shuffled target Eq. 6).
 
-    Parameters
-    ----------
-    prediction, target : Tensor
-        Images (B, C, H, W) in the same units.
-    counted : Tensor
-        Bool (B, C, H, W); the other pixels do not enter.
-    loss : {"squared", "absolute"}
-        The paper squares the error, its scripts take the absolute value.
-
-    Returns
-    -------
-    Tensor
-        The mean as a scalar; 0 where no pixel is counted.
+    All are (B, C, H, W). The paper squares the error, its scripts take the absolute value. 0 where no pixel counts.
 
     Examples
     --------

@@ -50,64 +50,42 @@ def choose_masking(
     As published, one network is trained at a low ratio and one at a high ratio, and the gap of their noise levels
     decides. The correlation of neighbours in flat blocks decides the same without training. A ratio in the settings
     takes precedence; flat regions are then shuffled if it is at least that of the high regime.
-
-    Yields
-    ------
-    Step
-        The updates of both probes, if there are any.
     """
     correlation = neighbour_correlation(picture)
     if settings.masking_ratio is not None:
         high = settings.masking_ratio >= settings.high_ratio
         return Masking(settings.masking_ratio, wants_shuffle(high, settings), correlation)
     if settings.choose_by == "correlation":
-        return choose_by_correlation(correlation, settings=settings)
-    return (yield from choose_by_gap(picture, correlation, settings=settings, generator=generator))
+        levels, gap, thresholds = None, None, (settings.low_correlation, settings.high_correlation)
+    else:
+        levels, gap = yield from measure_gap(picture, settings=settings, generator=generator)
+        thresholds = settings.low_gap, settings.high_gap
+    ratio, high = choose_ratio((correlation or 0.0) if gap is None else gap, thresholds, settings=settings)
+    return Masking(ratio, wants_shuffle(high, settings), correlation, levels, gap)
 
 
-def choose_by_correlation(correlation: float | None, *, settings: Settings) -> Masking:
-    """The masking ratio for a correlation of neighbouring pixels; None where there was no block to measure it in."""
-    thresholds = settings.low_correlation, settings.high_correlation
-    ratio, high = choose_ratio(correlation or 0.0, thresholds, settings=settings)
-    return Masking(ratio, wants_shuffle(high, settings), correlation)
-
-
-def choose_by_gap(
-    picture: Picture, correlation: float | None, *, settings: Settings, generator: torch.Generator
-) -> Generator[Step, None, Masking]:
-    """Choose as published, by the gap of the residuals of a probe at a low and one at a high ratio (Eq. 8 to 10).
-
-    `correlation` is only passed on.
-    """
-    levels: list[float] = []
-    scaled: list[float] = []
+def measure_gap(
+    picture: Picture, *, settings: Settings, generator: torch.Generator
+) -> Generator[Step, None, tuple[tuple[float, float], float]]:
+    """Train a probe at a low and one at a high ratio: their noise levels in units of the image, and the gap (Eq. 9)."""
+    levels, scaled = list[float](), list[float]()
     for ratio in (settings.low_probe_ratio, settings.high_probe_ratio):
-        residual = yield from _probe(picture, ratio, settings=settings, generator=generator)
+        network = new_network(picture, settings=settings, generator=generator)
+        yield from fit(
+            network,
+            picture,
+            ratio,
+            shuffle=False,
+            steps=settings.probe_steps,
+            stage=f"probe {ratio:g}",
+            settings=settings,
+            generator=generator,
+        )
+        stage = f"probe {ratio:g}: noise level"
+        residual = yield from residual_of(network, picture, ratio, stage=stage, settings=settings, generator=generator)
         for found, values in ((scaled, residual), (levels, residual * picture.unit[:, None, None])):
             found.append(probe_residual_level(values, picture.valid, noise_estimate=settings.noise_estimate))
-    gap = correlation_gap(*scaled)
-    ratio, high = choose_ratio(gap, (settings.low_gap, settings.high_gap), settings=settings)
-    return Masking(ratio, wants_shuffle(high, settings), correlation, (levels[0], levels[1]), gap)
-
-
-def _probe(
-    picture: Picture, ratio: float, *, settings: Settings, generator: torch.Generator
-) -> Generator[Step, None, Tensor]:
-    """Fit a network at one ratio and return its residual, prediction minus noisy image."""
-    stage = f"probe {ratio:g}"
-    network = new_network(picture, settings=settings, generator=generator)
-    yield from fit(
-        network,
-        picture,
-        ratio,
-        shuffle=False,
-        steps=settings.probe_steps,
-        stage=stage,
-        settings=settings,
-        generator=generator,
-    )
-    stage = f"{stage}: noise level"
-    return (yield from residual_of(network, picture, ratio, stage=stage, settings=settings, generator=generator))
+    return (levels[0], levels[1]), correlation_gap(*scaled)
 
 
 def residual_of(
@@ -140,12 +118,7 @@ def probe_residual_level(residual: Tensor, valid: Tensor, *, noise_estimate: Noi
 
 
 def correlation_gap(low_level: float, high_level: float) -> float:
-    """Distance of the noise levels that the two probes see (Eq. 9), in grey levels: 1/255 of the value range.
-
-    Parameters
-    ----------
-    low_level, high_level : float
-        Noise levels at the low and the high probe ratio, as fractions of the value range.
+    """Distance in grey levels of the noise levels, fractions of the value range, that the two probes see (Eq. 9).
 
     Examples
     --------
@@ -180,13 +153,9 @@ def neighbour_correlation(picture: Picture) -> float | None:
     """Correlation of vertically and horizontally neighbouring pixels in the flattest blocks: there, all is noise.
 
     From each block of 16 x 16 pixels its plane is subtracted; the fifth of them with the least variance left are
-    scaled to unit variance, and the products of neighbours averaged over blocks, directions and channels.
-
-    Returns
-    -------
-    float or None
-        About 0 for white noise, 0.3 for Eq. 2 at beta 0.5, 0.56 at beta 1 (less than the true correlation, since
-        the plane takes the slowest part of the noise along); None for an image without a single usable block.
+    scaled to unit variance, and the products of neighbours averaged over blocks, directions and channels. It is about
+    0 for white noise, 0.3 for Eq. 2 at beta 0.5, 0.56 at beta 1 (less than the true correlation, since the plane takes
+    the slowest part of the noise along); None for an image without a single usable block.
 
     Examples
     --------

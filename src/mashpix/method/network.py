@@ -18,16 +18,8 @@ def convolution(channels_in: int, channels_out: int) -> nn.Conv2d:
 class UNet(nn.Module):
     """`depth` max-poolings down with `channels` features, nearest up with twice as many, input joined at the top.
 
-    With 48 channels and depth 5 it is the published network: 991,203 parameters for RGB.
-
-    Parameters
-    ----------
-    picture_channels : int
-        Channels of the image that it sees and predicts.
-    channels : int
-        Features of the encoder.
-    depth : int
-        Number of poolings; both sides of the input must be divisible by `multiple`, which is 2**depth.
+    It sees and predicts images of `picture_channels`, whose sides must be divisible by `multiple`, 2**depth. With 48
+    channels and depth 5 it is the published network: 991,203 parameters for RGB.
     """
 
     def __init__(self, picture_channels: int, *, channels: int, depth: int) -> None:

@@ -39,12 +39,8 @@ def predict(
 ) -> Generator[Step, None, Prediction]:
     """Predict an image from random masks, `settings.masks` by default, and average (Eq. 11).
 
-    Tiles read as much context as the network can see, so the result does not depend on `settings.tile_size`.
-
-    Yields
-    ------
-    Step
-        One per tile and mask.
+    One step per tile and mask. Tiles read as much context as the network can see, so the result does not depend on
+    `settings.tile_size`.
     """
     masks = settings.masks if masks is None else masks
     height, width = picture.pixels.shape[2:]

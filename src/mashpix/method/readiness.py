@@ -48,19 +48,8 @@ def replace_unready(
 ) -> Prediction:
     """Replace what a network that is not ready has predicted by an average of the neighbours, channel by channel.
 
-    Parameters
-    ----------
-    prediction : Prediction
-        Of the network, with its held-out error.
-    picture : Picture
-        The noisy image.
-    masking_ratio : float
-        Fraction of the pixels that were hidden from the network.
-
-    Returns
-    -------
-    Prediction
-        The very same where every channel is ready; else `averaged` names the channels that were replaced.
+    `masking_ratio` is the fraction that was hidden from the network. Returns the very same prediction where every
+    channel is ready; else its `averaged` names the channels that were replaced.
     """
     max_error, widths = MAX_ERROR, WIDTHS
     if masking_ratio > MAX_MASKING_RATIO:

@@ -50,22 +50,17 @@ def group_channels(picture: Picture, *, settings: Settings) -> Groups:
 
 @torch.no_grad()
 def measure_gains(picture: Picture) -> tuple[Tensor, int]:
-    """Measure how much each channel helps to predict another.
+    """Measure how much each channel helps to predict another, and the number of pixels that was measured in.
 
-    Returns
-    -------
-    Tensor
-        (C, C), float64: fraction by which the mean squared error of channel i falls if channel j is seen as well, 0 on
-        the diagonal. For channels of independent noise and content it is about 6 over the number of pixels.
-    int
-        The number of pixels it was measured in.
+    The gains (C, C), float64, are the fraction by which the mean squared error of channel i falls if channel j is seen
+    as well, 0 on the diagonal. For channels of independent noise and content they are about 6 over that number.
     """
     usable = _sample(picture.valid[0].all(dim=0)[None]).all(dim=0).all(dim=0)
-    if not usable.any():
-        return torch.zeros((len(picture.unit),) * 2, dtype=torch.float64), 0
-    features = torch.cat([_features(plane, usable) for plane in picture.pixels[0]], dim=1)
-    products, each = (features.T @ features).cpu(), features.shape[1] // len(picture.unit)
     gains = torch.zeros((len(picture.unit),) * 2, dtype=torch.float64)
+    if not usable.any():
+        return gains, 0
+    features = torch.cat([_features(plane, usable) for plane in picture.pixels[0]], dim=1)
+    products, each = (features.T @ features).cpu(), features.shape[1] // len(gains)
     for target in range(len(gains)):
         pixel, *around = range(target * each, (target + 1) * each)
         left = _left_over(products, pixel, around)

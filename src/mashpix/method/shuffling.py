@@ -12,21 +12,9 @@ def flat_regions(prediction: Tensor, valid: Tensor, *, flat_threshold: float) ->
     """Find the flat regions of an intermediate prediction (Eq. 7): c = 1 where its local deviation is small.
 
     The deviation is that of the channel mean in 2 x 2 blocks; flat is a deviation below `flat_threshold` times
-    its largest value in the picture. A block with an invalid pixel is not flat.
+    its largest value in the picture (lambda). A block with an invalid pixel is not flat.
 
-    Parameters
-    ----------
-    prediction : Tensor
-        Intermediate prediction (B, C, H, W); H and W even.
-    valid : Tensor
-        Bool (B, C, H, W), False where the image has no value.
-    flat_threshold : float
-        lambda, as a fraction of the largest deviation.
-
-    Returns
-    -------
-    Tensor
-        Bool (B, 1, H, W).
+    From the intermediate prediction and `valid`, (B, C, H, W) with even H and W, to bool (B, 1, H, W).
 
     Examples
     --------
@@ -47,26 +35,10 @@ def _spread_blocks(blocks: Tensor) -> Tensor:
 
 
 def shuffle_tiles(pixels: Tensor, flat: Tensor, *, block_size: int, generator: torch.Generator) -> Tensor:
-    """Permute the pixels of each flat tile at random (Eq. 5): y_sh = c . Gamma(y) + (1 - c) . y.
+    """Permute the pixels (B, C, H, W) of each flat tile at random (Eq. 5): y_sh = c . Gamma(y) + (1 - c) . y.
 
-    Every s x s tile gets a permutation of its own, the same for all channels. A tile with one pixel that is
-    not flat stays as it is, and so does the remainder at the right and bottom border.
-
-    Parameters
-    ----------
-    pixels : Tensor
-        Image (B, C, H, W).
-    flat : Tensor
-        Bool (B, 1, H, W), as from `flat_regions`.
-    block_size : int
-        Side s of the tiles, pixels.
-    generator : torch.Generator
-        Source of randomness, on the device of the picture.
-
-    Returns
-    -------
-    Tensor
-        The shuffled image (B, C, H, W).
+    Every s x s tile, s = `block_size`, gets a permutation of its own, the same for all channels. A tile with one pixel
+    that is not `flat` (B, 1, H, W) stays as it is, and so does the remainder at the right and bottom border.
 
     Examples
     --------

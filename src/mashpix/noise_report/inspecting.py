@@ -83,19 +83,10 @@ def inspect(
     >>> report.kind, round(report.sigma)
     ('white', 10)
     """
-    steps = inspect_steps(
-        image,
-        channel_axis=channel_axis,
-        channels=channels,
-        data_range=data_range,
-        settings=settings,
-        probe=probe,
-        time_updates=time_updates,
-        seed=seed,
-        device=device,
-        preset_name=preset_name,
+    how = make_inspection(
+        settings, preset_name, data_range=data_range, probe=probe, time_updates=time_updates, seed=seed, device=device
     )
-    return drain(steps)
+    return drain(inspect_image(image, channel_axis=channel_axis, channels=channels, inspection=how))
 
 
 def inspect_steps(
@@ -127,22 +118,10 @@ def inspect_steps(
     >>> last.noise_report.kind
     'white'
     """
-    return with_report(
-        inspect_image(
-            image,
-            channel_axis=channel_axis,
-            channels=channels,
-            inspection=make_inspection(
-                settings,
-                preset_name,
-                data_range=data_range,
-                probe=probe,
-                time_updates=time_updates,
-                seed=seed,
-                device=device,
-            ),
-        )
+    how = make_inspection(
+        settings, preset_name, data_range=data_range, probe=probe, time_updates=time_updates, seed=seed, device=device
     )
+    return with_report(inspect_image(image, channel_axis=channel_axis, channels=channels, inspection=how))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,13 +180,13 @@ def inspect_image(
 
 def _cost(picture: Picture, kind: Kind | None, inspection: Inspection) -> dict[str, Any]:
     """Estimate seconds and memory of denoising, as fields of a report; independent channels take turns."""
-    count, (_, *size) = picture.pixels.shape[1], picture.pixels.shape[1:]
+    count, height, width = picture.pixels.shape[1:]
     runs, together = (count, 1) if kind == "independent" else (1, count)
-    found: dict[str, Any] = {"memory_bytes": expected_memory(size[0] * size[1] * together)}
+    found: dict[str, Any] = {"memory_bytes": expected_memory(height * width * together)}
     if inspection.time_updates:
         joint = count if kind == "joint" else 1
-        costs = expected_costs(size[0] * size[1], inspection.settings, joint_channels=joint)
-        update = time_update((together, *size), inspection.settings, device=inspection.device)
+        costs = expected_costs(height * width, inspection.settings, joint_channels=joint)
+        update = time_update((together, height, width), inspection.settings, device=inspection.device)
         found["seconds"] = runs * update * sum(costs.values())
     return found
 
@@ -220,9 +199,9 @@ def _with_decisions_by_channel(report: NoiseReport, picture: Picture, inspection
     generator = torch.Generator(inspection.device).manual_seed(inspection.seed)
     ratios = []
     for index in range(picture.pixels.shape[1]):
-        pixels, valid = picture.pixels[:, index : index + 1], picture.valid[:, index : index + 1]
-        one = Picture(pixels, valid, picture.unit[index : index + 1])
-        ratios.append(drain(choose_masking(one, settings=settings, generator=generator)).masking_ratio)
+        one = slice(index, index + 1)
+        channel = Picture(picture.pixels[:, one], picture.valid[:, one], picture.unit[one])
+        ratios.append(drain(choose_masking(channel, settings=settings, generator=generator)).masking_ratio)
     if set(ratios) == {report.masking_ratio}:
         return report
     return replace(report, notes=(*report.notes, f"masking ratio by channel: {', '.join(f'{r:g}' for r in ratios)}"))
@@ -239,8 +218,7 @@ def _decide(report: NoiseReport, picture: Picture, inspection: Inspection) -> Ge
         masking = yield from choose_masking(looked_at, settings=settings, generator=generator)
         report = _with_masking(report, masking, settings)
     if probe and not reads_gap:
-        published = preset("scripts")
-        probed = yield from choose_masking(piece, settings=published, generator=generator)
+        probed = yield from choose_masking(piece, settings=preset("scripts"), generator=generator)
         report = replace(report, noise_level_gap=probed.gap)
     if piece.pixels.shape != picture.pixels.shape:
         note = f"gap of the centre of {PROBE_SIDE} x {PROBE_SIDE} pixels; the whole image may have another"

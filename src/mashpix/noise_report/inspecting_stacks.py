@@ -65,19 +65,10 @@ def inspect_stack(
     >>> [plane["plane"] for plane in report.planes]
     ['Z 2', 'Z 0', 'Z 4']
     """
-    steps = inspect_stack_steps(
-        stack,
-        axes=axes,
-        channels=channels,
-        data_range=data_range,
-        settings=settings,
-        probe=probe,
-        time_updates=time_updates,
-        seed=seed,
-        device=device,
-        preset_name=preset_name,
+    how = make_inspection(
+        settings, preset_name, data_range=data_range, probe=probe, time_updates=time_updates, seed=seed, device=device
     )
-    return drain(steps)
+    return drain(_inspect_planes(stack, check_axes(axes, tuple(stack.shape)), channels, how))
 
 
 def inspect_stack_steps(
@@ -101,10 +92,10 @@ def inspect_stack_steps(
         The updates of the probes, and one for each plane; the last step has the stage "done" and holds the
         `noise_report`, which the generator returns too.
     """
-    inspection = make_inspection(
+    how = make_inspection(
         settings, preset_name, data_range=data_range, probe=probe, time_updates=time_updates, seed=seed, device=device
     )
-    return with_report(_inspect_planes(stack, check_axes(axes, tuple(stack.shape)), channels, inspection))
+    return with_report(_inspect_planes(stack, check_axes(axes, tuple(stack.shape)), channels, how))
 
 
 def _inspect_planes(

@@ -27,17 +27,8 @@ def context(tuning: RefineSettings = TUNED) -> int:
 def collaborative_wiener(noisy: Tensor, pilot: Tensor, *, noise: NoiseModel, tuning: RefineSettings = TUNED) -> Tensor:
     """R7: Wiener filter of groups of similar blocks, which are found in a pilot that also gives their signal.
 
-    Parameters
-    ----------
-    noisy, pilot : Tensor
-        The noisy image and an estimate of the clean one, (C, H, W), with independent noise in the channels.
-    noise : NoiseModel
-        Measured in blocks of side `SIDE`.
-
-    Returns
-    -------
-    Tensor
-        (C, H, W): the mean of all filtered blocks that hold a pixel, those that keep less noise counting more.
+    Images are (C, H, W), with independent noise in the channels, measured in blocks of side `SIDE`. A pixel becomes the
+    mean of all filtered blocks that hold it, those that keep less noise counting more.
     """
     channels, height, width = noisy.shape
     corners = match_blocks(noise.brightness(pilot), tuning=tuning)
@@ -65,15 +56,10 @@ def collaborative_wiener(noisy: Tensor, pilot: Tensor, *, noise: NoiseModel, tun
 
 
 def match_blocks(plane: Tensor, *, tuning: RefineSettings = TUNED) -> Tensor:
-    """Find the blocks of a plane (H, W) that are most similar to each one.
+    """Find the blocks of a plane (H, W) that are most similar to each one: (groups, blocks in a group).
 
     Blocks every `group_step` pixels are compared with those at most `search_radius` away by the squared distance of
-    their pixels; each is the first of its own group.
-
-    Returns
-    -------
-    Tensor
-        Integers (groups, blocks in a group): row * W + column of the top left corner of each block.
+    their pixels; each is the first of its own group. A block is named by its top left corner: row * W + column.
     """
     height, width = plane.shape
     radius, step = tuning.search_radius, tuning.group_step

@@ -46,14 +46,9 @@ def analyse(pixels: Tensor, side: int) -> Tensor:
 def synthesise(
     coefficients: Tensor, gain: Tensor, variance: Tensor, size: tuple[int, int], *, tuning: RefineSettings = TUNED
 ) -> Tensor:
-    """Image (C, *size) of coefficients times gain; blocks that keep less noise count more where they overlap.
+    """Image (C, *size) of coefficients of all blocks, as from `analyse`, times gain.
 
-    Parameters
-    ----------
-    coefficients, gain : Tensor
-        Of all blocks, as `analyse` gives them.
-    variance : Tensor
-        Of the noise in each coefficient.
+    Blocks that keep less noise, of a variance in each coefficient, count more where they overlap.
     """
     side = math.isqrt(coefficients.shape[1])
     weight = block_weight(gain, variance, dim=1, tuning=tuning)

@@ -13,10 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mashpix.picture import Picture
-from mashpix.refine.residual_noise import NoiseModel
+from mashpix.refine.residual_noise import NoiseModel, cut_usable
 from mashpix.refine.shrinking import SIDE
 from mashpix.refine.tuning import TUNED, RefineSettings
-from mashpix.tiling import cut_blocks
 
 DIFFERENCES = ((1.0, -2.0, 1.0), (1.0, -4.0, 6.0, -4.0, 1.0))
 """Second and fourth differences, taken along both axes: the fourth hold less content, but need more pixels."""
@@ -25,26 +24,14 @@ DIFFERENCES = ((1.0, -2.0, 1.0), (1.0, -4.0, 6.0, -4.0, 1.0))
 def has_few_blocks(picture: Picture, *, tuning: RefineSettings = TUNED) -> bool:
     """Whether an image has fewer usable blocks than it takes to measure the noise in the flat ones."""
     usable = picture.valid[0].all(dim=0)
-    step = max(tuning.block_step, math.isqrt(usable.numel() // tuning.max_blocks))
-    whole = cut_blocks(usable, SIDE, step).all(dim=1)
-    if whole.sum() < tuning.min_blocks:
-        return True
-    variance = torch.stack([cut_blocks(plane, SIDE, step)[whole].var(dim=1) for plane in picture.pixels[0]]).sum(dim=0)
-    return bool((variance > tuning.min_block_variance).sum() < tuning.min_blocks)
+    return cut_usable(picture.pixels[0], usable=usable, side=SIDE, tuning=tuning)[0].shape[1] < tuning.min_blocks
 
 
 def fine_variance(pixels: Tensor, usable: Tensor) -> Tensor:
-    """Variance (C,) of white noise that explains the differences of neighbouring pixels; 0 without any.
+    """Variance (C,) of white noise that explains the differences of neighbouring pixels (C, H, W); 0 without any.
 
     Mean absolute second differences as in Immerkaer, "Fast noise variance estimation", Computer Vision and Image
-    Understanding 64, 1996, or fourth ones if those show less.
-
-    Parameters
-    ----------
-    pixels : Tensor
-        (C, H, W).
-    usable : Tensor
-        Bool (H, W), or (C, H, W): other pixels take no part.
+    Understanding 64, 1996, or fourth ones if those show less. `usable` is (H, W) or (C, H, W).
 
     Examples
     --------

@@ -24,14 +24,15 @@ def measure_again(
     side: int,
     is_rgb: bool,
     follow: bool | None = None,
+    in_prediction: NoiseModel | None = None,
     tuning: RefineSettings = TUNED,
 ) -> tuple[NoiseModel, NoiseModel] | None:
-    """R3 and R5: `reconcile` the measurements with p and with y1 in blocks of one side.
+    """R3 and R5: `reconcile` the measurements with p, unless `in_prediction` is that one, and with y1.
 
     Parameters as of `measure_noise`, `shrunk` is an image like `predicted`. None if any of them cannot be measured.
     """
     measure = partial(measure_noise, noisy, usable=usable, side=side, is_rgb=is_rgb, follow=follow, tuning=tuning)
-    in_prediction = measure(predicted)
+    in_prediction = in_prediction or measure(predicted)
     if not tuning.second_measurement:
         return in_prediction and (in_prediction, in_prediction)
     in_shrunk, in_texture = measure(shrunk), measure(shrunk, textured=True)
@@ -43,17 +44,10 @@ def measure_again(
 def reconcile(
     in_prediction: NoiseModel, in_shrunk: NoiseModel, in_texture: NoiseModel, *, tuning: RefineSettings = TUNED
 ) -> tuple[NoiseModel, NoiseModel]:
-    """R5: S = sqrt(S_p S_1) + floor, after S_p is capped at `max_excess` times the power of S_1.
+    """R5: S = sqrt(S_p S_1) + floor, after S_p is capped at `max_excess` times the power of S_1; returns both.
 
-    Parameters
-    ----------
-    in_prediction, in_shrunk, in_texture : NoiseModel
-        S_p; S_1 in flat blocks; and in blocks with some texture, for `flat_bias`.
-
-    Returns
-    -------
-    tuple of NoiseModel
-        S, and S_p as capped. A prediction whose residual is far above y1's is far from done: then v is that of S_1.
+    S_1 was measured in flat blocks, and in blocks with some texture for `flat_bias`. A prediction whose residual is far
+    above y1's is far from done: then v is that of S_1.
     """
     excess = float(in_prediction.power().sum() / (tuning.max_excess * in_shrunk.power().sum()))
     if excess > 1:

@@ -71,26 +71,15 @@ def refine(
     noises: Noises | None = None,
     tuning: RefineSettings = TUNED,
 ) -> Generator[Step, None, Tensor]:
-    """Restore the detail that a prediction lost, as far as it exceeds the measured noise.
+    """Restore the detail that a prediction lost, as far as it exceeds the measured noise: a step per tile and stage.
 
-    Parameters
-    ----------
-    picture : Picture
-        The noisy image; its sides are multiples of `MULTIPLE`.
-    prediction : Tensor
-        (1, C, H, W): mean of the network's predictions.
-    settings : Settings
-        `threshold` and `tile_size` count here.
-    noises : Noises or None
-        Noise measured before, in images of this kind and on the same scale; None measures it in this one.
-    tuning : RefineSettings
-        The tuned constants; other than the default in benchmarks and tests only.
+    picture : the noisy image; its sides are multiples of `MULTIPLE`
+    prediction : (1, C, H, W), mean of the network's predictions
+    settings : `threshold` and `tile_size` count here
+    noises : measured before, in images of this kind and on the same scale; None measures them in this one
+    tuning : other than the default in benchmarks and tests only
 
-    Yields
-    ------
-    Step
-        One per tile and stage; the generator returns the refined image (1, C, H, W), which is the prediction
-        itself where no block of the image is fit to measure the noise in.
+    Returns the refined image (1, C, H, W), which is the prediction itself where no block is fit to measure noise in.
     """
     if noises is None:
         noises = yield from measure_noises(picture, prediction, settings=settings, tuning=tuning)  # R2 to R5
@@ -120,7 +109,7 @@ def measure_noises(
     follow = in_prediction.variance_model != CONSTANT
     measure = partial(measure_again, is_rgb=is_rgb, follow=follow, tuning=tuning)  # R3: S_1, and R5: S
     whole = halve(usable[None].float())[0] == 1
-    in_blocks16 = measure(y, p, y1, usable, side=SIDE)
+    in_blocks16 = measure(y, p, y1, usable, side=SIDE, in_prediction=in_prediction)
     in_blocks8 = measure(y, p, y1, usable, side=block_matching.SIDE)
     in_half_size = measure(halve(y), halve(p), halve(y1), whole, side=SIDE)
     if in_blocks16 is None or in_blocks8 is None:
@@ -133,12 +122,9 @@ def measure_noises(
 def _limited(noises: Noises, y: Tensor, usable: Tensor) -> Noises:
     """Limit the noise to what neighbouring pixels show; at half the size white noise has a quarter of its variance."""
     variance = fine_variance(y, usable)
-    return Noises(
-        limit(noises.in_prediction, variance),
-        limit(noises.in_blocks16, variance),
-        limit(noises.in_blocks8, variance),
-        noises.in_half_size and limit(noises.in_half_size, variance / 4),
-    )
+    in_prediction, in_blocks16, in_blocks8 = (limit(noise, variance) for noise in noises[:3])
+    half = noises.in_half_size and limit(noises.in_half_size, variance / 4)
+    return Noises(in_prediction, in_blocks16, in_blocks8, half)
 
 
 def shrink_again(

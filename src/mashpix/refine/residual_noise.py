@@ -29,12 +29,9 @@ MEDIAN_SQUARE = 0.4549
 class NoiseModel(NamedTuple):
     """R2: the variance of coefficient k in a block of brightness b is S(k) v(b).
 
-    psd : Tensor
-        S, (C, side * side): variance of each cosine coefficient where v is 1, on the network's scale squared.
-    variance_model : VarianceModel
-        v.
-    is_rgb : bool
-        Whether the channels are brightness and two opponent colours (R1).
+    psd : S, (C, side * side): variance of each cosine coefficient where v is 1, on the network's scale squared
+    variance_model : v
+    is_rgb : whether the channels are brightness and two opponent colours (R1)
     """
 
     psd: Tensor
@@ -71,25 +68,17 @@ def measure_noise(
     brightness. Outliers are left out: where an estimate is flat because it missed the texture, that texture
     exceeds the noise.
 
-    Parameters
-    ----------
-    noisy, estimate : Tensor
-        (C, H, W), with independent noise in the channels.
-    usable : Tensor
-        Bool (H, W); blocks with an unusable pixel are left out.
-    side : int
-        Side of the blocks in pixels.
-    is_rgb : bool
-        Whether the channels are brightness and the two opponent colours of RGB.
-    textured : bool
-        Measure in blocks with some texture instead of flat ones.
-    follow : bool or None
-        Whether the noise follows the brightness; None decides that in RGB, and follows it otherwise.
+    noisy, estimate : (C, H, W), with independent noise in the channels
+    usable : bool (H, W); blocks with an unusable pixel are left out
+    side : of the blocks in pixels
+    is_rgb : whether the channels are brightness and the two opponent colours of RGB
+    textured : measure in blocks with some texture instead of flat ones
+    follow : whether the noise follows the brightness; None decides that in RGB, and follows it otherwise
     """
-    pair = _cut(noisy, estimate, usable, side=side, tuning=tuning)
-    if pair is None:
+    blocks, structure = cut_usable(noisy, estimate, usable=usable, side=side, tuning=tuning)
+    if blocks.shape[1] == 0:
         return None
-    residual, structure = pair
+    residual = blocks - structure
     variation, residual_variance = structure.var(dim=2).sum(dim=0), residual.var(dim=2)
     brightness = colour.brightness(structure.mean(dim=2), is_rgb=is_rgb)
     if follow is None:
@@ -105,22 +94,15 @@ def measure_noise(
     return NoiseModel(_clipped_mean(squares, rounds=tuning.n_clippings), model, is_rgb)
 
 
-def _cut(
-    noisy: Tensor, estimate: Tensor, usable: Tensor, *, side: int, tuning: RefineSettings
-) -> tuple[Tensor, Tensor] | None:
-    """Usable blocks of the residual and of the estimate, (C, N, side * side) each; None if there are none."""
+def cut_usable(*images: Tensor, usable: Tensor, side: int, tuning: RefineSettings = TUNED) -> list[Tensor]:
+    """Blocks (C, N, side * side) of images (C, H, W), where they are whole and the first image varies."""
     step = max(tuning.block_step, math.isqrt(usable.numel() // tuning.max_blocks))
     whole = cut_blocks(usable, side, step).all(dim=1)
-    if not whole.any():
-        return None
-    blocks, structure = (
-        torch.stack([cut_blocks(plane, side, step)[whole] for plane in pixels]) for pixels in (noisy, estimate)
-    )
-    varies = blocks.var(dim=2).sum(dim=0) > tuning.min_block_variance
-    if not varies.any():
-        return None
-    structure = structure[:, varies]
-    return blocks[:, varies] - structure, structure
+    blocks = [torch.stack([cut_blocks(plane, side, step)[whole] for plane in pixels]) for pixels in images]
+    if whole.any():
+        varies = blocks[0].var(dim=2).sum(dim=0) > tuning.min_block_variance
+        blocks = [cut[:, varies] for cut in blocks]
+    return blocks
 
 
 def _clipped_mean(squares: Tensor, *, rounds: int) -> Tensor:

@@ -66,12 +66,8 @@ def fit_variance_model(
 ) -> VarianceModel:
     """Fit R2 by least squares to the calmest flat blocks of each level of brightness.
 
-    Weighted by one over the variance, since the standard error of a variance grows with it.
-
-    Parameters
-    ----------
-    brightness, variation, residual_variance : Tensor
-        (N,), one value per block: mean brightness and variance of the estimate, variance of its residual.
+    Weighted by one over the variance, since the standard error of a variance grows with it. Arguments: (N,), one value
+    per block: mean brightness and variance of the estimate, variance of its residual.
     """
     levels = _measure_levels(brightness, variation, residual_variance, tuning=tuning)
     places, values = (np.array(column) for column in levels)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from mashpix.errors import InputError
+from mashpix.simulation.sensor import check_sigma
 
 Distance = Literal["euclidean", "chebyshev", "manhattan"]
 Array = NDArray[Any]
@@ -73,8 +74,7 @@ def correlated_noise(
     """
     if len(shape) not in (2, 3) or min(shape) < 1:
         raise InputError(f"noise has the shape of an image (shape {tuple(shape)}; (H, W) or (H, W, C))")
-    if not (np.isfinite(sigma) and sigma >= 0):
-        raise InputError(f"sigma must be 0 or more ({sigma})")
+    check_sigma(sigma)
     height, width = (fft.next_fast_len(max(side + MARGIN * k, MIN_TORUS_SIDE), real=True) for side in shape[:2])
     amplitude = sigma * np.sqrt(_spectrum(height, width, beta=beta, k=k, distance=distance)).astype(np.float32)
     noise = np.empty(shape, dtype=np.float32)

@@ -31,7 +31,7 @@ def gaussian_noise(shape: Sequence[int], *, sigma: float, rng: np.random.Generat
     >>> gaussian_noise((1, 3), sigma=2, rng=np.random.default_rng(0)).round(1)
     array([[ 2.2, -2.8, -0.9]], dtype=float32)
     """
-    _check_sigma(sigma)
+    check_sigma(sigma)
     return np.float32(sigma) * rng.standard_normal(tuple(shape), dtype=np.float32)
 
 
@@ -70,12 +70,13 @@ def add_poisson_gaussian(
     """
     if not (np.isfinite(gain) and gain > 0):
         raise InputError(f"gain must be a positive number ({gain})")
-    _check_sigma(sigma)
+    check_sigma(sigma)
     if clean.size and not clean.min() >= 0:
         raise InputError(f"photon counts cannot be negative (smallest value {clean.min()}; subtract the offset first)")
     return np.asarray(gain * rng.poisson(clean / gain) + rng.normal(0, sigma, clean.shape))
 
 
-def _check_sigma(sigma: float) -> None:
+def check_sigma(sigma: float) -> None:
+    """Refuse a standard deviation that is not 0 or more."""
     if not (np.isfinite(sigma) and sigma >= 0):
         raise InputError(f"sigma must be 0 or more ({sigma})")

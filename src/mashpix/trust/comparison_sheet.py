@@ -71,7 +71,7 @@ def compare(
     most = find_residual_limit(residual)
     scale = f"black -{most:.3g}, white +{most:.3g}"
     windows = [np.s_[:, :], *(np.s_[top : top + side, left : left + side] for _, top, left, side in crops)]
-    limits = [_limits(before[window], noisy.dtype) for window in windows]
+    limits = [(0.0, 255.0) if noisy.dtype == np.uint8 else find_limits(before[window]) for window in windows]
     shown = {
         title: [to_8_bit(values[window], pair) for window, pair in zip(windows, pairs, strict=True)]
         for title, values, pairs in (
@@ -81,11 +81,6 @@ def compare(
         )
     }
     return _draw(shown, crops)
-
-
-def _limits(values: NDArray[np.float64], dtype: np.dtype[Any]) -> tuple[float, float]:
-    """The values that are shown black and white: 8 bits as they are, all else stretched."""
-    return (0.0, 255.0) if dtype == np.uint8 else find_limits(values)
 
 
 def _channels_last(array: NDArray[Any], channel_axis: int | None, *, is_rgb: bool) -> NDArray[np.float64]:

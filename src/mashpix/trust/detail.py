@@ -10,7 +10,7 @@ from torch import Tensor
 from mashpix.arrays.colour import Channels
 from mashpix.deprecation import third_by_name
 from mashpix.errors import UsageError
-from mashpix.trust.whitened_residual import STRIDE, Blocks, decide_parts, measure_residual, to_common_scale, whiten
+from mashpix.trust.whitened_residual import STRIDE, Blocks, kind_of, measure_residual, to_common_scale, whiten
 
 CHANCE = 1.5
 """Energy of the residual of a block, 1 for noise alone, up to which nothing is brought back."""
@@ -67,11 +67,11 @@ def add_detail(
         raise UsageError(f"`detail`: outside its limits ({detail:g}; 0 to 1)")
     if detail == 0 and noisy.shape == denoised.shape:
         return denoised.astype(noisy.dtype, copy=True)
-    is_rgb, numbers = decide_parts(noisy, channel_axis=channel_axis, channels=channels)
-    if channel_axis is not None and numbers is not None and noisy.shape == denoised.shape:
-        pairs = [[np.take(array, number, axis=channel_axis) for array in (noisy, denoised)] for number in numbers]
+    kind = kind_of(noisy, channel_axis=channel_axis, channels=channels)
+    if channel_axis is not None and kind == "independent" and noisy.shape == denoised.shape:
+        pairs = zip(*(np.moveaxis(array, channel_axis, 0) for array in (noisy, denoised)), strict=True)
         return np.stack([_add_to_one(before, after, detail, None, False) for before, after in pairs], axis=channel_axis)
-    return _add_to_one(noisy, denoised, detail, channel_axis, is_rgb)
+    return _add_to_one(noisy, denoised, detail, channel_axis, kind == "rgb")
 
 
 def _add_to_one(

@@ -19,19 +19,9 @@ CLIPPED = 0.001
 
 
 def measure_excess(noisy: Tensor, residual: Tensor, usable: Tensor) -> dict[str, float]:
-    """Compare the level of the residual with a blind estimate of the noise, channel by channel.
+    """Compare the level of the residual with a blind estimate of the noise in (C, H, W), channel by channel.
 
-    Parameters
-    ----------
-    noisy, residual : Tensor
-        (C, H, W), channels of independent noise.
-    usable : Tensor
-        Bool (H, W).
-
-    Returns
-    -------
-    dict
-        `residual_excess`, `noise_whiteness` and `noise_evenness` of `Verdict`; empty without a block to measure in.
+    Gives `residual_excess`, `noise_whiteness` and `noise_evenness` of `Verdict`; none without a block to measure in.
     """
     clipped = torch.stack([_clipped(plane, usable) for plane in noisy])
     noise = measure_noise_level(noisy, usable.expand_as(noisy), clipped)

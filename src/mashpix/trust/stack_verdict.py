@@ -12,7 +12,7 @@ from mashpix.arrays.planes import read_picture
 from mashpix.axes import WITHIN, Index, check_axes, middle_plane, plane_groups, samples_axis
 from mashpix.errors import InputError
 from mashpix.trust.comparison_sheet import compare
-from mashpix.trust.verdict import GOOD, UNCHANGED, Verdict, check, severity
+from mashpix.trust.verdict import GOOD, Verdict, check_changed, severity
 
 
 def name_plane(index: Index, axes: str) -> str:
@@ -132,9 +132,6 @@ def check_stack(noisy: NDArray[Any], denoised: NDArray[Any], *, axes: str, chann
     for group in plane_groups(axes, noisy.shape, joint=together):
         for planes in group:
             before, after = (read_picture(stack, axes, planes) for stack in (noisy, denoised))
-            same = np.array_equal(before, after, equal_nan=True)
-            verdict = (
-                Verdict(GOOD, UNCHANGED) if same else check(before, after, channel_axis=0, channels=kind or "auto")
-            )
+            verdict = check_changed(before, after, channel_axis=0, channels=kind or "auto")
             verdicts[name_plane(planes[0], axes)] = verdict
     return sum_up(verdicts)

@@ -19,15 +19,7 @@ from mashpix.refine.residual_noise import NoiseModel
 from mashpix.trust.outcome import Verdict as Verdict
 from mashpix.trust.residual_level import measure_excess
 from mashpix.trust.signal_in_residual import MIN_ERROR, measure_signal, window_sums
-from mashpix.trust.whitened_residual import (
-    SIDE,
-    Blocks,
-    ScaledPair,
-    decide_parts,
-    measure_residual,
-    to_common_scale,
-    whiten,
-)
+from mashpix.trust.whitened_residual import SIDE, Blocks, ScaledPair, kind_of, measure_residual, to_common_scale, whiten
 
 GOOD, LOOK, LOST = "good", "look closer", "signal lost"
 """The verdicts, from best to worst."""
@@ -125,9 +117,9 @@ def check(
     >>> check(noisy, clean + 5).reason
     'brightness changed by 0.50 noise levels'
     """
-    is_rgb, _ = decide_parts(noisy, channel_axis=channel_axis, channels=channels)
+    is_rgb = kind_of(noisy, channel_axis=channel_axis, channels=channels) == "rgb"
     if channel_axis is not None and not is_rgb and noisy.shape == np.shape(denoised):
-        return _check_each(noisy, denoised, list(range(noisy.shape[channel_axis])), channel_axis)
+        return _check_each(*(np.moveaxis(array, channel_axis, 0) for array in (noisy, denoised)))
     both = to_common_scale(noisy, denoised, channel_axis=channel_axis, is_rgb=is_rgb)
     if torch.equal(both.noisy, both.denoised):
         return Verdict(GOOD, UNCHANGED)
@@ -145,14 +137,19 @@ def check(
     return _judge({name: float(np.clip(value, -MAX_MEASURE, MAX_MEASURE)) for name, value in measures.items()})
 
 
-def _check_each(noisy: NDArray[Any], denoised: NDArray[Any], numbers: list[int], channel_axis: int) -> Verdict:
-    """The verdict on the worst of several channels; one that hardly holds a finite value cannot be judged."""
-    verdicts = {}
-    for number in numbers:
-        before, after = (np.take(array, number, axis=channel_axis) for array in (noisy, denoised))
-        same = np.array_equal(before, after, equal_nan=True)
-        verdicts[number] = Verdict(GOOD, UNCHANGED) if same else check(before, after)
-    worst = max(verdicts, key=lambda number: severity(verdicts[number]))
+def check_changed(
+    noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None = None, channels: Channels = "auto"
+) -> Verdict:
+    """`check`, but an image that came back unchanged is good even if it could not be judged, as a blank one."""
+    if np.array_equal(noisy, denoised, equal_nan=True):
+        return Verdict(GOOD, UNCHANGED)
+    return check(noisy, denoised, channel_axis=channel_axis, channels=channels)
+
+
+def _check_each(noisy: NDArray[Any], denoised: NDArray[Any]) -> Verdict:
+    """The verdict on the worst of several channels (C, H, W)."""
+    verdicts = [check_changed(before, after) for before, after in zip(noisy, denoised, strict=True)]
+    worst = max(range(len(verdicts)), key=lambda number: severity(verdicts[number]))
     found = verdicts[worst]
     return found if found.reason == UNCHANGED else replace(found, reason=f"channel {worst}: {found.reason}")
 

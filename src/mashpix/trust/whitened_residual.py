@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mashpix.arrays.colour import Channels, decide_channels
+from mashpix.arrays.colour import Channels, Kind, decide_channels
 from mashpix.arrays.normalization import normalize, to_picture
 from mashpix.errors import InputError
 from mashpix.refine.colour import opponent_matrix
@@ -80,12 +80,11 @@ def to_common_scale(
     return ScaledPair(noisier, cleaner, usable, before.is_rgb)
 
 
-def decide_parts(noisy: NDArray[Any], *, channel_axis: int | None, channels: Channels) -> tuple[bool, list[int] | None]:
-    """Decide whether the channels are RGB; returns also their numbers if each is judged by itself, else None."""
+def kind_of(noisy: NDArray[Any], *, channel_axis: int | None, channels: Channels) -> Kind | None:
+    """Decide how the channels of an image belong together; None for a single one."""
     if channel_axis is None:
-        return False, None
-    kind = decide_channels(np.moveaxis(np.asarray(noisy), channel_axis, 0), channels)
-    return kind == "rgb", list(range(noisy.shape[channel_axis])) if kind == "independent" else None
+        return None
+    return decide_channels(np.moveaxis(np.asarray(noisy), channel_axis, 0), channels)
 
 
 def measure_residual(both: ScaledPair) -> NoiseModel | None:

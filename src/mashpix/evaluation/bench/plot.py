@@ -2,7 +2,6 @@
 
 import itertools
 from pathlib import Path
-from typing import Any
 
 from mashpix.errors import UsageError
 from mashpix.evaluation.bench.results import Means
@@ -33,14 +32,13 @@ def draw_plot(means: list[Means], *, suffix: str) -> bytes:
 
     noisy, *methods = means
     figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.add_subplot(xscale="log", xlabel="median seconds a picture", ylabel="mean PSNR, dB")
+    axes = figure.add_subplot(xscale="log", xlabel="median seconds per image", ylabel="mean PSNR, dB")
     axes.margins(0.2)
     axes.axhline(noisy.psnr, color="0.4", linestyle="--")
-    beside: dict[str, Any] = {"textcoords": "offset points"}
     right = ("axes fraction", "data")
-    axes.annotate(noisy.method, (1, noisy.psnr), (-4, 4), xycoords=right, horizontalalignment="right", **beside)
+    axes.annotate(noisy.method, (1, noisy.psnr), (-4, 4), xycoords=right, textcoords="offset points", ha="right")
     for mean, marker in zip(methods, itertools.cycle(MARKERS), strict=False):
         place = (mean.seconds, mean.psnr)
         axes.plot(*place, marker, color="black", markerfacecolor="0.7", markersize=8)
-        axes.annotate(mean.method, place, (7, 5), **beside)
+        axes.annotate(mean.method, place, (7, 5), textcoords="offset points")
     return encode(figure, suffix=suffix)

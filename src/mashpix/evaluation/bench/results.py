@@ -57,7 +57,7 @@ class Means:
 
     method: str
     done: int
-    pictures: int
+    images: int
     psnr: float
     ssim: float
     gain: float
@@ -81,7 +81,7 @@ def _mean(group: list[Row]) -> Means:
     return Means(
         method=worst.method,
         done=len(done),
-        pictures=len(group),
+        images=len(group),
         psnr=fmean(row.denoised_db for row in done),
         gain=fmean(row.gain for row in done),
         ssim=fmean(row.ssim for row in done),

@@ -1,8 +1,7 @@
 """Carry out a benchmark: each method on each image, one after another, each in its own process."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import chain
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from mashpix import __version__
 from mashpix.errors import MashpixError
-from mashpix.evaluation.bench.pictures import Pair, Source, load_pair, naming
+from mashpix.evaluation.bench.images import Pair, Source, load_pair, naming
 from mashpix.evaluation.bench.results import NOISY, Row
 from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.evaluation.table import append_rows
@@ -55,37 +54,38 @@ class BenchPlan:
         return load_pair(source, crop=self.crop, synthetic_noise=self.synthetic_noise, seed=self.seed)
 
 
-def run(
-    plan: BenchPlan, *, known: dict[tuple[object, ...], Row], table: Path | None
-) -> Generator[Step | Row, None, list[Row]]:
+def run(plan: BenchPlan, *, known: dict[tuple[object, ...], Row], table: Path | None) -> Iterator[Step | Row]:
     """Measure what is not known yet; each row is written to the table as soon as it is measured.
 
     Yields
     ------
     Step or Row
-        A step before each measurement, and each row, known or new. The generator returns all rows.
+        A step before each measurement, and each row, known or new: the noisy images, then what is known.
 
     Raises
     ------
     MashpixError
         For an image that cannot be read or scored, before anything is measured. A failed method becomes a row.
     """
+    for event in _measure_all(plan, known):
+        if table is not None and isinstance(event, Row) and event.key not in known:
+            append_rows(table, [event])
+        yield event
+
+
+def _measure_all(plan: BenchPlan, known: dict[tuple[object, ...], Row]) -> Iterator[Step | Row]:
     noisy = [(source, score_noisy(plan, source)) for source in plan.sources]
     wanted = [
         (source, replace(row, method=name, device=plan.device_of(name), denoised_db=nan, ssim=nan))
         for source, row in noisy
         for name in plan.methods
     ]
-    found = [known[row.key] for _, row in wanted if row.key in known]
+    yield from (row for _, row in noisy)
+    yield from (known[row.key] for _, row in wanted if row.key in known)
     jobs = [(source, row) for source, row in wanted if row.key not in known]
-    rows = []
-    for event in chain((row for _, row in noisy), found, measure_all(plan, jobs)):
-        if isinstance(event, Row):
-            if table is not None and event.key not in known:
-                append_rows(table, [event])
-            rows.append(event)
-        yield event
-    return rows
+    for index, (source, row) in enumerate(jobs):
+        yield Step(f"{row.method}, {source.name}", index + 1, len(jobs), index / len(jobs))
+        yield measure_one(plan, source, row)
 
 
 def score_noisy(plan: BenchPlan, source: Source) -> Row:
@@ -110,13 +110,6 @@ def score_noisy(plan: BenchPlan, source: Source) -> Row:
     )
 
 
-def measure_all(plan: BenchPlan, jobs: list[tuple[Source, Row]]) -> Iterator[Step | Row]:
-    """Fill in the rows of the jobs one after another, each after a step."""
-    for index, (source, row) in enumerate(jobs):
-        yield Step(f"{row.method}, {source.name}", index + 1, len(jobs), index / len(jobs))
-        yield measure_one(plan, source, row)
-
-
 def measure_one(plan: BenchPlan, source: Source, row: Row) -> Row:
     """Fill in one row with scores and costs, or with the error."""
     try:
@@ -131,10 +124,9 @@ def measure_one(plan: BenchPlan, source: Source, row: Row) -> Row:
     )
 
 
-def score(pair: Pair, picture: NDArray[Any]) -> tuple[float, float]:
+def score(pair: Pair, image: NDArray[Any]) -> tuple[float, float]:
     """Return PSNR and SSIM of an image, rounded as in the table."""
     from mashpix.metrics import psnr, ssim
 
-    channel_axis = None if picture.ndim == 2 else -1
-    similarity = ssim(pair.clean, picture, data_range=pair.data_range, channel_axis=channel_axis)
-    return round(psnr(pair.clean, picture, data_range=pair.data_range), 4), round(similarity, 5)
+    similarity = ssim(pair.clean, image, data_range=pair.data_range, channel_axis=pair.channel_axis)
+    return round(psnr(pair.clean, image, data_range=pair.data_range), 4), round(similarity, 5)

@@ -6,19 +6,19 @@ Chihaoui and Favaro, CVPR 2024, arXiv 2404.09389.
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from math import hypot, nan
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mashpix.evaluation.bench.pictures import Pair
-from mashpix.evaluation.plots import GREYS, LINES, MARKERS, new_figure
-from mashpix.evaluation.study.plan import BETAS, SIGMA, Row, Size, Study, StudyPlan, mean_of
+from mashpix.arrays.normalization import Array
+from mashpix.evaluation.bench.images import Pair
+from mashpix.evaluation.plots import GREYS, LINES, MARKERS, Axes, Figure, new_figure, show_pixels
+from mashpix.evaluation.study.plan import NOISE, Size, Study, StudyPlan
+from mashpix.evaluation.study.rows import Row, mean_of, only
 from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.report import Step
 from mashpix.simulation import autocorrelation, correlation_asked, correlation_reached
 
-MODELS = {f"beta {beta:g}": SyntheticNoise(beta=beta, sigma=SIGMA) for beta in BETAS} | {
+MODELS = {f"beta {beta:g}": noise for beta, noise in NOISE.items()} | {
     "value-dependent": SyntheticNoise(model="poisson-gaussian", gain=4.0, sigma=10.0)  # 25 grey levels at mid-grey
 }
 LAGS = ((1, 0), (1, 1), (2, 0), (2, 1), (2, 2), (3, 0), (4, 0))
@@ -47,7 +47,7 @@ class NoiseRow(Row):
     bright_std: float = nan
 
 
-def noisy_picture(plan: StudyPlan, row: NoiseRow) -> Pair:
+def noisy_pair(plan: StudyPlan, row: NoiseRow) -> Pair:
     """Add noise to an image; a grey image gets a draw of its own."""
     pair = plan.load(plan.source(row), MODELS[row.noise])
     if row.colours == "colour" or pair.clean.ndim == 2:
@@ -57,26 +57,26 @@ def noisy_picture(plan: StudyPlan, row: NoiseRow) -> Pair:
     return Pair(noisy, clean, pair.data_range, pair.limits)
 
 
-def _both_ways(table: NDArray[Any], lag: tuple[int, int]) -> float:
+def _both_ways(table: Array, lag: tuple[int, int]) -> float:
     """Average a table of correlations over each lag and its mirror images."""
     rows, columns = lag
     places = {(rows, columns), (columns, rows), (rows, -columns), (columns, -rows)}
     return round(float(np.mean([table[RADIUS + row, RADIUS + column] for row, column in places])), 4)
 
 
-def draw_correlation(axes: Any, rows: list[NoiseRow]) -> None:
+def draw_correlation(axes: Axes, rows: list[NoiseRow]) -> None:
     """Draw Eq. 2 as lines, the nearest valid covariance as crosses and the measured values as open markers."""
     distance = np.linspace(0.01, RADIUS, 200)
     for index, (name, model) in enumerate(MODELS.items()):
-        style = {"color": GREYS[index], "marker": MARKERS[index], "linestyle": "none", "markersize": 6}
-        own = [row for row in rows if row.noise == name]
+        own, marker, grey = only(rows, noise=name), MARKERS[index], GREYS[index]
         places = [hypot(*map(int, row.lag.split(","))) for row in own]
         measured = [row.measured for row in own]
-        axes.plot(places, measured, markerfacecolor="none", label=f"{name}, measured", **style)
+        label = f"{name}, measured"
+        axes.plot(places, measured, marker, color=grey, markersize=6, markerfacecolor="none", label=label)
         if name.startswith("beta"):
             asked = model.beta * np.clip((model.k - distance) / model.k, 0, None)
-            axes.plot(distance, asked, color=GREYS[index], linestyle=LINES[index], label=f"{name}, Eq. 2")
-            axes.plot(places, [row.reached for row in own], "x", color=GREYS[index], markersize=4)
+            axes.plot(distance, asked, color=grey, linestyle=LINES[index], label=f"{name}, Eq. 2")
+            axes.plot(places, [row.reached for row in own], "x", color=grey, markersize=4)
     axes.plot([], [], "x", color="0.2", markersize=4, label="nearest valid covariance")
     axes.legend(fontsize=7, ncols=2)
 
@@ -95,7 +95,7 @@ class NoiseStudy(Study[NoiseRow]):
 
     def measure(self, plan: StudyPlan, row: NoiseRow) -> Generator[Step, None, list[NoiseRow]]:
         """Measure the correlation at each lag, mean over both directions and the channels."""
-        pair, model = noisy_picture(plan, row), MODELS[row.noise]
+        pair, model = noisy_pair(plan, row), MODELS[row.noise]
         noise = pair.noisy - pair.clean
         planes = np.atleast_3d(noise).transpose(2, 0, 1)
         tables = {"measured": np.mean([autocorrelation(plane, radius=RADIUS) for plane in planes], axis=0)}
@@ -115,7 +115,7 @@ class NoiseStudy(Study[NoiseRow]):
         """Return 0: nothing is fitted."""
         return 0
 
-    def draw(self, plan: StudyPlan, rows: list[NoiseRow]) -> Any:
+    def draw(self, plan: StudyPlan, rows: list[NoiseRow]) -> Figure:
         """Draw the first image, clean and with each noise, grey above colour; below, correlation against distance."""
         from matplotlib.gridspec import GridSpec
 
@@ -126,19 +126,16 @@ class NoiseStudy(Study[NoiseRow]):
         for line, colours in enumerate(("grey", "colour")):
             for column, name in enumerate(("clean", *MODELS)):
                 noise = name if name in MODELS else next(iter(MODELS))
-                pair = noisy_picture(plan, replace(first, colours=colours, noise=noise))
+                pair = noisy_pair(plan, replace(first, colours=colours, noise=noise))
                 axes = figure.add_subplot(grid[line, column])
-                picture = np.clip(np.rint(pair.clean if name == "clean" else pair.noisy), 0, 255).astype(np.uint8)
-                axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-                axes.set_axis_off()
-                axes.set_title(name, fontsize=9)
+                show_pixels(axes, np.rint(pair.clean if name == "clean" else pair.noisy), title=name)
         axes = figure.add_subplot(
             grid[2, :], xlabel="distance of two pixels, pixels", ylabel="correlation of their noise, no unit"
         )
         draw_correlation(axes, rows)
         return figure
 
-    def summarise(self, rows: list[NoiseRow]) -> list[str]:
+    def sentences(self, preset: str, rows: list[NoiseRow]) -> list[str]:
         """Summarise how near the noise comes to Eq. 2, and how value-dependent noise differs."""
         correlated = [row for row in rows if row.noise.startswith("beta")]
         off = max(abs(row.measured - row.reached) for row in correlated)

@@ -1,20 +1,22 @@
-"""The interface of a study, and the options that all of its measurements share."""
+"""What a study is, and the options that all of its measurements share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields, replace
-from itertools import pairwise
-from math import nan
-from statistics import fmean
-from typing import Any, Generic, Self, TypeVar
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from typing import Generic
 
 import numpy as np
 import torch
 
 from mashpix import __version__
+from mashpix.arrays.costs import fit_updates
 from mashpix.arrays.normalization import Normalized, normalize, to_picture
 from mashpix.errors import InputError
-from mashpix.evaluation.bench.pictures import Pair, Source, load_pair
+from mashpix.evaluation.bench.images import Pair, Source, load_pair
+from mashpix.evaluation.bench.run import score
+from mashpix.evaluation.plots import Figure
+from mashpix.evaluation.study.rows import Measured, Row, distinct, only
 from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.picture import Picture
 from mashpix.report import Step
@@ -24,6 +26,7 @@ BETAS = (0.0, 0.5, 1.0)
 """Strengths of the correlation, as in the paper."""
 SIGMA = 25.0
 """Standard deviation of the noise that is added, 8-bit grey levels, as in the paper."""
+NOISE = {beta: SyntheticNoise(beta=beta, sigma=SIGMA) for beta in BETAS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,39 +45,6 @@ class Size:
     def changed(self, **values: int | None) -> "Size":
         """Return a copy with the values that are given."""
         return replace(self, **{name: value for name, value in values.items() if value is not None})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One measurement and one line of the CSV; the fields with a default are results.
-
-    settings : differences from those of the preset
-    set, name : of the folder and the file
-    crop : side of the centre that was used, pixels; 0 for whole images
-    """
-
-    preset: str
-    settings: str
-    set: str
-    name: str
-    crop: int
-    seed: int
-    threads: int
-    device: str
-    version: str
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """What identifies the measurement."""
-        return tuple(getattr(self, item.name) for item in fields(self) if item.default is MISSING)
-
-    def filled(self, **found: Any) -> Self:
-        """Return a copy with the results filled in."""
-        return replace(self, **found)
-
-
-Measured = TypeVar("Measured", bound=Row)
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -99,10 +69,9 @@ class StudyPlan:
         """Return the source of the image of a row."""
         return next(source for source in self.sets[row.set] if source.name == row.name)
 
-    def load(self, source: Source, synthetic_noise: SyntheticNoise | None = None) -> Pair:
-        """Load one image: a pair, or a clean one with noise of the study's level."""
-        model = synthetic_noise or SyntheticNoise(sigma=SIGMA)
-        pair = load_pair(source, crop=self.size.crop or None, synthetic_noise=model, seed=self.seed)
+    def load(self, source: Source, noise: SyntheticNoise = NOISE[1.0]) -> Pair:
+        """Load one image: a pair, or a clean one with noise added."""
+        pair = load_pair(source, crop=self.size.crop or None, synthetic_noise=noise, seed=self.seed)
         if source.noisy is None and pair.limits != (0, 255):
             raise InputError(f"{str(source.clean)!r}: not an 8-bit image (the noise of a study is in grey levels)")
         return pair
@@ -110,9 +79,6 @@ class StudyPlan:
     def rows(self, kind: type[Measured], **values: Iterable[object]) -> list[Measured]:
         """Make an empty row for each preset, image and combination of values."""
         presets: Mapping[str, Settings | None] = self.presets or {"none": None}
-        combinations: list[dict[str, Any]] = [{}]
-        for name, choices in values.items():
-            combinations = [combination | {name: choice} for combination in combinations for choice in choices]
         return [
             kind(
                 preset=preset,
@@ -124,27 +90,31 @@ class StudyPlan:
                 threads=self.threads,
                 device=self.device,
                 version=__version__,
-                **combination,
+                **dict(zip(values, chosen, strict=True)),
             )
             for preset, settings in presets.items()
             for name, sources in self.sets.items()
             for source in sources
-            for combination in combinations
+            for chosen in product(*values.values())
         ]
 
     @property
     def caption(self) -> str:
         """Return the line above the figures."""
-        pictures = sum(map(len, self.sets.values()))
+        count = sum(map(len, self.sets.values()))
         size = f"centre {self.size.crop} x {self.size.crop} of" if self.size.crop else "whole"
         steps = f"at most {self.size.steps} updates a fit; " if self.size.steps else ""
         names = "".join(f", {name}" for name in self.presets)
-        count = f"{pictures} picture" + "s" * (pictures != 1)
-        return f"mashpix study {self.study}{names}; {size} {count}; {steps}seed {self.seed}; mashpix {__version__}"
+        images = f"{count} image" + "s" * (count != 1)
+        return f"mashpix study {self.study}{names}; {size} {images}; {steps}seed {self.seed}; mashpix {__version__}"
+
+    def images_of(self, name: str) -> str:
+        """Say how many images of a folder are used."""
+        return f"{len(self.sets[name])} of {self.in_set[name]} images"
 
 
 class Study(ABC, Generic[Measured]):
-    """One study: its measurements, its figure and its summary.
+    """One study: its measurements, its figure and its summary; by default, a measurement is one image denoised.
 
     row : the columns of its CSV
     quick, full : its two sizes
@@ -162,21 +132,35 @@ class Study(ABC, Generic[Measured]):
     def jobs(self, plan: StudyPlan, *, quick: bool) -> list[Measured]:
         """List the rows to measure, without results."""
 
-    @abstractmethod
+    def settings(self, plan: StudyPlan, row: Measured) -> Settings:
+        """Return the settings of one fit."""
+        return plan.presets[row.preset]
+
+    def load(self, plan: StudyPlan, row: Measured) -> Pair:
+        """Load the image of a row."""
+        return plan.load(plan.source(row))
+
     def measure(self, plan: StudyPlan, row: Measured) -> Generator[Step, None, list[Measured]]:
         """Fill in one row; the generator may return several rows with one key."""
+        found = yield from run_denoising(plan, self.load(plan, row), self.settings(plan, row))
+        return [row.filled(**found)]
 
-    @abstractmethod
     def updates(self, plan: StudyPlan, row: Measured) -> int:
         """Estimate the number of network updates of a row."""
+        return fit_updates(self.settings(plan, row))
 
     @abstractmethod
-    def draw(self, plan: StudyPlan, rows: list[Measured]) -> Any:
+    def draw(self, plan: StudyPlan, rows: list[Measured]) -> Figure:
         """Draw the figure."""
 
-    @abstractmethod
     def summarise(self, rows: list[Measured]) -> list[str]:
         """Write two sentences for each preset."""
+        presets = distinct(row.preset for row in rows)
+        return [line for preset in presets for line in self.sentences(preset, only(rows, preset=preset))]
+
+    @abstractmethod
+    def sentences(self, preset: str, rows: list[Measured]) -> list[str]:
+        """Write the sentences for one preset, from its rows."""
 
 
 def changes(preset: str, settings: Settings) -> str:
@@ -197,15 +181,18 @@ def shortened(settings: Settings, steps: int | None) -> Settings:
 
 
 def run_denoising(plan: StudyPlan, pair: Pair, settings: Settings) -> Generator[Step, None, dict[str, float]]:
-    """Denoise an image and score it: psnr (dB), ssim, seconds, and the decisions made."""
+    """Denoise an image and score it: psnr (dB), ssim and seconds."""
     from mashpix.arrays.denoising import denoise_steps
-    from mashpix.evaluation.bench.run import score
 
-    channel_axis = None if pair.noisy.ndim == 2 else -1
-    options: dict[str, Any] = {"seed": plan.seed, "device": plan.device, "preview_every": 0}
-    options |= {"channels": pair.channels}
     for step in denoise_steps(
-        pair.noisy, channel_axis=channel_axis, data_range=pair.data_range, settings=settings, **options
+        pair.noisy,
+        channel_axis=pair.channel_axis,
+        channels=pair.channels,
+        data_range=pair.data_range,
+        settings=settings,
+        seed=plan.seed,
+        device=plan.device,
+        preview_every=0,
     ):
         yield step
     assert step.report is not None
@@ -214,55 +201,15 @@ def run_denoising(plan: StudyPlan, pair: Pair, settings: Settings) -> Generator[
     return {"psnr": psnr, "ssim": ssim, "seconds": round(sum(step.report.seconds.values()), 2)}
 
 
-def open_picture(plan: StudyPlan, pair: Pair, settings: Settings) -> tuple[Picture, Normalized]:
-    """Normalize a noisy image as the method does; return it with the way back."""
-    channel_axis = None if pair.noisy.ndim == 2 else -1
+def open_picture(plan: StudyPlan, pair: Pair, settings: Settings) -> tuple[Picture, Normalized, torch.Generator]:
+    """Normalize a noisy image as the method does; return it with the way back and a seeded generator."""
+    device = torch.device(plan.device)
     normalized = normalize(
         pair.noisy,
-        channel_axis=channel_axis,
+        channel_axis=pair.channel_axis,
         data_range=pair.data_range,
         scale=settings.scale,
         is_rgb=pair.noisy.ndim == 3,
     )
-    return to_picture(normalized, multiple=2**settings.depth, device=torch.device(plan.device)), normalized
-
-
-def mean_of(rows: Iterable[Row], value: str, **where: object) -> float:
-    """Average a column over the rows with these values in other columns; NaN if there are none."""
-    found = [getattr(row, value) for row in rows if all(getattr(row, name) == wanted for name, wanted in where.items())]
-    return fmean(found) if found else nan
-
-
-def distinct(values: Iterable[Value]) -> list[Value]:
-    """Return the distinct values in order of first occurrence.
-
-    Examples
-    --------
-    >>> distinct([2, 1, 2])
-    [2, 1]
-    """
-    return list(dict.fromkeys(values))
-
-
-def listing(values: Iterable[float], form: str) -> str:
-    """Write numbers as they stand in a sentence.
-
-    Examples
-    --------
-    >>> listing([1, 2.25, 3], ".1f")
-    '1.0, 2.2 and 3.0'
-    """
-    *first, last = (format(value, form) for value in values)
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def grows(values: Iterable[float]) -> bool:
-    """Return whether each value is larger than the one before.
-
-    Examples
-    --------
-    >>> grows([1, 2, 3]), grows([1, 1, 2])
-    (True, False)
-    """
-    values = list(values)
-    return all(before < after for before, after in pairwise(values))
+    picture = to_picture(normalized, multiple=2**settings.depth, device=device)
+    return picture, normalized, torch.Generator(device).manual_seed(plan.seed)

@@ -5,7 +5,6 @@ from collections.abc import Generator
 from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -14,7 +13,8 @@ from mashpix.arrays import costs
 from mashpix.durations import format_duration
 from mashpix.errors import FileError, UsageError
 from mashpix.evaluation.plots import encode
-from mashpix.evaluation.study.plan import Measured, Study, StudyPlan
+from mashpix.evaluation.study.plan import Study, StudyPlan
+from mashpix.evaluation.study.rows import Measured, Row
 from mashpix.evaluation.table import append_rows, read_rows
 from mashpix.jobs.events import Event, Note, Written
 from mashpix.jobs.recipe import sha256, to_json
@@ -24,9 +24,9 @@ from mashpix.steps import relay
 SUFFIXES = (".png", ".svg")
 
 
-def find_study(name: str) -> Study[Any]:
+def find_study(name: str) -> Study[Row]:
     """Return the study with this name."""
-    study: Study[Any] = import_module(f"mashpix.evaluation.study.{name}").STUDY
+    study: Study[Row] = import_module(f"mashpix.evaluation.study.{name}").STUDY
     return study
 
 
@@ -57,7 +57,7 @@ def check_folder(plan: StudyPlan, output: Path) -> None:
         raise UsageError(f"{str(output)!r}: holds a study with other settings ({names}; choose another with `output`)")
 
 
-def describe(plan: StudyPlan) -> dict[str, Any]:
+def describe(plan: StudyPlan) -> dict[str, object]:
     """Return what all rows of a folder have in common, which must be the same to resume."""
     pictures = {
         f"{name}/{source.name}": [sha256(path.read_bytes()) for path in (source.clean, source.noisy) if path]

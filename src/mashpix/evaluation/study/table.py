@@ -3,12 +3,11 @@
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from math import nan
-from typing import Any
 
-from mashpix.arrays.costs import fit_updates
 from mashpix.evaluation.bench.run import score
-from mashpix.evaluation.plots import MARKERS, new_figure
-from mashpix.evaluation.study.plan import Row, Size, Study, StudyPlan, distinct, mean_of, run_denoising
+from mashpix.evaluation.plots import MARKERS, Figure, new_figure
+from mashpix.evaluation.study.plan import Size, Study, StudyPlan
+from mashpix.evaluation.study.rows import Row, distinct, mean_of, only
 from mashpix.report import Step
 
 PUBLISHED = {
@@ -21,7 +20,7 @@ PROTOCOLS = {
     "sidd": "validation set, 40 scenes x 32 sRGB blocks of 256 x 256",
     "polyu": "100 crops of 512 x 512",
     "cc15": "15 pairs of 512 x 512, not in Table 1",
-    "fmdd": "48 grey pictures of 512 x 512, one frame against the mean of 50",
+    "fmdd": "48 grey images of 512 x 512, one frame against the mean of 50",
 }
 """The images of the published means, which average the PSNR of each image over all channels together."""
 
@@ -51,17 +50,13 @@ class TableStudy(Study[TableRow]):
         return [replace(row, in_set=plan.in_set[row.set]) for row in plan.rows(TableRow, in_set=(0,))]
 
     def measure(self, plan: StudyPlan, row: TableRow) -> Generator[Step, None, list[TableRow]]:
-        """Measure one image."""
-        pair = plan.load(plan.source(row))
-        found = yield from run_denoising(plan, pair, plan.presets[row.preset])
+        """Measure one image, denoised and as it is."""
+        (measured,) = yield from super().measure(plan, row)
+        pair = self.load(plan, row)
         noisy_db, noisy_ssim = score(pair, pair.noisy)
-        return [row.filled(noisy_db=noisy_db, noisy_ssim=noisy_ssim, **found)]
+        return [replace(measured, noisy_db=noisy_db, noisy_ssim=noisy_ssim)]
 
-    def updates(self, plan: StudyPlan, row: TableRow) -> int:
-        """Return the number of updates of one fit."""
-        return fit_updates(plan.presets[row.preset])
-
-    def draw(self, plan: StudyPlan, rows: list[TableRow]) -> Any:
+    def draw(self, plan: StudyPlan, rows: list[TableRow]) -> Figure:
         """Draw the mean PSNR, one panel per set: measured filled, published hollow."""
         figure, panels = new_figure(columns=len(plan.sets), width=3.4, height=3.4, caption=plan.caption)
         for axes, name in zip(panels[0], plan.sets, strict=True):
@@ -72,28 +67,29 @@ class TableStudy(Study[TableRow]):
             noisy = mean_of(rows, "noisy_db", set=name)
             for index, (method, value) in enumerate(({"noisy": noisy} | measured).items()):
                 axes.plot(value, f"{method}, here", MARKERS[index], color="black")
-            count = f"{len(plan.sets[name])} of {plan.in_set[name]} pictures"
-            axes.set_title(f"{name}\nhere: {count}", fontsize=9)
+            axes.set_title(f"{name}\nhere: {plan.images_of(name)}", fontsize=9)
             axes.set(xlabel="mean PSNR, dB")
             axes.margins(0.15)
             axes.tick_params(axis="y", labelsize=7)
         return figure
 
     def summarise(self, rows: list[TableRow]) -> list[str]:
-        """Summarise the result of each set beside the published one, and which images the published means are over."""
-        sentences = []
-        for preset in distinct(row.preset for row in rows):
-            texts = []
-            for name in distinct(row.set for row in rows):
-                own = [row for row in rows if (row.set, row.preset) == (name, preset)]
-                psnr, ssim, noisy = (mean_of(own, column) for column in ("psnr", "ssim", "noisy_db"))
-                published = f", published {PUBLISHED[name]['MASH']:.2f}" if name in PUBLISHED else ""
-                count = f"{len(own)} of {own[0].in_set} pictures"
-                texts.append(f"{name} {noisy:.2f} to {psnr:.2f} dB, SSIM {ssim:.3f} ({count}{published})")
-            sentences.append(f"{preset}: {'; '.join(texts)}.")
+        """Summarise the results, and which images the published means are over."""
         known = [f"{name}: {PROTOCOLS[name]}" for name in distinct(row.set for row in rows) if name in PROTOCOLS]
-        size = f"the centre {rows[0].crop} x {rows[0].crop}" if rows[0].crop else "whole pictures"
-        return [*sentences, f"Measured on {size}; the published means are over other pictures ({'; '.join(known)})."]
+        size = f"the centre {rows[0].crop} x {rows[0].crop}" if rows[0].crop else "whole images"
+        protocols = f"Measured on {size}; the published means are over other images ({'; '.join(known)})."
+        return [*super().summarise(rows), protocols]
+
+    def sentences(self, preset: str, rows: list[TableRow]) -> list[str]:
+        """Summarise the result of each set beside the published one."""
+        texts = []
+        for name in distinct(row.set for row in rows):
+            own = only(rows, set=name)
+            psnr, ssim, noisy = (mean_of(own, column) for column in ("psnr", "ssim", "noisy_db"))
+            published = f", published {PUBLISHED[name]['MASH']:.2f}" if name in PUBLISHED else ""
+            count = f"{len(own)} of {own[0].in_set} images"
+            texts.append(f"{name} {noisy:.2f} to {psnr:.2f} dB, SSIM {ssim:.3f} ({count}{published})")
+        return [f"{preset}: {'; '.join(texts)}."]
 
 
 STUDY = TableStudy()

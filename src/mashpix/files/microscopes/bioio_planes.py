@@ -12,7 +12,7 @@ STANDARD = "TCZYXS"
 
 
 def open_file(path: str) -> tuple[dict[str, Any], ReadPlane]:
-    """Describe the largest scene of a file, see `MicroscopeStack`, and return a function that reads a plane."""
+    """Describe the largest scene of a file, see `_MicroscopeStack`, and return a function that reads a plane."""
     image = _open(path)
     sizes = []
     for number in range(len(image.scenes)):

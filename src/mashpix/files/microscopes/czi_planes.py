@@ -28,7 +28,7 @@ OPEN = ExitStack()
 
 
 def open_file(path: str) -> tuple[dict[str, Any], ReadPlane]:
-    """Describe the largest scene of a file, see `MicroscopeStack`, and return a function that reads a plane."""
+    """Describe the largest scene of a file, see `_MicroscopeStack`, and return a function that reads a plane."""
     from pylibCZIrw import czi
 
     file = OPEN.enter_context(czi.open_czi(path))

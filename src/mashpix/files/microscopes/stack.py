@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,74 +17,43 @@ from mashpix.errors import FileError, MashpixError, UsageError
 from mashpix.extras import need
 from mashpix.files.atomic import atomic_file
 from mashpix.files.image_file import check_size
+from mashpix.files.opened import OpenStack, Put
 from mashpix.files.reader_process import Child
+from mashpix.files.suffixes import MICROSCOPE
 from mashpix.files.tiff.empty import begin_tiff
 
 CZI = b"ZISRAWFILE"
 MAGICS = (CZI, b"\xda\xce\xbe\x0a", b"p\0\0\0")
 """First bytes of CZI, ND2 and LIF."""
-SUFFIXES = {".czi", ".dv", ".ims", ".lif", ".nd2", ".oib", ".r3d", ".zvi"}
-"""Name endings to try with bioio if the content is of no known format."""
 IDENTIFYING = 2**20
 """Bytes at the beginning of a file that identify it."""
 
 
-@dataclass(frozen=True)
-class MicroscopeStack:
-    """A `Stack` in a microscope's file: its largest scene. `found` is what the process that reads it says.
+@dataclass(kw_only=True)
+class _MicroscopeStack(OpenStack):
+    """A stack in a microscope's file: its largest scene. `found` is what the process that reads it says.
 
-    found : axes, shape, dtype; channels, their names; steps, micrometres a pixel by axis; scene, its name, and scenes,
-        how many there are; is_mosaic, whether tiles were joined
+    found : axes, as bioio orders them, TCZYX or TCZYXS; shape, dtype; channels, their names; steps, micrometres per
+        pixel by axis; scene, its name, and scenes, how many there are; is_mosaic, whether tiles were joined
     """
 
-    path: Path
     child: Child
     found: dict[str, Any]
-    notes: tuple[str, ...]
-    lost: tuple[str, ...]
 
-    @property
-    def axes(self) -> str:
-        """As bioio orders them: TCZYX, or TCZYXS."""
-        return str(self.found["axes"])
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Lengths of all axes."""
-        return tuple(self.found["shape"])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of the values, in native byte order."""
-        dtype: np.dtype[Any] = np.dtype(self.found["dtype"])
-        return dtype.newbyteorder("=")
-
-    @property
-    def is_rgb(self) -> bool:
-        """Whether the samples of a plane are colours: three samples always are."""
-        return self._plane_shape[2:] == (3,)
-
-    def __getitem__(self, index: Index) -> NDArray[Any]:
-        """One plane, native byte order."""
+    def read_plane(self, index: Index) -> NDArray[Any]:
         numbers = {letter: number for letter, number in zip(self.axes, index, strict=True) if isinstance(number, int)}
         plane = self.child.ask({"index": numbers})[1]
-        if plane.shape != self._plane_shape:
-            raise FileError(f"damaged (a plane {plane.shape}; {self._plane_shape} declared)")
+        if plane.shape != self.plane_shape:
+            raise FileError(f"damaged (a plane {plane.shape}; {self.plane_shape} declared)")
         return plane.astype(self.dtype, copy=False)
 
-    @property
-    def _plane_shape(self) -> tuple[int, ...]:
-        return tuple(length for letter, length in zip(self.axes, self.shape, strict=True) if letter in "YXS")
-
     def close(self) -> None:
-        """End the process that reads."""
         self.child.close()
 
     @contextmanager
-    def copy_to(self, target: Path, *, overwrite: bool) -> Iterator[Callable[[Index, NDArray[Any]], None]]:
+    def copy_planes(self, target: Path, *, overwrite: bool) -> Iterator[Put]:
         """Create an uncompressed OME-TIFF whose planes may be written in any order."""
-        outside = self.shape[: self.axes.index("Y")]
-        size = int(np.prod(self._plane_shape)) * self.dtype.itemsize
+        size = int(np.prod(self.plane_shape)) * self.dtype.itemsize
         with atomic_file(target, overwrite=overwrite) as file:
             start = begin_tiff(
                 file,
@@ -97,8 +66,7 @@ class MicroscopeStack:
             )
 
             def put(index: Index, plane: NDArray[Any]) -> None:
-                numbers = [number for number in index if isinstance(number, int)]
-                file.seek(start + int(np.ravel_multi_index(numbers, outside)) * size)
+                file.seek(start + self.number_of(index) * size)
                 file.write(np.ascontiguousarray(plane, self.dtype).tobytes())
 
             yield put
@@ -116,9 +84,9 @@ class MicroscopeStack:
         return named
 
 
-def open_microscope(path: Path, *, axes: str | None, max_pixels: int) -> MicroscopeStack:
+def open_microscope(path: Path, *, axes: str | None, max_pixels: int) -> _MicroscopeStack:
     """Open a microscope's file as a stack, also where it holds a single plane."""
-    if path.suffix.lower() not in SUFFIXES:  # its output would not be named as an OME-TIFF
+    if path.suffix.lower() not in MICROSCOPE:  # its output would not be named as an OME-TIFF
         raise FileError(f"a microscope file with another ending ({path.suffix!r}; rename it to .czi, .nd2 or .lif)")
     with path.open("rb") as file:
         is_czi = file.read(len(CZI)) == CZI or path.suffix.lower() == ".czi"
@@ -136,14 +104,23 @@ def open_microscope(path: Path, *, axes: str | None, max_pixels: int) -> Microsc
     except MashpixError:
         child.close()
         raise
-    return MicroscopeStack(path, child, found, *_remarks(found))
+    return _MicroscopeStack(
+        path=path,
+        axes=found["axes"],
+        shape=tuple(found["shape"]),
+        dtype=np.dtype(found["dtype"]).newbyteorder("="),
+        is_rgb=lengths.get("S") == 3,
+        notes=("its tiles are joined as the file places them, and denoised as one image",) * found["is_mosaic"],
+        lost=_losses(found),
+        child=child,
+        found=found,
+    )
 
 
-def _remarks(found: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return notes for the user, and what an OME-TIFF cannot keep."""
-    notes = ("its tiles are joined as the file places them, and denoised as one image",)
+def _losses(found: dict[str, Any]) -> tuple[str, ...]:
+    """Return what an OME-TIFF cannot keep."""
     lost = ["written as OME-TIFF: axes, channel names and pixel sizes are kept, other metadata are not kept"]
     if found["scenes"] > 1:
         shape = tuple(found["shape"])
         lost.append(f"of its {found['scenes']} scenes, the largest is taken ({found['scene']!r}, {shape})")
-    return notes if found["is_mosaic"] else (), tuple(lost)
+    return tuple(lost)

@@ -1,5 +1,1 @@
 """OME-Zarr 0.4 and 0.5 (OME-NGFF): images in chunks, in a folder of files. Needs the extra `zarr`."""
-
-from mashpix.files.ome_zarr.stack import ZarrStack, open_zarr
-
-__all__ = ["ZarrStack", "open_zarr"]

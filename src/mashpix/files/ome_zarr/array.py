@@ -41,28 +41,17 @@ class ZarrArray:
     sparse: bool
     fills: bool = False
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Lengths of all axes."""
-        return self.layout.shape
-
     def parts(self, region: Region) -> Iterator[tuple[Place, Region]]:
         """Yield the chunks that a region touches, each with its part of the region."""
         chunks = self.layout.chunks
-        for place in product(
-            *(range(part.start // c, -(-part.stop // c)) for part, c in zip(region, chunks, strict=True))
-        ):
-            yield (
-                place,
-                tuple(
-                    slice(max(part.start, number * c), min(part.stop, (number + 1) * c))
-                    for number, part, c in zip(place, region, chunks, strict=True)
-                ),
-            )
+        numbers = (range(part.start // c, -(-part.stop // c)) for part, c in zip(region, chunks, strict=True))
+        for place in product(*numbers):
+            chunk = tuple(slice(number * c, (number + 1) * c) for number, c in zip(place, chunks, strict=True))
+            yield place, overlap_of(chunk, region)
 
     def check_chunks(self) -> None:
         """Refuse a missing chunk, before any work is done."""
-        for place, _ in self.parts(tuple(slice(0, length) for length in self.shape)):
+        for place, _ in self.parts(tuple(slice(0, length) for length in self.layout.shape)):
             self._is_there(place)
 
     def _is_there(self, place: Place) -> bool:
@@ -75,7 +64,7 @@ class ZarrArray:
 
     def read(self, region: Region) -> NDArray[Any]:
         """Read the values of a region, in native byte order."""
-        values = np.empty([part.stop - part.start for part in region], self.layout.dtype)
+        values = np.empty(shape_of(region), self.layout.dtype)
         for place, part in self.parts(region):
             values[relative(part, region)] = self.read_part(place, part)
         return values
@@ -120,6 +109,16 @@ class ZarrArray:
             raise FileError(f"chunk {name!r} cannot be written ({in_short(error)})") from None
         if not np.array_equal(self.read_part(place, part), values, equal_nan=True):
             raise FileError(f"chunk {self.layout.chunk_name(place)!r} does not hold what was written (a lossy codec?)")
+
+
+def shape_of(region: Region) -> tuple[int, ...]:
+    """Return the lengths of a region."""
+    return tuple(part.stop - part.start for part in region)
+
+
+def overlap_of(one: Region, other: Region) -> Region:
+    """Return what two regions have in common."""
+    return tuple(slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
 
 
 def relative(part: Region, region: Region) -> Region:

@@ -145,6 +145,8 @@ def read_layout(root: Path, name: str) -> Layout:
         layout = _parse_2(node) if node.zarr_format == 2 else _parse_3(node)
         if len(layout.shape) != len(layout.chunks):
             raise ValueError(f"shape {layout.shape}, chunks {layout.chunks}")
+        if layout.separator not in ("/", "."):
+            raise ValueError(f"separator {layout.separator!r}")
         return layout
     except FileError:
         raise
@@ -157,7 +159,7 @@ def _parse_2(node: Node) -> Layout:
     codecs = [*(data.get("filters") or []), *([data["compressor"]] if data.get("compressor") else [])]
     names = _known([codec["id"] for codec in codecs], node.name, LOSSLESS)
     shape, chunks = _lengths(data["shape"], node.name), _lengths(data["chunks"], node.name)
-    dtype, separator = _dtype(data["dtype"], node.name), _separator(data.get("dimension_separator", "."))
+    dtype, separator = _dtype(data["dtype"], node.name), data.get("dimension_separator", ".")
     return Layout(node.name, 2, shape, chunks, dtype, separator, "", names)
 
 
@@ -170,7 +172,7 @@ def _parse_3(node: Node) -> Layout:
     chunks = _lengths(data["chunk_grid"]["configuration"]["chunk_shape"], node.name)
     keys = data["chunk_key_encoding"]
     is_default = keys["name"] == "default"
-    separator = _separator(keys.get("configuration", {}).get("separator", "/" if is_default else "."))
+    separator = keys.get("configuration", {}).get("separator", "/" if is_default else ".")
     prefix, axes = f"c{separator}" if is_default else "", tuple(data.get("dimension_names") or ())
     return Layout(node.name, 3, shape, chunks, _dtype(data["data_type"], node.name), separator, prefix, names, axes)
 
@@ -191,12 +193,6 @@ def _known(names: list[str], array: str, known: set[str]) -> tuple[str, ...]:
         needed = ", ".join(sorted(known))
         raise FileError(f"unknown or lossy codec {unknown[0]!r} (array {array!r}; one of {needed} needed)")
     return tuple(names)
-
-
-def _separator(value: Any) -> str:
-    if value not in ("/", "."):
-        raise ValueError(f"separator {value!r}")
-    return str(value)
 
 
 def _lengths(values: Any, array: str) -> tuple[int, ...]:

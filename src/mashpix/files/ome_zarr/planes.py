@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.axes import WITHIN, Index
-from mashpix.files.ome_zarr.array import Region, ZarrArray, relative
+from mashpix.files.ome_zarr.array import Region, ZarrArray, overlap_of, relative, shape_of
 
 MAX_KEPT = 2**26
 """Bytes of planes to keep for reading, and for writing, because they share chunks."""
-Numbers = tuple[int, ...]
-"""Index of a plane: a number for each axis outside of it."""
+Starts = tuple[int, ...]
+"""Where a region starts along each axis."""
 
 
 @dataclass
@@ -22,88 +22,73 @@ class Planes:
 
     array, axes : the array and its letters
     kept : the last region read, and its values
-    waiting : planes to be written, by the start of the block of planes that share their chunks
+    waiting : planes to be written and their regions, by their starts, by the start of the region that shares chunks
     """
 
     array: ZarrArray
     axes: str
     kept: tuple[Region, NDArray[Any]] | None = None
-    waiting: dict[Numbers, dict[Numbers, NDArray[Any]]] = field(default_factory=dict)
+    waiting: dict[Starts, dict[Starts, tuple[Region, NDArray[Any]]]] = field(default_factory=dict)
 
     def __getitem__(self, index: Index) -> NDArray[Any]:
         """One plane."""
-        numbers = numbers_of(index)
-        block, plane = self._block(numbers), self._region(numbers, numbers)
-        if prod(part.stop - part.start for part in block) * self.array.layout.dtype.itemsize > MAX_KEPT:
-            return self._flat(self.array.read(plane))
-        if self.kept is None or self.kept[0] != block:
-            self.kept = block, self.array.read(block)
-        return self._flat(self.kept[1][relative(plane, block)]).copy()
+        plane = self._region(index)
+        block = self._share_chunks(plane)
+        if prod(shape_of(block)) * self.array.layout.dtype.itemsize > MAX_KEPT:
+            values = self.array.read(plane)
+        else:
+            if self.kept is None or self.kept[0] != block:
+                self.kept = block, self.array.read(block)
+            values = self.kept[1][relative(plane, block)].copy()
+        lengths = zip(values.shape, self.axes, strict=True)
+        return values.reshape([length for length, letter in lengths if letter in WITHIN])
 
-    def put(self, numbers: Numbers, plane: NDArray[Any]) -> None:
+    def put(self, index: Index, plane: NDArray[Any]) -> None:
         """Replace a plane; it is written once all that share its chunks have arrived, or too many are waiting."""
-        block = self._block(numbers)
-        start = tuple(part.start for part, letter in zip(block, self.axes, strict=True) if letter not in WITHIN)
-        planes = self.waiting.setdefault(start, {})
-        planes[numbers] = np.array(plane, self.array.layout.dtype)
+        region = self._region(index)
+        block = self._share_chunks(region)
+        planes = self.waiting.setdefault(_starts(block), {})
+        planes[_starts(region)] = region, np.array(plane, self.array.layout.dtype).reshape(shape_of(region))
         if len(planes) == self._count(block):
-            self._write(block, self.waiting.pop(start))
+            self._write(self.waiting.pop(_starts(block)))
         elif sum(len(planes) for planes in self.waiting.values()) * plane.nbytes > MAX_KEPT:
             self.flush()
 
     def flush(self) -> None:
         """Write all planes that are waiting."""
         while self.waiting:
-            start, planes = self.waiting.popitem()
-            self._write(self._block(start), planes)
+            self._write(self.waiting.popitem()[1])
 
-    def _write(self, block: Region, planes: dict[Numbers, NDArray[Any]]) -> None:
-        """Put planes of a block into its chunks, one chunk after another."""
+    def _write(self, planes: dict[Starts, tuple[Region, NDArray[Any]]]) -> None:
+        """Put planes that share chunks into these, one chunk after another."""
+        block = self._share_chunks(next(iter(planes.values()))[0])
+        is_whole = len(planes) == self._count(block)
         for place, part in self.array.parts(block):
-            is_whole = len(planes) == self._count(block)
-            values = np.empty(_shape(part), self.array.layout.dtype) if is_whole else self.array.read_part(place, part)
-            within = tuple(item for item, letter in zip(part, self.axes, strict=True) if letter in WITHIN)
-            for numbers, plane in planes.items():
-                target = relative(self._region(numbers, numbers, within=part), part)
-                values[target] = plane[within].reshape(_shape(target))
+            empty = np.empty(shape_of(part), self.array.layout.dtype)
+            values = empty if is_whole else self.array.read_part(place, part)
+            for region, plane in planes.values():
+                both = overlap_of(region, part)
+                values[relative(both, part)] = plane[relative(both, region)]
             self.array.write_part(place, part, values)
 
-    def _block(self, numbers: Numbers) -> Region:
-        """Return the region of the planes that share chunks with a plane."""
-        outside = [axis for axis, letter in enumerate(self.axes) if letter not in WITHIN]
-        chunks = [self.array.layout.chunks[axis] for axis in outside]
-        first = tuple(number // chunk * chunk for number, chunk in zip(numbers, chunks, strict=True))
-        last = tuple(
-            min(number + chunk, self.array.shape[axis]) - 1
-            for number, chunk, axis in zip(first, chunks, outside, strict=True)
-        )
-        return self._region(first, last)
-
-    def _region(self, first: Numbers, last: Numbers, *, within: Region | None = None) -> Region:
-        """Return the region of planes from first to last along each axis, or its part within another region."""
-        ends = iter(zip(first, last, strict=True))
-        whole = within or tuple(slice(0, length) for length in self.array.shape)
-        return tuple(
-            whole[axis] if letter in WITHIN else slice((end := next(ends))[0], end[1] + 1)
-            for axis, letter in enumerate(self.axes)
-        )
-
     def _count(self, block: Region) -> int:
-        """Count the planes of a block."""
-        lengths = zip(_shape(block), self.axes, strict=True)
+        """Count the planes of a region."""
+        lengths = zip(shape_of(block), self.axes, strict=True)
         return prod(length for length, letter in lengths if letter not in WITHIN)
 
-    def _flat(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return the one plane of a region, without the axes outside of it."""
-        return values.reshape(
-            [length for length, letter in zip(values.shape, self.axes, strict=True) if letter in WITHIN]
-        )
+    def _region(self, index: Index) -> Region:
+        """Return the region of a plane."""
+        lengths = zip(index, self.array.layout.shape, strict=True)
+        return tuple(slice(item, item + 1) if isinstance(item, int) else slice(0, length) for item, length in lengths)
+
+    def _share_chunks(self, plane: Region) -> Region:
+        """Return the region of the planes that share chunks with a plane."""
+        parts, layout = [], self.array.layout
+        for letter, part, chunk, length in zip(self.axes, plane, layout.chunks, layout.shape, strict=True):
+            start = part.start // chunk * chunk
+            parts.append(part if letter in WITHIN else slice(start, min(start + chunk, length)))
+        return tuple(parts)
 
 
-def numbers_of(index: Index) -> Numbers:
-    """Convert an index of the stack to that of a plane."""
-    return tuple(number for number in index if isinstance(number, int))
-
-
-def _shape(region: Region) -> tuple[int, ...]:
-    return tuple(part.stop - part.start for part in region)
+def _starts(region: Region) -> Starts:
+    return tuple(part.start for part in region)

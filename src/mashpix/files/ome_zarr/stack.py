@@ -5,13 +5,12 @@ metadata, labels and further images stay bit for bit. Only current planes and th
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.axes import Index
@@ -21,69 +20,41 @@ from mashpix.files.folder import copy_files, walk_files
 from mashpix.files.ome_zarr.array import open_array
 from mashpix.files.ome_zarr.image import Image, find_image
 from mashpix.files.ome_zarr.levels import made_levels, open_level
-from mashpix.files.ome_zarr.planes import Planes, numbers_of
+from mashpix.files.ome_zarr.planes import Planes
+from mashpix.files.opened import OpenStack, Put
 from mashpix.files.pyramid import level_notes
 
 
-@dataclass(frozen=True)
-class ZarrStack:
-    """A `Stack` in an OME-Zarr folder."""
+@dataclass(kw_only=True)
+class _ZarrStack(OpenStack):
+    """A stack in an OME-Zarr folder."""
 
-    root: Path
     image: Image
     planes: Planes
-    notes: tuple[str, ...] = ()
-    lost: tuple[str, ...] = ()
 
-    @property
-    def axes(self) -> str:
-        """Letters as tifffile writes them."""
-        return self.image.axes
-
-    @property
-    def is_rgb(self) -> bool | None:
-        """Whether the samples of a plane are colours."""
-        return self.image.is_rgb
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Lengths of all axes."""
-        return self.image.full.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of the values, in native byte order."""
-        return self.image.full.dtype
-
-    def __getitem__(self, index: Index) -> NDArray[Any]:
-        """One plane, native byte order."""
+    def read_plane(self, index: Index) -> NDArray[Any]:
         return self.planes[index]
 
-    def close(self) -> None:
-        """Nothing to close: chunks are opened one by one."""
-
     @contextmanager
-    def copy_to(self, target: Path, *, overwrite: bool) -> Iterator[Callable[[Index, NDArray[Any]], None]]:
-        """Copy the folder, to replace planes, and with them the smaller sizes of the image, in the copy."""
+    def copy_planes(self, target: Path, *, overwrite: bool) -> Iterator[Put]:
         with atomic_folder(target, overwrite=overwrite) as folder:
-            copy_files(self.root, folder)
+            copy_files(self.path, folder)
             sparse = self.planes.array.sparse
             full = Planes(open_array(folder, self.image.full, sparse=sparse, mode="r+"), self.axes)
             levels = [open_level(folder, layout, self.image) for layout in made_levels(self.image)]
 
             def put(index: Index, plane: NDArray[Any]) -> None:
                 os.utime(folder)  # a sign of life: an old temporary folder counts as left by a killed run
-                numbers = numbers_of(index)
-                full.put(numbers, plane)
+                full.put(index, plane)
                 for level in levels:
-                    level.put(numbers, plane)
+                    level.put(index, plane)
 
             yield put
             for planes in (full, *(level.planes for level in levels)):
                 planes.flush()
 
 
-def open_zarr(path: Path, *, axes: str | None, max_pixels: int, sparse: bool) -> ZarrStack:
+def open_zarr(path: Path, *, axes: str | None, max_pixels: int, sparse: bool) -> _ZarrStack:
     """Open the largest image of a Zarr folder as a stack; with `sparse`, chunks of it may be missing."""
     need("zarr", what=path.name, extra="zarr")
     for _ in walk_files(path):  # refuses links
@@ -94,4 +65,13 @@ def open_zarr(path: Path, *, axes: str | None, max_pixels: int, sparse: bool) ->
         array.check_chunks()
     made = made_levels(image)
     notes = level_notes([level in made for level in image.levels])
-    return ZarrStack(path, image, Planes(array, image.axes), (*image.notes, *notes))
+    return _ZarrStack(
+        path=path,
+        axes=image.axes,
+        shape=image.full.shape,
+        dtype=image.full.dtype,
+        is_rgb=image.is_rgb,
+        notes=(*image.notes, *notes),
+        image=image,
+        planes=Planes(array, image.axes),
+    )

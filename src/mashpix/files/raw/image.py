@@ -21,11 +21,6 @@ MAGICS = (
     b"\0MRM", b"FOVb",
 )  # fmt: skip
 """First bytes of ORF, RW2, CRW, RAF, CR3, MRW and X3F."""
-SUFFIXES = {
-    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos", ".mrw",
-    ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
-}  # fmt: skip
-"""Name endings: most of these files begin like any TIFF, so only the name distinguishes them."""
 OF_CAMERA = {270, 271, 272, 305, 306, 315, 33432}
 """Tags of the first directory that stay valid: description, maker, model, software, date, artist, copyright."""
 XMP, MAKER, DNG_VERSION = 700, 271, 50706

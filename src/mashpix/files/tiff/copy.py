@@ -174,13 +174,6 @@ def _encode(array: NDArray[Any], **options: Any) -> bytes:
     return file.getvalue()
 
 
-def replace_pixels(old: TiffTemplate, strips: Strips, array: NDArray[Any]) -> bytes:
-    """Return a copy of the old file with new strips or tiles."""
-    file = BytesIO(old.data)
-    put_pixels(file, old, strips, array)
-    return file.getvalue()
-
-
 def put_pixels(file: BinaryIO, old: TiffTemplate, strips: Strips, array: NDArray[Any]) -> None:
     """Write new strips or tiles into a copy of the old file: in their old places if they fit, else at the end."""
     segments = _encode_segments(old, array)

@@ -1,11 +1,14 @@
-"""Read the EXIF and GPS directories of a TIFF, and add them to another."""
+"""The directories of a TIFF: check their chain, read EXIF and GPS, and add these to another TIFF."""
 
 import struct
-from typing import NamedTuple
+from mmap import mmap
+from typing import Any, NamedTuple
 
 from mashpix.errors import FileError
-from mashpix.files.tiff.chain import VALUE_SIZES, unpack
 
+MAX_DIRECTORIES = 65_535
+VALUE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+"""Bytes of one value of each type of a tag (TIFF 6.0, section 2; BigTIFF)."""
 EXIF, GPS, INTEROPERABILITY, MAKER_NOTE = 34665, 34853, 40965, 37500
 
 
@@ -22,32 +25,63 @@ Directory = dict[int, Tag]
 
 
 class Layout(NamedTuple):
-    """How a file writes numbers: byte order, number of entries, their places; and where its first directory is."""
+    """How a file packs numbers: order of bytes, number of entries, a place in the file, an entry; and the first place.
+
+    An entry is code, type, number of values, and these values or their place.
+    """
 
     order: str
-    entries: str
+    number: str
     place: str
+    entry: str
     first: int
 
-    @property
-    def entry(self) -> str:
-        """Code, type, count and value of an entry."""
-        return f"{self.order}HH{self.place}{8 if self.place == 'Q' else 4}s"
 
-    @property
-    def pointer_kind(self) -> int:
-        """The type of an entry that holds an offset."""
-        return 16 if self.place == "Q" else 4
-
-
-def find_layout_of(data: bytes) -> Layout:
+def find_layout_of(data: bytes | mmap) -> Layout:
     """The layout of a TIFF, or of a camera raw that differs from one in its third and fourth byte."""
     if data[:2] not in (b"II", b"MM"):
         raise FileError("not a TIFF (II or MM needed)")
     order = "<" if data[:2] == b"II" else ">"
     if data[2:4] in (b"+\0", b"\0+"):
-        return Layout(order, "Q", "Q", *unpack(data, order + "Q", 8))
-    return Layout(order, "H", "L", *unpack(data, order + "L", 4))
+        return Layout(order, f"{order}Q", f"{order}Q", f"{order}HHQ8s", *unpack(data, f"{order}Q", 8))
+    return Layout(order, f"{order}H", f"{order}L", f"{order}HHL4s", *unpack(data, f"{order}L", 4))
+
+
+def unpack(data: bytes | mmap, layout: str, place: int) -> tuple[Any, ...]:
+    """Unpack numbers of the file, or bytes if the layout says so."""
+    try:
+        return struct.unpack_from(layout, data, place)
+    except (struct.error, OverflowError):
+        raise FileError(f"truncated or damaged TIFF (a directory lies beyond its {len(data)} bytes)") from None
+
+
+def check_chain(data: bytes | mmap) -> int:
+    """Follow the directories of a TIFF before any library does, which a crafted chain would hang; return their number.
+
+    Raises
+    ------
+    FileError
+        For a chain that leaves the file, is circular or does not end, and for a value outside of the file.
+    """
+    layout = find_layout_of(data)
+    place, seen = layout.first, set[int]()
+    while place:
+        if place in seen:
+            raise FileError("damaged TIFF (its directories run in a circle)")
+        if len(seen) == MAX_DIRECTORIES:
+            raise FileError(f"damaged TIFF (more than {MAX_DIRECTORIES} directories)")
+        seen.add(place)
+        start = place + struct.calcsize(layout.number)
+        end = start + unpack(data, layout.number, place)[0] * struct.calcsize(layout.entry)
+        (place,) = unpack(data, layout.place, end)
+        for code, kind, count, value in struct.iter_unpack(layout.entry, data[start:end]):
+            length = VALUE_SIZES.get(kind, 0) * count
+            if length > len(value) and unpack(value, layout.place, 0)[0] + length > len(data):
+                size = f"its {len(data)} bytes"
+                raise FileError(f"truncated or damaged TIFF (the value of tag {code} ends beyond {size})")
+    if not seen:
+        raise FileError("damaged TIFF (it holds no image)")
+    return len(seen)
 
 
 def read_directory(data: bytes, layout: Layout, place: int, *, follow: tuple[int, ...] = ()) -> Directory:
@@ -58,8 +92,8 @@ def read_directory(data: bytes, layout: Layout, place: int, *, follow: tuple[int
     FileError
         For a directory or a value outside of the file, and for values that together are larger than it.
     """
-    (entries,) = unpack(data, layout.order + layout.entries, place)
-    place += struct.calcsize(layout.entries)
+    (entries,) = unpack(data, layout.number, place)
+    place += struct.calcsize(layout.number)
     found: Directory = {}
     room = len(data)
     for _ in range(entries):
@@ -70,7 +104,7 @@ def read_directory(data: bytes, layout: Layout, place: int, *, follow: tuple[int
         if room < 0:
             raise FileError(f"damaged TIFF (a directory of more than its {len(data)} bytes)")
         if size > len(value):
-            (start,) = unpack(value, layout.order + layout.place, 0)
+            (start,) = unpack(value, layout.place, 0)
             value = data[start : start + size]
         inner = None
         if code in follow:
@@ -106,23 +140,23 @@ def add_directories(data: bytes, directories: Directory) -> bytes:
     layout = find_layout_of(data)
     data += b"\0" * (-len(data) % 2)
     first = read_directory(data, layout, layout.first) | directories
-    header = data[: 8 if layout.place == "Q" else 4] + struct.pack(layout.order + layout.place, len(data))
+    header = data[: struct.calcsize(layout.place)] + struct.pack(layout.place, len(data))
     return header + data[len(header) :] + _lay_out(first, layout, len(data))
 
 
 def _lay_out(directory: Directory, layout: Layout, place: int) -> bytes:
     """Encode a directory for an offset, followed by everything that it points to."""
-    room = struct.calcsize(layout.order + layout.place)
-    size = struct.calcsize(layout.entries) + struct.calcsize(layout.entry) * len(directory) + room
-    entries, behind = struct.pack(layout.order + layout.entries, len(directory)), b""
+    room = struct.calcsize(layout.place)
+    size = struct.calcsize(layout.number) + struct.calcsize(layout.entry) * len(directory) + room
+    entries, behind = struct.pack(layout.number, len(directory)), b""
     for code, tag in sorted(directory.items()):
         kind, length, value = tag.kind, tag.length, tag.value
         here = place + size + len(behind)
         if tag.inner is not None:
-            kind, length, value = layout.pointer_kind, 1, struct.pack(layout.order + layout.place, here)
+            kind, length, value = 16 if room == 8 else 4, 1, struct.pack(layout.place, here)
             behind += _lay_out(tag.inner, layout, here)
         elif len(value) > room:
             behind += value + b"\0" * (len(value) % 2)
-            value = struct.pack(layout.order + layout.place, here)
+            value = struct.pack(layout.place, here)
         entries += struct.pack(layout.entry, code, kind, length, value)
     return entries + b"\0" * room + behind

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from mashpix.errors import FileError
 from mashpix.files.image_file import Format, ImageFile, check_size, join_alpha, mismatch
-from mashpix.files.tiff.chain import check_chain
-from mashpix.files.tiff.copy import LEVELS, TiffTemplate, make_template, new_file, rebuild, replace_pixels
+from mashpix.files.tiff.copy import LEVELS, TiffTemplate, make_template, new_file, put_pixels, rebuild
+from mashpix.files.tiff.directories import check_chain
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PLAIN_BITS = {8, 16, 32, 64}
@@ -198,9 +198,10 @@ def encode(image: ImageFile, old: TiffTemplate | None) -> tuple[bytes, list[str]
     if old.bits in LEVELS:
         array = np.rint(array / LEVELS[old.bits]).astype(array.dtype) * array.dtype.type(LEVELS[old.bits])
     if old.strips is not None:
-        data = replace_pixels(old, old.strips, array)
-        if _holds(data, array):
-            return data, []
+        file = BytesIO(old.data)
+        put_pixels(file, old, old.strips, array)
+        if _holds(file.getvalue(), array):
+            return file.getvalue(), []
     return rebuild(old, array), list(old.lost)
 
 

@@ -6,7 +6,7 @@ series and everything else in the file stay bit for bit. Only the current planes
 
 import shutil
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from mmap import ACCESS_READ, mmap
@@ -21,9 +21,10 @@ from mashpix.axes import Index
 from mashpix.errors import FileError, MashpixError
 from mashpix.files.atomic import atomic_file
 from mashpix.files.image_file import damaged_error
+from mashpix.files.opened import OpenStack, Put
 from mashpix.files.pyramid import factors_of, level_notes, shrink_to
-from mashpix.files.tiff.chain import check_chain
 from mashpix.files.tiff.copy import LOSSLESS, TiffTemplate, compression_of, find_layout, find_strips, put_pixels
+from mashpix.files.tiff.directories import check_chain
 from mashpix.files.tiff.image import ALPHA_KINDS, has_colour
 from mashpix.files.tiff.series import (
     check_series,
@@ -40,47 +41,22 @@ COMPRESSION, PHOTOMETRIC, FILL_ORDER, SUBSAMPLING = 259, 262, 266, 530
 DEFLATE, RGB = 8, 2
 
 
-@dataclass(frozen=True)
-class TiffStack:
-    """A `Stack` in a TIFF file: the largest series of planes in it."""
+@dataclass(kw_only=True)
+class _TiffStack(OpenStack):
+    """A stack in a TIFF file: the largest series of planes in it."""
 
     handle: BinaryIO
     file: Any
     series: Any
-    axes: str
-    dtype: np.dtype[Any]
     has_alpha: bool
     shares_pixels: bool
-    notes: tuple[str, ...] = ()
-    lost: tuple[str, ...] = ()
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Lengths of all axes, alpha left out."""
-        lengths = list(self.series.shape)
-        if self.has_alpha:
-            lengths[self.axes.index("S")] -= 1
-        return tuple(lengths)
-
-    @property
-    def is_rgb(self) -> bool:
-        """Whether the samples of a plane are red, green and blue, as the file says."""
-        return has_colour(self.series.keyframe) and dict(zip(self.axes, self.shape, strict=True)).get("S") == 3
 
     def close(self) -> None:
-        """Close the file."""
         self.handle.close()
 
-    def __getitem__(self, index: Index) -> NDArray[Any]:
-        """One plane, native byte order, without alpha."""
-        plane = self._whole(self._number(index))
+    def read_plane(self, index: Index) -> NDArray[Any]:
+        plane = self._whole(self.number_of(index))
         return self._colours(plane) if self.has_alpha else plane
-
-    def _number(self, index: Index) -> int:
-        """Return the number of the page, or of the part of the only page, that holds a plane."""
-        numbers = [number for number in index if isinstance(number, int)]
-        lengths = self.shape[: len(numbers)]
-        return int(np.ravel_multi_index(numbers, lengths)) if numbers else 0
 
     def _colours(self, plane: NDArray[Any]) -> NDArray[Any]:
         """Return a view without alpha."""
@@ -105,15 +81,14 @@ class TiffStack:
         return np.memmap(self.handle, dtype, mode, self.series.dataoffset, shape)
 
     @contextmanager
-    def copy_to(self, target: Path, *, overwrite: bool) -> Iterator[Callable[[Index, NDArray[Any]], None]]:
-        """Copy the file, to replace planes, and with them the smaller sizes of a pyramid, in the copy."""
+    def copy_planes(self, target: Path, *, overwrite: bool) -> Iterator[Put]:
         sums: dict[int, int] = {}
         with atomic_file(target, overwrite=overwrite) as file:
             self.handle.seek(0)
             shutil.copyfileobj(self.handle, file)
 
             def put(index: Index, plane: NDArray[Any]) -> None:
-                number = self._number(index)
+                number = self.number_of(index)
                 whole = np.ascontiguousarray(plane, self.dtype)
                 if self.has_alpha:
                     whole = self._whole(number)
@@ -171,29 +146,28 @@ class TiffStack:
         file.seek(0)
         with open_tifffile(file, self.file.filename, is_ome=self.file.is_ome) as copied:
             copy = replace(self, handle=file, file=copied, series=largest(copied.series))
-            same = copy.shape == self.shape
+            same = copy.series.shape == self.series.shape
             same = same and all(crc32(copy._whole(number).data) == total for number, total in sums.items())
         if not same:
             raise FileError("an unusual TIFF whose planes cannot be replaced (save it as OME-TIFF first)")
 
 
-def open_tiff(path: Path, *, axes: str | None, max_pixels: int) -> TiffStack | None:
+def open_tiff(path: Path, *, axes: str | None, max_pixels: int) -> _TiffStack | None:
     """Open a TIFF as a stack; None if it holds a single image in one size."""
-    file = path.open("rb")
+    file, stack = path.open("rb"), None
     try:
         stack = _open_stack(path, file, axes=axes, max_pixels=max_pixels)
     except MashpixError:
-        file.close()
         raise
     except Exception as error:  # readers raise arbitrary errors on damaged files
-        file.close()
         raise damaged_error("TIFF", error) from None
-    if stack is None:
-        file.close()
+    finally:
+        if stack is None:
+            file.close()
     return stack
 
 
-def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int) -> TiffStack | None:
+def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int) -> _TiffStack | None:
     with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
         count = check_chain(data)
     tiff, notes = open_own_planes(file, path.name, count)
@@ -207,14 +181,21 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
     if len(tiff.series) > 1:
         named = f"number {tiff.series.index(series) + 1} {series.shape}"
         notes.append(f"holds {len(tiff.series)} series: the largest, {named}, is denoised, the rest stays as it was")
-    return TiffStack(
+    shape = list(series.shape)
+    has_alpha = bool(page.extrasamples) and page.extrasamples[-1] in ALPHA_KINDS and "S" in found
+    if has_alpha:
+        shape[found.index("S")] -= 1
+    return _TiffStack(
+        path=path,
+        axes=found,
+        shape=tuple(shape),
+        dtype=page.dtype.newbyteorder("="),
+        is_rgb=has_colour(page) and dict(zip(found, shape, strict=True)).get("S") == 3,
+        notes=(*notes, *axes_notes, *level_notes(are_made)),
+        lost=tuple(find_layout(tiff, page)[1]),
         handle=file,
         file=tiff,
         series=series,
-        axes=found,
-        dtype=page.dtype.newbyteorder("="),
-        has_alpha=bool(page.extrasamples) and page.extrasamples[-1] in ALPHA_KINDS and "S" in found,
+        has_alpha=has_alpha,
         shares_pixels=shares_pixels(tiff),
-        notes=(*notes, *axes_notes, *level_notes(are_made)),
-        lost=tuple(find_layout(tiff, page)[1]),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mashpix.errors import UsageError
-from mashpix.files.formats import output_suffix
+from mashpix.files.suffixes import output_suffix, split_name
 from mashpix.jobs.outputs import sidecar_paths
 from mashpix.jobs.request import DenoiseRequest
 
@@ -48,7 +48,8 @@ class Item:
 
 def output_name(source: Path) -> str:
     """Return the name of the output for a file: `<stem>_denoised<ending>`."""
-    return f"{source.stem}{OWN_MARK}{output_suffix(source.suffix)}"
+    stem, ending = split_name(source)
+    return f"{stem}{OWN_MARK}{output_suffix(ending)}"
 
 
 def make_item(source: Path, relative: Path, out: Path, request: DenoiseRequest) -> Item:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -14,9 +14,6 @@ from mashpix.arrays.colour import Channels
 from mashpix.errors import FileError, InputError, MashpixError, UsageError
 from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.files import FORMATS
-
-if TYPE_CHECKING:
-    from mashpix.files.image_file import ImageFile
 
 MOST_NAMES = 3
 """Largest number of files that an error lists by name."""
@@ -47,6 +44,11 @@ class Pair:
     limits: tuple[float, float]
     channels: Channels = "auto"
 
+    @property
+    def channel_axis(self) -> int | None:
+        """Axis of the channels; None for a grey image."""
+        return None if self.clean.ndim == 2 else -1
+
 
 def find_sources(folder: Path, *, limit: int | None) -> list[Source]:
     """Find the images of a folder in sorted order, or some of them, evenly spaced; skip other files.
@@ -57,14 +59,14 @@ def find_sources(folder: Path, *, limit: int | None) -> list[Source]:
         For a folder that does not exist, is empty or has files without a partner.
     """
     if not folder.is_dir():
-        raise FileError(f"{str(folder)!r}: no such folder (noisy/ and clean/ in it, or clean pictures)")
+        raise FileError(f"{str(folder)!r}: no such folder (noisy/ and clean/ in it, or clean images)")
     kinds = [kind for kind in ("noisy", "clean") if (folder / kind).is_dir()]
     if len(kinds) == 1:
-        raise FileError(f"{str(folder)!r}: holds {kinds[0]}/ alone (noisy/ and clean/ needed, or clean pictures)")
+        raise FileError(f"{str(folder)!r}: holds {kinds[0]}/ alone (noisy/ and clean/ needed, or clean images)")
     places = {kind: _names(folder / kind) for kind in kinds} or {"": _names(folder)}
     names = sorted(set().union(*places.values()))
     if not names:
-        raise FileError(f"{str(folder)!r}: holds no pictures ({FORMATS} needed)")
+        raise FileError(f"{str(folder)!r}: holds no images ({FORMATS} needed)")
     for kind, there in places.items():
         if missing := sorted(set(names) - there):
             more = f" and {len(missing) - MOST_NAMES} more" if len(missing) > MOST_NAMES else ""
@@ -115,20 +117,17 @@ def _read_centre(path: Path, crop: int | None) -> tuple[NDArray[Any], Channels]:
 
     with naming(path):
         image = files.read_image(path)
-    pixels, channels = image.pixels, _channels(image)
-    if crop is None:
-        return pixels, channels
-    height, width = pixels.shape[:2]
-    if min(height, width) < crop:
-        raise UsageError(f"{str(path)!r}: smaller than `crop` ({width} x {height}; {crop} asked for)")
-    top, left = (height - crop) // 2, (width - crop) // 2
-    return pixels[top : top + crop, left : left + crop], channels
-
-
-def _channels(image: "ImageFile") -> Channels:
-    if image.pixels.ndim == 2 or image.is_rgb is None:
-        return "auto"
-    return "rgb" if image.is_rgb and image.pixels.shape[2] == 3 else "independent"
+    pixels = image.pixels
+    channels: Channels = "auto"
+    if pixels.ndim == 3 and image.is_rgb is not None:
+        channels = "rgb" if image.is_rgb and pixels.shape[2] == 3 else "independent"
+    if crop is not None:
+        height, width = pixels.shape[:2]
+        if min(height, width) < crop:
+            raise UsageError(f"{str(path)!r}: smaller than `crop` ({width} x {height}; {crop} asked for)")
+        top, left = (height - crop) // 2, (width - crop) // 2
+        pixels = pixels[top : top + crop, left : left + crop]
+    return pixels, channels
 
 
 @contextmanager
