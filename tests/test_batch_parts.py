@@ -40,7 +40,7 @@ def tree(tmp_path):
 
 
 def relatives(found):
-    return [source.relative.as_posix() for source in found.sources]
+    return [relative.as_posix() for relative in found.sources.values()]
 
 
 def test_a_folder_is_walked_once_without_the_output_folder_in_it(tree):

@@ -37,6 +37,22 @@ def test_blend_mixes_a_finished_result_and_keeps_the_metadata_of_the_input(folde
         assert sheet.width > 3 * 64
 
 
+def test_the_caller_says_what_channels_are(folder):
+    noisy, clean = pixels(folder / "noisy.png").copy(), pixels(folder / "clean.png")
+    noisy[8:40, 8:40] += (40 * (np.indices((32, 32)).sum(axis=0) % 2)[..., None]).astype(np.uint8)
+    Image.fromarray(noisy).save(folder / "texture.png")
+    found = []
+    for channels in ("rgb", "independent"):
+        options = ("--detail", 1, "--channels", channels, "-o", f"{channels}.png")
+        assert run_here("blend", "texture.png", "clean.png", *options, cwd=folder).returncode == 0
+        found.append(pixels(folder / f"{channels}.png"))
+        expected = add_detail(noisy, clean, detail=1.0, channel_axis=-1, channels=channels)
+        np.testing.assert_array_equal(found[-1], expected)
+    assert (found[0] != found[1]).any()
+    done = run_here("blend", "noisy.png", "clean.png", "--channels", "colour", cwd=folder)
+    assert (done.returncode, "--channels: unknown choice ('colour'" in done.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("strength", [0.2, 0.9])
 def test_noise_that_is_left_in_on_purpose_is_no_lost_signal(strength, rng):
     clean = 100 + 40 * np.sin(np.arange(96) / 7)[None, :] * np.cos(np.arange(96) / 9)[:, None]

@@ -121,8 +121,8 @@ def test_a_folder_of_pictures_holds_a_zarr_as_one_of_them(tmp_path, rng):
     write_ome(pictures / "b", [plane], axes="yx")
     np.save(pictures / "c.npy", plane)
     names = ["b", "c.npy", "sub/a.zarr"]
-    assert [source.relative.as_posix() for source in find_sources([pictures], out).sources] == names
-    assert [source.relative.as_posix() for source in find_sources([pictures / "**"], out).sources] == names
+    for inputs in (pictures, pictures / "**"):
+        assert [relative.as_posix() for relative in find_sources([inputs], out).sources.values()] == names
     done = run(pictures, "-o", out)
     assert done.returncode == 0, done.stderr
     made = ["b_denoised", "b_denoised.json", "c_denoised.npy", "c_denoised.npy.json"]

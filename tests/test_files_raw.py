@@ -143,10 +143,10 @@ def test_damage_is_one_line(bits, save, tmp_path):
 
 def test_without_rawpy_the_extra_is_named_and_folders_leave_raw_files_out(save, tmp_path, monkeypatch):
     save()
-    assert [source.path.name for source in find_sources([tmp_path], tmp_path / "out").sources] == ["a.dng"]
+    assert [path.name for path in find_sources([tmp_path], tmp_path / "out").sources] == ["a.dng"]
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
     found = find_sources([tmp_path], tmp_path / "out")
-    assert (found.sources, found.not_images) == ([], 1)
+    assert (list(found.sources), found.not_images) == ([], 1)
     with pytest.raises(ExtraError, match=re.escape('pip install "mashpix[raw]"')):
         read_image(tmp_path / "a.dng")
 

@@ -11,7 +11,18 @@ import tifffile
 import mashpix.jobs
 from mashpix import UsageError, add_detail, denoise, denoise_stack, files
 from mashpix.durations import format_duration
-from mashpix.jobs import BlendRequest, DenoiseRequest, Note, Step, Written, blend_files, denoise_file, run
+from mashpix.jobs import (
+    BlendRequest,
+    DenoiseRequest,
+    InspectRequest,
+    Note,
+    Step,
+    Written,
+    blend_files,
+    denoise_file,
+    inspect_file,
+    run,
+)
 from mashpix.jobs.recipe import hash_file, recipe_path
 
 
@@ -63,10 +74,19 @@ def test_remarks_come_before_the_steps_and_files_after_them(request_of, rng):
     assert "`axes`" in events[0].text
 
 
+def test_an_inspection_ends_with_a_step_that_holds_the_report(tmp_path, rng):
+    np.save(tmp_path / "a.npy", rng.normal(100, 10, (32, 40)))
+    events = []
+    outcome = run(inspect_file(InspectRequest(source=tmp_path / "a.npy", device="cpu")), show=events.append)
+    assert (events[-1].stage, events[-1].fraction, events[-1].noise_report) == ("done", 1.0, outcome.report)
+
+
 def test_an_outcome_travels_and_says_what_was_written(request_of, rng):
     request = request_of(rng.normal(100, 10, (3, 32, 40)), save=("spread", "report"), command="mashpix denoise a.npy")
-    outcome = run(denoise_file(request))
+    events = []
+    outcome = run(denoise_file(request), show=events.append)
     again = pickle.loads(pickle.dumps(outcome))
+    assert {event.kind: event.path for event in events if isinstance(event, Written)} == outcome.written
     assert (again.recipe, again.verdict, again.written) == (outcome.recipe, outcome.verdict, outcome.written)
     assert list(outcome.written) == ["denoised", "spread", "report", "recipe"]
     assert all(path.is_file() for path in outcome.written.values())

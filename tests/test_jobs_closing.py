@@ -293,12 +293,3 @@ def test_ctrl_c_ends_it_soon_and_leaves_nothing(program, write, seconds, tmp_pat
     assert stderr.endswith("mashpix: interrupted; nothing is half-written\n")
     assert contents(tmp_path) == before
     assert [path.name for path in tmp_path.iterdir()] == [source.name]
-
-
-def test_events_say_what_was_written(tmp_path, rng):
-    source = write_image(tmp_path, rng)
-    events = []
-    outcome = run(denoise(source), show=events.append)
-    written = {event.kind: event.path for event in events if not isinstance(event, Step)}
-    assert written == outcome.written
-    assert set(contents(tmp_path)) == {"a.png", *(path.name for path in written.values())}

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from PIL import Image
 
-from commands import QUICK, run_here
+from commands import QUICK, names, run_here
 from mashpix import PRESETS, FileError
 from mashpix.arrays.model import fit_to_images, normalize_alike
 from mashpix.arrays.modelling import apply_model_steps, fit_model_steps
@@ -109,6 +110,14 @@ def test_fit_and_apply_on_a_series_of_files(rng, tmp_path):
             assert file.asarray().std() < 80
     assert not (tmp_path / "other_denoised.tif").exists()
     assert "several kinds" in run_here("fit", inputs[0], tmp_path / "other.tif", "-o", "n", *QUICK).stderr
+
+
+def test_grey_and_colour_have_no_network_in_common(rng, tmp_path):
+    for name, shape in (("grey.png", (24, 32)), ("rgb.png", (24, 32, 3))):
+        Image.fromarray(rng.integers(0, 256, shape).astype(np.uint8)).save(tmp_path / name)
+    done = run_here("fit", "grey.png", "rgb.png", "-o", "m", *QUICK, cwd=tmp_path)
+    assert (done.returncode, names(tmp_path)) == (1, ["grey.png", "rgb.png"])
+    assert "images of several kinds (1 channels of uint8, 3 channels of uint8; one network serves" in done.stderr
 
 
 def test_what_apply_writes_has_a_recipe_and_a_verdict(rng, tmp_path):

@@ -25,7 +25,7 @@ LAYERS = [  # each package may import from those above it only; modules of the g
     {"jobs"},
     {"evaluation"},
     {"cli"},
-    {"noise"},  # the former name of simulation
+    {"noise", "__main__"},  # the former name of simulation; `python -m mashpix`
 ]
 
 

@@ -5,13 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from mashpix.cli.console import complain, use_threads
+from mashpix.cli.console import use_threads
 from mashpix.cli.folders import FolderOptions, denoise_folder, is_batch
 from mashpix.cli.from_recipe import options_of, read_known
-from mashpix.cli.options import build_settings, folder_flags, read_channels, settings_flags, shared_flags
+from mashpix.cli.options import build_settings, folder_flags, respell, settings_flags, shared_flags
 from mashpix.cli.outcomes import denoise_files, shared_request
 from mashpix.cli.targets import find_targets
-from mashpix.deprecation import networks_of
 from mashpix.errors import UsageError
 from mashpix.files import FORMATS
 from mashpix.settings import preset
@@ -40,7 +39,7 @@ def denoise(
     known = read_known(recipe)
     if known and known.model:
         raise UsageError(f"the recipe is of a model ({known.model['name']!r}; mashpix apply MODEL IN --recipe FILE)")
-    given = read_channels(_read_networks(given), overrides)
+    given = respell(given, overrides)
     output, share_network = given.pop("output", None), given.get("networks") == "shared"
     options = options_of(known) | given
     threads = options.pop("threads", None)
@@ -54,14 +53,3 @@ def denoise(
     targets = find_targets(inputs, output, in_place=request.in_place)
     use_threads(threads)
     raise typer.Exit(denoise_files(request, inputs, targets))
-
-
-def _read_networks(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the options with the value of --fit, the name of --networks in version 0.1, as `networks`."""
-    if "fit" not in given:
-        return given
-    if "networks" in given:
-        raise UsageError("--networks and --fit are one option (--fit is its former name; leave it out)")
-    found = networks_of(given["fit"])
-    complain(f"--fit {given.pop('fit')} is now spelled --networks {found}; the old spelling will go")
-    return given | {"networks": found}

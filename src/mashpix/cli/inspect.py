@@ -35,9 +35,10 @@ def inspect(
 ) -> None:
     """Estimate an image's noise and what denoising it would cost; takes seconds."""
     preset(preset_name)
-    use_threads(given.pop("threads", None))
-    about: dict[str, Any] = {"html": html, "json": json, "denoised": denoised}
-    request = InspectRequest(source=source, preset_name=preset_name, probe=probe, seed=seed, **about, **given)
+    threads = given.pop("threads", None)
+    given |= {"html": html, "json": json, "denoised": denoised}
+    request = InspectRequest(source=source, preset_name=preset_name, probe=probe, seed=seed, **given)
+    use_threads(threads)
     with errors_name(source, unless=(DeviceError, UsageError)):
         outcome = follow(inspect_file(request), str(source), notes_of=str(source))
     rows = outcome.report.rows()

@@ -7,7 +7,7 @@ import typer
 
 from mashpix.cli.console import follow, use_threads
 from mashpix.cli.from_recipe import options_of, read_known
-from mashpix.cli.options import build_settings, read_channels, settings_flags, shared_flags
+from mashpix.cli.options import build_settings, respell, settings_flags, shared_flags
 from mashpix.cli.outcomes import denoise_files, describe_fit, shared_request
 from mashpix.cli.targets import find_targets
 from mashpix.errors import UsageError
@@ -27,7 +27,7 @@ def fit(
     overrides: dict[str, Any],
 ) -> None:
     """Fit a network to up to four of the given images or planes, evenly spread."""
-    given = read_channels(given, overrides)
+    given = respell(given, overrides)
     threads = given.pop("threads", None)
     settings = build_settings(preset(given.pop("preset", "default")), overrides)
     request = FitRequest(sources=tuple(inputs), target=output, settings=settings, **given)
@@ -51,6 +51,6 @@ def apply(
     known = read_known(path)
     if known and (known.model or {}).get("sha256") != reference.sha256:
         raise UsageError(f"the recipe is not of this model ({str(path)!r}; --recipe takes what apply wrote with it)")
-    options = options_of(known) | read_channels(given)
+    options = options_of(known) | respell(given)
     use_threads(options.pop("threads", None))
     raise typer.Exit(denoise_files(shared_request(model=reference, **options), inputs, targets))

@@ -12,6 +12,7 @@ import typer
 from mashpix.arrays.colour import Channels
 from mashpix.cli.console import complain
 from mashpix.cli.folders import FolderOptions
+from mashpix.deprecation import networks_of
 from mashpix.errors import UsageError
 from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.files import MAX_PIXELS
@@ -94,23 +95,31 @@ def shared_flags(names: str) -> Callable[[Callable[..., None]], Callable[..., No
     return lambda command: _with_flags(command, flags, keyword="given", make=used)
 
 
-def read_channels(given: dict[str, Any], overrides: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return the options with the value of --joint, the name of --channels in version 0.1, as `channels`.
+def respell(given: dict[str, Any], overrides: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the options with those of version 0.1 under their present names, each with a line on stderr.
 
-    A number is the setting that version 0.1 called --channels: it goes to `overrides`.
+    A number of --channels is the setting that is now --network-channels: it goes to `overrides`.
     """
     given = dict(given)
-    joint, channels = given.pop("joint", None), given.get("channels")
-    if overrides is not None and channels is not None and channels.isdecimal():
-        complain(f"--channels {channels} is now spelled --network-channels {channels}; the old spelling will go")
-        overrides["channels"] = int(given.pop("channels"))
-    if joint is None:
-        return given
-    if "channels" in given:
-        raise UsageError("--channels and --joint are one option (--joint is its former name; leave it out)")
-    found = "joint" if joint else "auto"
-    complain(f"--{'' if joint else 'no-'}joint is now spelled --channels {found}; the old spelling will go")
-    return given | {"channels": found}
+    if overrides is not None and given.get("channels", "").isdecimal():
+        overrides["channels"] = int(given["channels"])
+        _say_respelled(f"--channels {given['channels']}", f"--network-channels {given.pop('channels')}")
+    for former, now in (("fit", "networks"), ("joint", "channels")):
+        if former not in given:
+            continue
+        if now in given:
+            raise UsageError(f"--{now} and --{former} are one option (--{former} is its former name; leave it out)")
+        value = given.pop(former)
+        if former == "fit":
+            given[now], flag = networks_of(value), f"--fit {value}"
+        else:
+            given[now], flag = ("joint", "--joint") if value else ("auto", "--no-joint")
+        _say_respelled(flag, f"--{now} {given[now]}")
+    return given
+
+
+def _say_respelled(former: str, now: str) -> None:
+    complain(f"{former} is now spelled {now}; the old spelling will go")
 
 
 def settings_flags(command: Callable[..., None]) -> Callable[..., None]:

@@ -86,7 +86,7 @@ def plan_batch(batch: Batch, *, jobs: int) -> Plan:
     opened, unreadable = _open_all(items, shared=batch.share_network)
     estimate = Estimator(batch.request.settings, choose_device(batch.request.device)[0])
     kind, network, alike, unlike = None, None, opened, list[tuple[Path, str]]()
-    if batch.share_network and opened:
+    if batch.share_network:
         kinds = {file.item.name: file.kind for file in opened}
         kind = str(model.kind if model else most_common_kind([kinds.get(item.name) for item in items]))
         alike = [file for file in opened if file.kind == kind]

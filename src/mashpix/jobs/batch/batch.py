@@ -114,7 +114,7 @@ def plan_items(batch: Batch, found: Discovered) -> tuple[list[Item], int]:
 
 def items_of(batch: Batch, found: Discovered) -> list[Item]:
     """Make one item for each file that was found."""
-    return [make_item(source.path, source.relative, batch.out, batch.request) for source in found.sources]
+    return [make_item(path, relative, batch.out, batch.request) for path, relative in found.sources.items()]
 
 
 def allow_own(item: Item, batch: Batch, earlier: EarlierRuns) -> Item:

@@ -13,25 +13,17 @@ from mashpix.jobs.batch.items import OWN_MARK
 WILDCARDS = "*?["
 
 
-@dataclass(frozen=True)
-class Source:
-    """An image file, and its path below its folder or pattern, which is reused for its output."""
-
-    path: Path
-    relative: Path
-
-
 @dataclass
 class Discovered:
     """The files found in the inputs.
 
-    sources : image files, in sorted order
+    sources : image files in sorted order, each with its path below its folder or pattern, which its output reuses
     not_images : number of files skipped because of their names
     own_outputs : number of files skipped because an earlier run made them
     unreadable : folders that could not be read, with the reason
     """
 
-    sources: list[Source] = field(default_factory=list)
+    sources: dict[Path, Path] = field(default_factory=dict)
     not_images: int = 0
     own_outputs: int = 0
     unreadable: list[tuple[Path, str]] = field(default_factory=list)
@@ -72,8 +64,7 @@ def find_sources(inputs: list[Path], out: Path) -> Discovered:
                 files = _walk(match, place, found) if is_folder(match) else [match]
                 _take(files, base, place, found)
         else:
-            found.sources.append(Source(path, Path(path.name)))
-    found.sources = list({source.path: source for source in found.sources}.values())
+            found.sources[path] = Path(path.name)
     return found
 
 
@@ -120,4 +111,4 @@ def _take(files: Iterator[Path] | list[Path], base: Path, out: Path, found: Disc
         elif OWN_MARK in path.name and Path(os.path.realpath(path.parent)).is_relative_to(out):
             found.own_outputs += 1
         else:
-            found.sources.append(Source(path, path.relative_to(base)))
+            found.sources[path] = path.relative_to(base)
