@@ -33,7 +33,6 @@ def test_a_dry_run_lists_files_and_writes_nothing(folder):
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
 
 
-@pytest.mark.usefixtures("no_workers")
 def test_a_folder_is_denoised_and_summed_up(folder):
     done = run_here("denoise", "in", "-o", "out", *QUICK, "--jobs", 2, cwd=folder)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)

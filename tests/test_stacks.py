@@ -47,6 +47,13 @@ def test_each_is_what_denoise_does(stack):
         np.testing.assert_array_equal(denoise(plane, settings=REFINED, seed=3), result)
 
 
+@pytest.mark.parametrize("networks", ["shared", "each"])
+def test_reports_say_which_samples_were_denoised_together(networks, stack):
+    samples = np.stack([stack[:2], stack[2:4]], axis=-1)
+    steps = list(denoise_stack_steps(samples, axes="TYXS", networks=networks, settings=TINY))
+    assert [step.report.channel_groups for step in steps if step.report] == [((0,), (1,))] * 3
+
+
 def test_channels_do_not_see_each_other_unless_joint(stack):
     other = stack[::-1].copy()
     both = np.stack([stack, other], axis=1)

@@ -22,7 +22,7 @@ from mashpix.arrays.model import (
     normalize_like,
 )
 from mashpix.arrays.normalization import Array, Normalized, is_blank
-from mashpix.arrays.summary import summarise
+from mashpix.arrays.summary import join_reports, summarise
 from mashpix.axes import Index, samples_axis
 from mashpix.method.relations import Groups
 from mashpix.report import Report, Step
@@ -186,7 +186,8 @@ def apply_models(
     share = (1 - start) / len(group)
     for index, planes in enumerate(group):
         picture = job.read(planes)
-        spread, reports = np.zeros(picture.shape, np.float32), list[Report]()
+        spread = np.zeros(picture.shape, np.float32)
+        reports, groups = list[Report](), list[tuple[int, ...]]()
         for number, (part, model) in enumerate(zip(job.parts, models, strict=True)):
             if model is None or is_blank(picture[part]):
                 continue
@@ -198,10 +199,11 @@ def apply_models(
             last = finished(result, door, device=job.device, seconds=seconds)
             assert last.report is not None
             reports.append(last.report)
+            groups.append(tuple(np.arange(len(picture))[part].tolist()))
             picture[part], spread[part], seconds = last.denoised, last.spread, {}
-        kind = job.channels if len(picture) > 1 else None
-        report = summarise(reports, shape=picture.shape, channels=kind, parts="channels") if reports else None
-        report = report and replace(report, channel_groups=job.groups)
+        report = reports[0] if reports else None
+        if job.channels and len(job.parts) > 1 and reports:
+            report = join_reports(reports, tuple(groups), shape=picture.shape, channels=job.channels)
         fraction = start + share * (index + 1)
         end = Step("plane", index + 1, len(group), fraction, denoised=picture, spread=spread, report=report)
         yield from _finish(job, planes, end)

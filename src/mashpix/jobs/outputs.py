@@ -12,6 +12,7 @@ from mashpix import files
 from mashpix.arrays.colour import Channels
 from mashpix.axes import Index, samples_axis
 from mashpix.errors import UsageError
+from mashpix.files.suffixes import split_name
 from mashpix.jobs.recipe import recipe_path
 from mashpix.jobs.request import BlendRequest, DenoiseRequest
 
@@ -28,8 +29,9 @@ ENDINGS = {"spread": "_spread{}", "residual": "_residual{}", "report": "_report.
 def sidecar_paths(request: DenoiseRequest) -> dict[str, Path]:
     """Return the paths of the files beside the output, by kind as in `Written`, in the order of writing."""
     target = request.target
-    ending = ".npy" if target.suffix.lower() == ".npy" else ".tif"
-    saved = {kind: target.with_name(target.stem + ENDINGS[kind].format(ending)) for kind in request.save}
+    stem, ending = split_name(target)
+    ending = ".npy" if ending.lower() == ".npy" else ".tif"
+    saved = {kind: target.with_name(stem + ENDINGS[kind].format(ending)) for kind in request.save}
     return saved | {"recipe": recipe_path(target)}
 
 
