@@ -28,6 +28,8 @@ N_FITS = 4
 """How often the autocovariance is fitted, with the weights that follow from the fit before."""
 STANDS_OUT = 2.0
 """Coefficients above the fit count less from so many times the scatter of those below it."""
+RIDGE = 1e-12
+"""Added to the diagonal, of 1, of the normal equations: without texture they are singular."""
 MIN_POWER = 0.02
 """Least variance of a coefficient, against the variance of the noise."""
 
@@ -73,15 +75,20 @@ def _fit(spectrum: Array, everywhere: Array) -> tuple[Array, Array]:
 
 
 def _solve(design: Array, wanted: Array, weight: Array, hold: Array) -> tuple[Array, float]:
-    """Autocovariance and share of the texture, at least 0, by least squares."""
-    lags = len(hold)
-    wanted = np.concatenate([wanted * weight, np.zeros(lags)])
-    held = np.column_stack([np.diag(hold), np.zeros(lags)])
-    equations = np.vstack([design * weight[:, None], held])
-    solution = np.linalg.lstsq(equations, wanted)[0]
+    """Autocovariance and share of the texture, at least 0, by least squares.
+
+    The normal equations are set up without BLAS: its threads would wait for one another far longer than they compute.
+    """
+    equations = design * weight[:, None]
+    square = np.einsum("ki,kj->ij", equations, equations)
+    square[np.diag_indices(len(hold))] += hold**2
+    unit = np.sqrt(np.maximum(np.diag(square), 1e-30))
+    square = square / np.outer(unit, unit) + RIDGE * np.eye(len(square))
+    right = np.einsum("ki,k->i", equations, wanted * weight) / unit
+    solution = np.linalg.solve(square, right) / unit
     if solution[-1] >= 0:
         return solution[:-1], float(solution[-1])
-    return np.linalg.lstsq(equations[:, :-1], wanted)[0], 0.0
+    return np.linalg.solve(square[:-1, :-1], right[:-1]) / unit[:-1], 0.0
 
 
 @cache
