@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 import mashpix.jobs
-from mashpix import UsageError, add_detail, denoise, denoise_stack, files
+from mashpix import FileError, UsageError, add_detail, denoise, denoise_stack, files
 from mashpix.durations import format_duration
 from mashpix.jobs import (
     BlendRequest,
@@ -32,8 +32,8 @@ def request_of(tmp_path, quick):
 
     def make(array, **options):
         np.save(tmp_path / "a.npy", array)
-        how = {"settings": quick, "device": "cpu"}
-        return DenoiseRequest(source=tmp_path / "a.npy", target=tmp_path / "b.npy", **how | options)
+        how = {"settings": quick, "device": "cpu", "target": tmp_path / "b.npy"}
+        return DenoiseRequest(source=tmp_path / "a.npy", **how | options)
 
     return make
 
@@ -41,6 +41,12 @@ def request_of(tmp_path, quick):
 def test_public_names_are_sorted_and_there():
     assert mashpix.jobs.__all__ == sorted(mashpix.jobs.__all__, key=lambda name: (name[0].islower(), name))
     assert all(getattr(mashpix.jobs, name) is not None for name in mashpix.jobs.__all__)
+
+
+def test_an_output_that_is_a_link_to_itself_is_refused(request_of, tmp_path):
+    (tmp_path / "loop.npy").symlink_to(tmp_path / "loop.npy")
+    with pytest.raises(FileError, match="name a file"):
+        run(denoise_file(request_of(np.zeros((16, 16)), target=tmp_path / "loop.npy", overwrite=True)))
 
 
 def test_jobs_are_imported_without_torch_and_without_a_command_line():

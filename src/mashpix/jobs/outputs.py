@@ -47,12 +47,12 @@ def check_outputs(
     UsageError
         With the message `clash`, if two outputs are the same file.
     """
-    if len({path.resolve() for path in outputs.values()}) < len(outputs):
-        raise UsageError(clash)
     for number, path in enumerate(outputs.values()):
         may = {"overwrite": overwrite, "in_place": in_place and number == 0}
         for source in sources:
             files.check_output(source, path, is_folder=number == 0 and source.is_dir(), **may)
+    if len({path.resolve() for path in outputs.values()}) < len(outputs):
+        raise UsageError(clash)
 
 
 @contextmanager
