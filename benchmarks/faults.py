@@ -1,6 +1,6 @@
 """Provoke every fault that docs/faults.md lists, and count the outcomes: lost must be 0.
 
-    python benchmarks/faults.py                      # all parts: about an hour on one busy core
+    python benchmarks/faults.py                      # all parts: about half an hour
     python benchmarks/faults.py zoo cut --quick      # a sample of some parts
     python benchmarks/faults.py --csv faults.csv     # path of the counts; default: beside this script
     python benchmarks/faults.py --page               # only update the tables of docs/faults.md
