@@ -11,6 +11,7 @@ as a user starts them; the others are forks of this one, and so are their worker
 """
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -98,10 +99,10 @@ def finish(again: Callable[[], Child], out: Path, child: Child, expected: dict[s
     wait_for_lines(out, child, 0)
     second = again()
     second_says = second.communicate()[1]
-    child.communicate()
+    says = child.communicate()[1]
     if any("process died" in (line["error"] or "") for line in last_lines(out).values()):
         child = again()  # a picture whose worker was killed twice has failed until then
-        child.communicate()
+        says = child.communicate()[1]
     wrong = find_wrong(out)
     wrong += ["other bytes than those of a run without kills"] * (pictures(out) != expected)
     statuses = [line["status"] for line in last_lines(out).values()]
@@ -109,6 +110,7 @@ def finish(again: Callable[[], Child], out: Path, child: Child, expected: dict[s
     wrong += [f"exit code {child.returncode}"] * (child.returncode != int(bad > 0))
     refused = "another run is writing there" in second_says
     wrong += ["the second run: " + second_says] * (not refused and second.returncode not in (0, int(bad > 0)))
+    wrong += [f"it said {says[-300:]!r}, the second {second_says[-300:]!r}"] * bool(wrong)
     return Attempt(f"{out.name} to its end", "lost" if wrong else "survived", "; ".join(wrong))
 
 
@@ -189,8 +191,19 @@ def kill(child: Child, out: Path, chance: random.Random) -> str | None:
                 return "worker"
         child.kill()
         child.communicate()
+        wait_until(lambda: is_free(out / ".mashpix.lock"))  # a forked worker has the lock too, until it has noticed
         return "run"
     return None
+
+
+def is_free(lock: Path) -> bool:
+    """Whether no process has locked a file."""
+    with contextlib.suppress(FileNotFoundError), lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
 def find_workers(process: int) -> list[int]:
