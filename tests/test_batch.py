@@ -195,7 +195,7 @@ def test_leaving_a_batch_ends_its_workers_at_once_and_leaves_nothing_half_writte
         assert len(multiprocessing.active_children()) == 2
         assert list((tmp_path / "out").glob(f".*{MARK}"))
         started = time.perf_counter()
-    assert time.perf_counter() - started < 1
+    assert time.perf_counter() - started < 3  # such a job never ends by itself
     assert not multiprocessing.active_children()
     assert not list((tmp_path / "out").glob(f".*{MARK}"))
 
