@@ -135,8 +135,8 @@ def test_a_watched_file_that_has_failed_comes_again_when_it_has_changed(watched)
 
 
 def run_nothing(task, attempt):
-    """A task that is never run here."""
-    raise NotImplementedError
+    """A task that must not be run."""
+    raise AssertionError(task)
     yield
 
 

@@ -25,6 +25,7 @@ from mashpix import (
     inspect_steps,
     preset,
 )
+from mashpix.noise_estimation.autocovariance import _model, _solve
 from mashpix.noise_report.html import make_page
 from mashpix.simulation import add_poisson_gaussian, correlated_noise, correlation_reached
 
@@ -334,3 +335,19 @@ def test_both_reports_show_themselves_in_a_notebook(rng):
         page = report._repr_html_()
         assert page.startswith("<table>")
         assert "masking" in page
+
+
+@pytest.mark.parametrize("texture", [0.0, 1.0, 1e6])
+def test_the_autocovariance_is_that_of_least_squares_whatever_the_texture(texture, rng):
+    """The normal equations square the condition of the problem, and without texture they are singular."""
+    basis, hold = _model()
+    design = np.column_stack([basis, texture * rng.random(len(basis))])
+    wanted, weight = rng.random(len(basis)), rng.random(len(basis))
+    held = np.column_stack([np.diag(hold), np.zeros(len(hold))])
+    equations, targets = np.vstack([design * weight[:, None], held]), np.append(wanted * weight, np.zeros(len(hold)))
+    expected = np.linalg.lstsq(equations, targets)[0]
+    if expected[-1] < 0:
+        expected = np.append(np.linalg.lstsq(equations[:, :-1], targets)[0], 0.0)
+    covariance, share = _solve(design, wanted, weight, hold)
+    np.testing.assert_allclose(covariance, expected[:-1], rtol=1e-6, atol=1e-9)
+    assert share == pytest.approx(expected[-1], rel=1e-6, abs=1e-12)
