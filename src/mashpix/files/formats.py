@@ -30,7 +30,7 @@ from mashpix.files.npy import NPY
 from mashpix.files.npz import NPZ
 from mashpix.files.png import PNG
 from mashpix.files.raw import image as raw
-from mashpix.files.suffixes import MICROSCOPE, RAW, output_suffix
+from mashpix.files.suffixes import MICROSCOPE, OUTPUTS, RAW, output_suffix, split_name
 from mashpix.files.tiff.image import TIFF
 from mashpix.files.webp import WEBP
 
@@ -39,6 +39,14 @@ MAGICS = {magic: name for name, format_ in WRITABLE.items() for magic in format_
 MAGICS |= dict.fromkeys(raw.MAGICS, "raw") | dict.fromkeys(microscopes.MAGICS, "microscope")
 LONGEST_MAGIC = max(len(magic) for magic in MAGICS)
 EXTENSIONS = {f".{name}": name for name in WRITABLE} | {".jpg": "jpeg", ".tif": "tiff"}
+
+ENDINGS = {name: f".{name}" for name in WRITABLE} | {"jpeg": ".jpg", "tiff": ".tif"}
+"""The usual ending of each format."""
+READ_ONLY = {"raw": ".tif", "microscope": ".ome.tif"}
+"""Formats that are read but not written, and the ending of what is written instead."""
+
+N_TRIED, MIN_ROWS = 2**20, 16
+"""Pixels of a large image that are encoded to see whether it can be written, and the fewest rows of it."""
 
 for _library in ("imagecodecs", "tifffile", "PIL"):
     logging.getLogger(_library).addHandler(logging.NullHandler())  # their warnings would go to stderr
@@ -79,7 +87,26 @@ def decode_image(name: str, data: bytes, *, max_pixels: int, suffix: str) -> Ima
         raise damaged_error(name.upper(), error) from None
     if image.pixels.size == 0:
         raise FileError(f"holds no pixels (shape {image.pixels.shape})")
-    return replace(image, suffix=output_suffix(suffix))
+    return replace(image, suffix=READ_ONLY.get(name, suffix))
+
+
+def output_ending(path: Path) -> str:
+    """Return the ending of the name of an output: that of the input, unless its content is of another format.
+
+    Examples
+    --------
+    >>> output_ending(Path("no_such_file.nef"))
+    '.tif'
+    """
+    ending = split_name(path)[1]
+    try:
+        name = "" if is_zarr(path) else format_of_file(path)
+    except FileError:  # which opening it will say
+        name = ""
+    if name in READ_ONLY or not name:
+        return READ_ONLY.get(name) or output_suffix(ending)
+    is_other = EXTENSIONS.get(ending.lower(), name) != name or ending.lower() in OUTPUTS
+    return ENDINGS[name] if is_other else ending
 
 
 def readable_suffixes() -> set[str]:
@@ -139,16 +166,48 @@ def target_format(image: ImageFile, target: Path) -> str:
     return EXTENSIONS[ending]
 
 
-def check_writable(image: ImageFile, target: Path, *, strict: bool = False) -> None:
-    """Refuse a target whose format cannot hold the image, or with `strict` all of it, before any work is done."""
+def check_writable(image: ImageFile, target: Path, *, strict: bool = False) -> list[str]:
+    """Refuse a target whose format cannot hold the image, or with `strict` all of it, before any work is done.
+
+    The image is encoded as it is, or its first rows, so that whatever the encoder has against it is known. Returns what
+    cannot be kept, one line each.
+    """
+    name = _format_for(image, target)
+    format_ = WRITABLE[name]
+    part = image if format_.needs_whole(format_.template_of(image)) else _first_rows(image)
+    lost = _all_lost(image, name, _encode(name, part)[1])
+    if strict:
+        check_kept(lost)
+    return lost
+
+
+def _format_for(image: ImageFile, target: Path) -> str:
+    """Return the format that a name asks for; refuse one that cannot hold the image."""
     name = target_format(image, target)
     if image.native and name != image.format:
         raise FileError(f"{image.native} (choose {image.format.upper()}, or convert it first)")
     format_ = WRITABLE[name]
     if reason := format_.cannot_hold(image, format_.template_of(image)):
         raise FileError(reason)
-    if strict:
-        check_kept(_all_lost(image, name, format_.losses(image, format_.template_of(image))))
+    return name
+
+
+def _first_rows(image: ImageFile) -> ImageFile:
+    """Return the first rows of a large image."""
+    rows = max(MIN_ROWS, N_TRIED // image.pixels.shape[1])
+    alpha = None if image.alpha is None else image.alpha[:rows]
+    return image if rows >= len(image.pixels) else replace(image, pixels=image.pixels[:rows], alpha=alpha)
+
+
+def _encode(name: str, image: ImageFile) -> tuple[bytes, list[str]]:
+    """Encode an image in a format; return the bytes, and what they cannot keep."""
+    format_ = WRITABLE[name]
+    try:
+        return format_.encode(image, format_.template_of(image))
+    except MashpixError:
+        raise
+    except Exception as error:  # beyond the encoder's limits, such as a JPEG wider than 65,535 pixels
+        raise FileError(f"cannot be written as {name.upper()} ({in_short(error)}; choose another format)") from None
 
 
 def write_image(target: Path, image: ImageFile, *, overwrite: bool = False, strict: bool = False) -> list[str]:
@@ -175,15 +234,8 @@ def write_image(target: Path, image: ImageFile, *, overwrite: bool = False, stri
     FileError
         If the format cannot hold the image, or the file cannot be written.
     """
-    check_writable(image, target)
-    name = target_format(image, target)
-    format_ = WRITABLE[name]
-    try:
-        data, lost = format_.encode(image, format_.template_of(image))
-    except MashpixError:
-        raise
-    except Exception as error:  # beyond the encoder's limits, such as a JPEG wider than 65,535 pixels
-        raise FileError(f"cannot be written as {name.upper()} ({in_short(error)}; choose another format)") from None
+    name = _format_for(image, target)
+    data, lost = _encode(name, image)
     lost = _all_lost(image, name, lost)
     if strict:
         check_kept(lost)

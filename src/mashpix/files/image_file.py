@@ -68,7 +68,7 @@ class Format(Generic[Template]):
     read : reads a file
     cannot_hold : returns why an image cannot be written in this format, or None; gets the old file's template, or None
     encode : returns the bytes of a new file, and what it could not keep, one line each; gets the same
-    losses : returns what `encode` would not keep, without encoding if possible
+    needs_whole : whether only encoding the whole image, not its first rows, shows what cannot be kept
     """
 
     magics: tuple[bytes, ...]
@@ -76,7 +76,7 @@ class Format(Generic[Template]):
     read: Read
     cannot_hold: Callable[[ImageFile, Template | None], str | None]
     encode: Callable[[ImageFile, Template | None], tuple[bytes, list[str]]]
-    losses: Callable[[ImageFile, Template | None], list[str]] = lambda _, __: []
+    needs_whole: Callable[[Template | None], bool] = lambda _: False
 
     def template_of(self, image: ImageFile) -> Template | None:
         """Return the template of an image that was read from this format."""

@@ -17,9 +17,9 @@ GREY, RGB, PALETTE, GREY_ALPHA = 0, 2, 3, 4
 """Colour types in the header."""
 CARRIED = {b"cHRM", b"gAMA", b"iCCP", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"pCAL", b"sCAL", b"tIME"}
 """Chunks that are copied besides those whose name declares them safe to copy (a lower-case fourth letter)."""
-SAME_COLOURS = {b"bKGD", b"sBIT"}
-"""Chunks that are copied if the new file stores its colours as the old one did."""
-ENCODING = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"iDOT"}
+SAME_COLOURS = {b"bKGD", b"sBIT", b"PLTE"}
+"""Chunks that are copied if the new file stores its colours as the old one did; its palette is a suggestion."""
+ENCODING = {b"IHDR", b"tRNS", b"IDAT", b"IEND", b"iDOT"}
 """Chunks of the image itself, and of how it was packed."""
 BEST_RATIO = 1040
 """Deflate cannot shrink data by more than about this factor."""
@@ -45,6 +45,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     same_colours = colour_type != PALETTE and not is_keyed
     carried = [item for item in chunks if _is_carried(item[0], same_colours=same_colours)]
     left = {name for name, _ in chunks} - ENCODING - {name for name, _ in carried}
+    left -= {b"PLTE"} if colour_type == PALETTE else set()
     names = ", ".join(sorted(name.decode("latin-1") for name in left))
     rest = len(data) - len(MAGIC) - sum(12 + len(content) for _, content in chunks)
     losses = {
