@@ -146,7 +146,8 @@ def build_lif(pictures: dict[str, np.ndarray], *, axes: dict[int, int] | None = 
         steps = {1: (stack.shape[4], 2), 2: (stack.shape[3], stack.shape[4] * 2), 3: (stack.shape[2], plane)}
         steps[4] = stack.shape[0], plane * stack.shape[2] * stack.shape[1]
         dimensions = "".join(
-            f'<DimensionDescription DimID="{(axes or {}).get(axis, axis)}" NumberOfElements="{count}" Origin="0" Length="{(count - 1) * 2e-7}" '
+            f'<DimensionDescription DimID="{(axes or {}).get(axis, axis)}" NumberOfElements="{count}" Origin="0" '
+            f'Length="{(count - 1) * 2e-7}" '
             f'Unit="{"s" if axis == 4 else "m"}" BitInc="0" BytesInc="{step}"/>'
             for axis, (count, step) in steps.items()
             if count > 1

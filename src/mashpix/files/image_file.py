@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from mashpix.errors import FileError
 
-FORMATS = "PNG, JPEG, WebP, TIFF, NPY, NPZ, camera raw, CZI, ND2 or LIF"
-"""Readable formats, in words; the last four need extras."""
+FORMATS = "PNG, JPEG, JPEG XL, WebP, AVIF, HEIC, GIF, BMP, PNM, TIFF, NPY, NPZ, camera raw, CZI, ND2 or LIF"
+"""Readable formats, in words; HEIC and the last four need extras."""
 MAX_PIXELS = 2**29
 """Largest width x height that is read by default: a small file may declare any size."""
 HEADROOM = 2**26
@@ -24,7 +24,7 @@ class ImageFile:
     """An image as read from a file.
 
     pixels : (H, W) or (H, W, C) without alpha, dtype of the file in native byte order
-    format : "png", "jpeg", "webp", "tiff", "npy" or "npz"
+    format : a key of `formats.WRITABLE`, such as "png"
     alpha : (H, W) in the same dtype, or None
     template : what a new file of that format reuses from the old one, such as `PngTemplate`; None for a new image
     notes : remarks for the user, one line each

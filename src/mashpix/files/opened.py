@@ -166,7 +166,7 @@ class OpenStack(OpenFile):
         if strict:
             check_kept(self.lost)
 
-    def try_writing(self) -> None:  # noqa: B027
+    def try_writing(self) -> None:
         """Encode a plane as a copy would, so that an encoder complains before any work is done."""
 
     @contextmanager

@@ -57,7 +57,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
         f"{rest} bytes after the image are not kept": rest > 0,
     }
     array, alpha = split_alpha(array.reshape(height, width, -1))
-    template = PngTemplate(b"".join(_chunk(*item) for item in carried), bits if same_colours else 8)
+    template = PngTemplate(b"".join(make_chunk(*item) for item in carried), bits if same_colours else 8)
     notes = (f"only {2**bits} grey levels: the result is rounded to them",) if template.bits < 8 else ()
     return ImageFile(array, "png", alpha, template, notes, active_remarks(losses), is_rgb=array.ndim == 3)
 
@@ -110,7 +110,8 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         position = end + 4
 
 
-def _chunk(name: bytes, content: bytes) -> bytes:
+def make_chunk(name: bytes, content: bytes) -> bytes:
+    """Return a chunk of that name and content."""
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
@@ -142,7 +143,7 @@ def _pack(pixels: NDArray[Any], bits: int) -> bytes:
     filtered = np.pad(rows, ((0, 0), (1, 0)))  # filter 0 before every row
     header = struct.pack(">IIBBBBB", width, height, bits, GREY, 0, 0, 0)
     packed = zlib.compress(filtered.tobytes(), 9)
-    return MAGIC + _chunk(b"IHDR", header) + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
+    return MAGIC + make_chunk(b"IHDR", header) + make_chunk(b"IDAT", packed) + make_chunk(b"IEND", b"")
 
 
 PNG = Format((MAGIC,), PngTemplate, read, cannot_hold, encode)
