@@ -5,6 +5,7 @@ import struct
 import zipfile
 import zlib
 
+import imagecodecs
 import numpy as np
 import tifffile
 from PIL import Image
@@ -97,6 +98,10 @@ def lying(data):
     return data[:place] + struct.pack("<I", 2**31) + data[place + 4 :]
 
 
+HUGE_SIZE = int("1" * 32 + "000" + "1" * 32 + "0", 2)
+"""Two sides of 2^30, as a JPEG XL declares them."""
+JXL = bytes(imagecodecs.jpegxl_encode(RGB, lossless=True, usecontainer=False))
+AVIF = bytes(imagecodecs.avif_encode(RGB, level=100, speed=10))
 LINE = saved(np.zeros(9), "npy")
 VAST = npy_header(b"{'descr': '<f8', 'fortran_order': False, 'shape': (1048576, 1048576), }\n")
 WEBP = saved(RGB, "webp", lossless=True)
@@ -110,7 +115,24 @@ BAD = {
     "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no known image format"),
     "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0\n", "no known image format"),
     "PDF": (b"%PDF-1.7\n", "no known image format"),
-    "GIF": (saved(GREY, "gif"), "no known image format"),
+    "GIF cut": (saved(GREY, "gif")[:-9], "GIF"),
+    "GIF animated": (
+        saved(Image.fromarray(GREY), "gif", save_all=True, append_images=[Image.fromarray(GREY[::-1])]),
+        "an animation of 2 frames",
+    ),
+    "BMP cut": (saved(RGB, "bmp")[:-1], "truncated BMP"),
+    "BMP of 2^60": (saved(RGB, "bmp")[:18] + b"\xff\xff\xff\x7f" * 2 + saved(RGB, "bmp")[26:], "too large"),
+    "BM of text": (b"BM, a text that is no picture but long enough", "not BMP"),
+    "PGM cut": (b"P5 16 12 255\n" + GREY.tobytes()[:-1], "truncated PNM"),
+    "PGM of 2^60": (b"P5 999999999 999999999 255\n", "too large"),
+    "PGM, plain and cut": (b"P2 16 12 255\n1 2 3", "truncated PNM"),
+    "PBM": (b"P4 16 12\n" + bytes(24), "1 bit per pixel"),
+    "JPEG XL cut": (JXL[:-30], "JPEG XL|JXL"),
+    "JPEG XL header cut": (JXL[:3], "truncated JPEG XL"),
+    "JPEG XL of 2^60": (b"\xff\x0a" + (HUGE_SIZE | 1 << 68).to_bytes(9, "little"), "too large"),
+    "AVIF cut": (AVIF[:-30], "truncated"),
+    "AVIF of 2^60": (AVIF.replace(struct.pack(">II", 16, 12), b"\x7f\xff\xff\xff" * 2), "too large"),
+    "AVIF without an image": (AVIF[:32], "no image in it|truncated"),
     "PNG cut": (saved(RGB, "png")[:-20], "truncated PNG"),
     "PNG bit flipped": (saved(RGB, "png").replace(b"IDAT", b"IDAU"), "wrong checksum"),
     "PNG bomb": (png(header(2**20, 2**20), (b"IDAT", b"x"), (b"IEND", b"")), "too large"),
@@ -160,7 +182,7 @@ BAD = {
     "ImageJ stack": (saved(np.stack([GREY] * 4), "tiff", imagej=True, metadata={"axes": "ZYX"}), "a stack of 4"),
     "TIFF 1 bit": (saved(GREY > 99, "tiff"), "1 bit per pixel; convert"),
     "TIFF complex": (saved(GREY.astype(np.complex64), "tiff"), "denoised"),
-    "TIFF CMYK": (saved(np.dstack([GREY] * 4), "tiff", photometric="separated"), "neither grey nor RGB"),
+    "TIFF CIELAB": (saved(RGB, "tiff", photometric="cielab"), "neither grey nor RGB"),
     "NPY cut": (saved(GREY, "npy")[:-1], "truncated or damaged"),
     "NPY with a pickle": (saved(np.array([[{}]]), "npy"), "holds no numbers"),
     "NPY complex": (saved(GREY.astype(complex), "npy"), "holds no numbers"),

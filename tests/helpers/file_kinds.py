@@ -210,6 +210,51 @@ def with_exif(data: bytes) -> bytes:
     return bytes(changed)
 
 
+def build_jxl(array: Any, extras: Extras, *, bits: int = 0, distance: float | None = None) -> bytes:
+    """A JPEG XL of imagecodecs', with boxes of EXIF and XMP by hand."""
+    how = {"lossless": True} if distance is None else {"distance": distance}
+    data = imagecodecs.jpegxl_encode(array, bitspersample=bits or 8 * array.itemsize, usecontainer=True, **how)
+    boxes = []
+    if block := extras.exif_block():
+        boxes.append((b"Exif", b"\0\0\0\0" + block))
+    if extras.text:
+        boxes.append((b"xml ", XMP))
+    return bytes(data) + b"".join(struct.pack(">I4s", 8 + len(body), name) + body for name, body in boxes)
+
+
+def build_avif(array: Any, extras: Extras, *, bits: int = 0, quality: int = 0) -> bytes:
+    """An AVIF of imagecodecs', or where it is lossy of Pillow's, with profile, EXIF and XMP."""
+    if not quality:
+        return bytes(imagecodecs.avif_encode(array, level=100, bitspersample=bits or 8, speed=10))
+    file, options = io.BytesIO(), {"quality": quality, "subsampling": "4:4:4", "speed": 10}
+    options |= {"icc_profile": ICC if extras.icc else b"", "exif": extras.exif_block()}
+    options["xmp"] = XMP if extras.text else b""
+    Image.fromarray(array).save(file, "AVIF", **options)
+    return file.getvalue()
+
+
+def build_bmp(array: Any, extras: Extras) -> bytes:
+    """A BMP of Pillow's."""
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, "BMP", **({"dpi": (300, 200)} if extras.resolution else {}))
+    return file.getvalue()
+
+
+def build_pnm(array: Any, extras: Extras, *, bits: int = 0, plain: bool = False) -> bytes:
+    """A PGM, PPM or PFM by hand."""
+    height, width = array.shape[:2]
+    comment = b"# cells\n" if extras.text and array.dtype.kind != "f" else b""
+    if array.dtype.kind == "f":
+        return b"Pf\n%d %d\n-1.0\n" % (width, height) + array[::-1].astype("<f4").tobytes()
+    magic = b"P2" if plain else b"P5" if array.ndim == 2 else b"P6"
+    head = magic + b"\n" + comment + b"%d %d\n%d\n" % (width, height, 2 ** (bits or 8 * array.itemsize) - 1)
+    return head + (
+        b" ".join(b"%d" % value for value in array.flat)
+        if plain
+        else array.astype(array.dtype.newbyteorder(">")).tobytes()
+    )
+
+
 def build_npy(array: Any, extras: Extras, *, order: str = "C", byteorder: str = "=") -> bytes:
     """An NPY of NumPy's."""
     file = io.BytesIO()

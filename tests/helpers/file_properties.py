@@ -20,6 +20,7 @@ def describe(path: Path) -> dict[str, Any]:
     """Values of the properties that `fidelity.ANNOUNCED` names; those that the file lacks are empty or missing."""
     data = path.read_bytes()
     return {
+        **dict.fromkeys((b"BM", b"\0\0", b"P2", b"P5", b"P6", b"Pf"), _other),
         b"\x89P": _png, b"\xff\xd8": _jpeg, b"RI": _webp, b"II": _tiff, b"MM": _tiff, b"\x93N": _npy, b"PK": _npz
     }[data[:2]](data)  # fmt: skip
 
@@ -36,6 +37,22 @@ def _common(image: Any) -> dict[str, Any]:
         "orientation": orientation,
         "resolution": image.info.get("dpi"),
     }
+
+
+def _other(data: bytes) -> dict[str, Any]:
+    """AVIF, BMP and PNM as Pillow knows them, and JPEG XL, which it does not read, by its boxes."""
+    if data[4:8] == b"JXL ":
+        boxes, place = {}, 0
+        while place < len(data):
+            length = int.from_bytes(data[place : place + 4], "big") or len(data) - place
+            boxes[data[place + 4 : place + 8]] = data[place + 8 : place + length]
+            place += length
+        return {"EXIF": boxes.get(b"Exif"), "text": boxes.get(b"xml ")}
+    if data[4:8] == b"ftyp" and b"\0\0\0\x0cav1C\x81\x40" in data:  # more bits than Pillow reads
+        return {"values": "high"}
+    with Image.open(io.BytesIO(data)) as image:
+        found = {"channels": image.mode, "compression": image.info.get("compression"), "text": image.info.get("xmp")}
+        return _common(image) | found | {"other": data.split(b"\n")[1] if data[:1] == b"P" else None}
 
 
 def _png(data: bytes) -> dict[str, Any]:

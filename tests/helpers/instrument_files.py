@@ -129,8 +129,11 @@ def _name_scenes(path: Path, names: list[str]) -> None:
     path.write_bytes(data[: 32 + 60] + struct.pack("<q", len(data)) + data[32 + 68 :] + segment)
 
 
-def build_lif(pictures: dict[str, np.ndarray]) -> bytes:
-    """A LIF, version 2, of pictures (T, C, Z, Y, X) uint16 by name, as Leica's format is described."""
+def build_lif(pictures: dict[str, np.ndarray], *, axes: dict[int, int] | None = None) -> bytes:
+    """A LIF, version 2, of pictures (T, C, Z, Y, X) uint16 by name, as Leica's format is described.
+
+    Axes are X, Y, Z, T as 1 to 4; `axes` gives some of them another meaning, such as 5 for wavelengths.
+    """
     elements, blocks = "", b""
     for number, (name, stack) in enumerate(pictures.items()):
         plane = stack.shape[3] * stack.shape[4] * 2
@@ -143,7 +146,8 @@ def build_lif(pictures: dict[str, np.ndarray]) -> bytes:
         steps = {1: (stack.shape[4], 2), 2: (stack.shape[3], stack.shape[4] * 2), 3: (stack.shape[2], plane)}
         steps[4] = stack.shape[0], plane * stack.shape[2] * stack.shape[1]
         dimensions = "".join(
-            f'<DimensionDescription DimID="{axis}" NumberOfElements="{count}" Origin="0" Length="{(count - 1) * 2e-7}" '
+            f'<DimensionDescription DimID="{(axes or {}).get(axis, axis)}" NumberOfElements="{count}" Origin="0" '
+            f'Length="{(count - 1) * 2e-7}" '
             f'Unit="{"s" if axis == 4 else "m"}" BitInc="0" BytesInc="{step}"/>'
             for axis, (count, step) in steps.items()
             if count > 1

@@ -13,32 +13,64 @@ from numpy.typing import NDArray
 from mashpix.errors import FileError, MashpixError
 from mashpix.extras import is_there
 from mashpix.files.atomic import atomic_write
+from mashpix.files.avif import AVIF
+from mashpix.files.bmp import BMP
 from mashpix.files.folder import is_zarr
 from mashpix.files.image_file import (
     FORMATS,
     MAX_PIXELS,
     Format,
     ImageFile,
+    Read,
     check_kept,
     damaged_error,
     in_short,
     largest_file,
 )
 from mashpix.files.jpeg import JPEG
+from mashpix.files.jpeg_xl import JXL
 from mashpix.files.microscopes import stack as microscopes
 from mashpix.files.npy import NPY
 from mashpix.files.npz import NPZ
 from mashpix.files.png import PNG
+from mashpix.files.png_of import GIF_MAGICS, HEIF_BRANDS, read_gif, read_heif
+from mashpix.files.pnm import PNM
 from mashpix.files.raw import image as raw
-from mashpix.files.suffixes import MICROSCOPE, RAW, output_suffix
+from mashpix.files.suffixes import MICROSCOPE, OUTPUTS, RAW, output_suffix, split_name
 from mashpix.files.tiff.image import TIFF
 from mashpix.files.webp import WEBP
 
-WRITABLE: dict[str, Format[Any]] = {"png": PNG, "jpeg": JPEG, "webp": WEBP, "tiff": TIFF, "npy": NPY, "npz": NPZ}
+WRITABLE: dict[str, Format[Any]] = {
+    "png": PNG, "jpeg": JPEG, "webp": WEBP, "tiff": TIFF, "npy": NPY, "npz": NPZ, "jxl": JXL, "avif": AVIF, "bmp": BMP,
+    "pnm": PNM,
+}  # fmt: skip
+READ_ONLY: dict[str, tuple[Read, str]] = {
+    "raw": (raw.read, ".tif"), "heif": (read_heif, ".png"), "gif": (read_gif, ".png"),
+}  # fmt: skip
+"""Formats of single images that are read but not written, and the ending of what is written instead."""
 MAGICS = {magic: name for name, format_ in WRITABLE.items() for magic in format_.magics}
-MAGICS |= dict.fromkeys(raw.MAGICS, "raw") | dict.fromkeys(microscopes.MAGICS, "microscope")
-LONGEST_MAGIC = max(len(magic) for magic in MAGICS)
+MAGICS |= (
+    dict.fromkeys(raw.MAGICS, "raw")
+    | dict.fromkeys(GIF_MAGICS, "gif")
+    | dict.fromkeys(microscopes.MAGICS, "microscope")
+)
+BRANDS = dict.fromkeys((b"avif", b"avis"), "avif") | dict.fromkeys(HEIF_BRANDS, "heif")
+"""Kinds of ISO media files, which name them behind `ftyp`."""
+LONGEST_MAGIC = 64
 EXTENSIONS = {f".{name}": name for name in WRITABLE} | {".jpg": "jpeg", ".tif": "tiff"}
+EXTENSIONS |= dict.fromkeys((".pgm", ".ppm", ".pfm"), "pnm")
+"""Endings that other programs know, and the formats that they mean."""
+READABLE = (
+    EXTENSIONS
+    | {".gif": "gif"}
+    | (dict.fromkeys((".heic", ".heif", ".hif"), "heif") if is_there("pillow_heif") else {})
+)
+
+ENDINGS = {name: f".{name}" for name in WRITABLE} | {"jpeg": ".jpg", "tiff": ".tif"}
+"""The usual ending of each format."""
+
+N_TRIED, MIN_ROWS = 2**20, 16
+"""Pixels of a large image that are encoded to see whether it can be written, and the fewest rows of it."""
 
 for _library in ("imagecodecs", "tifffile", "PIL"):
     logging.getLogger(_library).addHandler(logging.NullHandler())  # their warnings would go to stderr
@@ -50,7 +82,7 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
     Parameters
     ----------
     path : Path
-        A PNG, JPEG, WebP, TIFF, NPY, NPZ or camera raw file.
+        A file of any format but those of microscopes and Zarr.
     max_pixels : int
         Largest width x height.
 
@@ -71,7 +103,7 @@ def decode_image(name: str, data: bytes, *, max_pixels: int, suffix: str) -> Ima
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # decoders warn about what is checked here
-            read = raw.read if name == "raw" else WRITABLE[name].read
+            read = READ_ONLY[name][0] if name in READ_ONLY else WRITABLE[name].read
             image = read(data, max_pixels=max_pixels)
     except MashpixError:
         raise
@@ -79,12 +111,33 @@ def decode_image(name: str, data: bytes, *, max_pixels: int, suffix: str) -> Ima
         raise damaged_error(name.upper(), error) from None
     if image.pixels.size == 0:
         raise FileError(f"holds no pixels (shape {image.pixels.shape})")
-    return replace(image, suffix=output_suffix(suffix))
+    return replace(image, suffix=READ_ONLY[name][1] if name in READ_ONLY else suffix)
+
+
+def output_ending(path: Path) -> str:
+    """Return the ending of the name of an output: that of the input, unless its content is of another format.
+
+    Examples
+    --------
+    >>> output_ending(Path("no_such_file.nef"))
+    '.tif'
+    """
+    ending = split_name(path)[1]
+    try:
+        name = "" if is_zarr(path) else format_of_file(path)
+    except FileError:  # which opening it will say
+        name = ""
+    if name in READ_ONLY:
+        return READ_ONLY[name][1]
+    if name in ("", "microscope"):
+        return output_suffix(ending)
+    is_other = EXTENSIONS.get(ending.lower(), name) != name or ending.lower() in OUTPUTS
+    return ENDINGS[name] if is_other else ending
 
 
 def readable_suffixes() -> set[str]:
     """Return the name endings of images that the installed libraries can read."""
-    return {*EXTENSIONS, *(RAW if is_there("rawpy") else ()), *(MICROSCOPE if is_there("bioio") else ())}
+    return {*READABLE, *(RAW if is_there("rawpy") else ()), *(MICROSCOPE if is_there("bioio") else ())}
 
 
 def format_of_file(path: Path) -> str:
@@ -103,6 +156,10 @@ def format_of_file(path: Path) -> str:
     for magic, name in MAGICS.items():
         if start.startswith(magic):
             return "raw" if name == "tiff" and suffix in RAW else name
+    if start[4:8] == b"ftyp":
+        brands = (start[place : place + 4] for place in (8, *range(16, min(len(start), start[3]), 4)))
+        if name := next((BRANDS[brand] for brand in brands if brand in BRANDS), ""):
+            return name
     if start and suffix in MICROSCOPE:
         return "microscope"
     what = "an empty file" if not start else "no known image format"
@@ -139,16 +196,48 @@ def target_format(image: ImageFile, target: Path) -> str:
     return EXTENSIONS[ending]
 
 
-def check_writable(image: ImageFile, target: Path, *, strict: bool = False) -> None:
-    """Refuse a target whose format cannot hold the image, or with `strict` all of it, before any work is done."""
+def check_writable(image: ImageFile, target: Path, *, strict: bool = False) -> list[str]:
+    """Refuse a target whose format cannot hold the image, or with `strict` all of it, before any work is done.
+
+    The image is encoded as it is, or its first rows, so that whatever the encoder has against it is known. Returns what
+    cannot be kept, one line each.
+    """
+    name = _format_for(image, target)
+    format_ = WRITABLE[name]
+    part = image if format_.needs_whole(format_.template_of(image)) else _first_rows(image)
+    lost = _all_lost(image, name, _encode(name, part)[1])
+    if strict:
+        check_kept(lost)
+    return lost
+
+
+def _format_for(image: ImageFile, target: Path) -> str:
+    """Return the format that a name asks for; refuse one that cannot hold the image."""
     name = target_format(image, target)
     if image.native and name != image.format:
         raise FileError(f"{image.native} (choose {image.format.upper()}, or convert it first)")
     format_ = WRITABLE[name]
     if reason := format_.cannot_hold(image, format_.template_of(image)):
         raise FileError(reason)
-    if strict:
-        check_kept(_all_lost(image, name, format_.losses(image, format_.template_of(image))))
+    return name
+
+
+def _first_rows(image: ImageFile) -> ImageFile:
+    """Return the first rows of a large image."""
+    rows = max(MIN_ROWS, N_TRIED // image.pixels.shape[1])
+    alpha = None if image.alpha is None else image.alpha[:rows]
+    return image if rows >= len(image.pixels) else replace(image, pixels=image.pixels[:rows], alpha=alpha)
+
+
+def _encode(name: str, image: ImageFile) -> tuple[bytes, list[str]]:
+    """Encode an image in a format; return the bytes, and what they cannot keep."""
+    format_ = WRITABLE[name]
+    try:
+        return format_.encode(image, format_.template_of(image))
+    except MashpixError:
+        raise
+    except Exception as error:  # beyond the encoder's limits, such as a JPEG wider than 65,535 pixels
+        raise FileError(f"cannot be written as {name.upper()} ({in_short(error)}; choose another format)") from None
 
 
 def write_image(target: Path, image: ImageFile, *, overwrite: bool = False, strict: bool = False) -> list[str]:
@@ -175,15 +264,8 @@ def write_image(target: Path, image: ImageFile, *, overwrite: bool = False, stri
     FileError
         If the format cannot hold the image, or the file cannot be written.
     """
-    check_writable(image, target)
-    name = target_format(image, target)
-    format_ = WRITABLE[name]
-    try:
-        data, lost = format_.encode(image, format_.template_of(image))
-    except MashpixError:
-        raise
-    except Exception as error:  # beyond the encoder's limits, such as a JPEG wider than 65,535 pixels
-        raise FileError(f"cannot be written as {name.upper()} ({in_short(error)}; choose another format)") from None
+    name = _format_for(image, target)
+    data, lost = _encode(name, image)
     lost = _all_lost(image, name, lost)
     if strict:
         check_kept(lost)

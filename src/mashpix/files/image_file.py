@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from mashpix.errors import FileError
 from mashpix.missing import NoData
 
-FORMATS = "PNG, JPEG, WebP, TIFF, NPY, NPZ, camera raw, CZI, ND2 or LIF"
-"""Readable formats, in words; the last four need extras."""
+FORMATS = "PNG, JPEG, JPEG XL, WebP, AVIF, HEIC, GIF, BMP, PNM, TIFF, NPY, NPZ, camera raw, CZI, ND2 or LIF"
+"""Readable formats, in words; HEIC and the last four need extras."""
 MAX_PIXELS = 2**29
 """Largest width x height that is read by default: a small file may declare any size."""
 HEADROOM = 2**26
@@ -25,7 +25,7 @@ class ImageFile:
     """An image as read from a file.
 
     pixels : (H, W) or (H, W, C) without alpha, dtype of the file in native byte order
-    format : "png", "jpeg", "webp", "tiff", "npy" or "npz"
+    format : a key of `formats.WRITABLE`, such as "png"
     alpha : (H, W) in the same dtype, or None
     template : what a new file of that format reuses from the old one, such as `PngTemplate`; None for a new image
     notes : remarks for the user, one line each
@@ -71,7 +71,7 @@ class Format(Generic[Template]):
     read : reads a file
     cannot_hold : returns why an image cannot be written in this format, or None; gets the old file's template, or None
     encode : returns the bytes of a new file, and what it could not keep, one line each; gets the same
-    losses : returns what `encode` would not keep, without encoding if possible
+    needs_whole : whether only encoding the whole image, not its first rows, shows what cannot be kept
     """
 
     magics: tuple[bytes, ...]
@@ -79,7 +79,7 @@ class Format(Generic[Template]):
     read: Read
     cannot_hold: Callable[[ImageFile, Template | None], str | None]
     encode: Callable[[ImageFile, Template | None], tuple[bytes, list[str]]]
-    losses: Callable[[ImageFile, Template | None], list[str]] = lambda _, __: []
+    needs_whole: Callable[[Template | None], bool] = lambda _: False
 
     def template_of(self, image: ImageFile) -> Template | None:
         """Return the template of an image that was read from this format."""

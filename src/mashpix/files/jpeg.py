@@ -9,13 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mashpix.errors import FileError
+from mashpix.files.further_images import LISTS, XMP, strip_announcements
 from mashpix.files.image_file import Format, ImageFile, active_remarks, check_size
 
 MAGIC = b"\xff\xd8\xff"
 START_OF_SCAN, END_OF_IMAGE, RESTART_INTERVAL = 0xDA, 0xD9, 0xDD
+JPEG_LS = 0xF7
+"""Marker of the frame of JPEG-LS, another format that begins in the same way."""
 FRAMES = {0xC0, 0xC1, 0xC2}
 """Kinds of JPEG that can be read and rewritten: baseline, extended, progressive."""
-APP0, APP2, APP15, COMMENT = 0xE0, 0xE2, 0xEF, 0xFE
+APP0, APP1, APP2, APP15, COMMENT = 0xE0, 0xE1, 0xE2, 0xEF, 0xFE
 NO_FRAMES = {0xC4, 0xC8, 0xCC}
 """Markers in the range of frames that are not frames: Huffman tables, reserved, arithmetic conditioning."""
 MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
@@ -41,12 +44,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
 
     segments = list(_segments(data))
     _check_frame(data, segments)
-    further = [segment for segment in segments if _is_multi_picture(data, *segment)]
-    carried = b"".join(
-        data[start:end]
-        for marker, start, end in segments
-        if (APP0 <= marker <= APP15 and (marker, start, end) not in further) or marker == COMMENT
-    )
+    carried, is_first = _carried(data, segments)
     with JpegImagePlugin.JpegImageFile(BytesIO(data)) as image:  # Image.open would add a limit of its own
         check_size(*image.size, max_pixels=max_pixels)
         if image.width * image.height > len(data) * BEST_RATIO:
@@ -60,8 +58,8 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
         encoding["restart_marker_blocks"] = struct.unpack(">H", intervals[-1])[0]
     rest = len(data) - _find_end(data, segments)
     losses = {
-        "holds further images: only the first is taken, the others are not kept": bool(further),
-        f"{rest} bytes after the image are not kept": rest > 0 and not further,
+        "holds further images: only the first is taken, the others are not kept": is_first,
+        f"{rest} bytes after the image are not kept": rest > 0 and not is_first,
         "unusual chroma subsampling becomes 4:4:4": is_unusual,
     }
     template = JpegTemplate(carried, encoding)
@@ -70,6 +68,8 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
 
 def _check_frame(data: bytes, segments: list[tuple[int, int, int]]) -> None:
     """Refuse an image whose coding cannot be read and rewritten."""
+    if any(marker == JPEG_LS for marker, _, _ in segments):
+        raise FileError("a JPEG-LS (convert it to PNG or TIFF first)")
     frames = [(marker, start) for marker, start, _ in segments if 0xC0 <= marker <= 0xCF and marker not in NO_FRAMES]
     if len(frames) != 1:
         raise FileError(f"damaged JPEG (it holds {len(frames)} images)")
@@ -128,9 +128,20 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     raise FileError(f"truncated or damaged JPEG ({len(data)} bytes)")
 
 
-def _is_multi_picture(data: bytes, marker: int, start: int, end: int) -> bool:
-    """Return whether a segment lists further images by their offset in the old file."""
-    return marker == APP2 and data[start + 4 : end].startswith(b"MPF\0")
+def _carried(data: bytes, segments: list[tuple[int, int, int]]) -> tuple[bytes, bool]:
+    """Return the metadata segments to copy, and whether others, or parts of them, announced further images."""
+    carried, is_first = b"", False
+    for marker, start, end in segments:
+        content = data[start + 4 : end]
+        kept = content
+        if marker == APP2 and content.startswith(LISTS):
+            kept = b""
+        elif marker == APP1 and content.startswith(XMP):
+            kept = strip_announcements(content)
+        is_first |= kept != content
+        if (APP0 <= marker <= APP15 or marker == COMMENT) and (kept or not content):
+            carried += struct.pack(">BBH", 0xFF, marker, len(kept) + 2) + kept
+    return carried, is_first
 
 
 def cannot_hold(image: ImageFile, _: JpegTemplate | None) -> str | None:

@@ -107,8 +107,10 @@ class OpenFile(ABC):
         """Return the hash of the file as it was read."""
 
     @abstractmethod
-    def check_target(self, target: Path, *, strict: bool) -> None:
+    def check_target(self, target: Path, *, strict: bool) -> list[str]:
         """Refuse a target that cannot hold the file, before any work is done; if `strict`, not all of it.
+
+        Returns what that target cannot keep beyond `lost`, one line each.
 
         Raises
         ------
@@ -166,16 +168,24 @@ class OpenStack(OpenFile):
         """Return the hash of the file, which is read again for it."""
         return hash_file(self.path)
 
-    def check_target(self, target: Path, *, strict: bool) -> None:
-        """Refuse a target of another format."""
+    def check_target(self, target: Path, *, strict: bool) -> list[str]:
+        """Refuse a target of another format, and planes that cannot be written as the file stores them."""
+        self._check_kept(target, strict=strict)
+        self.try_writing()
+        return []
+
+    def _check_kept(self, target: Path, *, strict: bool) -> None:
         check_same_format(self.path, target)
         if strict:
             check_kept(self.lost)
 
+    def try_writing(self) -> None:
+        """Encode a plane as a copy would, so that an encoder complains before any work is done."""
+
     @contextmanager
     def copy_to(self, target: Path, *, overwrite: bool, strict: bool = False) -> Iterator[Copy]:
         """A copy that is made at once, and whose planes are replaced one by one."""
-        self.check_target(target, strict=strict)
+        self._check_kept(target, strict=strict)
         with (
             self.copy_planes(target, overwrite=overwrite) as put,
             Copy(put, self.plane_shape, self.dtype).closing() as copy,

@@ -94,8 +94,8 @@ class _OpenImage(OpenFile):
     def sha256(self) -> str:
         return self.digest
 
-    def check_target(self, target: Path, *, strict: bool) -> None:
-        check_writable(self.image, target, strict=strict)
+    def check_target(self, target: Path, *, strict: bool) -> list[str]:
+        return [line for line in check_writable(self.image, target, strict=strict) if line not in self.lost]
 
     @contextmanager
     def copy_to(self, target: Path, *, overwrite: bool, strict: bool = False) -> Iterator[Copy]:

@@ -17,9 +17,9 @@ GREY, RGB, PALETTE, GREY_ALPHA = 0, 2, 3, 4
 """Colour types in the header."""
 CARRIED = {b"cHRM", b"gAMA", b"iCCP", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"pCAL", b"sCAL", b"tIME"}
 """Chunks that are copied besides those whose name declares them safe to copy (a lower-case fourth letter)."""
-SAME_COLOURS = {b"bKGD", b"sBIT"}
-"""Chunks that are copied if the new file stores its colours as the old one did."""
-ENCODING = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"iDOT"}
+SAME_COLOURS = {b"bKGD", b"sBIT", b"PLTE"}
+"""Chunks that are copied if the new file stores its colours as the old one did; its palette is a suggestion."""
+ENCODING = {b"IHDR", b"tRNS", b"IDAT", b"IEND", b"iDOT"}
 """Chunks of the image itself, and of how it was packed."""
 BEST_RATIO = 1040
 """Deflate cannot shrink data by more than about this factor."""
@@ -45,6 +45,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     same_colours = colour_type != PALETTE and not is_keyed
     carried = [item for item in chunks if _is_carried(item[0], same_colours=same_colours)]
     left = {name for name, _ in chunks} - ENCODING - {name for name, _ in carried}
+    left -= {b"PLTE"} if colour_type == PALETTE else set()
     names = ", ".join(sorted(name.decode("latin-1") for name in left))
     rest = len(data) - len(MAGIC) - sum(12 + len(content) for _, content in chunks)
     losses = {
@@ -56,7 +57,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
         f"{rest} bytes after the image are not kept": rest > 0,
     }
     array, alpha = split_alpha(array.reshape(height, width, -1))
-    template = PngTemplate(b"".join(_chunk(*item) for item in carried), bits if same_colours else 8)
+    template = PngTemplate(b"".join(make_chunk(*item) for item in carried), bits if same_colours else 8)
     notes = (f"only {2**bits} grey levels: the result is rounded to them",) if template.bits < 8 else ()
     return ImageFile(array, "png", alpha, template, notes, active_remarks(losses), is_rgb=array.ndim == 3)
 
@@ -109,7 +110,8 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         position = end + 4
 
 
-def _chunk(name: bytes, content: bytes) -> bytes:
+def make_chunk(name: bytes, content: bytes) -> bytes:
+    """Return a chunk of that name and content."""
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
@@ -141,7 +143,7 @@ def _pack(pixels: NDArray[Any], bits: int) -> bytes:
     filtered = np.pad(rows, ((0, 0), (1, 0)))  # filter 0 before every row
     header = struct.pack(">IIBBBBB", width, height, bits, GREY, 0, 0, 0)
     packed = zlib.compress(filtered.tobytes(), 9)
-    return MAGIC + _chunk(b"IHDR", header) + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
+    return MAGIC + make_chunk(b"IHDR", header) + make_chunk(b"IDAT", packed) + make_chunk(b"IEND", b"")
 
 
 PNG = Format((MAGIC,), PngTemplate, read, cannot_hold, encode)

@@ -53,16 +53,16 @@ def denoise_file(request: DenoiseRequest) -> Generator[Event, None, Outcome]:
     started = time.perf_counter()
     with one_line_for_memory(), request.open(request.source) as opened:
         check_kind(kind_of(opened.axes, opened.shape, opened.dtype), request.model)
-        opened.check_target(request.target, strict=request.strict)
+        lost = [*opened.lost, *opened.check_target(request.target, strict=request.strict)]
         yield from (Note(text, "info") for text in opened.notes)
-        yield from map(Note, opened.lost)
+        yield from map(Note, lost)
         outputs = _check_outputs(request)
         planes = KeptPlanes(opened, most=_count_kept(opened, request))
         steps = _denoise(planes, opened, request)
         input_sha256 = opened.sha256()
         with _open_outputs(opened, outputs, request) as (copy, maps):
             report, judged = yield from _put_planes(steps, planes, copy, maps, request)
-        yield from map(Note, copy.warnings)
+        yield from (Note(text) for text in copy.warnings if text not in lost)
         if opened.is_stack or not report.constant:  # for a single image, the outcome reports that it is constant
             yield from (Note(text, "info") for text in report.notes)
         recipe = _make_recipe(request, opened, report, judged, input_sha256=input_sha256)

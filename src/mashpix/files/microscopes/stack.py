@@ -16,15 +16,20 @@ from mashpix.axes import Index, check_axes
 from mashpix.errors import FileError, MashpixError, UsageError
 from mashpix.extras import need
 from mashpix.files.atomic import atomic_file
-from mashpix.files.image_file import check_size
+from mashpix.files.image_file import active_remarks, check_size
 from mashpix.files.opened import OpenStack, Put
 from mashpix.files.reader_process import Child
 from mashpix.files.suffixes import MICROSCOPE
 from mashpix.files.tiff.empty import begin_tiff
 
 CZI = b"ZISRAWFILE"
-MAGICS = (CZI, b"\xda\xce\xbe\x0a", b"p\0\0\0")
+LIF = b"p\0\0\0"
+MAGICS = (CZI, b"\xda\xce\xbe\x0a", LIF)
 """First bytes of CZI, ND2 and LIF."""
+SIGNS = {"CZI": CZI, "LIF": LIF}
+READERS = {"CZI": ("pylibCZIrw", "czi_planes"), "LIF": ("liffile", "lif_planes")}
+"""Library and module that read a format; bioio reads all others."""
+OTHER = "microscope file"
 IDENTIFYING = 2**20
 """Bytes at the beginning of a file that identify it."""
 
@@ -89,10 +94,12 @@ def open_microscope(path: Path, *, axes: str | None, max_pixels: int) -> _Micros
     if path.suffix.lower() not in MICROSCOPE:  # its output would not be named as an OME-TIFF
         raise FileError(f"a microscope file with another ending ({path.suffix!r}; rename it to .czi, .nd2 or .lif)")
     with path.open("rb") as file:
-        is_czi = file.read(len(CZI)) == CZI or path.suffix.lower() == ".czi"
-    what = "CZI" if is_czi else "microscope file"
-    need("pylibCZIrw" if is_czi else "bioio", what=what, extra="bio")
-    child = Child(f"mashpix.files.microscopes.{'czi' if is_czi else 'bioio'}_planes", what=what)
+        start = file.read(len(CZI))
+    kinds = (what for what in READERS if start.startswith(SIGNS[what]) or path.suffix.lower() == f".{what.lower()}")
+    what = next(kinds, OTHER)
+    library, reader = READERS.get(what, ("bioio", "bioio_planes"))
+    need(library, what=what, extra="bio")
+    child = Child(f"mashpix.files.microscopes.{reader}", what=what)
     try:
         found, _ = child.ask({"path": str(path)})
         lengths = dict(zip(found["axes"], found["shape"], strict=True))
@@ -110,11 +117,20 @@ def open_microscope(path: Path, *, axes: str | None, max_pixels: int) -> _Micros
         shape=tuple(found["shape"]),
         dtype=np.dtype(found["dtype"]).newbyteorder("="),
         is_rgb=lengths.get("S") == 3,
-        notes=("its tiles are joined as the file places them, and denoised as one image",) * found["is_mosaic"],
+        notes=_notes(found),
         lost=_losses(found),
         child=child,
         found=found,
     )
+
+
+def _notes(found: dict[str, Any]) -> tuple[str, ...]:
+    """Return remarks on how the file is read."""
+    remarks = {
+        "its tiles are joined as the file places them, and denoised as one image": found["is_mosaic"],
+        f"its axes are renamed as OME-TIFF has them: {found.get('renamed')}": bool(found.get("renamed")),
+    }
+    return active_remarks(remarks)
 
 
 def _losses(found: dict[str, Any]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ does the tone curve.
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.errors import FileError
@@ -34,6 +35,8 @@ def develop(request: dict[str, Any], data: bytes | bytearray) -> tuple[dict[str,
             sizes = raw.sizes
             for width, height in ((sizes.raw_width, sizes.raw_height), (sizes.iwidth, sizes.iheight)):
                 check_size(width, height, max_pixels=request["max_pixels"])
+            if not np.any(raw.raw_image_visible[-1]):  # a sensor has noise, and LibRaw reads on beyond the end
+                raise FileError("truncated camera raw (its last row of pixels is empty)")
             pixels = raw.postprocess(**DEVELOPMENT)
             return {"flip": sizes.flip, "has_balance": all(raw.camera_whitebalance[:3])}, pixels
     except rawpy.LibRawError as error:

@@ -11,14 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.errors import FileError
-from mashpix.files.tiff.directories import EXIF, GPS, Directory, add_directories, find_directories
+from mashpix.files.tiff.directories import EXIF, GPS, Directory, edit_directory, find_directories
 
 LOSSLESS = {"NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PACKBITS", "ZSTD", "LZMA"}
 """Compressions that are kept; every other one becomes deflate."""
+HORIZONTAL, FLOATING_POINT = 2, 3
+"""Predictors."""
 SUB_IMAGES = 330
 """The tag that points to further images, which only a copy of the old file keeps."""
-PIXEL_TAGS = {282, 283, 296, 320, 347, *range(512, 522), *range(529, 533)}
+RESOLUTION = {282, 283, 296}
+"""Tags of the resolution, which tifffile adds to every new file."""
+PIXEL_TAGS = {*RESOLUTION, 320, 347, *range(512, 522), *range(529, 533)}
 """Tags that a new file does not copy: resolution, palette, JPEG tables, YCbCr."""
+PHOTOMETRICS = {"MINISWHITE": "miniswhite", "RGB": "rgb", "YCBCR": "rgb", "SEPARATED": "separated"}
+"""Photometric interpretations of a new file, by those of the old one; all others become "minisblack"."""
 LEVELS = {2: 85, 4: 17}
 """Distance of two grey levels of 2 or 4 bits when they are stretched to 8 bits."""
 
@@ -107,7 +113,17 @@ def find_layout(file: Any, page: Any) -> tuple[dict[str, Any], list[str]]:
 
 def compression_of(page: Any) -> str:
     """Return the name of a page's compression; an uncompressed file may omit the tag."""
-    return "NONE" if page.compression == 1 else str(page.compression.name)
+    return "NONE" if page.compression == 1 else _name_of(page.compression)
+
+
+def photometric_of(page: Any) -> str:
+    """Return the name of a page's photometric interpretation; a file without the tag is read as grey levels."""
+    return _name_of(page.photometric) if 262 in page.tags else "MINISBLACK"
+
+
+def _name_of(number: Any) -> str:
+    """Return the name of a number in tifffile's lists; unknown numbers have none."""
+    return str(getattr(number, "name", number))
 
 
 def find_strips(page: Any) -> Strips | None:
@@ -130,9 +146,9 @@ def _find_tags(page: Any, data: bytes, *, has_palette: bool) -> dict[str, Any]:
             for tag, value in raw
             if tag.code not in {SUB_IMAGES, EXIF, GPS} | PIXEL_TAGS and len(value) == tag.valuebytecount
         ],
-        "photometric": "miniswhite" if page.photometric.name == "MINISWHITE" else "minisblack",
+        "photometric": PHOTOMETRICS.get(photometric_of(page), "minisblack"),
     }
-    if has_palette or page.photometric.name in ("RGB", "YCBCR"):
+    if has_palette:
         options["photometric"] = "rgb"
     if page.extrasamples:
         options["extrasamples"] = page.extrasamples
@@ -155,8 +171,11 @@ def new_file(array: NDArray[Any], *, has_alpha: bool) -> bytes:
 
 def rebuild(old: TiffTemplate, array: NDArray[Any]) -> bytes:
     """Encode a new TIFF in the layout of the old one, with its tags."""
-    data = _encode(_lay_out(old, array), bigtiff=old.is_bigtiff, software=False, **old.layout, **old.tags)
-    return add_directories(data, old.directories)
+    layout = old.layout
+    if array.dtype.kind == "f" and layout.get("predictor") == HORIZONTAL:
+        layout = layout | {"predictor": FLOATING_POINT}
+    data = _encode(_lay_out(old, array), bigtiff=old.is_bigtiff, software=False, **layout, **old.tags)
+    return edit_directory(data, old.directories, without=set() if "resolution" in old.tags else RESOLUTION)
 
 
 def _lay_out(old: TiffTemplate, array: NDArray[Any]) -> NDArray[Any]:
@@ -176,7 +195,7 @@ def _encode(array: NDArray[Any], **options: Any) -> bytes:
 
 def put_pixels(file: BinaryIO, old: TiffTemplate, strips: Strips, array: NDArray[Any]) -> None:
     """Write new strips or tiles into a copy of the old file: in their old places if they fit, else at the end."""
-    segments = _encode_segments(old, array)
+    segments = encode_segments(old, array)
     if len(segments) != len(strips.offsets):
         raise FileError(f"an unusual layout of strips that cannot be written again ({len(strips.offsets)} of them)")
     offsets = list(strips.offsets)
@@ -197,14 +216,17 @@ def _append(file: BinaryIO, segment: bytes) -> int:
     return place + place % 2
 
 
-def _encode_segments(old: TiffTemplate, array: NDArray[Any]) -> list[bytes]:
+def encode_segments(old: TiffTemplate, array: NDArray[Any]) -> list[bytes]:
     """Encode the strips or tiles of an array as in the old file."""
     import tifffile
 
-    laid_out = _lay_out(old, array)
+    laid_out, layout = _lay_out(old, array), old.layout
     if old.bits is not None:
-        laid_out = _pack(laid_out, old.bits, is_planar=old.layout.get("planarconfig") == 2)
-    encoded = _encode(laid_out, photometric="minisblack", **old.layout)
+        laid_out = _pack(laid_out, old)
+        layout = layout | {"predictor": 1}  # `_pack` has applied it
+    elif laid_out.dtype.kind == "f" and layout.get("predictor") == HORIZONTAL:
+        laid_out = laid_out.view(laid_out.dtype.str.replace("f", "u"))  # libtiff subtracts floats as integers
+    encoded = _encode(laid_out, photometric="minisblack", **layout)
     with tifffile.TiffFile(BytesIO(encoded)) as file:
         page = file.pages.first
         return [
@@ -212,15 +234,20 @@ def _encode_segments(old: TiffTemplate, array: NDArray[Any]) -> list[bytes]:
         ]
 
 
-def _pack(array: NDArray[Any], bits: int, *, is_planar: bool) -> NDArray[np.uint8]:
+def _pack(array: NDArray[Any], old: TiffTemplate) -> NDArray[np.uint8]:
     """Rows of values as the bytes that hold them: (H, W) or (H, W, C) to (H, bytes), (C, H, W) to (C, H, bytes)."""
     import imagecodecs
 
-    rows = array.shape[:2] if is_planar else array.shape[:1]
-    values = array.reshape(int(np.prod(rows)), -1)
-    values = values.astype(values.dtype.newbyteorder("=")) // values.dtype.type(LEVELS.get(bits, 1))
-    values = np.minimum(values, 2**bits - 1)
-    packed = imagecodecs.packints_encode(values, bits, runlen=values.shape[1])
+    assert old.bits is not None
+    is_planar = old.layout.get("planarconfig") == 2
+    rows, largest = array.shape[: 1 + is_planar], 2**old.bits - 1
+    values = array.astype(array.dtype.newbyteorder("=")) // array.dtype.type(LEVELS.get(old.bits, 1))
+    values = np.minimum(values, largest)
+    if old.layout.get("predictor") == HORIZONTAL:
+        along = len(rows)
+        values = np.diff(values, axis=along, prepend=np.zeros_like(values.take([0], along))) & largest
+    values = np.ascontiguousarray(values.reshape(int(np.prod(rows)), -1))
+    packed = imagecodecs.packints_encode(values, old.bits, runlen=values.shape[1])
     return np.frombuffer(packed, np.uint8).reshape(*rows, -1)
 
 

@@ -133,13 +133,17 @@ def find_directories(data: bytes) -> tuple[Directory, list[str]]:
     return found, ["the maker's notes in EXIF"]
 
 
-def add_directories(data: bytes, directories: Directory) -> bytes:
-    """A file of one image whose first directory points to these, too; byte order and kind of file must be theirs."""
-    if not directories:
+def edit_directory(data: bytes, directories: Directory, *, without: set[int]) -> bytes:
+    """A file of one image whose first directory also points to these, and lacks the tags `without`.
+
+    Byte order and kind of file must be those of the directories.
+    """
+    if not directories and not without:
         return data
     layout = find_layout_of(data)
     data += b"\0" * (-len(data) % 2)
     first = read_directory(data, layout, layout.first) | directories
+    first = {code: tag for code, tag in first.items() if code not in without}
     header = data[: struct.calcsize(layout.place)] + struct.pack(layout.place, len(data))
     return header + data[len(header) :] + _lay_out(first, layout, len(data))
 

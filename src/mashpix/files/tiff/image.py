@@ -9,7 +9,18 @@ from numpy.typing import NDArray
 
 from mashpix.errors import FileError
 from mashpix.files.image_file import Format, ImageFile, check_size, join_alpha, mismatch
-from mashpix.files.tiff.copy import LEVELS, TiffTemplate, make_template, new_file, put_pixels, rebuild
+from mashpix.files.tiff.copy import (
+    HORIZONTAL,
+    LEVELS,
+    LOSSLESS,
+    TiffTemplate,
+    compression_of,
+    make_template,
+    new_file,
+    photometric_of,
+    put_pixels,
+    rebuild,
+)
 from mashpix.files.tiff.directories import check_chain
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -22,6 +33,7 @@ MAX_SIZES = 64
 """Directories of one image: the levels of its pyramid, thumbnails. Reading 65,535 would take seconds."""
 JPEG_COMPRESSIONS = (6, 7, 34892, 33007)
 """Compressions whose YCbCr the decoder converts to RGB."""
+PHOTOMETRIC = 262
 STK_PLANES = 33629
 """The tag whose count is the number of planes that a MetaMorph stack holds behind its one directory."""
 
@@ -47,7 +59,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     pixels, alpha = (array[..., :-1], array[..., -1]) if has_alpha else (array, None)
     pixels = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
     losses = ("the palette is expanded to colours",) if has_palette else ()
-    is_rgb = has_colours and pixels.ndim == 3 and pixels.shape[2] == 3
+    is_rgb = has_colours and pixels.ndim == 3 and pixels.shape[2] == 3  # None if the file does not say
     return ImageFile(pixels, "tiff", alpha, template, notes, losses, native, is_rgb=is_rgb)
 
 
@@ -65,8 +77,10 @@ def _decode(page: Any) -> NDArray[Any]:
     """Decode a page to (H, W) or (H, W, C): palettes expanded, samples last, 2 and 4 bits stretched to 8."""
     array: NDArray[Any] = page.asarray()
     if is_palette(page):
-        return _expand_palette(array, page.colormap)
+        return _expand_palette(array, page)
     array = np.moveaxis(array, 0, -1) if page.axes == "SYX" else array
+    if page.bitspersample in PACKED_BITS and page.predictor == HORIZONTAL:
+        array = array & array.dtype.type(2**page.bitspersample - 1)  # differences wrap around at that many bits
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     return array * array.dtype.type(LEVELS[page.bitspersample]) if page.bitspersample in LEVELS else array
 
@@ -78,13 +92,19 @@ def _find_notes(page: Any, count: int) -> tuple[str, ...]:
         notes.append(f"holds {sizes} sizes of the image: the full one is denoised, the others stay as they were")
     if page.bitspersample in LEVELS and not is_palette(page):
         notes.append(f"only {2**page.bitspersample} grey levels: the result is rounded to them")
+    if PHOTOMETRIC not in page.tags:
+        notes.append("does not say what its values are (no PhotometricInterpretation): 0 is taken as black")
+    if photometric_of(page) == "SEPARATED":
+        notes.append("CMYK: the four inks are denoised, and its profile is kept")
     return tuple(notes)
 
 
 def _find_native(page: Any) -> str:
     """Return why the values would have another meaning in another format, or an empty string."""
-    if page.photometric.name == "MINISWHITE":
+    if photometric_of(page) == "MINISWHITE":
         return "white is 0 in this TIFF"
+    if photometric_of(page) == "SEPARATED":
+        return "the colours of this TIFF are inks (CMYK)"
     is_multiplied = bool(page.extrasamples) and page.extrasamples[-1] == ALPHA_KINDS[0]
     return "colours are multiplied by alpha in this TIFF" if is_multiplied else ""
 
@@ -126,8 +146,8 @@ def check_page(page: Any, file_size: int, *, max_pixels: int) -> None:
 def _check_values(page: Any) -> None:
     """Refuse values of a size or type that cannot be denoised."""
     bits = set(np.atleast_1d(page.bitspersample).tolist())
-    is_packed = bits <= PACKED_BITS and page.predictor == 1
-    is_indices = bits <= {1, 2, 4} and page.photometric.name == "PALETTE"
+    is_packed = bits <= PACKED_BITS and page.predictor in (1, HORIZONTAL)
+    is_indices = bits <= {1, 2, 4} and photometric_of(page) == "PALETTE"
     if bits == {1} and not is_indices:
         raise FileError("too few grey levels to denoise (1 bit per pixel; convert it to 8 bit first)")
     if page.dtype is None or not (bits <= PLAIN_BITS or (is_packed and len(bits) == 1) or is_indices):
@@ -137,11 +157,13 @@ def _check_values(page: Any) -> None:
 
 
 def _check_photometric(page: Any) -> None:
-    """Refuse pages that are neither grey nor RGB."""
-    photometric = page.photometric.name
+    """Refuse pages that are neither grey nor RGB nor CMYK."""
+    photometric = photometric_of(page)
     if photometric in ("CFA", "LINEAR_RAW"):
         raise FileError("a camera raw (give it the ending .dng, or that of its camera)")
-    if photometric not in ("MINISBLACK", "MINISWHITE", "RGB", "PALETTE", "YCBCR"):
+    inks = page.samplesperpixel - len(page.extrasamples or ())
+    is_cmyk = photometric == "SEPARATED" and inks == 4 and compression_of(page) in LOSSLESS
+    if not is_cmyk and photometric not in ("MINISBLACK", "MINISWHITE", "RGB", "PALETTE", "YCBCR"):
         raise FileError(f"neither grey nor RGB (photometric {photometric}; convert it first)")
     if photometric == "YCBCR" and page.compression not in JPEG_COMPRESSIONS:
         raise FileError("neither grey nor RGB (photometric YCBCR without JPEG; convert it to RGB first)")
@@ -166,21 +188,35 @@ def _check_segments(page: Any, file_size: int) -> None:
 
 def is_palette(page: Any) -> bool:
     """Return whether pixels are indices into a palette, and not grey levels beside a grey ramp."""
-    if page.photometric.name != "PALETTE":
+    if photometric_of(page) != "PALETTE":
         return False
     ramp = np.linspace(0, 65535, page.colormap.shape[1])
     return bool(np.abs(page.colormap - ramp).max() > 257)
 
 
-def has_colour(page: Any) -> bool:
-    """Return whether the first three samples of a page are declared as colours, unlike grey with two more samples."""
-    return page.photometric.name in ("RGB", "YCBCR")
+def has_colour(page: Any) -> bool | None:
+    """Return whether the first three samples of a page are colours, unlike grey with two more; None: it does not say.
+
+    Inks are colours, but not red, green and blue: the image shows whether they are one scene.
+    """
+    if PHOTOMETRIC not in page.tags or photometric_of(page) == "SEPARATED":
+        return None
+    return photometric_of(page) in ("RGB", "YCBCR")
 
 
-def _expand_palette(indices: NDArray[Any], colormap: Any) -> NDArray[np.uint8]:
-    """Indices (H, W) to RGB (H, W, 3), 8 bits of the palette's 16; some writers put 8-bit colours there."""
-    colours = colormap >> 8 if colormap.max() > 255 else colormap
-    return np.asarray(np.moveaxis(colours, 0, -1).astype(np.uint8)[indices])
+def _expand_palette(array: NDArray[Any], page: Any) -> NDArray[np.uint8]:
+    """Indices (H, W) to RGB (H, W, 3), 8 bits of the palette's 16; some writers put 8-bit colours there.
+
+    With alpha, indices are the first of two samples, and RGBA is returned.
+    """
+    colormap = page.colormap
+    colours = np.moveaxis(colormap >> 8 if colormap.max() > 255 else colormap, 0, -1).astype(np.uint8)
+    if array.ndim == 2:
+        return np.asarray(colours[array])
+    samples = np.moveaxis(array, 0, -1) if page.axes == "SYX" else array
+    if samples.shape[2] != 2 or not set(page.extrasamples) <= set(ALPHA_KINDS) or samples.dtype != np.uint8:
+        raise FileError(f"a palette with other samples beside it ({samples.shape[2]}; convert it to RGB first)")
+    return np.dstack([colours[samples[..., 0]], samples[..., 1]])
 
 
 def cannot_hold(image: ImageFile, old: TiffTemplate | None) -> str | None:
@@ -205,11 +241,9 @@ def encode(image: ImageFile, old: TiffTemplate | None) -> tuple[bytes, list[str]
     return rebuild(old, array), list(old.lost)
 
 
-def find_losses(image: ImageFile, old: TiffTemplate | None) -> list[str]:
-    """Return what `encode` would not keep; try it if a new file would lose something that a copy keeps."""
-    if old is None or not old.lost:
-        return []
-    return encode(image, old)[1] if old.strips is not None else list(old.lost)
+def is_copied(old: TiffTemplate | None) -> bool:
+    """Return whether `encode` tries a copy of the old file, which fits all of its strips or none."""
+    return old is not None and old.strips is not None
 
 
 def _holds(data: bytes, array: NDArray[Any]) -> bool:
@@ -221,4 +255,4 @@ def _holds(data: bytes, array: NDArray[Any]) -> bool:
     return found.shape == array.shape and found.tobytes() == array.tobytes()
 
 
-TIFF = Format(MAGICS, TiffTemplate, read, cannot_hold, encode, find_losses)
+TIFF = Format(MAGICS, TiffTemplate, read, cannot_hold, encode, is_copied)

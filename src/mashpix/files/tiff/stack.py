@@ -20,10 +20,19 @@ from numpy.typing import NDArray
 from mashpix.axes import Index
 from mashpix.errors import FileError, MashpixError
 from mashpix.files.atomic import atomic_file
-from mashpix.files.image_file import damaged_error
+from mashpix.files.image_file import damaged_error, in_short
 from mashpix.files.opened import OpenStack, Put
 from mashpix.files.pyramid import factors_of, level_notes, shrink_to
-from mashpix.files.tiff.copy import LOSSLESS, TiffTemplate, compression_of, find_layout, find_strips, put_pixels
+from mashpix.files.tiff.copy import (
+    LOSSLESS,
+    TiffTemplate,
+    compression_of,
+    encode_segments,
+    find_layout,
+    find_strips,
+    photometric_of,
+    put_pixels,
+)
 from mashpix.files.tiff.directories import check_chain
 from mashpix.files.tiff.image import ALPHA_KINDS, has_colour
 from mashpix.files.tiff.series import (
@@ -119,27 +128,38 @@ class _TiffStack(OpenStack):
 
     def _put_page(self, file: BinaryIO, page: Any, array: NDArray[Any]) -> None:
         """Replace the pixels of one page; a lossy compression becomes deflate."""
-        layout, _ = find_layout(self.file, page)
         strips = find_strips(page)
         if strips is None:
             raise FileError("a page without the lengths of its strips (save it with another program first)")
-        axes_last = np.moveaxis(array, 0, -1) if page.axes == "SYX" else array
-        old = TiffTemplate(
-            shape=array.shape,
-            dtype=array.dtype,
-            byteorder=self.file.byteorder,
-            layout=layout,
-            is_bigtiff=self.file.is_bigtiff,
-        )
+        old, axes_last = self._lay_out(page, array)
         put_pixels(file, old, strips._replace(overlap=strips.overlap or self.shares_pixels), axes_last)
         changes: dict[int, tuple[int, ...]] = {FILL_ORDER: (1,)} if page.fillorder != 1 else {}
         if compression_of(page) not in LOSSLESS:
             changes |= {COMPRESSION: (DEFLATE,)}
-        if page.photometric.name == "YCBCR":
+        if photometric_of(page) == "YCBCR":
             changes |= {PHOTOMETRIC: (RGB,)} | ({SUBSAMPLING: (1, 1)} if SUBSAMPLING in page.tags else {})
         for code, values in changes.items():
             file.seek(page.tags[code].valueoffset)
             file.write(struct.pack(f"{self.file.byteorder}{len(values)}H", *values))
+
+    def _lay_out(self, page: Any, array: NDArray[Any]) -> tuple[TiffTemplate, NDArray[Any]]:
+        """Return how a page is encoded, and its pixels with samples last."""
+        old = TiffTemplate(
+            shape=array.shape,
+            dtype=array.dtype,
+            byteorder=self.file.byteorder,
+            layout=find_layout(self.file, page)[0],
+            is_bigtiff=self.file.is_bigtiff,
+        )
+        return old, np.moveaxis(array, 0, -1) if page.axes == "SYX" else array
+
+    def try_writing(self) -> None:
+        """Encode the first plane as its page is encoded."""
+        if not self._is_one_page():
+            try:
+                encode_segments(*self._lay_out(self.series.pages[0].aspage(), self._whole(0)))
+            except Exception as error:
+                raise FileError(f"planes that cannot be written again ({in_short(error)}; save it anew)") from None
 
     def _check(self, file: BinaryIO, sums: dict[int, int]) -> None:
         """Read the copy back: it must hold the same series with the planes that were written."""

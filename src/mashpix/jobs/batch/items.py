@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mashpix.errors import UsageError
-from mashpix.files.suffixes import output_suffix, split_name
+from mashpix.files.formats import output_ending
+from mashpix.files.suffixes import split_name
 from mashpix.jobs.outputs import sidecar_paths
 from mashpix.jobs.request import DenoiseRequest
 
@@ -47,14 +48,13 @@ class Item:
 
 
 def output_name(source: Path) -> str:
-    """Return the name of the output for a file: `<stem>_denoised<ending>`."""
-    stem, ending = split_name(source)
-    return f"{stem}{OWN_MARK}{output_suffix(ending)}"
+    """Return the name of the output for a file: `<stem>_denoised<ending>`, the ending of the format that is written."""
+    return f"{split_name(source)[0]}{OWN_MARK}{output_ending(source)}"
 
 
 def make_item(source: Path, relative: Path, out: Path, request: DenoiseRequest) -> Item:
     """Make the item of a file found at `relative` below its folder; the tree is mirrored in `out`."""
-    target = out / relative.with_name(output_name(relative))
+    target = out / relative.with_name(output_name(source))
     return Item(relative.as_posix(), replace(request, source=source, target=target))
 
 
