@@ -37,11 +37,13 @@ def pass_through(source: Path, target: Path) -> tuple[str, str]:
     back = read_pixels(target)[0]
     if (back.shape, back.dtype) != (mirrored.shape, mirrored.dtype):
         return "wrong", f"{back.dtype} {back.shape} written for {mirrored.dtype} {mirrored.shape}"
-    if back.tobytes() != mirrored.tobytes() and (opened.is_stack or not _is_lossy(target)):
+    if back.tobytes() != mirrored.tobytes() and (opened.is_stack or not is_lossy(target)):
         return "wrong", "other pixels than those that were written"
     return "survived", ""
 
 
-def _is_lossy(path: Path) -> bool:
+def is_lossy(path: Path) -> bool:
+    """Whether a file may hold other pixels than were written."""
     image = read_image(path, max_pixels=MOST_PIXELS)
-    return image.format == "jpeg" or (image.format == "webp" and not image.template.is_lossless)
+    says_so = any("lossy" in note for note in image.notes)
+    return image.format == "jpeg" or says_so or (image.format == "webp" and not image.template.is_lossless)

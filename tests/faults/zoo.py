@@ -24,7 +24,7 @@ from faults.attempts import (
     warm_up,
 )  # fmt: skip
 from faults.case import Case
-from faults.door import read_pixels
+from faults.door import is_lossy, read_pixels
 from faults.zoo_files import FILES
 from faults.zoo_paths import PATHS
 from faults.zoo_pixels import PIXELS
@@ -130,6 +130,7 @@ def judge(case: Case, folder: Path, ended: Ended, before: dict[str, str]) -> tup
     return ("wrong", f"{complaint}; {said}") if complaint else ("survived", "")
 
 
+LOSSY = (".jpg", ".webp", ".jxl", ".avif")
 CODING_ERROR = 16.0
 """Grey levels by which a lossy format may leave the range of the values that it was given."""
 
@@ -144,8 +145,7 @@ def compare(source: Path, target: Path, *, is_same: bool) -> str:
     finite = np.isfinite(old)
     if not np.array_equal(new[~finite], old[~finite], equal_nan=True) or not np.isfinite(new[finite]).all():
         return "holes at other places"
-    is_lossy = target.suffix == ".jpg" or (target.suffix == ".webp" and b"VP8L" not in target.read_bytes())
-    slack = CODING_ERROR if is_lossy else 0.0
+    slack = CODING_ERROR if new.dtype == np.uint8 and target.suffix in LOSSY and is_lossy(target) else 0.0
     before, after = (values[finite].astype(np.float64) for values in (old, new)) if finite.any() else (np.zeros(1),) * 2
     if not before.min() - slack <= after.min() <= after.max() <= before.max() + slack:
         return "values out of range"

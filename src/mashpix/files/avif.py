@@ -102,7 +102,7 @@ def encode(image: ImageFile, old: AvifTemplate | None) -> tuple[bytes, list[str]
         return bytes(imagecodecs.avif_encode(np.ascontiguousarray(join_alpha(image)), level=LOSSLESS)), []
     pixels = np.minimum(image.pixels, image.pixels.dtype.type(2**old.bits - 1))
     if pixels.ndim == 3 and old.options["pixelformat"] == "400":
-        pixels = pixels[..., 0]
+        raise FileError("damaged AVIF (declared as grey, and decoded to colours)")
     coded = bytes(imagecodecs.avif_encode(np.ascontiguousarray(pixels), bitspersample=old.bits, **old.options))
     return _splice(old.data, coded), []
 

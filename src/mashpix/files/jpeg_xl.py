@@ -106,8 +106,12 @@ def _unpack(data: bytes) -> tuple[bytes, bytes, set[bytes]]:
         return data, b"", set()
     boxes = list(list_boxes(data, 0, len(data), what="JPEG XL"))
     parts = [data[box.start + 4 * (box.name == b"jxlp") : box.end] for box in boxes if box.name in (b"jxlc", b"jxlp")]
-    carried = b"".join(data[box.place : box.end] for box in boxes if box.name in CARRIED)
+    carried = b"".join(_box(box.name, data[box.start : box.end]) for box in boxes if box.name in CARRIED)
     return b"".join(parts), carried, {box.name for box in boxes} - CARRIED
+
+
+def _box(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), name) + content
 
 
 def _read_header(stream: bytes) -> _Header:
@@ -197,8 +201,7 @@ def encode(image: ImageFile, old: JxlTemplate | None) -> tuple[bytes, list[str]]
     if data.startswith(STREAM):
         if old is None or not old.is_contained:
             return data, list(lost)
-        boxes = struct.pack(">I4s", 8 + len(data), b"jxlc") + data
-        return CONTAINER + FILE_TYPE + old.boxes + boxes, list(lost)
+        return CONTAINER + FILE_TYPE + old.boxes + _box(b"jxlc", data), list(lost)
     if old is None or not old.boxes:
         return data, list(lost)
     place = len(CONTAINER) + len(FILE_TYPE)  # the encoder wraps 16 bits in a container of its own

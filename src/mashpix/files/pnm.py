@@ -37,13 +37,13 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     count = int(np.prod(shape))
     if data[:2] in PLAIN:
         values, rest = _read_plain(data[found.end() :], count), 0
-        if values.size and values.max() > largest:
-            raise FileError(f"damaged PNM (a value of {values.max()}; at most {largest:g} declared)")
     else:
         rest = len(data) - found.end() - count * dtype.itemsize
         if rest < 0:
             raise FileError(f"truncated PNM ({-rest} bytes of its pixels are missing)")
         values = np.frombuffer(data, dtype, count, found.end())
+    if dtype.kind == "u" and values.size and values.max() > largest:
+        raise FileError(f"damaged PNM (a value of {values.max()}; at most {largest:g} declared)")
     array = values.reshape(shape).astype(dtype.newbyteorder("="))
     pixels = array[::-1] if data[:2] in FLOATS else array
     losses = active_remarks({f"{rest} bytes after the image are not kept": rest > 0})
