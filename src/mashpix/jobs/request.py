@@ -117,13 +117,8 @@ class DenoiseRequest(FileRequest):
         names = ("strength", "detail", "data_range", "axes")
         fit = next(fit for fit, networks in FITS.items() if networks == self.networks)  # as version 0.1 hashed it
         model = {"model": self.model.sha256} if self.model else {}
-        return (
-            {name: getattr(self, name) for name in names}
-            | {"fit": fit}
-            | hashed_channels(self.channels)
-            | model
-            | self.hashed_missing
-        )
+        found = {name: getattr(self, name) for name in names} | {"fit": fit} | hashed_channels(self.channels)
+        return found | model | self.hashed_missing
 
 
 @dataclass(frozen=True, kw_only=True)
