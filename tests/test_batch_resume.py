@@ -85,6 +85,8 @@ CHANGES = {
     "networks": "each",
     "channels": "joint",
     "model": ModelReference(Path("m"), "hash"),
+    "nodata": "-9999",
+    "mask": Path(__file__),
 }
 
 

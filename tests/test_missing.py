@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
+import tifffile
 
 import mashpix
-from mashpix.errors import InputError
+from commands import run_here
+from mashpix import files
+from mashpix.errors import FileError, InputError, UsageError
+from mashpix.jobs import DenoiseRequest, Note, denoise_file
 
 QUICK = mashpix.preset("fast").replace(steps=4, masks=2, channels=4, depth=2)
 EVERY = {"settings": QUICK, "device": "cpu"}
@@ -110,3 +114,94 @@ def test_a_mask_of_channels_may_be_that_of_one_plane(noisy, missing):
 def test_a_mask_of_another_shape_or_kind_is_refused(noisy, mask):
     with pytest.raises(InputError, match="`missing`"):
         mashpix.denoise(noisy, missing=mask, **EVERY)
+
+
+def written(tmp_path, image, *, tag=None, **options):
+    """A TIFF, with GDAL's tag if one is given."""
+    tags = [(42113, "s", 0, tag, True)] if tag is not None else []
+    tifffile.imwrite(tmp_path / "a.tif", image, extratags=tags, **options)
+    return tmp_path / "a.tif"
+
+
+def job(path, **options):
+    """Denoise a file; returns the pixels written, the notes, and the outcome."""
+    target = path.with_name("out.tif")
+    request = DenoiseRequest(source=path, target=target, overwrite=True, **EVERY, **options)
+    notes, steps = [], denoise_file(request)
+    while True:
+        try:
+            event = next(steps)
+        except StopIteration as stop:
+            return tifffile.imread(target), notes, stop.value
+        notes += [event.text] if isinstance(event, Note) else []
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "dtype"),
+    [
+        ("-9999", -9999, np.int16),
+        ("-3.4028235e+38", np.finfo(np.float32).min, np.float32),
+        ("-9999", -9999, np.float64),
+    ],
+)
+def test_the_value_of_gdals_tag_is_left_out_and_kept(tmp_path, noisy, missing, tag, value, dtype):
+    image = np.where(missing, value, noisy).astype(dtype)
+    result, notes, outcome = job(written(tmp_path, image, tag=tag))
+    assert np.array_equal(result[missing], image[missing])
+    assert any(f"{missing.sum()} of {missing.size} values" in note for note in notes)
+    assert np.array_equal(result, mashpix.denoise(image, missing=missing, **EVERY))
+    assert outcome.report.hole_fraction == pytest.approx(missing.mean())
+
+
+def test_a_tag_that_is_no_number_is_said_and_ignored(tmp_path, noisy):
+    result, notes, _ = job(written(tmp_path, noisy, tag="none at all"))
+    assert np.array_equal(result, mashpix.denoise(noisy, **EVERY))
+    assert notes[:1] == ["its value for missing data is not a number ('none at all'; `nodata` names one)"]
+
+
+def test_ranges_and_masks_leave_pixels_out_together(tmp_path, noisy, missing):
+    image = np.where(missing, np.int16(-50), noisy)
+    marked = np.zeros_like(missing)
+    marked[50:, 5:12] = True
+    tifffile.imwrite(tmp_path / "mask.tif", marked.astype(np.uint8))
+    path = written(tmp_path, image)
+    result, _, outcome = job(path, nodata="-99..-1", mask=tmp_path / "mask.tif")
+    assert np.array_equal(result, mashpix.denoise(image, missing=missing | marked | (image < 0), **EVERY))
+    assert (outcome.recipe.nodata, outcome.recipe.mask["name"]) == ("-99..-1", "mask.tif")
+
+
+@pytest.mark.parametrize("text", ["-9..-10", "black", "", "1..2..3"])
+def test_what_is_no_value_is_refused(text):
+    with pytest.raises(UsageError, match="`nodata`"):
+        DenoiseRequest(source=".", target=".", nodata=text)
+
+
+def test_a_mask_of_another_size_is_refused(tmp_path, noisy):
+    tifffile.imwrite(tmp_path / "mask.tif", np.zeros((8, 9), np.uint8))
+    with pytest.raises(FileError, match="another size"):
+        job(written(tmp_path, noisy), mask=tmp_path / "mask.tif")
+
+
+def test_colours_are_missing_only_together(tmp_path, noisy):
+    image = np.stack([noisy, noisy, noisy], axis=-1).astype(np.uint16)
+    image[:4, :4] = 0
+    image[10, 10, 0] = 0
+    with files.open_file(written(tmp_path, image, tag="0", photometric="rgb")) as opened:
+        assert np.broadcast_to(opened.missing((slice(None),) * 3), image.shape).sum() == 48
+
+
+def test_the_options_reach_every_command(tmp_path, noisy, missing):
+    path = written(tmp_path, np.where(missing, np.int16(-7), noisy))
+    quick = ["--nodata=-7", "--overwrite"]
+    few = ["--preset=fast", "--steps=2", "--masks=2", "--network-channels=4", "--depth=2"]
+    ran = [
+        run_here("denoise", path, "-o", tmp_path / "b.tif", *quick, *few),
+        run_here("inspect", path, *quick),
+        run_here("fit", path, "-o", tmp_path / "m.safetensors", *quick, *few),
+        run_here("apply", tmp_path / "m.safetensors", path, "-o", tmp_path / "c.tif", *quick),
+        run_here("blend", path, tmp_path / "b.tif", "-o", tmp_path / "d.tif", "--strength=0.5", *quick),
+    ]
+    assert [done.returncode for done in ran] == [0] * 5, [done.stderr for done in ran]
+    assert f"{missing.sum() / missing.size:.2%}" in ran[1].stdout
+    for name in "bcd":
+        assert (tifffile.imread(tmp_path / f"{name}.tif")[missing] == -7).all()

@@ -18,7 +18,9 @@ NoData = tuple[float, float]
 
 
 def mask_missing(image: Array, missing: Array | None, *, channel_axis: int | None = None) -> Array:
-    """Return an image that carries its pixels without data: a masked array, or the image itself if there are none.
+    """Return an image that carries its pixels without data: a masked array, or the image itself if none are named.
+
+    Whoever names some names all: nothing but NaN and infinity is looked for in a masked array.
 
     Parameters
     ----------
@@ -50,7 +52,22 @@ def mask_missing(image: Array, missing: Array | None, *, channel_axis: int | Non
         missing = np.broadcast_to(missing, np.shape(image))
     except ValueError:
         raise InputError(f"`missing`: another shape than the image ({missing.shape} and {np.shape(image)})") from None
-    return np.ma.array(image, mask=missing) if missing.any() else image
+    return np.ma.array(image, mask=missing)
+
+
+def parse_nodata(text: str) -> NoData:
+    """Read "VALUE" or "LOW..HIGH"; `ValueError` for anything else.
+
+    Examples
+    --------
+    >>> parse_nodata("-9999"), parse_nodata("-1e30..-100")
+    ((-9999.0, -9999.0), (-1e+30, -100.0))
+    """
+    low, dots, high = text.partition("..")
+    ends = float(low), float(high if dots else low)
+    if ends[0] > ends[1]:
+        raise ValueError(f"{low} is above {high}")
+    return ends
 
 
 def find_nodata(array: Array, ranges: Sequence[NoData]) -> NDArray[np.bool_]:

@@ -20,7 +20,7 @@ from mashpix.settings import preset
 @folder_flags
 @shared_flags(
     "output preset recipe device threads seed strength detail data_range save compare overwrite in_place strict "
-    "max_pixels axes networks fit channels joint sparse"
+    "max_pixels axes networks fit channels joint sparse nodata mask"
 )
 def denoise(
     inputs: Annotated[
@@ -41,7 +41,7 @@ def denoise(
         raise UsageError(f"the recipe is of a model ({known.model['name']!r}; mashpix apply MODEL IN --recipe FILE)")
     given = respell(given, overrides)
     output, share_network = given.pop("output", None), given.get("networks") == "shared"
-    options = options_of(known) | given
+    options = options_of(known, given) | given
     threads = options.pop("threads", None)
     settings = build_settings(known.settings if known else preset(preset_name or "default"), overrides)
     request = shared_request(settings=settings, **options)

@@ -5,9 +5,10 @@ from typing import Any
 
 from mashpix import __version__
 from mashpix.cli.console import complain
+from mashpix.errors import UsageError
 from mashpix.jobs import Recipe, read_recipe
 
-TAKEN = ("seed", "strength", "detail", "data_range", "device", "threads", "channels")
+TAKEN = ("seed", "strength", "detail", "data_range", "device", "threads", "channels", "nodata")
 """Options that a recipe sets, besides those of a stack."""
 
 
@@ -21,10 +22,12 @@ def read_known(path: Path | None) -> Recipe | None:
     return recipe
 
 
-def options_of(recipe: Recipe | None) -> dict[str, Any]:
-    """Return the options that a recipe sets: those of a request, and `threads`."""
+def options_of(recipe: Recipe | None, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that a recipe sets: those of a request, and `threads`; a mask has to be among those given."""
     if recipe is None:
         return {}
+    if recipe.mask and "mask" not in given:
+        raise UsageError(f"the recipe left out the pixels of a mask ({recipe.mask['name']!r}; give it with --mask)")
     stack = recipe.stack or {}
     found = {name: getattr(recipe, name) for name in TAKEN} | {name: stack.get(name) for name in ("axes", "networks")}
     return {name: value for name, value in found.items() if value is not None}

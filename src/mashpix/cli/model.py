@@ -16,7 +16,7 @@ from mashpix.settings import preset
 
 
 @settings_flags
-@shared_flags("preset data_range axes channels joint device threads seed overwrite max_pixels")
+@shared_flags("preset data_range axes channels joint device threads seed overwrite max_pixels nodata mask")
 def fit(
     inputs: Annotated[
         list[Path], typer.Argument(metavar="IN...", readable=False, help="Images or stacks of one kind.")
@@ -35,7 +35,9 @@ def fit(
     typer.echo(describe_fit(follow(fit_model(request), str(output))))
 
 
-@shared_flags("output recipe strength detail save strict axes channels joint device threads seed overwrite max_pixels")
+@shared_flags(
+    "output recipe strength detail save strict axes channels joint device threads seed overwrite max_pixels nodata mask"
+)
 def apply(
     model: Annotated[Path, typer.Argument(metavar="MODEL", readable=False, help="Model file from mashpix fit.")],
     inputs: Annotated[
@@ -51,6 +53,6 @@ def apply(
     known = read_known(path)
     if known and (known.model or {}).get("sha256") != reference.sha256:
         raise UsageError(f"the recipe is not of this model ({str(path)!r}; --recipe takes what apply wrote with it)")
-    options = options_of(known) | respell(given)
+    options = options_of(known, given) | respell(given)
     use_threads(options.pop("threads", None))
     raise typer.Exit(denoise_files(shared_request(model=reference, **options), inputs, targets))

@@ -76,6 +76,14 @@ SHARED = (
         metavar="|".join(get_args(Channels)),
     ),
     _flag("joint", bool | None, "", "--joint/--no-joint", hidden=True),
+    _flag(
+        "nodata",
+        str | None,
+        "Values that mean no data: left out and kept; fill: those of a Zarr; none: no value does. Default: as the file "
+        "says, else constant padding at the border.",
+        metavar="VALUE|LOW..HIGH|fill|none",
+    ),
+    _flag("mask", Path | None, "Pixels to leave out and keep: an image that is not 0 there.", metavar="FILE"),
     _switch("sparse", "OME-Zarr: accept missing chunks as empty, and leave them missing."),
 )
 """Flags of several commands. Those whose default is None are passed on only if they are used."""

@@ -33,7 +33,7 @@ class ImageFile:
     native : why its values would have another meaning in another format, or ""
     suffix : ending of the name it was read from, such as ".tif"
     is_rgb : whether the channels are red, green and blue, as the file says; None if it does not say
-    nodata : ranges of values, both ends included, that mean "no data", as the file says
+    nodata : ranges of values, both ends included, that mean "no data"; None if the file does not say
     """
 
     pixels: NDArray[Any]
@@ -45,7 +45,7 @@ class ImageFile:
     native: str = ""
     suffix: str = ""
     is_rgb: bool | None = None
-    nodata: tuple[NoData, ...] = ()
+    nodata: tuple[NoData, ...] | None = None
 
     @property
     def colours(self) -> int:

@@ -67,7 +67,9 @@ class OpenFile(ABC):
     is_rgb : True if the file says that its samples (axis S) are red, green and blue, False if it says that they are
         not or has none, None if nothing says what they are
     is_stack : False for a single image, axes "YX" or "YXS", which is in memory
-    nodata : ranges of values, both ends included, that mean "no data", as the file or the user says
+    nodata : ranges of values, both ends included, that mean "no data"; None if nothing says which values do
+    left_out : pixels to leave out, as the user says, True there: an array that broadcasts to a plane
+    fill_value : of a Zarr, of which an unwritten pixel may hold data nevertheless; None elsewhere
     notes : remarks for the user, one line each
     lost : what no copy can keep, one line each; a copy's `warnings` add what turned out when it was written
     """
@@ -78,7 +80,9 @@ class OpenFile(ABC):
     dtype: np.dtype[Any]
     is_rgb: bool | None
     is_stack: ClassVar[bool]
-    nodata: tuple[NoData, ...] = ()
+    nodata: tuple[NoData, ...] | None = None
+    left_out: NDArray[np.bool_] | None = None
+    fill_value: float | None = None
     notes: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
 
@@ -97,10 +101,11 @@ class OpenFile(ABC):
 
         A colour of RGB is missing only together with the others. NaN and infinite pixels need not be named.
         """
-        if not self.nodata:
-            return None
+        if self.nodata is None:
+            return self.left_out
         found, axis = find_nodata(self[index], self.nodata), samples_axis(self.axes)
-        return np.asarray(found.all(axis, keepdims=True)) if self.is_rgb and axis is not None else found
+        found = np.asarray(found.all(axis, keepdims=True)) if self.is_rgb and axis is not None else found
+        return found if self.left_out is None else found | self.left_out
 
     @abstractmethod
     def sha256(self) -> str:

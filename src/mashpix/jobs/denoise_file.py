@@ -207,5 +207,7 @@ def _make_recipe(
         detail=request.detail,
         stack={"axes": opened.axes, "networks": request.networks} if opened.is_stack else None,
         channels=request.channels,
+        nodata=request.nodata,
+        mask={"name": request.mask.name, "sha256": hash_file(request.mask)} if request.mask else None,
         model={"name": model.path.name, "sha256": model.sha256} if model else None,
     )

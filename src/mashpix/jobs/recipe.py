@@ -30,6 +30,7 @@ class Recipe:
     stack : axes and networks of a stack; None for a single image
     model : name and hash of the model that was applied; None if a network was fitted to the file itself
     channels : the requested treatment of channels; `report` has the decision
+    nodata, mask : values, and name and hash of a mask, that were to be left out; None without
     """
 
     version: str
@@ -48,6 +49,8 @@ class Recipe:
     stack: dict[str, Any] | None = None
     model: dict[str, str] | None = None
     channels: Channels = "auto"
+    nodata: str | None = None
+    mask: dict[str, str] | None = None
 
     def to_json(self) -> bytes:
         """Encode the recipe as a JSON file."""

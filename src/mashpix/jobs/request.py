@@ -10,6 +10,8 @@ from mashpix.axes import Networks
 from mashpix.deprecation import FITS
 from mashpix.errors import UsageError
 from mashpix.files import MAX_PIXELS, OpenFile
+from mashpix.files.hashing import hash_file
+from mashpix.jobs.leaving_out import check_nodata, leave_out
 from mashpix.jobs.model_reference import ModelReference
 from mashpix.settings import PRESETS, Settings
 
@@ -33,6 +35,9 @@ class FileRequest:
     overwrite : whether existing outputs may be replaced
     sparse : accept missing chunks of an OME-Zarr as empty
     max_pixels : largest width x height of a plane
+    nodata : values that mean "no data": "VALUE", "LOW..HIGH", the "fill" value of a Zarr, or "none": no pixel but NaN
+        and infinity, whatever the file says and shows; None uses what it says, and constant padding at the border
+    mask : an image of the size of a plane that is not 0 at pixels to leave out, in addition
     """
 
     axes: str | None = None
@@ -40,14 +45,29 @@ class FileRequest:
     overwrite: bool = False
     sparse: bool = False
     max_pixels: int = MAX_PIXELS
+    nodata: str | None = None
+    mask: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse unknown choices; `UsageError` names them."""
         check_choice(self.channels)
+        check_nodata(self.nodata)
 
     def open(self, path: Path) -> OpenFile:
-        """Open one of the inputs; errors as in `files.open_file`."""
-        return files.open_file(path, axes=self.axes, max_pixels=self.max_pixels, sparse=self.sparse)
+        """Open one of the inputs, with its pixels without data; errors as in `files.open_file`."""
+        opened = files.open_file(path, axes=self.axes, max_pixels=self.max_pixels, sparse=self.sparse)
+        try:
+            leave_out(opened, nodata=self.nodata, mask=self.mask, max_pixels=self.max_pixels)
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+    @property
+    def hashed_missing(self) -> dict[str, Any]:
+        """What is left out, as hashed in manifests, models and recipes: nothing if these options are not used."""
+        found = {"nodata": self.nodata, "mask": self.mask and hash_file(self.mask)}
+        return {name: value for name, value in found.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +117,8 @@ class DenoiseRequest(FileRequest):
         names = ("strength", "detail", "data_range", "axes")
         fit = next(fit for fit, networks in FITS.items() if networks == self.networks)  # as version 0.1 hashed it
         model = {"model": self.model.sha256} if self.model else {}
-        return {name: getattr(self, name) for name in names} | {"fit": fit} | hashed_channels(self.channels) | model
+        found = {name: getattr(self, name) for name in names} | {"fit": fit} | hashed_channels(self.channels)
+        return found | model | self.hashed_missing
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,6 +71,7 @@ def open_zarr(path: Path, *, axes: str | None, max_pixels: int, sparse: bool) ->
         shape=image.full.shape,
         dtype=image.full.dtype,
         is_rgb=image.is_rgb,
+        fill_value=None if array.opened.fill_value is None else float(array.opened.fill_value),
         notes=(*image.notes, *notes),
         image=image,
         planes=Planes(array, image.axes),

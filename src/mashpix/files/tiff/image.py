@@ -22,6 +22,7 @@ from mashpix.files.tiff.copy import (
     rebuild,
 )
 from mashpix.files.tiff.directories import check_chain
+from mashpix.files.tiff.nodata import read_nodata
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PLAIN_BITS = {8, 16, 32, 64}
@@ -56,11 +57,13 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
         notes, native = _find_notes(page, count), _find_native(page)
         has_alpha = array.ndim == 3 and bool(page.extrasamples) and page.extrasamples[-1] in ALPHA_KINDS
         has_colours = has_palette or has_colour(page)
+        nodata, remarks = (None, []) if has_palette else read_nodata(page)
     pixels, alpha = (array[..., :-1], array[..., -1]) if has_alpha else (array, None)
     pixels = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
     losses = ("the palette is expanded to colours",) if has_palette else ()
     is_rgb = has_colours and pixels.ndim == 3 and pixels.shape[2] == 3  # None if the file does not say
-    return ImageFile(pixels, "tiff", alpha, template, notes, losses, native, is_rgb=is_rgb)
+    notes = (*notes, *remarks)
+    return ImageFile(pixels, "tiff", alpha, template, notes, losses, native, is_rgb=is_rgb, nodata=nodata)
 
 
 def _find_page(file: Any) -> Any:

@@ -35,6 +35,7 @@ from mashpix.files.tiff.copy import (
 )
 from mashpix.files.tiff.directories import check_chain
 from mashpix.files.tiff.image import ALPHA_KINDS, has_colour
+from mashpix.files.tiff.nodata import read_nodata
 from mashpix.files.tiff.series import (
     check_series,
     count_planes,
@@ -201,6 +202,7 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
     if len(tiff.series) > 1:
         named = f"number {tiff.series.index(series) + 1} {series.shape}"
         notes.append(f"holds {len(tiff.series)} series: the largest, {named}, is denoised, the rest stays as it was")
+    nodata, remarks = read_nodata(page)
     shape = list(series.shape)
     has_alpha = bool(page.extrasamples) and page.extrasamples[-1] in ALPHA_KINDS and "S" in found
     if has_alpha:
@@ -211,11 +213,12 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
         shape=tuple(shape),
         dtype=page.dtype.newbyteorder("="),
         is_rgb=has_colour(page) and dict(zip(found, shape, strict=True)).get("S") == 3,
-        notes=(*notes, *axes_notes, *level_notes(are_made)),
+        notes=(*notes, *axes_notes, *level_notes(are_made), *remarks),
         lost=tuple(find_layout(tiff, page)[1]),
         handle=file,
         file=tiff,
         series=series,
+        nodata=nodata,
         has_alpha=has_alpha,
         shares_pixels=shares_pixels(tiff),
     )
