@@ -8,6 +8,7 @@ import pytest
 
 from mashpix import PRESETS, FileError, Settings, UsageError, denoise, preset
 from mashpix.jobs.recipe import Recipe, read_recipe
+from mashpix.refine.tone_bias import tone_curve
 from mashpix.simulation import correlated_noise
 
 
@@ -72,13 +73,19 @@ CHANGES = {  # where a field matters, and another value of it; probes see gaps o
     "masks": ({}, 3),
     "refine": ({}, True),
     "threshold": ({"refine": True}, 9.0),
+    "tone_correction": ({"refine": True}, True),
 }
+ON_A_PHOTO = {"tone_correction"}  # the others on any image
 CHANGES_NOTHING = {"tile_size": 64}
 
 
 @cache
-def result_of(settings):
-    """Correlated noise on steps, (96, 64, 3), denoised."""
+def result_of(settings, photo=False):
+    """Correlated noise on steps, or a dark photo with noise before its tone curve, (96, 64, 3), denoised."""
+    if photo:
+        linear = np.linspace(0.01, 0.05, 64)[:, None] + np.random.default_rng(0).normal(0, 0.04, (96, 64, 3))
+        noisy = np.rint(255 * tone_curve(linear.clip(0, 1))).astype(np.uint8)
+        return denoise(noisy, channel_axis=-1, channels="rgb", settings=settings, device="cpu")
     noise = correlated_noise((96, 64, 3), sigma=20, beta=1.0, rng=np.random.default_rng(0))
     noisy = (100 + 60 * (np.arange(64) > 30)[:, None] + noise).astype(np.float32)
     return denoise(noisy, channel_axis=-1, channels="rgb", settings=settings, device="cpu")
@@ -92,8 +99,8 @@ def test_every_field_is_in_one_of_the_lists():
 @pytest.mark.parametrize("field", CHANGES)
 def test_every_field_changes_a_result(field):
     where, value = CHANGES[field]
-    settings = replace(QUICK, **where)
-    assert (result_of(settings) != result_of(replace(settings, **{field: value}))).any()
+    settings, photo = replace(QUICK, **where), field in ON_A_PHOTO
+    assert (result_of(settings, photo) != result_of(replace(settings, **{field: value}), photo)).any()
 
 
 def test_fields_of_speed_and_memory_change_no_result():

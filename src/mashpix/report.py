@@ -34,6 +34,7 @@ class Report:
         neighbours took the place of the prediction
     few_blocks : True if there were too few blocks of 16 x 16 pixels to measure the noise in (an image of up to about
         48 x 48, narrow strips, mostly holes): it was limited to what neighbouring pixels show
+    tone_change : RMS change by `tone_correction`; None where the image does not show that its noise has a bias
     seconds : time spent in each stage
     notes : remarks for the user, one line each
     """
@@ -56,6 +57,7 @@ class Report:
     channel_groups: tuple[tuple[int, ...], ...] = ()
     averaged_channels: tuple[int, ...] = ()
     few_blocks: bool = False
+    tone_change: float | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

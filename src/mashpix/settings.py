@@ -92,6 +92,9 @@ class Settings:
     masks: int = number(10, "random masks whose predictions are averaged (K)", low=1)  # [scripts]
     refine: bool = number(False, "restore detail above the estimated noise spectrum of the residual")  # [ours]
     threshold: float = number(2.7, "hard threshold of refining, noise standard deviations", low=0.0)  # [ours]
+    tone_correction: bool = number(
+        False, "lighten dark tones by what a tone curve's noise took from them, in colour photos that show it"
+    )  # [ours], experiments.md section 9
     tile_size: int = number(
         512, "side of the tiles by which large images are predicted, pixels", low=32
     )  # [ours]: changes no result
@@ -153,6 +156,7 @@ DEFAULT = replace(  # [ours]
     learning_rate=2e-3,
     window_size=128,
     refine=True,
+    tone_correction=True,
 )
 
 PRESETS = MappingProxyType(

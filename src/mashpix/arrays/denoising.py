@@ -26,6 +26,7 @@ from mashpix.arrays.normalization import (
     to_picture,
 )
 from mashpix.arrays.summary import describe, join_reports
+from mashpix.arrays.tones import without_tone_bias
 from mashpix.devices import choose_device
 from mashpix.method.mash import Result, mash, side_multiple
 from mashpix.method.relations import Groups
@@ -239,13 +240,21 @@ def _denoise_together(
     joint = 1 if picture.is_rgb else len(normalized.array)
     plan = expected_costs(picture.pixels[0, 0].numel(), settings, joint_channels=joint)
     result = yield from present(steps, normalized, plan=plan, seconds=seconds)
-    yield finished(result, normalized, device=device, seconds=seconds)
+    yield finished(result, normalized, device=device, seconds=seconds, tone_correction=settings.tone_correction)
 
 
-def finished(result: Result, normalized: Normalized, *, device: torch.device, seconds: dict[str, float]) -> Step:
-    """The last step: the result as arrays, and its report."""
-    report = describe(normalized, result, device=device, seconds=seconds)
-    denoised, spread = to_array(result.denoised, normalized), spread_to_array(result.spread, normalized)
+def finished(
+    result: Result,
+    normalized: Normalized,
+    *,
+    device: torch.device,
+    seconds: dict[str, float],
+    tone_correction: bool,
+) -> Step:
+    """The last step: the result as arrays, its tones corrected if asked for, and its report."""
+    unbiased, change = without_tone_bias(result.denoised, normalized) if tone_correction else (result.denoised, None)
+    report = describe(normalized, result, device=device, seconds=seconds, tone_change=change)
+    denoised, spread = to_array(unbiased, normalized), spread_to_array(result.spread, normalized)
     return Step("done", 1, 1, 1.0, denoised=denoised, spread=spread, report=report)
 
 

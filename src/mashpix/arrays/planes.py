@@ -207,7 +207,9 @@ def apply_models(
             applying = present(apply_to_image(model, door, generator=generator), door, plan=plan, seconds=seconds)
             done = start + share * (index + number / len(job.parts))
             result = yield from scaled(applying, done, share / len(job.parts))
-            last = finished(result, door, device=job.device, seconds=seconds)
+            alone = None in model.noises  # planes that share their noise must not flicker
+            tones = alone and model.settings.tone_correction
+            last = finished(result, door, device=job.device, seconds=seconds, tone_correction=tones)
             assert last.report is not None
             reports.append(last.report)
             groups.append(tuple(np.arange(len(picture))[part].tolist()))

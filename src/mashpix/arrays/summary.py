@@ -20,10 +20,17 @@ AVERAGED = "averages of the neighbours took the place of its prediction"
 """What happens to channels that are not ready, see `method.readiness`."""
 FEW_BLOCKS = "only noise that neighbouring pixels show was removed"
 """What happens to images in which the noise cannot be measured, see `refine.few_blocks`."""
+TONES = "noise before the tone curve had darkened this photo: tones corrected {}"
+"""What happens to photos whose noise is biased, see `refine.tone_bias`."""
 
 
 def describe(
-    normalized: Normalized, result: Result | None, *, device: torch.device, seconds: dict[str, float] | None = None
+    normalized: Normalized,
+    result: Result | None,
+    *,
+    device: torch.device,
+    seconds: dict[str, float] | None = None,
+    tone_change: float | None = None,
 ) -> Report:
     """Report what was measured and decided; a result of None stands for an image with nothing to denoise."""
     report = Report(
@@ -50,10 +57,12 @@ def describe(
         averaged_channels=result.averaged,
         seconds=seconds or {},
         few_blocks=result.few_blocks,
+        tone_change=tone_change,
         notes=(
             *describe_missing(report.hole_fraction, normalized.array.shape),
             *describe_averaged(result.averaged, len(normalized.array)),
             *((f"few blocks of 16 x 16 pixels: {FEW_BLOCKS}",) if result.few_blocks else ()),
+            *((TONES.format(f"by {tone_change:.3g} (RMS)"),) if tone_change else ()),
         ),
     )
 
@@ -75,6 +84,7 @@ def summarise(
         for stage, spent in report.seconds.items():
             seconds[stage] = seconds.get(stage, 0.0) + spent
     spreads = [report.mean_spread for report in worked if report.mean_spread is not None]
+    changes = [report.tone_change**2 for report in worked if report.tone_change is not None]
     squares = [report.held_out_error**2 for report in worked if report.held_out_error is not None]
     return replace(
         worked[0],
@@ -84,6 +94,7 @@ def summarise(
         mean_spread=fmean(spreads) if spreads else None,
         held_out_error=fmean(squares) ** 0.5 if squares else None,
         few_blocks=any(report.few_blocks for report in reports),
+        tone_change=fmean(changes) ** 0.5 if changes else None,
         seconds=seconds,
         notes=(
             *_notes(reports, worked, parts, shape),
@@ -102,6 +113,8 @@ def _notes(reports: Sequence[Report], worked: Sequence[Report], parts: str, shap
         notes.append(f"masking ratios {', '.join(f'{ratio:g}' for ratio in ratios)}")
     if unready := sum(bool(report.averaged_channels) for report in reports):
         notes.append(f"not learnt by the network: {unready} of {len(reports)} {parts} ({AVERAGED})")
+    if toned := sum(report.tone_change is not None for report in reports):
+        notes.append(TONES.format(f"in {toned} of {len(reports)} {parts}"))
     if few := sum(report.few_blocks for report in reports):
         notes.append(f"few blocks of 16 x 16 pixels in {few} of {len(reports)} {parts}: {FEW_BLOCKS}")
     return notes

@@ -16,6 +16,8 @@ of a block. The relations, and where each is:
     (R9)   a = 1 / (1 + (d / 0.05 sigma^2)^2), d the local mean of |g - p|^2         blending.agreement
     (R10)  x = a r + (1 - a) g                                                       blending.restore_and_blend
 
+R11 to R14 undo the bias of a tone curve in the result, see tone_bias.
+
 Except in RGB, the mean of each block is that of y all along: intensities are kept. A figure of the data flow, a strip
 of images and the reason of each relation are in docs/method.md. The Wiener filter behind a threshold and the groups
 are those of BM3D (Dabov et al., IEEE TIP 2007); measuring the noise, R5 and R8 to R10 are ours.

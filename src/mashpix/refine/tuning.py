@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class RefineSettings:
-    """All tuned constants of refining, in the order of the relations R1 to R10 of `mashpix.refine.refining`.
+    """All tuned constants of refining, in the order of the relations R1 to R14 of `mashpix.refine.refining`.
 
     They are no options of the command line: the defaults are what ships, other values serve benchmarks/ablation.py
     and tests. Beside each: its unit, its meaning, and its source.
@@ -59,6 +59,15 @@ class RefineSettings:
     restored_share: float = 0.5  # fraction: part of what the groups find beside p that counts as signal [by hand]
     agreement_window: int = 8  # pixels: side of the windows that estimates are compared in [4]
     disagreement: float = 0.05  # noise variances: squared difference at which either estimate counts for half [4]
+
+    # R11 to R14: the bias of a tone curve
+    n_tone_levels: int = 16  # levels of tone: in these, variance and third moment are measured [9]
+    min_in_tone_level: int = 256  # pixels: images with fewer in a level are left as they are [by hand]
+    max_tones: int = 2**20  # pixels: how many are measured, about [by hand, for speed]
+    max_tone_misfit: float = 0.1  # squared logarithm: worst fit of the variance that still shows a tone curve [9]
+    skewness_limits: tuple[float, float] = (0.4, 1.6)  # ratios: measured over predicted skewness of such a curve [9]
+    min_tone_change: float = 0.002  # of black to white: RMS changes below this are not worth making [9]
+    black_share: float = 0.5  # fraction: how much of a change to darker tones is made [9]
 
     # Whole ideas, all in use: benchmarks/ablation.py takes them out one by one
     opponent_colours: bool = True  # switch: R1: RGB as brightness and two opponents [5]

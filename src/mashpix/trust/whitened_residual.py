@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mashpix.arrays.colour import Channels, Kind, decide_channels
 from mashpix.arrays.normalization import normalize, to_picture
+from mashpix.arrays.tones import noise_mean
 from mashpix.errors import InputError
 from mashpix.missing import holds_data, mask_missing
 from mashpix.refine.colour import opponent_matrix
@@ -63,7 +64,10 @@ class Blocks(NamedTuple):
 def to_common_scale(
     noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None, is_rgb: bool = False
 ) -> ScaledPair:
-    """Bring both arrays to the scale of the noisy one; different shapes or an invalid image raise `InputError`."""
+    """Bring both arrays to the scale of the noisy one; different shapes or an invalid image raise `InputError`.
+
+    A tone curve gives the noise of a dark photo a mean: it is taken off where the result was freed of it.
+    """
     noisy, denoised = np.asanyarray(noisy), np.asarray(denoised)
     if noisy.shape != denoised.shape:
         raise InputError(f"an image and its denoised version of different shapes ({noisy.shape} and {denoised.shape})")
@@ -73,8 +77,9 @@ def to_common_scale(
     after = denoised[None] if channel_axis is None else np.moveaxis(denoised, channel_axis, 0)
     after = mask_missing(after, ~holds_data(normalized.array))
     cpu = torch.device("cpu")
+    centred = normalized.array - noise_mean(normalized.array, after, is_rgb=is_rgb)
     before, result = (
-        to_picture(item, multiple=1, device=cpu) for item in (normalized, replace(normalized, array=after))
+        to_picture(replace(normalized, array=array), multiple=1, device=cpu) for array in (centred, after)
     )
     usable = (before.valid & result.valid)[0].all(dim=0)
     to_channels = opponent_matrix(before.unit, is_rgb=before.is_rgb)
