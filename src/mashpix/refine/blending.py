@@ -10,11 +10,10 @@ from mashpix.refine.shrinking import SIDE
 from mashpix.refine.tuning import TUNED, RefineSettings
 
 
-def restore_and_blend(
-    noisy: Tensor, predicted: Tensor, grouped: Tensor, *, noise: NoiseModel, tuning: RefineSettings = TUNED
+def blend(
+    predicted: Tensor, grouped: Tensor, restored: Tensor, *, noise: NoiseModel, tuning: RefineSettings = TUNED
 ) -> Tensor:
-    """R8 to R10 on (C, H, W): x = a r + (1 - a) g."""
-    restored = restore(noisy, predicted, grouped, noise=noise, tuning=tuning)
+    """R9 and R10 on (C, H, W): x = a r + (1 - a) g."""
     return torch.lerp(grouped, restored, agreement(grouped, predicted, noise=noise, tuning=tuning))
 
 

@@ -6,10 +6,11 @@ transform-domain collaborative filtering", IEEE TIP 2007.
 
 import torch
 import torch.nn.functional as F
+from scipy.linalg import hadamard
 from torch import Tensor
 
 from mashpix.devices import repeatable_sums
-from mashpix.refine.dct import block_transform, block_weight, cosine_matrix, wiener_gain
+from mashpix.refine.dct import block_transform, block_weight, wiener_gain
 from mashpix.refine.residual_noise import NoiseModel
 from mashpix.refine.tuning import TUNED, RefineSettings
 
@@ -34,7 +35,7 @@ def collaborative_wiener(noisy: Tensor, pilot: Tensor, *, noise: NoiseModel, tun
     corners = match_blocks(noise.brightness(pilot), tuning=tuning)
     inside = torch.arange(SIDE, device=noisy.device)
     inside = (inside[:, None] * width + inside).reshape(-1)
-    transform, across = block_transform(SIDE, noisy), cosine_matrix(corners.shape[1]).to(noisy)
+    transform, across = block_transform(SIDE, noisy), across_group(corners.shape[1]).to(noisy)
     total, weights = (torch.zeros((channels, height * width)).to(noisy) for _ in range(2))
     for group in torch.split(corners, GROUPS_AT_ONCE):
         pixels = (group[:, :, None] + inside).reshape(-1)
@@ -53,6 +54,19 @@ def collaborative_wiener(noisy: Tensor, pilot: Tensor, *, noise: NoiseModel, tun
                 total[channel].index_add_(0, pixels, (filtered * weight)[channel].reshape(-1))
                 weights[channel].index_add_(0, pixels, weight[channel].expand_as(filtered[channel]).reshape(-1))
     return (total / weights).reshape_as(noisy)
+
+
+def across_group(size: int) -> Tensor:
+    """Orthonormal Hadamard transform of the blocks of a group, (size, size); the size is a power of two.
+
+    Examples
+    --------
+    >>> across_group(2)
+    tensor([[ 0.7071,  0.7071],
+            [ 0.7071, -0.7071]])
+    """
+    matrix: Tensor = torch.from_numpy(hadamard(size)).float() / size**0.5
+    return matrix
 
 
 def match_blocks(plane: Tensor, *, tuning: RefineSettings = TUNED) -> Tensor:

@@ -21,7 +21,8 @@ def opponent_matrix(unit: Tensor, *, is_rgb: bool) -> Tensor:
 
 def to_channels(picture: Picture, prediction: Tensor, *, opponent: bool = True) -> tuple[Tensor, Tensor]:
     """R1: the noisy y, its holes filled, and the prediction p within the range of its values, (C, H, W) each."""
-    low, high = picture.pixels[picture.valid].min(), picture.pixels[picture.valid].max()
+    low = torch.where(picture.valid, picture.pixels, torch.inf).amin()  # selecting pixels takes many bytes for each
+    high = torch.where(picture.valid, picture.pixels, -torch.inf).amax()
     predicted = prediction[0].clamp(low, high)
     noisy = torch.where(picture.valid[0], picture.pixels[0], predicted)
     matrix = opponent_matrix(picture.unit, is_rgb=picture.is_rgb and opponent)

@@ -14,7 +14,7 @@ of a block. The relations, and where each is:
     (R7)   g = Wiener filter of groups of similar blocks, y2 as pilot                block_matching
     (R8)   r = p + W(y - p), the signal of W being half of g - p                     blending.restore
     (R9)   a = 1 / (1 + (d / 0.05 sigma^2)^2), d the local mean of |g - p|^2         blending.agreement
-    (R10)  x = a r + (1 - a) g                                                       blending.restore_and_blend
+    (R10)  x = a r + (1 - a) g                                                       blending.blend
 
 R11 to R14 undo the bias of a tone curve in the result, see tone_bias.
 
@@ -31,8 +31,8 @@ import torch
 from torch import Tensor
 
 from mashpix.picture import Picture
-from mashpix.refine import block_matching, stages
-from mashpix.refine.blending import restore_and_blend
+from mashpix.refine import block_matching, stages, strips
+from mashpix.refine.blending import blend, restore
 from mashpix.refine.block_matching import collaborative_wiener
 from mashpix.refine.colour import from_channels, to_channels
 from mashpix.refine.few_blocks import fine_variance, has_few_blocks, limit
@@ -91,9 +91,18 @@ def refine(
     y2 = yield from shrink_again(y, noises, settings=settings, tuning=tuning)  # R6
     g = yield from group(y, y2, noises, settings=settings, tuning=tuning)  # R7
     del y2
-    blend = partial(restore_and_blend, noise=noises.in_prediction, tuning=tuning)  # R8 to R10
-    x = yield from by_tiles(blend, y, p, g, stage=stages.RESTORE, settings=settings)
-    del y, p, g
+    noise = noises.in_prediction
+    if y.is_cpu:
+        r = yield from strips.restore(y, p, g, noise=noise, stage=stages.RESTORE, tuning=tuning)  # R8
+    else:
+        r = yield from by_tiles(
+            partial(restore, noise=noise, tuning=tuning), y, p, g, stage=stages.RESTORE, settings=settings
+        )
+    del y
+    x = yield from by_tiles(  # R9 and R10
+        partial(blend, noise=noise, tuning=tuning), p, g, r, stage=stages.BLEND, settings=settings
+    )
+    del p, g, r
     return from_channels(x, picture, opponent=tuning.opponent_colours)
 
 
@@ -106,8 +115,7 @@ def measure_noises(
     in_prediction = measure_noise(y, p, usable, side=SIDE, is_rgb=is_rgb, tuning=tuning)  # R3: S_p
     if in_prediction is None:
         return None
-    first = partial(shrink, noise=in_prediction, threshold=settings.threshold, tuning=tuning)
-    y1 = yield from by_tiles(first, y, stage=stages.SHRINK, settings=settings)  # R4
+    y1 = yield from shrink_blocks(y, noise=in_prediction, stage=stages.SHRINK, settings=settings, tuning=tuning)  # R4
     follow = in_prediction.variance_model != CONSTANT
     measure = partial(measure_again, is_rgb=is_rgb, follow=follow, tuning=tuning)  # R3: S_1, and R5: S
     whole = halve(usable[None].float())[0] == 1
@@ -129,17 +137,25 @@ def _limited(noises: Noises, y: Tensor, usable: Tensor) -> Noises:
     return Noises(in_prediction, in_blocks16, in_blocks8, half)
 
 
+def shrink_blocks(
+    y: Tensor, *, noise: NoiseModel, stage: str, settings: Settings, tuning: RefineSettings = TUNED
+) -> Generator[Step, None, Tensor]:
+    """R4: y shrunk by a noise."""
+    if y.is_cpu:
+        return strips.shrink(y, noise=noise, threshold=settings.threshold, stage=stage, tuning=tuning)
+    by = partial(shrink, noise=noise, threshold=settings.threshold, tuning=tuning)
+    return by_tiles(by, y, stage=stage, settings=settings)
+
+
 def shrink_again(
     y: Tensor, noises: Noises, *, settings: Settings, tuning: RefineSettings = TUNED
 ) -> Generator[Step, None, Tensor]:
     """R6: the pilot y2, y shrunk by the reconciled noise, its slow part by that at half the size."""
-    by = partial(shrink, threshold=settings.threshold, tuning=tuning)
-    y2 = yield from by_tiles(partial(by, noise=noises.in_blocks16), y, stage=stages.SHRINK_AGAIN, settings=settings)
+    by = partial(shrink_blocks, settings=settings, tuning=tuning)
+    y2 = yield from by(y, noise=noises.in_blocks16, stage=stages.SHRINK_AGAIN)
     if noises.in_half_size is None:
         return y2
-    slow = yield from by_tiles(
-        partial(by, noise=noises.in_half_size), halve(y), stage=stages.SHRINK_SLOW, settings=settings
-    )
+    slow = yield from by(halve(y), noise=noises.in_half_size, stage=stages.SHRINK_SLOW)
     return with_slow_part(y2, slow, tuning=tuning)
 
 
@@ -149,8 +165,14 @@ def group(
     """R7: the groups g, y filtered with y2 as the pilot; the slow part stays that of y2."""
     if not tuning.groups:
         return y2
-    by = partial(collaborative_wiener, noise=noises.in_blocks8, tuning=tuning)
-    g = yield from by_tiles(by, y, y2, stage=stages.GROUP, settings=settings, context=block_matching.context(tuning))
+    if y.is_cpu:
+        g = yield from strips.collaborative_wiener(y, y2, noise=noises.in_blocks8, stage=stages.GROUP, tuning=tuning)
+    else:
+        by, context = (
+            partial(collaborative_wiener, noise=noises.in_blocks8, tuning=tuning),
+            block_matching.context(tuning),
+        )
+        g = yield from by_tiles(by, y, y2, stage=stages.GROUP, settings=settings, context=context)
     return with_slow_part(g, halve(y2), tuning=tuning)
 
 

@@ -1,9 +1,9 @@
 """The stages of refining: the names that their steps carry, and what each costs."""
 
 SHRINK, SHRINK_AGAIN, SHRINK_SLOW = "shrink", "shrink again", "shrink slow"
-GROUP, RESTORE = "group", "restore"
+GROUP, RESTORE, BLEND = "group", "restore", "blend"
 
-COSTS = {SHRINK: 7.0, SHRINK_AGAIN: 7.0, SHRINK_SLOW: 2.0, GROUP: 20.0, RESTORE: 3.0}
+COSTS = {SHRINK: 0.5, SHRINK_AGAIN: 0.5, SHRINK_SLOW: 0.1, GROUP: 1.5, RESTORE: 0.2, BLEND: 0.5}
 """Cost of each stage in predictions of the image from one mask; measured on a CPU, rounded."""
 MEASURING = (SHRINK,)
 """The stages that measure the noise: they are left out where the noise is known."""

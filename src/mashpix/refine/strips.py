@@ -1,0 +1,168 @@
+"""R4, R7 and R8 on CPUs: an image as strips of rows, each shrunk by the compiled kernels in a thread of its own.
+
+Strips depend on the size of the image only and are added up from top to bottom, so the bytes of the result do not
+depend on the number of threads.
+"""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mashpix.refine import block_matching, shrinking
+from mashpix.refine.dct import OVERLAP, cosine_matrix
+from mashpix.refine.residual_noise import NoiseModel
+from mashpix.refine.tuning import TUNED, RefineSettings
+from mashpix.report import Step
+
+PIXELS = 2**17
+"""Pixels of a strip, about: some tenths of a second of work, so that a run can be cancelled."""
+MAX_STRIP = 64
+"""Rows of the highest strips: those of a small image still keep all threads busy."""
+
+Array = NDArray[np.float32]
+Strip = tuple[int, Array, Array]
+"""Its first row; sum of the weighted blocks, and of their weights, (C, rows, W)."""
+
+
+def shrink(
+    noisy: Tensor, *, noise: NoiseModel, threshold: float, stage: str, tuning: RefineSettings = TUNED
+) -> Generator[Step, None, Tensor]:
+    """R4: as `shrinking.shrink`."""
+    noise = noise._replace(psd=tuning.caution * noise.psd)
+    by = partial(_shrink, noisy, brightness=noise.brightness(noisy), noise=noise, tuning=tuning)
+    pilot = yield from by(noisy, threshold=threshold, stage=stage, part=(1, 2))
+    return (yield from by(pilot, stage=stage, part=(2, 2)))
+
+
+def restore(
+    noisy: Tensor,
+    predicted: Tensor,
+    grouped: Tensor,
+    *,
+    noise: NoiseModel,
+    stage: str,
+    tuning: RefineSettings = TUNED,
+) -> Generator[Step, None, Tensor]:
+    """R8: as `blending.restore`."""
+    brightness, keep_mean = noise.brightness(predicted), not noise.is_rgb
+    signal = (grouped - predicted).mul_(tuning.restored_share)
+    restored = yield from _shrink(
+        noisy - predicted, signal, brightness=brightness, noise=noise, keep_mean=keep_mean, stage=stage, tuning=tuning
+    )
+    return restored.add_(predicted)
+
+
+def _shrink(
+    noisy: Tensor,
+    signal: Tensor,
+    *,
+    brightness: Tensor,
+    noise: NoiseModel,
+    stage: str,
+    part: tuple[int, int] = (1, 1),
+    threshold: float | None = None,
+    keep_mean: bool = True,
+    tuning: RefineSettings,
+) -> Generator[Step, None, Tensor]:
+    """Shrink blocks of side 16 of an image (C, H, W) by a threshold, or by the Wiener filter that `signal` gives.
+
+    `brightness` (H, W) is what the noise follows; `part` is the number of this pass, and of all.
+    """
+    from mashpix.refine import kernels
+
+    side, stride = shrinking.SIDE, shrinking.SIDE // OVERLAP
+    ratio = noise.variance_model.ratio(F.avg_pool2d(brightness[None], side, stride=stride)[0]).numpy()
+    images = noisy.numpy(), signal.numpy()
+    psd, cosine = noise.psd.numpy(), cosine_matrix(side).numpy()
+    options = np.float32(-1 if threshold is None else threshold), keep_mean, np.float32(tuning.min_kept_noise)
+    channels, height, width = noisy.shape
+
+    def add_up(first: int, last: int) -> Strip:
+        rows = (last - first - 1) * stride + side
+        total = np.zeros((channels, rows, width), np.float32)
+        weight = np.zeros((channels, rows // stride, width // stride), np.float32)
+        kernels.shrink_strip(*images, ratio[first:last], psd, cosine, *options, first, total, weight)
+        return first * stride, total, weight.repeat(stride, axis=1).repeat(stride, axis=2)
+
+    cuts = _cut(len(ratio), stride, width)
+    return (yield from _by_strips(add_up, cuts, (channels, height, width), stage=stage, part=part))
+
+
+def collaborative_wiener(
+    noisy: Tensor, pilot: Tensor, *, noise: NoiseModel, stage: str, tuning: RefineSettings = TUNED
+) -> Generator[Step, None, Tensor]:
+    """R7: as `block_matching.collaborative_wiener`."""
+    from mashpix.refine import kernels
+
+    side, radius, step = block_matching.SIDE, tuning.search_radius, tuning.group_step
+    plane = noise.brightness(pilot).contiguous().numpy()
+    images = noisy.numpy(), pilot.numpy()
+    psd, cosine = (tuning.caution * noise.psd).numpy(), cosine_matrix(side).numpy()
+    channels, height, width = noisy.shape
+    rows, columns = (np.arange(0, length - side + 1, step) for length in (height, width))
+
+    def add_up(first: int, last: int) -> Strip:
+        members, means = kernels.match_strip(plane, rows[first:last], columns, radius, tuning.group_size)
+        ratio = noise.variance_model.ratio(torch.from_numpy(means)).numpy()
+        top, bottom = max(rows[first] - radius, 0), min(rows[last - 1] + radius + side, height)
+        total, weight = (np.zeros((channels, bottom - top, width), np.float32) for _ in range(2))
+        least = np.float32(tuning.min_kept_noise)
+        kernels.filter_strip(*images, members, ratio, psd, cosine, least, top, total, weight)
+        return int(top), total, weight
+
+    return (yield from _by_strips(add_up, _cut(len(rows), step, width), (channels, height, width), stage=stage))
+
+
+def _cut(count: int, step: int, width: int) -> list[tuple[int, int]]:
+    """Cut rows of blocks, `step` pixels apart, into strips: the first row of each, and the one after its last."""
+    rows = max(min(PIXELS // width, MAX_STRIP) // step, 1)
+    return [(first, min(first + rows, count)) for first in range(0, count, rows)]
+
+
+def _by_strips(
+    add_up: Callable[[int, int], Strip],
+    cuts: Sequence[tuple[int, int]],
+    shape: tuple[int, int, int],
+    *,
+    stage: str,
+    part: tuple[int, int] = (1, 1),
+) -> Generator[Step, None, Tensor]:
+    """Weighted mean of the blocks of all strips, whose rows overlap: an image of a shape, a step per strip."""
+    channels, _, width = shape
+    result = np.empty(shape, np.float32)
+    total, weight = (np.zeros((channels, 0, width), np.float32) for _ in range(2))
+    done = 0
+    for index, (top, own, own_weight) in enumerate(_in_order(add_up, cuts)):
+        finished = top - done
+        result[:, done:top] = total[:, :finished] / weight[:, :finished]
+        for sums, rest in ((own, total[:, finished:]), (own_weight, weight[:, finished:])):
+            sums[:, : rest.shape[1]] += rest
+        total, weight, done = own, own_weight, top
+        yield Step(stage, index + 1 + (part[0] - 1) * len(cuts), part[1] * len(cuts))
+    result[:, done:] = total / weight
+    return torch.from_numpy(result)
+
+
+def _in_order(function: Callable[..., Strip], arguments: Sequence[tuple[Any, ...]]) -> Iterator[Strip]:
+    """Call a function in as many threads as torch uses; results come in order, few of them ahead of their turn."""
+    threads = torch.get_num_threads()
+    waiting: deque[Future[Strip]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for values in arguments:
+                waiting.append(pool.submit(function, *values))
+                if len(waiting) > threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
