@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 from mashpix.errors import FileError, MashpixError
 from mashpix.extras import is_there
+from mashpix.files import mrc
 from mashpix.files.atomic import atomic_write
+from mashpix.files.dicom import stack as dicom
+from mashpix.files.fits import stack as fits
 from mashpix.files.folder import is_zarr
 from mashpix.files.image_file import (
     FORMATS,
@@ -30,14 +33,21 @@ from mashpix.files.npy import NPY
 from mashpix.files.npz import NPZ
 from mashpix.files.png import PNG
 from mashpix.files.raw import image as raw
-from mashpix.files.suffixes import MICROSCOPE, RAW, output_suffix
+from mashpix.files.suffixes import DICOM, FITS, MICROSCOPE, MRC, RAW, output_suffix
 from mashpix.files.tiff.image import TIFF
 from mashpix.files.webp import WEBP
 
 WRITABLE: dict[str, Format[Any]] = {"png": PNG, "jpeg": JPEG, "webp": WEBP, "tiff": TIFF, "npy": NPY, "npz": NPZ}
 MAGICS = {magic: name for name, format_ in WRITABLE.items() for magic in format_.magics}
 MAGICS |= dict.fromkeys(raw.MAGICS, "raw") | dict.fromkeys(microscopes.MAGICS, "microscope")
-LONGEST_MAGIC = max(len(magic) for magic in MAGICS)
+MAGICS |= {fits.MAGIC: "fits"}
+PLACED_MAGICS = {dicom.MAGIC: ("dicom", dicom.MAGIC_PLACE), mrc.MAGIC: ("mrc", mrc.MAGIC_PLACE)}
+"""Those that are not the first bytes, with their places."""
+LONGEST_MAGIC = max(*map(len, MAGICS), *(place + len(magic) for magic, (_, place) in PLACED_MAGICS.items()))
+STACKS_ONLY = {"microscope": "OME-TIFF", "fits": "TIFF", "dicom": "TIFF", "mrc": "TIFF"}
+"""Formats that are always opened as a stack, and what holds a single image instead."""
+WITH_EXTRAS = {"rawpy": RAW, "bioio": MICROSCOPE, "astropy": FITS, "pydicom": DICOM, "mrcfile": MRC}
+"""Endings of the names of files that an optional library reads."""
 EXTENSIONS = {f".{name}": name for name in WRITABLE} | {".jpg": "jpeg", ".tif": "tiff"}
 
 for _library in ("imagecodecs", "tifffile", "PIL"):
@@ -66,8 +76,9 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
 
 def decode_image(name: str, data: bytes, *, max_pixels: int, suffix: str) -> ImageFile:
     """Decode the bytes of a file of a known format, whose name ends in `suffix`; errors as in `read_image`."""
-    if name == "microscope":
-        raise FileError("a microscope file (a single image needed here; save it as OME-TIFF)")
+    if name in STACKS_ONLY:
+        what = "a microscope file" if name == "microscope" else f"a {name.upper()} file"
+        raise FileError(f"{what} (a single image needed here; save it as {STACKS_ONLY[name]})")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # decoders warn about what is checked here
@@ -84,7 +95,7 @@ def decode_image(name: str, data: bytes, *, max_pixels: int, suffix: str) -> Ima
 
 def readable_suffixes() -> set[str]:
     """Return the name endings of images that the installed libraries can read."""
-    return {*EXTENSIONS, *(RAW if is_there("rawpy") else ()), *(MICROSCOPE if is_there("bioio") else ())}
+    return {*EXTENSIONS}.union(*(endings for library, endings in WITH_EXTRAS.items() if is_there(library)))
 
 
 def format_of_file(path: Path) -> str:
@@ -103,8 +114,11 @@ def format_of_file(path: Path) -> str:
     for magic, name in MAGICS.items():
         if start.startswith(magic):
             return "raw" if name == "tiff" and suffix in RAW else name
-    if start and suffix in MICROSCOPE:
-        return "microscope"
+    for magic, (name, place) in PLACED_MAGICS.items():
+        if start[place:].startswith(magic):
+            return name
+    if start and suffix in MICROSCOPE | DICOM:
+        return "microscope" if suffix in MICROSCOPE else "dicom"
     what = "an empty file" if not start else "no known image format"
     raise FileError(f"{what} ({status.st_size} bytes; {FORMATS} needed)")
 

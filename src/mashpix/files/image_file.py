@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from mashpix.errors import FileError
 
-FORMATS = "PNG, JPEG, WebP, TIFF, NPY, NPZ, camera raw, CZI, ND2 or LIF"
-"""Readable formats, in words; the last four need extras."""
+FORMATS = "PNG, JPEG, WebP, TIFF, NPY, NPZ, FITS, DICOM, MRC, camera raw, CZI, ND2 or LIF"
+"""Readable formats, in words; the last seven need extras."""
 MAX_PIXELS = 2**29
 """Largest width x height that is read by default: a small file may declare any size."""
 HEADROOM = 2**26

@@ -52,6 +52,15 @@ def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     return shape, is_fortran, dtype
 
 
+def make_header(shape: tuple[int, ...], dtype: np.dtype[Any], *, is_fortran: bool) -> bytes:
+    """Return the header of a file."""
+    file = BytesIO()
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": is_fortran, "shape": shape}
+    )
+    return file.getvalue()
+
+
 def cannot_hold(image: ImageFile, old: NpyTemplate | None) -> str | None:
     """Return why an image cannot be written as NPY, or None."""
     if image.alpha is not None:

@@ -89,6 +89,24 @@ class OpenFile(ABC):
     def __getitem__(self, index: Index) -> NDArray[Any]:
         """One plane, read-only. The plane that was read last is kept: reading it again costs nothing."""
 
+    def widened(self, dtype: np.dtype[Any]) -> "OpenFile":
+        """Return the file with its planes in a dtype that holds all of their values; its copies have that dtype too.
+
+        Raises
+        ------
+        FileError
+            If the dtype does not hold all values, or the format cannot hold it.
+        """
+        if dtype == self.dtype:
+            return self
+        if not np.can_cast(self.dtype, dtype):
+            raise FileError(f"`dtype`: {dtype} does not hold all values of the file ({self.dtype}; a wider one needed)")
+        return self._widen(dtype)
+
+    def _widen(self, dtype: np.dtype[Any]) -> "OpenFile":
+        """As `widened`, for another dtype that holds all values."""
+        raise FileError(f"`dtype`: such a file keeps its dtype ({self.dtype}; leave it out)")
+
     @abstractmethod
     def sha256(self) -> str:
         """Return the hash of the file as it was read."""
