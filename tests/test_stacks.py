@@ -91,7 +91,8 @@ def test_blank_planes_stay_as_they_are_and_are_counted(stack):
     assert sorted(planes) == list(range(7))
     for index in (0, 3):
         np.testing.assert_array_equal(planes[index], stack[index])
-    assert last.report.notes == ("2 blank planes left as they were",)
+    missing = "1280 of 8960 values hold no data: left out and kept"
+    assert last.report.notes == (missing, "2 blank planes left as they were")
     all_blank = denoise_stack(np.zeros((3, 16, 16), np.uint8), axes="ZYX", settings=TINY)
     assert not all_blank.any()
     assert is_blank(np.full((1, 8, 8), np.nan))

@@ -7,10 +7,13 @@ from numpy.typing import NDArray
 
 from mashpix.deprecation import third_by_name
 from mashpix.errors import InputError, UsageError
+from mashpix.missing import holds_data, mask_missing
 
 
 @third_by_name("strength")
-def blend(noisy: NDArray[Any], denoised: NDArray[Any], *, strength: float) -> NDArray[Any]:
+def blend(
+    noisy: NDArray[Any], denoised: NDArray[Any], *, strength: float, missing: NDArray[np.bool_] | None = None
+) -> NDArray[Any]:
     """Mix a noisy image and its denoised version, in the dtype of the noisy one.
 
     Parameters
@@ -19,6 +22,8 @@ def blend(noisy: NDArray[Any], denoised: NDArray[Any], *, strength: float) -> ND
         Images of one shape.
     strength : float
         0 gives the noisy image, 1 the denoised one.
+    missing : ndarray of bool or None
+        True for pixels without data, which are those of `noisy` in the result: a mask of the shape of the images.
 
     Returns
     -------
@@ -41,9 +46,9 @@ def blend(noisy: NDArray[Any], denoised: NDArray[Any], *, strength: float) -> ND
         raise InputError(f"images of different shapes cannot be mixed ({noisy.shape} and {denoised.shape})")
     if not 0 <= strength <= 1:
         raise UsageError(f"`strength`: outside its limits ({strength:g}; 0 to 1)")
+    holes, noisy = ~holds_data(mask_missing(noisy, missing)), np.asarray(noisy)
     if strength == 1:
-        return denoised.astype(noisy.dtype, copy=True)
-    holes = ~np.isfinite(noisy)
+        return np.where(holes, noisy, denoised).astype(noisy.dtype)
     before = np.where(holes, 0, noisy).astype(np.float64)
     after = np.where(holes, 0, denoised).astype(np.float64)
     mixed = before + strength * (after - before)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.errors import UsageError
+from mashpix.missing import with_nan
 
 Channels = Literal["auto", "rgb", "independent", "joint"]
 """What a caller can say about channels: see `decide_channels`."""
@@ -125,15 +126,15 @@ def compare_channels(array: NDArray[Any]) -> Iterator[tuple[float, float, float]
     """
     height, width = array.shape[1:]
     top, left = max(0, (height - MAX_SIDE) // 2), max(0, (width - MAX_SIDE) // 2)
-    centre = array[:, top : top + MAX_SIDE, left : left + MAX_SIDE].astype(np.float64)
+    centre = array[:, top : top + MAX_SIDE, left : left + MAX_SIDE]
+    centre = with_nan(centre)
     for side in SCALES:
         rows, columns = (length // side for length in centre.shape[1:])
         if min(rows, columns) < 2:
             return
         blocks = centre[:, : rows * side, : columns * side].reshape(len(array), rows, side, columns, side)
-        with np.errstate(invalid="ignore"):  # infinite minus infinite
-            means = blocks.mean(axis=(2, 4))
-            steps = [np.diff(means, axis=axis) for axis in (1, 2)]
+        means = blocks.mean(axis=(2, 4))
+        steps = [np.diff(means, axis=axis) for axis in (1, 2)]
         held = [np.isfinite(part).all(axis=0) for part in steps]
         count = int(sum(mask.sum() for mask in held))
         if count == 0:

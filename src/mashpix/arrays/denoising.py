@@ -29,6 +29,7 @@ from mashpix.arrays.summary import describe, join_reports
 from mashpix.devices import choose_device
 from mashpix.method.mash import Result, mash, side_multiple
 from mashpix.method.relations import Groups
+from mashpix.missing import mask_missing
 from mashpix.report import Report, Step
 from mashpix.settings import Settings, preset
 from mashpix.steps import relay, scaled
@@ -44,6 +45,7 @@ def denoise(
     *,
     channel_axis: int | None = None,
     channels: Channels = "auto",
+    missing: NDArray[np.bool_] | None = None,
     data_range: float | None = None,
     settings: Settings | str = "default",
     seed: int = 0,
@@ -55,7 +57,7 @@ def denoise(
     ----------
     image : ndarray
         Grey (H, W), or with channels along `channel_axis`; any integer or floating dtype, any size from 8 x 8,
-        any units. NaN and infinite pixels are ignored and keep their places.
+        any units. NaN, infinite and masked pixels are ignored and keep their values and places.
     channel_axis : int or None
         Axis of the channels; None for a grey image.
     channels : {"auto", "rgb", "independent", "joint"}
@@ -63,6 +65,9 @@ def denoise(
         channel is denoised by itself, as if it were alone. "joint": one network for all channels, which are not
         treated as colour. "auto": "rgb" where the image shows that its three channels are one scene, else
         "independent"; the report names the choice.
+    missing : ndarray of bool or None
+        True for pixels without data, which are ignored and keep their values: the shape of `image`, or (H, W) for all
+        channels. A masked array as `image` does the same.
     data_range : float or None
         Distance from black to white in the units of `image`. The published presets measure in it; None takes
         the maximum of an unsigned integer dtype, else the range of the values. `default` measures its own scale and
@@ -121,6 +126,7 @@ def denoise(
         image,
         channel_axis=channel_axis,
         channels=channels,
+        missing=missing,
         data_range=data_range,
         settings=settings,
         seed=seed,
@@ -137,6 +143,7 @@ def denoise_steps(
     *,
     channel_axis: int | None = None,
     channels: Channels = "auto",
+    missing: NDArray[np.bool_] | None = None,
     data_range: float | None = None,
     settings: Settings | str = "default",
     seed: int = 0,
@@ -173,6 +180,7 @@ def denoise_steps(
     """
     settings = preset(settings)
     chosen, _ = choose_device(device)
+    image = mask_missing(image, missing, channel_axis=channel_axis)
     normalized = normalize(image, channel_axis=channel_axis, data_range=data_range, scale=settings.scale)
     kind = decide_channels(normalized.array, channels)
     count = len(normalized.array)
@@ -195,7 +203,7 @@ def _denoise_apart(
     normalized: Normalized, groups: Groups, run: Callable[[Normalized], Generator[Step, None, None]], *, kind: Kind
 ) -> Generator[Step, None, None]:
     """Denoise each group of channels as if it were alone, and join the results."""
-    preview, spread = normalized.array.copy(), np.zeros(normalized.array.shape, np.float32)
+    preview, spread = np.array(normalized.array), np.zeros(normalized.array.shape, np.float32)
     reports: list[Report] = []
     for number, group in enumerate(groups):
         selected = select_channels(normalized, group)

@@ -8,7 +8,6 @@ result changes as little as possible from image to image.
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -18,6 +17,7 @@ from mashpix.method.mash import Fitted, Result, apply_networks, fit_networks, si
 from mashpix.method.masking_ratio import Masking
 from mashpix.method.network import UNet
 from mashpix.method.relations import Groups, group_channels
+from mashpix.missing import join
 from mashpix.picture import Picture
 from mashpix.refine.refining import Noises
 from mashpix.refine.residual_noise import NoiseModel
@@ -80,7 +80,7 @@ def normalize_alike(
     if len(kinds) > 1:
         raise InputError(f"images of several kinds ({', '.join(kinds)}; one network serves one kind)")
     images = [normalize(array, channel_axis=0, data_range=data_range, scale=settings.scale) for array in arrays]
-    values = np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1)
+    values = join([item.array.reshape(len(item.array), -1) for item in images], axis=1)
     low, high = find_scale(values, data_range=data_range, scale=settings.scale)
     return [replace(normalized, low=low, high=high, is_rgb=is_rgb) for normalized in images]
 

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from mashpix.arrays.colour import Kind
 from mashpix.errors import InputError, UsageError
+from mashpix.missing import holds_data
 from mashpix.picture import Picture
 from mashpix.settings import Scale
 
 MIN_SIDE = 8
 """Images with a shorter side, in pixels, are refused: too few neighbours to predict a pixel from."""
 MAX_HOLE_FRACTION = 0.99
-"""Images with a larger fraction of NaN and infinite values are refused."""
+"""Images with a larger fraction of values without data, NaN and infinite ones among them, are refused."""
 MAX_VALUES = 2**30
 """Largest number of values, height x width x channels, in one image: no tensor is larger."""
 MAX_RANGE = float(np.finfo(np.float32).max)
@@ -33,7 +34,7 @@ Array = NDArray[Any]
 class Normalized:
     """An array with channels first, and how its values are scaled: enough to restore the form of the input.
 
-    array : (C, H, W) in the dtype of the input
+    array : (C, H, W) in the dtype of the input; a masked array where pixels without data are known (`mashpix.missing`)
     channel_axis : of the input; None for a grey image (H, W)
     low, high : float64 (C,): the values that become 0 and 1
     data_range, scale : what they were decided by, see `normalize`
@@ -74,7 +75,7 @@ def normalize(
     A dtype, a shape or values that cannot be denoised raise `InputError`, a `data_range` that is not a positive number
     raises `UsageError`; it counts for the scale "data-range" only.
     """
-    image = np.asarray(image)
+    image = np.asanyarray(image)
     if image.dtype.kind not in "iuf":
         advice = {"b": "convert it to uint8 first", "c": "denoise its real and imaginary part one by one"}
         raise InputError(
@@ -89,9 +90,9 @@ def normalize(
         raise InputError(f"too large ({array.size} values; at most {MAX_VALUES}, denoise it in parts)")
     if data_range is not None and not (np.isfinite(data_range) and data_range > 0):
         raise UsageError(f"`data_range`: not a positive number ({data_range})")
-    holes = 1 - np.isfinite(array).mean()
+    holes = 1 - holds_data(array).mean()
     if holes > MAX_HOLE_FRACTION:
-        raise InputError(f"hardly any finite pixels ({holes:.1%} are NaN or infinite; at most {MAX_HOLE_FRACTION:.0%})")
+        raise InputError(f"hardly any pixels with data ({holes:.1%} are without; at most {MAX_HOLE_FRACTION:.0%})")
     low, high = find_scale(array, data_range=data_range, scale=scale)
     normalized = Normalized(array, channel_axis, low, high, data_range, scale, is_rgb)
     if not normalized.unit.max() <= MAX_RANGE:
@@ -137,7 +138,7 @@ def _limits(plane: Array, *, data_range: float | None, scale: Scale) -> tuple[fl
     """The values of one channel that become 0 and 1."""
     if scale == "data-range" and plane.dtype.kind == "u":
         return 0.0, float(np.iinfo(plane.dtype).max if data_range is None else data_range)
-    values = plane[np.isfinite(plane)]
+    values = np.asarray(plane)[holds_data(plane)]
     if values.size == 0:
         return 0.0, 1.0
     if scale == "percentiles":
@@ -149,11 +150,11 @@ def _limits(plane: Array, *, data_range: float | None, scale: Scale) -> tuple[fl
 
 
 def is_blank(array: Array) -> bool:
-    """Whether (C, H, W) holds nothing to denoise: one finite value in each channel, or hardly a finite one in all."""
-    finite = np.isfinite(array)
-    if finite.mean() < 1 - MAX_HOLE_FRACTION:
+    """Whether (C, H, W) holds nothing to denoise: one value in each channel, or hardly any pixel with data in all."""
+    data = holds_data(array)
+    if data.mean() < 1 - MAX_HOLE_FRACTION:
         return True
-    return all(plane[held].min() == plane[held].max() for plane, held in zip(array, finite, strict=True) if held.any())
+    return all(plane[held].min() == plane[held].max() for plane, held in zip(array, data, strict=True) if held.any())
 
 
 def to_picture(normalized: Normalized, *, multiple: int, device: torch.device) -> Picture:
@@ -163,9 +164,10 @@ def to_picture(normalized: Normalized, *, multiple: int, device: torch.device) -
     """
     unit = normalized.unit
     pixels = np.empty(normalized.array.shape, dtype=np.float32)
-    for channel, plane in enumerate(normalized.array):
-        pixels[channel] = (plane.astype(np.float64) - normalized.low[channel]) / unit[channel]
-    valid = np.isfinite(normalized.array)
+    valid = holds_data(normalized.array)
+    for channel, (plane, held) in enumerate(zip(np.asarray(normalized.array), valid, strict=True)):
+        low = normalized.low[channel]
+        pixels[channel] = (np.where(held, plane, low).astype(np.float64) - low) / unit[channel]
     pixels[~valid] = 0.0
     height, width = normalized.array.shape[1:]
     padding = (0, -width % multiple, 0, -height % multiple)
@@ -181,9 +183,9 @@ def to_array(denoised: Tensor, normalized: Normalized) -> Array:
     """Scale back to the shape and dtype of the input: clip to its values, round integers, and restore its holes."""
     height, width = normalized.array.shape[1:]
     scaled = denoised[0, :, :height, :width].to("cpu").numpy()
-    result = np.empty_like(normalized.array)
-    for channel, plane in enumerate(normalized.array):
-        holes = ~np.isfinite(plane)
+    result = np.empty(normalized.array.shape, normalized.array.dtype)
+    for channel, plane in enumerate(np.asarray(normalized.array)):
+        holes = ~holds_data(normalized.array[channel])
         if holes.all():
             result[channel] = plane
             continue
@@ -199,12 +201,12 @@ def spread_to_array(spread: Tensor, normalized: Normalized) -> Array:
     height, width = normalized.array.shape[1:]
     values = spread[0, :, :height, :width].to("cpu").numpy() * normalized.unit[:, None, None].astype(np.float32)
     return restore_axes(
-        np.where(np.isfinite(normalized.array), values, np.float32(np.nan)).astype(np.float32), normalized
+        np.where(holds_data(normalized.array), values, np.float32(np.nan)).astype(np.float32), normalized
     )
 
 
 def restore_axes(array: Array, normalized: Normalized) -> Array:
-    """Restore the axes of the input from (C, H, W), contiguous."""
+    """Restore the axes of the input from (C, H, W), contiguous and without a mask."""
     if normalized.channel_axis is None:
         return np.asarray(array[0])
     return np.ascontiguousarray(np.moveaxis(array, 0, normalized.channel_axis))

@@ -25,6 +25,7 @@ from mashpix.arrays.normalization import Array, Normalized, is_blank
 from mashpix.arrays.summary import join_reports, summarise
 from mashpix.axes import Index, samples_axis
 from mashpix.method.relations import Groups
+from mashpix.missing import holds_data, join, mask_missing
 from mashpix.report import Report, Step
 from mashpix.settings import Settings
 from mashpix.steps import scaled
@@ -79,9 +80,18 @@ class StackJob:
 
 
 def read_picture(stack: Indexable, axes: str, planes: Planes) -> Array:
-    """Read an image (C, H, W) of one or several planes."""
-    axis, arrays = samples_axis(axes), [np.asarray(stack[plane]) for plane in planes]
-    return np.concatenate([array[None] if axis is None else np.moveaxis(array, axis, 0) for array in arrays])
+    """Read an image (C, H, W) of one or several planes; it is masked where one of them is."""
+    axis, arrays = samples_axis(axes), [np.asanyarray(stack[plane]) for plane in planes]
+    return join([array[None] if axis is None else np.moveaxis(array, axis, 0) for array in arrays])
+
+
+def mask_stack(stack: Indexable, missing: NDArray[np.bool_] | None, axes: str) -> Indexable:
+    """Return a stack whose planes carry their pixels without data, as `mask_missing` does for an image."""
+    if missing is None:
+        return stack
+    if np.ndim(missing) < len(axes):
+        missing = np.expand_dims(missing, [place for place, letter in enumerate(axes) if letter not in "YX"])
+    return mask_missing(np.asanyarray(stack), missing)
 
 
 def run(
@@ -110,10 +120,11 @@ def collect(steps: Generator[Step, None, None], stack: Indexable) -> NDArray[Any
 def denoise_alone(job: StackJob, group: list[Planes]) -> Generator[Step, None, None]:
     """Denoise each image with networks of its own."""
     for index, planes in enumerate(group):
-        end = Step("plane", index + 1, len(group), (index + 1) / len(group), denoised=job.read(planes))
-        if not is_blank(np.asarray(end.denoised)):
+        picture = job.read(planes)
+        end = Step("plane", index + 1, len(group), (index + 1) / len(group), denoised=picture)
+        if not is_blank(picture):
             steps = denoise_steps(
-                np.asarray(end.denoised),
+                picture,
                 channel_axis=0,
                 channels=job.channels or "auto",
                 data_range=job.data_range,
@@ -235,7 +246,8 @@ def _finish(job: StackJob, planes: Planes, end: Step) -> Generator[Step, None, N
     image, spread, report = np.asarray(end.denoised), end.spread, end.report
     if report is None:
         spread = np.zeros(image.shape, np.float32)
-        report = Report(image.shape, str(image.dtype), str(job.device), torch.get_num_threads(), constant=True)
+        holes = float(1 - holds_data(np.asanyarray(end.denoised)).mean())
+        report = Report(image.shape, str(image.dtype), str(job.device), torch.get_num_threads(), holes, constant=True)
     axis = samples_axis(job.axes)
     parts = (np.split(np.asarray(array), len(planes)) for array in (image, spread))
     for plane, *both in zip(planes, *parts, strict=True):

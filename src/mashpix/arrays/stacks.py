@@ -3,10 +3,11 @@
 from collections.abc import Generator
 from typing import Any, Literal, get_args
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.arrays.colour import Channels, decide_stack_channels
-from mashpix.arrays.planes import Indexable, StackJob, collect, denoise_alone, denoise_shared, run
+from mashpix.arrays.planes import Indexable, StackJob, collect, denoise_alone, denoise_shared, mask_stack, run
 from mashpix.axes import Networks, check_axes, plane_groups
 from mashpix.deprecation import channels_from, networks_from
 from mashpix.devices import choose_device
@@ -21,6 +22,7 @@ def denoise_stack(
     axes: str,
     networks: Networks = "shared",
     channels: Channels = "auto",
+    missing: NDArray[np.bool_] | None = None,
     data_range: float | None = None,
     settings: Settings | str = "default",
     seed: int = 0,
@@ -44,6 +46,9 @@ def denoise_stack(
     channels : {"auto", "rgb", "independent", "joint"}
         As for `denoise`, of the axes S and C together. "auto": three samples along S are RGB; samples of any other
         number, and all channels along C, are independent. Nothing is measured.
+    missing : ndarray of bool or None
+        True for pixels without data, as for `denoise`: the shape of an array `stack`, or (H, W) for all planes. Other
+        stacks may return masked planes.
     data_range, settings, seed, device
         As for `denoise`.
     fit, joint
@@ -80,6 +85,7 @@ def denoise_stack(
         axes=axes,
         networks=networks,
         channels=channels,
+        missing=missing,
         data_range=data_range,
         settings=settings,
         seed=seed,
@@ -96,6 +102,7 @@ def denoise_stack_steps(
     axes: str,
     networks: Networks = "shared",
     channels: Channels = "auto",
+    missing: NDArray[np.bool_] | None = None,
     data_range: float | None = None,
     settings: Settings | str = "default",
     seed: int = 0,
@@ -115,6 +122,7 @@ def denoise_stack_steps(
         plane carries the report). The last has the stage "done" and holds the report of all.
     """
     settings, axes = preset(settings), check_axes(axes, tuple(stack.shape))
+    stack = mask_stack(stack, missing, axes)
     networks, channels = networks_from(networks, fit), channels_from(channels, joint, axes=axes)
     if networks not in get_args(Networks):
         raise UsageError(f"`networks`: unknown choice ({networks!r}; one of {', '.join(get_args(Networks))})")

@@ -1,5 +1,6 @@
 """Reports of what was measured and decided, and one report of several."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
@@ -12,6 +13,7 @@ from mashpix.arrays.colour import Kind
 from mashpix.arrays.normalization import Normalized, spread_to_array
 from mashpix.method.mash import Result
 from mashpix.method.relations import Groups
+from mashpix.missing import holds_data
 from mashpix.report import Report
 
 AVERAGED = "averages of the neighbours took the place of its prediction"
@@ -29,7 +31,7 @@ def describe(
         dtype=str(normalized.array.dtype),
         device=str(device),
         threads=torch.get_num_threads(),
-        hole_fraction=float(1 - np.isfinite(normalized.array).mean()),
+        hole_fraction=float(1 - holds_data(normalized.array).mean()),
         channels=normalized.channels,
     )
     if result is None:
@@ -49,6 +51,7 @@ def describe(
         seconds=seconds or {},
         few_blocks=result.few_blocks,
         notes=(
+            *describe_missing(report.hole_fraction, normalized.array.shape),
             *describe_averaged(result.averaged, len(normalized.array)),
             *((f"few blocks of 16 x 16 pixels: {FEW_BLOCKS}",) if result.few_blocks else ()),
         ),
@@ -83,14 +86,15 @@ def summarise(
         few_blocks=any(report.few_blocks for report in reports),
         seconds=seconds,
         notes=(
-            *_notes(reports, worked, parts),
+            *_notes(reports, worked, parts, shape),
             *(describe_groups(worked[0].channel_groups) if channels == "joint" else ()),
         ),
     )
 
 
-def _notes(reports: Sequence[Report], worked: Sequence[Report], parts: str) -> list[str]:
-    notes = []
+def _notes(reports: Sequence[Report], worked: Sequence[Report], parts: str, shape: tuple[int, ...]) -> list[str]:
+    fraction = fmean(report.hole_fraction for report in reports)
+    notes = list(describe_missing(fraction, shape))
     if blank := sum(report.constant for report in reports):
         notes.append(f"{blank} blank {parts} left as they were")
     ratios = sorted({report.masking_ratio for report in worked if report.masking_ratio is not None})
@@ -101,6 +105,18 @@ def _notes(reports: Sequence[Report], worked: Sequence[Report], parts: str) -> l
     if few := sum(report.few_blocks for report in reports):
         notes.append(f"few blocks of 16 x 16 pixels in {few} of {len(reports)} {parts}: {FEW_BLOCKS}")
     return notes
+
+
+def describe_missing(fraction: float, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """A note on the values without data, a fraction of those of an array; none if there are none.
+
+    Examples
+    --------
+    >>> describe_missing(0.25, (4, 100))
+    ('100 of 400 values hold no data: left out and kept',)
+    """
+    count = round(fraction * math.prod(shape))
+    return (f"{count} of {math.prod(shape)} values hold no data: left out and kept",) if count else ()
 
 
 def join_reports(reports: Sequence[Report], groups: Groups, *, shape: tuple[int, ...], channels: Kind) -> Report:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.errors import FileError
+from mashpix.missing import NoData
 
 FORMATS = "PNG, JPEG, WebP, TIFF, NPY, NPZ, FITS, DICOM, MRC, camera raw, CZI, ND2 or LIF"
 """Readable formats, in words; the last seven need extras."""
@@ -32,6 +33,7 @@ class ImageFile:
     native : why its values would have another meaning in another format, or ""
     suffix : ending of the name it was read from, such as ".tif"
     is_rgb : whether the channels are red, green and blue, as the file says; None if it does not say
+    nodata : ranges of values, both ends included, that mean "no data", as the file says
     """
 
     pixels: NDArray[Any]
@@ -43,6 +45,7 @@ class ImageFile:
     native: str = ""
     suffix: str = ""
     is_rgb: bool | None = None
+    nodata: tuple[NoData, ...] = ()
 
     @property
     def colours(self) -> int:

@@ -10,11 +10,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mashpix.axes import WITHIN, Index
+from mashpix.axes import WITHIN, Index, samples_axis
 from mashpix.errors import FileError
 from mashpix.files.hashing import hash_file
 from mashpix.files.image_file import check_kept, mismatch
 from mashpix.files.suffixes import check_same_format
+from mashpix.missing import NoData, find_nodata
 
 Put = Callable[[Index, NDArray[Any]], None]
 """Writes a new plane at the place of `opened[index]`."""
@@ -66,6 +67,7 @@ class OpenFile(ABC):
     is_rgb : True if the file says that its samples (axis S) are red, green and blue, False if it says that they are
         not or has none, None if nothing says what they are
     is_stack : False for a single image, axes "YX" or "YXS", which is in memory
+    nodata : ranges of values, both ends included, that mean "no data", as the file or the user says
     notes : remarks for the user, one line each
     lost : what no copy can keep, one line each; a copy's `warnings` add what turned out when it was written
     """
@@ -76,6 +78,7 @@ class OpenFile(ABC):
     dtype: np.dtype[Any]
     is_rgb: bool | None
     is_stack: ClassVar[bool]
+    nodata: tuple[NoData, ...] = ()
     notes: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
 
@@ -88,6 +91,16 @@ class OpenFile(ABC):
     @abstractmethod
     def __getitem__(self, index: Index) -> NDArray[Any]:
         """One plane, read-only. The plane that was read last is kept: reading it again costs nothing."""
+
+    def missing(self, index: Index) -> NDArray[np.bool_] | None:
+        """Return where a plane holds no data, True there, as an array that broadcasts to it; None if nothing says so.
+
+        A colour of RGB is missing only together with the others. NaN and infinite pixels need not be named.
+        """
+        if not self.nodata:
+            return None
+        found, axis = find_nodata(self[index], self.nodata), samples_axis(self.axes)
+        return np.asarray(found.all(axis, keepdims=True)) if self.is_rgb and axis is not None else found
 
     def widened(self, dtype: np.dtype[Any]) -> "OpenFile":
         """Return the file with its planes in a dtype that holds all of their values; its copies have that dtype too.

@@ -85,6 +85,7 @@ def open_file(path: Path, *, axes: str | None = None, max_pixels: int = MAX_PIXE
         shape=image.pixels.shape,
         dtype=image.pixels.dtype,
         is_rgb=image.is_rgb,
+        nodata=image.nodata,
         notes=image.notes,
         lost=image.losses,
         image=image,

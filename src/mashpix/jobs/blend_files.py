@@ -9,6 +9,7 @@ from mashpix.axes import plane_groups
 from mashpix.errors import FileError
 from mashpix.jobs.channels import channels_of
 from mashpix.jobs.events import BlendOutcome, Event, Note, Written
+from mashpix.jobs.kept_planes import KeptPlanes
 from mashpix.jobs.memory import one_line_for_memory
 from mashpix.jobs.outputs import check_outputs, put_plane
 from mashpix.jobs.request import BlendRequest
@@ -48,12 +49,13 @@ def blend_files(request: BlendRequest) -> Generator[Event, None, BlendOutcome]:
             raise FileError(f"{str(request.finished)!r} is no version of it ({kinds[0]}; {kinds[1]} needed)")
         judged = PlaneVerdicts(noisy.axes, tuple(noisy.shape))
         channels = channels_of(noisy, request.channels) if "S" in noisy.axes else "auto"
-        indices = [planes[0] for group in plane_groups(noisy.axes, noisy.shape, joint=False) for planes in group]
+        planes = KeptPlanes(noisy)
+        indices = [places[0] for group in plane_groups(noisy.axes, noisy.shape, joint=False) for places in group]
         with noisy.copy_to(request.target, overwrite=request.overwrite) as copy:
             for number, index in enumerate(indices, 1):
                 put_plane(
                     index,
-                    noisy[index],
+                    planes[index],
                     finished[index],
                     request=request,
                     channels=channels,

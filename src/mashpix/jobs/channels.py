@@ -8,6 +8,7 @@ from mashpix.arrays.colour import Channels, Kind, decide_channels, decide_stack_
 from mashpix.axes import middle_plane, samples_axis
 from mashpix.errors import UsageError
 from mashpix.files import OpenFile
+from mashpix.missing import mask_missing
 
 ModelChannels = Literal["auto", "rgb", "joint"]
 """The kinds of channels that a model can have: it denoises all of them together."""
@@ -48,5 +49,6 @@ def decide_file_channels(opened: OpenFile, said: Channels) -> tuple[Kind | None,
 
 def _measure(opened: OpenFile) -> Kind | None:
     """Measure the samples of the middle plane."""
-    plane, axis = opened[middle_plane(opened.axes, tuple(opened.shape))], samples_axis(opened.axes)
+    middle, axis = middle_plane(opened.axes, tuple(opened.shape)), samples_axis(opened.axes)
+    plane = mask_missing(opened[middle], opened.missing(middle))
     return None if axis is None else decide_channels(np.moveaxis(plane, axis, 0), "auto")

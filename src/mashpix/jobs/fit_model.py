@@ -12,6 +12,7 @@ from mashpix.axes import plane_groups
 from mashpix.errors import FileError, UsageError
 from mashpix.jobs.channels import ModelChannels, channels_of_model, decide_file_channels
 from mashpix.jobs.events import Event, FitOutcome, Note, Written
+from mashpix.jobs.kept_planes import KeptPlanes
 from mashpix.jobs.memory import one_line_for_memory
 from mashpix.jobs.model_reference import kind_of
 from mashpix.jobs.recipe import hash_settings, sha256
@@ -132,7 +133,7 @@ def _choose(
                 inputs[name] = inputs.get(name) or opened.sha256()
                 kinds.add(kind_of(opened.axes, opened.shape, opened.dtype))
                 channels.append(channels_of_model(opened, request.channels))
-                return read_picture(opened, opened.axes, planes)
+                return read_picture(KeptPlanes(opened), opened.axes, planes)
         except (FileError, OSError):
             if request.names is None:
                 raise

@@ -10,6 +10,7 @@ from mashpix.errors import FileError
 from mashpix.files.image_file import mismatch
 from mashpix.jobs.channels import channels_of, decide_file_channels
 from mashpix.jobs.events import Event, InspectOutcome, Note, Written
+from mashpix.jobs.kept_planes import KeptPlanes
 from mashpix.jobs.memory import one_line_for_memory
 from mashpix.jobs.outputs import check_outputs
 from mashpix.jobs.recipe import to_json
@@ -51,14 +52,15 @@ def inspect_file(request: InspectRequest) -> Generator[Event, None, InspectOutco
     with one_line_for_memory(), ExitStack() as files_open:
         opened = files_open.enter_context(request.open(request.source))
         yield from (Note(text, "info") for text in opened.notes)
-        shown = choose_planes(opened, opened.axes)[0][0]
-        pixels, denoised, verdict = _channels_last(opened[shown], opened.axes), None, None
+        planes = KeptPlanes(opened)
+        shown = choose_planes(planes, opened.axes)[0][0]
+        pixels, denoised, verdict = _channels_last(planes[shown], opened.axes), None, None
         if request.denoised is not None:
             other = files_open.enter_context(request.open(request.denoised))
             denoised = _plane_like(other, opened, shown, str(request.denoised))
         decided = decide_file_channels(opened, request.channels)[0]
         channels: Channels = decided if decided and "S" in opened.axes else "auto"  # those along C: one per plane
-        report = yield from _inspect(opened, request)
+        report = yield from _inspect(planes, opened, request)
         if denoised is not None:
             verdict = check(pixels, denoised, channel_axis=-1 if pixels.ndim == 3 else None, channels=channels)
         for kind, path in outputs.items():
@@ -79,7 +81,7 @@ def _check_outputs(request: InspectRequest) -> dict[str, Any]:
     return outputs
 
 
-def _inspect(opened: "OpenFile", request: InspectRequest) -> "Generator[Step, None, NoiseReport]":
+def _inspect(planes: KeptPlanes, opened: "OpenFile", request: InspectRequest) -> "Generator[Step, None, NoiseReport]":
     """Return the steps of the inspection."""
     from mashpix.noise_report.inspecting import inspect_steps
     from mashpix.noise_report.inspecting_stacks import inspect_stack_steps
@@ -87,8 +89,8 @@ def _inspect(opened: "OpenFile", request: InspectRequest) -> "Generator[Step, No
     how: dict[str, Any] = {"settings": request.preset_name, "probe": request.probe}
     how |= {"device": request.device, "seed": request.seed, "channels": channels_of(opened, request.channels)}
     if opened.is_stack:
-        return inspect_stack_steps(opened, axes=opened.axes, **how)
-    pixels = opened[(slice(None),) * len(opened.axes)]
+        return inspect_stack_steps(planes, axes=opened.axes, **how)
+    pixels = planes[(slice(None),) * len(opened.axes)]
     return inspect_steps(pixels, channel_axis=-1 if pixels.ndim == 3 else None, **how)
 
 

@@ -4,12 +4,14 @@ from typing import Any
 
 from mashpix.axes import Index
 from mashpix.files import OpenFile
+from mashpix.missing import mask_missing
 
 
 class KeptPlanes:
     """A stack that keeps the planes it has read until they are taken.
 
     A network is fitted to a few planes that are denoised later, and a denoised plane is judged against the noisy one.
+    Planes are masked where the file says that they hold no data.
 
     Parameters
     ----------
@@ -19,7 +21,7 @@ class KeptPlanes:
         Largest number of planes kept at a time; beyond that, the oldest is read again when it is needed.
     """
 
-    def __init__(self, stack: OpenFile, *, most: int) -> None:
+    def __init__(self, stack: OpenFile, *, most: int = 1) -> None:
         self.stack, self.most = stack, most
         self.axes, self.shape, self.dtype = stack.axes, tuple(stack.shape), stack.dtype
         self._kept: dict[tuple[int, ...], Any] = {}
@@ -30,7 +32,7 @@ class KeptPlanes:
         if key not in self._kept:
             while len(self._kept) >= self.most:
                 del self._kept[next(iter(self._kept))]
-            self._kept[key] = self.stack[index]
+            self._kept[key] = mask_missing(self.stack[index], self.stack.missing(index))
         return self._kept[key]
 
     def take(self, index: Index) -> Any:

@@ -15,6 +15,7 @@ from mashpix.errors import UsageError
 from mashpix.files.suffixes import split_name
 from mashpix.jobs.recipe import recipe_path
 from mashpix.jobs.request import BlendRequest, DenoiseRequest
+from mashpix.missing import holds_data
 
 if TYPE_CHECKING:
     from mashpix.files import Copy, OpenFile, Put
@@ -89,8 +90,8 @@ def put_plane(
 
 
 def residual_of(noisy: NDArray[Any], denoised: NDArray[Any]) -> NDArray[np.float32]:
-    """Return what denoising removed, noisy minus denoised, as stored in its map; NaN at infinite pixels."""
+    """Return what denoising removed, noisy minus denoised, as stored in its map; NaN where there are no data."""
     exact = np.float64 if denoised.itemsize > 4 else np.float32
     with np.errstate(invalid="ignore", over="ignore"):
-        residual: NDArray[Any] = np.subtract(noisy, denoised, dtype=exact)
-        return residual.astype(np.float32, copy=False)
+        residual: NDArray[Any] = np.subtract(np.asarray(noisy), denoised, dtype=exact)
+        return np.where(holds_data(noisy), residual, np.nan).astype(np.float32, copy=False)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from mashpix.arrays.normalization import Array, Normalized
+from mashpix.missing import holds_data
 from mashpix.noise_estimation.autocovariance import REACH
 from mashpix.noise_estimation.blind_estimate import NoiseLevel, measure_noise_level
 from mashpix.noise_report.classification import BLOCKY, classify_noise, measure_blockiness
@@ -28,10 +29,9 @@ def estimate_noise(normalized: Normalized, picture: Picture) -> dict[str, Any]:
     """Estimate the noise; return fields of a report."""
     height, width = normalized.array.shape[1:]
     pixels, valid = picture.pixels[0, :, :height, :width], picture.valid[0, :, :height, :width]
-    limits = [clipped_limits(np.sort(plane[np.isfinite(plane)])) for plane in normalized.array]
-    clipped = np.stack(
-        [(plane == low) | (plane == high) for plane, (low, high) in zip(normalized.array, limits, strict=True)]
-    )
+    limits = [clipped_limits(np.sort(np.asarray(plane)[holds_data(plane)])) for plane in normalized.array]
+    pairs = zip(np.asarray(normalized.array), limits, strict=True)
+    clipped = np.stack([(plane == low) | (plane == high) for plane, (low, high) in pairs])
     noise = measure_noise_level(pixels, valid, torch.from_numpy(clipped))
     if noise is None:
         return {"notes": ("no block of 16 x 16 pixels to measure the noise in",)}

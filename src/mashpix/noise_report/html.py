@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mashpix.missing import with_nan
 from mashpix.noise_report.report import NoiseReport
 from mashpix.noise_report.svg import image, plot_lines, plot_map
 from mashpix.notebook import as_table
@@ -98,7 +99,7 @@ def _noise_figures(report: NoiseReport) -> list[str]:
 
 def _comparison(pixels: Array, denoised: Array, verdict: Verdict | None, *, is_rgb: bool) -> list[str]:
     """Show before, after and residual: whole, and with the centre enlarged."""
-    residual = pixels.astype(np.float64) - denoised.astype(np.float64)
+    residual = with_nan(pixels) - with_nan(denoised)
     finite = residual[np.isfinite(residual)]
     deviation = float(finite.std()) if finite.size else 0.0
     pixels, denoised, residual = (as_shown(values, is_rgb=is_rgb) for values in (pixels, denoised, residual))

@@ -7,6 +7,7 @@ import numpy as np
 from mashpix.arrays.costs import expected_memory
 from mashpix.arrays.normalization import Array, Normalized
 from mashpix.devices import available_memory
+from mashpix.missing import holds_data
 from mashpix.noise_report.report import NoiseReport
 
 MAX_VALUES = 2**22
@@ -19,16 +20,16 @@ MAX_BITS = 24
 
 def image_facts(normalized: Normalized) -> NoiseReport:
     """Report what needs no estimate: shape, invalid pixels, clipping, bit depth, memory."""
-    finite = np.isfinite(normalized.array)
-    values = normalized.array[finite].ravel()
+    held = holds_data(normalized.array)
+    values = np.asarray(normalized.array)[held]
     values = np.sort(values[:: max(values.size // MAX_VALUES, 1)])
     low, high = clipped_limits(values)
     return NoiseReport(
         shape=normalized.original.shape,
         dtype=str(normalized.array.dtype),
-        clipped_low=0.0 if low is None else float((normalized.array == low).sum() / max(finite.sum(), 1)),
-        clipped_high=0.0 if high is None else float((normalized.array == high).sum() / max(finite.sum(), 1)),
-        nan_fraction=float(1 - finite.mean()),
+        clipped_low=0.0 if low is None else float((normalized.array == low).sum() / max(held.sum(), 1)),
+        clipped_high=0.0 if high is None else float((normalized.array == high).sum() / max(held.sum(), 1)),
+        nan_fraction=float(1 - held.mean()),
         bit_depth=_bit_depth(values),
         memory_bytes=expected_memory(normalized.array.size),
         memory_free_bytes=available_memory(),

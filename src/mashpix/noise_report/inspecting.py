@@ -4,7 +4,9 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mashpix.arrays.colour import Channels, Kind, decide_channels
 from mashpix.arrays.costs import expected_costs, expected_memory, time_update
@@ -13,6 +15,7 @@ from mashpix.deprecation import warn_renamed
 from mashpix.devices import choose_device
 from mashpix.method.mash import side_multiple
 from mashpix.method.masking_ratio import Masking, choose_masking
+from mashpix.missing import mask_missing
 from mashpix.noise_report.estimates import estimate_noise
 from mashpix.noise_report.image_facts import image_facts
 from mashpix.noise_report.report import NoiseReport, NoiseStep
@@ -30,6 +33,7 @@ def inspect(
     *,
     channel_axis: int | None = None,
     channels: Channels = "auto",
+    missing: NDArray[np.bool_] | None = None,
     data_range: float | None = None,
     settings: Settings | str = "default",
     probe: bool = False,
@@ -42,7 +46,7 @@ def inspect(
 
     Parameters
     ----------
-    image, channel_axis, channels, data_range, seed, device
+    image, channel_axis, channels, missing, data_range, seed, device
         As for `denoise`.
     settings : Settings or str
         Settings, or the name of a preset, for which to report masking ratio and cost.
@@ -86,6 +90,7 @@ def inspect(
     how = make_inspection(
         settings, preset_name, data_range=data_range, probe=probe, time_updates=time_updates, seed=seed, device=device
     )
+    image = mask_missing(image, missing, channel_axis=channel_axis)
     return drain(inspect_image(image, channel_axis=channel_axis, channels=channels, inspection=how))
 
 
@@ -94,6 +99,7 @@ def inspect_steps(
     *,
     channel_axis: int | None = None,
     channels: Channels = "auto",
+    missing: NDArray[np.bool_] | None = None,
     data_range: float | None = None,
     settings: Settings | str = "default",
     probe: bool = False,
@@ -121,6 +127,7 @@ def inspect_steps(
     how = make_inspection(
         settings, preset_name, data_range=data_range, probe=probe, time_updates=time_updates, seed=seed, device=device
     )
+    image = mask_missing(image, missing, channel_axis=channel_axis)
     return with_report(inspect_image(image, channel_axis=channel_axis, channels=channels, inspection=how))
 
 

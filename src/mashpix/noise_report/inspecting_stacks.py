@@ -4,11 +4,14 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mashpix.arrays.colour import Channels, decide_stack_channels
 from mashpix.arrays.costs import expected_costs, expected_memory, model_costs
 from mashpix.arrays.model import MAX_FITTED_IMAGES
 from mashpix.arrays.normalization import is_blank
-from mashpix.arrays.planes import Indexable, Planes, read_picture
+from mashpix.arrays.planes import Indexable, Planes, mask_stack, read_picture
 from mashpix.axes import check_axes, plane_groups
 from mashpix.noise_report.inspecting import Inspection, inspect_image, make_inspection, with_report
 from mashpix.noise_report.report import NoiseReport
@@ -29,6 +32,7 @@ def inspect_stack(
     *,
     axes: str,
     channels: Channels = "auto",
+    missing: NDArray[np.bool_] | None = None,
     data_range: float | None = None,
     settings: Settings | str = "default",
     probe: bool = False,
@@ -41,7 +45,7 @@ def inspect_stack(
 
     Parameters
     ----------
-    stack, axes, channels
+    stack, axes, channels, missing
         As for `denoise_stack`.
     data_range, settings, probe, time_updates, seed, device, preset_name
         As for `inspect`.
@@ -68,7 +72,8 @@ def inspect_stack(
     how = make_inspection(
         settings, preset_name, data_range=data_range, probe=probe, time_updates=time_updates, seed=seed, device=device
     )
-    return drain(_inspect_planes(stack, check_axes(axes, tuple(stack.shape)), channels, how))
+    axes = check_axes(axes, tuple(stack.shape))
+    return drain(_inspect_planes(mask_stack(stack, missing, axes), axes, channels, how))
 
 
 def inspect_stack_steps(
@@ -76,6 +81,7 @@ def inspect_stack_steps(
     *,
     axes: str,
     channels: Channels = "auto",
+    missing: NDArray[np.bool_] | None = None,
     data_range: float | None = None,
     settings: Settings | str = "default",
     probe: bool = False,
@@ -95,7 +101,8 @@ def inspect_stack_steps(
     how = make_inspection(
         settings, preset_name, data_range=data_range, probe=probe, time_updates=time_updates, seed=seed, device=device
     )
-    return with_report(_inspect_planes(stack, check_axes(axes, tuple(stack.shape)), channels, how))
+    axes = check_axes(axes, tuple(stack.shape))
+    return with_report(_inspect_planes(mask_stack(stack, missing, axes), axes, channels, how))
 
 
 def _inspect_planes(

@@ -8,6 +8,7 @@ from scipy.ndimage import uniform_filter
 
 from mashpix.arrays.colour import Channels, decide_channels
 from mashpix.errors import InputError
+from mashpix.missing import holds_data, mask_missing, with_nan
 from mashpix.trust.drawing import as_shown, encode_png, find_limits, find_residual_limit, to_8_bit, write
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def compare(
     channel_axis: int | None = None,
     channels: Channels = "auto",
     name: str | None = None,
+    missing: NDArray[np.bool_] | None = None,
 ) -> bytes:
     """Draw before, after and the residual, and two enlarged crops: most detail, and most structure in the residual.
 
@@ -46,6 +48,8 @@ def compare(
         As in `denoise`. RGB is drawn in colour; of channels that are not colour, the mean is.
     name : str or None
         A title, such as which plane of a stack it is.
+    missing : ndarray of bool or None
+        True for pixels without data, as for `denoise`: they are drawn as NaN is.
 
     Returns
     -------
@@ -61,11 +65,13 @@ def compare(
     """
     if noisy.shape != denoised.shape:
         raise InputError(f"images of different shapes cannot be compared ({noisy.shape} and {denoised.shape})")
-    if not np.isfinite(noisy).any():
+    noisy = mask_missing(noisy, missing, channel_axis=channel_axis)
+    if not (held := holds_data(noisy)).any():
         raise InputError("nothing finite to show")
     first = noisy[None] if channel_axis is None else np.moveaxis(noisy, channel_axis, 0)
     is_rgb = decide_channels(first, channels) == "rgb"
-    before, after = (_channels_last(array, channel_axis, is_rgb=is_rgb) for array in (noisy, denoised))
+    pair = noisy, mask_missing(denoised, ~held)
+    before, after = (_channels_last(array, channel_axis, is_rgb=is_rgb) for array in pair)
     residual = before - after
     crops = _choose_crops(after, residual)
     most = find_residual_limit(residual)
@@ -85,7 +91,7 @@ def compare(
 
 def _channels_last(array: NDArray[Any], channel_axis: int | None, *, is_rgb: bool) -> NDArray[np.float64]:
     """(H, W) or (H, W, 3), NaN where not finite."""
-    values = np.where(np.isfinite(array), array, np.nan).astype(np.float64)
+    values = with_nan(array)
     if channel_axis is None:
         return values
     return as_shown(np.moveaxis(values, channel_axis, -1), is_rgb=is_rgb)

@@ -10,6 +10,7 @@ from torch import Tensor
 from mashpix.arrays.colour import Channels
 from mashpix.deprecation import third_by_name
 from mashpix.errors import UsageError
+from mashpix.missing import holds_data, mask_missing
 from mashpix.trust.whitened_residual import STRIDE, Blocks, kind_of, measure_residual, to_common_scale, whiten
 
 CHANCE = 1.5
@@ -26,6 +27,7 @@ def add_detail(
     detail: float,
     channel_axis: int | None = None,
     channels: Channels = "auto",
+    missing: NDArray[np.bool_] | None = None,
 ) -> NDArray[Any]:
     """Restore fine texture from the residual, where a block of it holds more energy than the noise would.
 
@@ -43,11 +45,13 @@ def add_detail(
         Axis of the channels; None for a grey picture.
     channels : {"auto", "rgb", "independent", "joint"}
         As for `denoise`.
+    missing : ndarray of bool or None
+        True for pixels without data, as for `denoise`.
 
     Returns
     -------
     ndarray
-        Shape and dtype of `noisy`; NaN and infinite pixels as in `denoised`, values within the range of both.
+        Shape and dtype of `noisy`; pixels without data as in `denoised`, values within the range of both.
 
     Raises
     ------
@@ -67,6 +71,7 @@ def add_detail(
         raise UsageError(f"`detail`: outside its limits ({detail:g}; 0 to 1)")
     if detail == 0 and noisy.shape == denoised.shape:
         return denoised.astype(noisy.dtype, copy=True)
+    noisy = mask_missing(noisy, missing, channel_axis=channel_axis)
     kind = kind_of(noisy, channel_axis=channel_axis, channels=channels)
     if channel_axis is not None and kind == "independent" and noisy.shape == denoised.shape:
         pairs = zip(*(np.moveaxis(array, channel_axis, 0) for array in (noisy, denoised)), strict=True)
@@ -105,13 +110,13 @@ def _add(
     from scipy.ndimage import uniform_filter
 
     axes = [axis for axis in range(noisy.ndim) if channel_axis is None or axis != channel_axis % noisy.ndim]
-    finite = np.isfinite(noisy) & np.isfinite(denoised)
-    before, after = (np.where(finite, values, 0).astype(np.float64) for values in (noisy, denoised))
+    held = holds_data(noisy) & np.isfinite(denoised)
+    before, after = (np.where(held, np.asarray(values), 0).astype(np.float64) for values in (noisy, denoised))
     residual = before - after
     fine = residual - uniform_filter(residual, SLOW_WINDOW, axes=axes, mode="nearest")
     weight = weight if channel_axis is None else np.expand_dims(weight, channel_axis % noisy.ndim)
     result = np.clip(after + weight * fine, np.minimum(before, after).min(), np.maximum(before, after).max())
     returned = np.asarray((np.rint(result) if noisy.dtype.kind in "iu" else result).astype(noisy.dtype))
-    kept = ~finite | np.broadcast_to(weight == 0, noisy.shape)
+    kept = ~held | np.broadcast_to(weight == 0, noisy.shape)
     returned[kept] = denoised[kept]
     return returned

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mashpix.missing import with_nan
+
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
@@ -35,7 +37,7 @@ def find_residual_limit(residual: NDArray[Any]) -> float:
 
 def as_shown(values: NDArray[Any], *, is_rgb: bool) -> NDArray[np.float64]:
     """An image (H, W, C) as it is drawn: RGB as it is, of other channels the mean (H, W)."""
-    values = values.astype(np.float64)
+    values = with_nan(values)
     return values if values.ndim == 2 or is_rgb else np.asarray(values.mean(axis=2))
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mashpix.arrays.blending import blend
 from mashpix.arrays.colour import Channels
 from mashpix.arrays.denoising import denoise_steps
+from mashpix.missing import mask_missing
 from mashpix.report import Report
 from mashpix.settings import Settings
 from mashpix.trust.detail import add_detail
@@ -57,6 +58,7 @@ def denoise_and_check(
     *,
     channel_axis: int | None = None,
     channels: Channels = "auto",
+    missing: NDArray[np.bool_] | None = None,
     data_range: float | None = None,
     settings: Settings | str = "default",
     seed: int = 0,
@@ -68,7 +70,7 @@ def denoise_and_check(
 
     Parameters
     ----------
-    image, channel_axis, channels, data_range, settings, seed, device
+    image, channel_axis, channels, missing, data_range, settings, seed, device
         As in `denoise`.
     strength, detail : float
         As in `blend` and `add_detail`, applied to the denoised image; the verdict is on the image before both.
@@ -89,6 +91,7 @@ def denoise_and_check(
     >>> result.image.shape, result.spread.shape, result.report.masking_ratio
     ((32, 32), (32, 32), 0.5)
     """
+    image = mask_missing(image, missing, channel_axis=channel_axis)
     *_, last = denoise_steps(
         image,
         channel_axis=channel_axis,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.arrays.colour import Channels, decide_stack_channels
-from mashpix.arrays.planes import read_picture
+from mashpix.arrays.planes import mask_stack, read_picture
 from mashpix.axes import WITHIN, Index, check_axes, middle_plane, plane_groups, samples_axis
 from mashpix.errors import InputError
 from mashpix.trust.comparison_sheet import compare
@@ -109,14 +109,21 @@ class PlaneVerdicts:
         return compare(self.worst.noisy, self.worst.denoised, name=self.worst.name if named else None, **how)
 
 
-def check_stack(noisy: NDArray[Any], denoised: NDArray[Any], *, axes: str, channels: Channels = "auto") -> Verdict:
+def check_stack(
+    noisy: NDArray[Any],
+    denoised: NDArray[Any],
+    *,
+    axes: str,
+    channels: Channels = "auto",
+    missing: NDArray[np.bool_] | None = None,
+) -> Verdict:
     """Check plane by plane whether denoising a stack has removed signal; the verdict is that on the worst plane.
 
     Parameters
     ----------
     noisy, denoised : ndarray
         Stacks of one shape.
-    axes, channels
+    axes, channels, missing
         As in `denoise_stack`.
 
     Raises
@@ -128,10 +135,10 @@ def check_stack(noisy: NDArray[Any], denoised: NDArray[Any], *, axes: str, chann
         raise InputError(f"stacks of different shapes cannot be compared ({np.shape(noisy)} and {np.shape(denoised)})")
     axes = check_axes(axes, noisy.shape)
     kind, together = decide_stack_channels(axes, noisy.shape, channels)
-    verdicts = {}
+    masked, verdicts = mask_stack(noisy, missing, axes), {}
     for group in plane_groups(axes, noisy.shape, joint=together):
         for planes in group:
-            before, after = (read_picture(stack, axes, planes) for stack in (noisy, denoised))
+            before, after = (read_picture(stack, axes, planes) for stack in (masked, denoised))
             verdict = check_changed(before, after, channel_axis=0, channels=kind or "auto")
             verdicts[name_plane(planes[0], axes)] = verdict
     return sum_up(verdicts)

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from mashpix.arrays.colour import Channels
+from mashpix.missing import holds_data, mask_missing
 from mashpix.refine.residual_noise import NoiseModel
 from mashpix.trust.outcome import Verdict as Verdict
 from mashpix.trust.residual_level import measure_excess
@@ -74,20 +75,27 @@ RULES = (
 
 
 def check(
-    noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None = None, channels: Channels = "auto"
+    noisy: NDArray[Any],
+    denoised: NDArray[Any],
+    *,
+    channel_axis: int | None = None,
+    channels: Channels = "auto",
+    missing: NDArray[np.bool_] | None = None,
 ) -> Verdict:
     """Judge by the residual whether denoising has removed signal; nothing is trained, no clean image is needed.
 
     Parameters
     ----------
     noisy, denoised : ndarray
-        Images of one shape, grey (H, W) or with channels along `channel_axis`, in one unit. NaN and infinite
+        Images of one shape, grey (H, W) or with channels along `channel_axis`, in one unit. NaN, infinite and masked
         pixels are left out.
     channel_axis : int or None
         Axis of the channels; None for a grey picture.
     channels : {"auto", "rgb", "independent", "joint"}
         As for `denoise`. Channels that are not colours are judged one by one: the verdict is that on the worst, and its
         reason names the channel, counted from 0.
+    missing : ndarray of bool or None
+        True for pixels without data, as for `denoise`.
 
     Returns
     -------
@@ -117,6 +125,7 @@ def check(
     >>> check(noisy, clean + 5).reason
     'brightness changed by 0.50 noise levels'
     """
+    noisy = mask_missing(noisy, missing, channel_axis=channel_axis)
     is_rgb = kind_of(noisy, channel_axis=channel_axis, channels=channels) == "rgb"
     if channel_axis is not None and not is_rgb and noisy.shape == np.shape(denoised):
         return _check_each(*(np.moveaxis(array, channel_axis, 0) for array in (noisy, denoised)))
@@ -127,8 +136,8 @@ def check(
     if noise is None:
         return Verdict(LOOK, f"no block of {SIDE} x {SIDE} pixels to measure the noise in")
     residual = both.noisy - both.denoised
-    finite = np.isfinite(noisy) & np.isfinite(denoised)
-    change = denoised[finite].astype(np.float64) - noisy[finite]
+    held = holds_data(noisy) & np.isfinite(denoised)
+    change = denoised[held].astype(np.float64) - np.asarray(noisy)[held]
     measures = {"residual_level": float(change.std()), "mean_change": float(change.mean())}
     measures |= _measure_offset(residual, both, noise)
     measures |= _measure_blocks(whiten(residual, both.denoised, both.usable, noise))

@@ -11,6 +11,7 @@ from torch import Tensor
 from mashpix.arrays.colour import Channels, Kind, decide_channels
 from mashpix.arrays.normalization import normalize, to_picture
 from mashpix.errors import InputError
+from mashpix.missing import holds_data, mask_missing
 from mashpix.refine.colour import opponent_matrix
 from mashpix.refine.dct import block_transform
 from mashpix.refine.residual_noise import NoiseModel, measure_noise
@@ -30,7 +31,7 @@ class ScaledPair(NamedTuple):
     """An image before and after on one scale, in channels of independent noise.
 
     noisy, denoised : (C, H, W), 0 where not usable
-    usable : (H, W): False where a channel of either is NaN or infinite
+    usable : (H, W): False where a channel of either holds no data
     is_rgb : whether the channels are brightness and the two opponent colours
     """
 
@@ -63,13 +64,14 @@ def to_common_scale(
     noisy: NDArray[Any], denoised: NDArray[Any], *, channel_axis: int | None, is_rgb: bool = False
 ) -> ScaledPair:
     """Bring both arrays to the scale of the noisy one; different shapes or an invalid image raise `InputError`."""
-    noisy, denoised = np.asarray(noisy), np.asarray(denoised)
+    noisy, denoised = np.asanyarray(noisy), np.asarray(denoised)
     if noisy.shape != denoised.shape:
         raise InputError(f"an image and its denoised version of different shapes ({noisy.shape} and {denoised.shape})")
     if denoised.dtype.kind not in "iuf":
         raise InputError(f"a denoised image of another kind of value ({denoised.dtype}; numbers needed)")
     normalized = normalize(noisy, channel_axis=channel_axis, data_range=None, scale="percentiles", is_rgb=is_rgb)
     after = denoised[None] if channel_axis is None else np.moveaxis(denoised, channel_axis, 0)
+    after = mask_missing(after, ~holds_data(normalized.array))
     cpu = torch.device("cpu")
     before, result = (
         to_picture(item, multiple=1, device=cpu) for item in (normalized, replace(normalized, array=after))
@@ -84,7 +86,7 @@ def kind_of(noisy: NDArray[Any], *, channel_axis: int | None, channels: Channels
     """Decide how the channels of an image belong together; None for a single one."""
     if channel_axis is None:
         return None
-    return decide_channels(np.moveaxis(np.asarray(noisy), channel_axis, 0), channels)
+    return decide_channels(np.moveaxis(np.asanyarray(noisy), channel_axis, 0), channels)
 
 
 def measure_residual(both: ScaledPair) -> NoiseModel | None:

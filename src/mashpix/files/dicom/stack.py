@@ -23,6 +23,7 @@ from mashpix.files.dicom.derived import EXPLICIT, IMPLICIT, SIGNATURES, make_der
 from mashpix.files.dicom.pixels import CODECS, FLOATS, NATIVE, Words, decode_frame, find_words
 from mashpix.files.image_file import check_size
 from mashpix.files.opened import OpenStack, Put
+from mashpix.missing import NoData
 
 MAGIC_PLACE, MAGIC = 128, b"DICM"
 DEFERRED = 2**16
@@ -174,6 +175,7 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
         shape=shape,
         dtype=words.dtype,
         is_rgb=photometric in COLOUR,
+        nodata=_find_padding(dataset, words) if photometric in GREY else (),
         notes=(note,) if slope != 1 else (),
         lost=tuple(lost),
         handle=file,
@@ -234,6 +236,13 @@ def _check_photometric(dataset: Any, samples: int, codec: str | None) -> str:
         return found
     name = found if found in (*GREY, *COLOUR, *REFUSED) else "an unknown one"  # never what a file may say instead
     raise FileError(f"neither grey nor RGB (photometric interpretation {name}; convert it first)")
+
+
+def _find_padding(dataset: Any, words: Words) -> tuple[NoData, ...]:
+    """Return the value, or range of values, outside of what was imaged (PS3.3, C.7.5.1.1.2)."""
+    found = [dataset.get(keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
+    ends = [int(np.int64(end).astype(words.dtype)) for end in found if end is not None]  # some files have a wrong sign
+    return ((min(ends), max(ends)),) if found[0] is not None else ()
 
 
 def _check_end(dataset: Any, file: BinaryIO, size: int) -> None:

@@ -39,6 +39,14 @@ def flip_sign(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     return flipped
 
 
+def find_blank(header: Any) -> int | None:
+    """Return the integer that stands for a missing value (BLANK, in units of what is stored), or None."""
+    own, blank = own_dtype(header), header.get("BLANK")
+    if own.kind == "f" or not isinstance(blank, int):
+        return None
+    return blank if own == stored_dtype(header) else blank + OTHER_SIGN[str(stored_dtype(header).newbyteorder("="))][1]
+
+
 def physical_scale(header: Any) -> tuple[float, float]:
     """Return what a value is to be multiplied by, and what to be added then."""
     return (1, 0) if own_dtype(header) != stored_dtype(header) else _find_scaling(header)
@@ -58,10 +66,12 @@ def widened_header(header: Any, dtype: np.dtype[Any]) -> Any:
     scale, zero = (1, 0) if dtype.kind == "f" else physical_scale(header)
     if stored not in bits or (bias and (scale, zero) != (1, 0)):
         raise FileError(f"`dtype`: FITS cannot hold it here ({dtype}; float32 or float64 needed)")
-    wider = header.copy()
+    wider, blank = header.copy(), find_blank(header)
     wider["BITPIX"] = bits[stored]
     for keyword in ("BLANK", "BSCALE", "BZERO"):
         wider.remove(keyword, ignore_missing=True)
+    if dtype.kind != "f" and blank is not None:
+        wider["BLANK"] = blank - bias
     if (scale, zero + bias) != (1, 0):
         wider["BSCALE"], wider["BZERO"] = scale, zero + bias
     return wider

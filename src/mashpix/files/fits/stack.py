@@ -4,7 +4,7 @@ IAU FITS Working Group, "Definition of the Flexible Image Transport System (FITS
 """
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
@@ -17,6 +17,7 @@ from mashpix.errors import FileError, MashpixError
 from mashpix.extras import need
 from mashpix.files.fits.checksums import renew_checksums
 from mashpix.files.fits.header import (
+    find_blank,
     find_shape,
     flip_sign,
     name_axes,
@@ -27,6 +28,7 @@ from mashpix.files.fits.header import (
 )
 from mashpix.files.image_file import check_size, damaged_error
 from mashpix.files.mapped import MappedStack, byte_count
+from mashpix.files.opened import OpenFile
 
 MAGIC = b"SIMPLE  ="
 BLOCK = 2880
@@ -54,6 +56,10 @@ class _FitsStack(MappedStack):
         self.handle.seek(0)
         return self.handle.read(self.start) + header.tostring().encode("ascii"), stored_dtype(header)
 
+    def _widen(self, dtype: np.dtype[Any]) -> OpenFile:
+        wider = super()._widen(dtype)
+        return replace(wider, nodata=()) if dtype.kind == "f" else wider  # NaN says it then
+
     def finish(self, file: BinaryIO, offset: int, stored: np.dtype[Any]) -> None:
         end = offset + byte_count(self.shape, stored)
         header = widened_header(self.header, self.dtype).copy()
@@ -74,8 +80,9 @@ class _FitsStack(MappedStack):
         plane = values.astype(values.dtype.newbyteorder("="))
         plane = plane if plane.dtype == own else flip_sign(plane, own)
         if self.dtype.kind == "f" and own.kind != "f":
-            scale, zero = physical_scale(self.header)
-            return (plane * scale + zero).astype(self.dtype)
+            (scale, zero), blank = physical_scale(self.header), find_blank(self.header)
+            physical = plane.astype(np.float64) * scale + zero
+            return np.where(plane == blank, np.nan, physical).astype(self.dtype)
         return plane.astype(self.dtype)
 
     def encode(self, plane: NDArray[Any]) -> NDArray[Any]:
@@ -125,13 +132,14 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
     if physical_scale(header) != (1, 0):
         scale, zero = physical_scale(header)
         notes = (*notes, f"measured in the units of its integers (BSCALE {scale:g} and BZERO {zero:g} are kept)")
-    offset = part.fileinfo()["datLoc"]
+    offset, blank = part.fileinfo()["datLoc"], find_blank(header)
     return _FitsStack(
         path=path,
         axes=found,
         shape=shape,
         dtype=own_dtype(header),
         is_rgb=None if "S" in found else False,
+        nodata=() if blank is None else ((blank, blank),),
         notes=notes,
         lost=lost,
         handle=file,
