@@ -28,4 +28,4 @@ def looks_like_labels(image: NDArray[Any]) -> bool:
     equal = [beside[1:-1, :-1], beside[1:-1, 1:], below[:-1, 1:-1], below[1:, 1:-1]]
     count = np.sum(equal, axis=0, dtype=np.uint8)
     flat, alone = np.count_nonzero(count == 4), np.count_nonzero(count == 0)
-    return MIN_FLAT * count.size <= flat < count.size and alone <= MAX_ALONE * (count.size - flat)
+    return bool(MIN_FLAT * count.size <= flat < count.size and alone <= MAX_ALONE * (count.size - flat))

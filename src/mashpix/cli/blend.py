@@ -11,7 +11,7 @@ from mashpix.files.suffixes import split_name
 from mashpix.jobs import BlendRequest, blend_files
 
 
-@shared_flags("compare axes channels overwrite max_pixels")
+@shared_flags("compare dtype axes channels overwrite max_pixels")
 def blend(
     source: Annotated[
         Path, typer.Argument(metavar="IN", readable=False, help="The noisy image or stack; its metadata are kept.")

@@ -7,7 +7,7 @@ from mashpix import __version__
 from mashpix.cli.console import complain
 from mashpix.jobs import Recipe, read_recipe
 
-TAKEN = ("seed", "strength", "detail", "data_range", "device", "threads", "channels")
+TAKEN = ("seed", "strength", "detail", "data_range", "device", "threads", "channels", "dtype")
 """Options that a recipe sets, besides those of a stack."""
 
 

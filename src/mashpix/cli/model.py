@@ -16,7 +16,7 @@ from mashpix.settings import preset
 
 
 @settings_flags
-@shared_flags("preset data_range axes channels joint device threads seed overwrite max_pixels")
+@shared_flags("preset data_range dtype axes channels joint device threads seed overwrite max_pixels")
 def fit(
     inputs: Annotated[
         list[Path], typer.Argument(metavar="IN...", readable=False, help="Images or stacks of one kind.")
@@ -35,7 +35,9 @@ def fit(
     typer.echo(describe_fit(follow(fit_model(request), str(output))))
 
 
-@shared_flags("output recipe strength detail save strict axes channels joint device threads seed overwrite max_pixels")
+@shared_flags(
+    "output recipe strength detail save strict dtype axes channels joint device threads seed overwrite max_pixels"
+)
 def apply(
     model: Annotated[Path, typer.Argument(metavar="MODEL", readable=False, help="Model file from mashpix fit.")],
     inputs: Annotated[

@@ -48,9 +48,11 @@ STACKS_ONLY = {"microscope": "OME-TIFF", "fits": "TIFF", "dicom": "TIFF", "mrc":
 """Formats that are always opened as a stack, and what holds a single image instead."""
 WITH_EXTRAS = {"rawpy": RAW, "bioio": MICROSCOPE, "astropy": FITS, "pydicom": DICOM, "mrcfile": MRC}
 """Endings of the names of files that an optional library reads."""
+WHITE_IS_LARGEST = {"png", "jpeg", "webp"}
+"""Formats of images to look at, also where they are grey."""
 EXTENSIONS = {f".{name}": name for name in WRITABLE} | {".jpg": "jpeg", ".tif": "tiff"}
 
-for _library in ("imagecodecs", "tifffile", "PIL"):
+for _library in ("imagecodecs", "tifffile", "PIL", "pydicom"):
     logging.getLogger(_library).addHandler(logging.NullHandler())  # their warnings would go to stderr
 
 
@@ -91,6 +93,25 @@ def decode_image(name: str, data: bytes, *, max_pixels: int, suffix: str) -> Ima
     if image.pixels.size == 0:
         raise FileError(f"holds no pixels (shape {image.pixels.shape})")
     return replace(image, suffix=output_suffix(suffix))
+
+
+def widen_image(image: ImageFile, dtype: np.dtype[Any]) -> ImageFile:
+    """Return an image whose pixels have a wider dtype; where white is the largest integer, colours stay the same."""
+    pixels, alpha = image.pixels, image.alpha
+    factor: Any = 1
+    if dtype.kind == pixels.dtype.kind == "u" and (image.is_rgb or image.format in WHITE_IS_LARGEST):
+        factor = dtype.type(np.iinfo(dtype).max // np.iinfo(pixels.dtype).max)
+    format_ = WRITABLE[image.format]
+    old = format_.template_of(image)
+    note = f"values are multiplied by {factor}, so that white stays white"
+    return replace(
+        image,
+        pixels=pixels.astype(dtype) * factor,
+        alpha=None if alpha is None else alpha.astype(dtype) * factor,
+        template=None if old is None else format_.widen(old, dtype),
+        nodata=tuple((low * int(factor), high * int(factor)) for low, high in image.nodata),
+        notes=(*image.notes, note) if factor > 1 else image.notes,
+    )
 
 
 def readable_suffixes() -> set[str]:

@@ -72,6 +72,7 @@ class Format(Generic[Template]):
     cannot_hold : returns why an image cannot be written in this format, or None; gets the old file's template, or None
     encode : returns the bytes of a new file, and what it could not keep, one line each; gets the same
     losses : returns what `encode` would not keep, without encoding if possible
+    widen : returns the template for pixels of a wider dtype, by default that of the file
     """
 
     magics: tuple[bytes, ...]
@@ -80,6 +81,7 @@ class Format(Generic[Template]):
     cannot_hold: Callable[[ImageFile, Template | None], str | None]
     encode: Callable[[ImageFile, Template | None], tuple[bytes, list[str]]]
     losses: Callable[[ImageFile, Template | None], list[str]] = lambda _, __: []
+    widen: Callable[[Template, np.dtype[Any]], Template] = lambda template, _: template
 
     def template_of(self, image: ImageFile) -> Template | None:
         """Return the template of an image that was read from this format."""

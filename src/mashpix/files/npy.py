@@ -77,4 +77,10 @@ def encode(image: ImageFile, old: NpyTemplate | None) -> tuple[bytes, list[str]]
     return file.getvalue(), []
 
 
-NPY = Format((MAGIC,), NpyTemplate, read, cannot_hold, encode)
+def widen(old: NpyTemplate, dtype: np.dtype[Any]) -> NpyTemplate:
+    """Return the template for an array of another dtype, in the old byte order."""
+    stored = dtype.newbyteorder(old.dtype.byteorder) if old.dtype.itemsize > 1 else dtype
+    return NpyTemplate(make_header(old.shape, stored, is_fortran=old.is_fortran), old.shape, stored, old.is_fortran)
+
+
+NPY = Format((MAGIC,), NpyTemplate, read, cannot_hold, encode, widen=widen)

@@ -20,7 +20,7 @@ class _NpyStack(MappedStack):
     def begin(self) -> tuple[bytes, np.dtype[Any]] | None:
         if self.dtype == self.stored.newbyteorder("="):
             return None
-        stored = self.dtype.newbyteorder(self.stored.byteorder)
+        stored = self.dtype.newbyteorder(self.stored.byteorder) if self.stored.itemsize > 1 else self.dtype
         return make_header(self.shape, stored, is_fortran=self.order == "F"), stored
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.axes import Index
@@ -13,7 +14,7 @@ from mashpix.errors import UsageError
 from mashpix.files.dicom.stack import open_dicom
 from mashpix.files.fits.stack import open_fits
 from mashpix.files.folder import is_zarr
-from mashpix.files.formats import check_writable, decode_image, format_of_file, read_bytes, write_image
+from mashpix.files.formats import check_writable, decode_image, format_of_file, read_bytes, widen_image, write_image
 from mashpix.files.hashing import sha256
 from mashpix.files.image_file import MAX_PIXELS, ImageFile
 from mashpix.files.microscopes.stack import open_microscope
@@ -106,6 +107,10 @@ class _OpenImage(OpenFile):
 
     def sha256(self) -> str:
         return self.digest
+
+    def _widen(self, dtype: np.dtype[Any]) -> OpenFile:
+        image = widen_image(self.image, dtype)
+        return replace(self, dtype=dtype, image=image, notes=image.notes, nodata=image.nodata)
 
     def check_target(self, target: Path, *, strict: bool) -> None:
         check_writable(self.image, target, strict=strict)

@@ -30,6 +30,7 @@ class Recipe:
     stack : axes and networks of a stack; None for a single image
     model : name and hash of the model that was applied; None if a network was fitted to the file itself
     channels : the requested treatment of channels; `report` has the decision
+    dtype : that the input was converted to; None for its own
     """
 
     version: str
@@ -48,6 +49,7 @@ class Recipe:
     stack: dict[str, Any] | None = None
     model: dict[str, str] | None = None
     channels: Channels = "auto"
+    dtype: str | None = None
 
     def to_json(self) -> bytes:
         """Encode the recipe as a JSON file."""

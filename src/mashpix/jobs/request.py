@@ -4,15 +4,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from mashpix import files
 from mashpix.arrays.colour import Channels, check_choice
 from mashpix.axes import Networks
 from mashpix.deprecation import FITS
-from mashpix.errors import UsageError
+from mashpix.errors import FileError, UsageError
 from mashpix.files import MAX_PIXELS, OpenFile
 from mashpix.jobs.model_reference import ModelReference
 from mashpix.settings import PRESETS, Settings
 
+Dtype = Literal["uint16", "uint32", "int16", "int32", "float32", "float64"]
+"""What the values of a file can be converted to, if it holds them all."""
 Map = Literal["spread", "residual", "report"]
 """What can be saved beside an output, in addition to its recipe."""
 
@@ -30,6 +34,7 @@ class FileRequest:
     axes : one letter per axis as tifffile writes them; None uses what the file says
     channels : what the channels are, as in `mashpix.denoise`; "auto" uses what the file says, and measures three
         samples of an image if nothing is known about them
+    dtype : convert the inputs to this wider dtype, which the output then has; None keeps that of each file
     overwrite : whether existing outputs may be replaced
     sparse : accept missing chunks of an OME-Zarr as empty
     max_pixels : largest width x height of a plane
@@ -37,6 +42,7 @@ class FileRequest:
 
     axes: str | None = None
     channels: Channels = "auto"
+    dtype: Dtype | None = None
     overwrite: bool = False
     sparse: bool = False
     max_pixels: int = MAX_PIXELS
@@ -44,10 +50,22 @@ class FileRequest:
     def __post_init__(self) -> None:
         """Refuse unknown choices; `UsageError` names them."""
         check_choice(self.channels)
+        if self.dtype not in (None, *get_args(Dtype)):
+            raise UsageError(f"`dtype`: unknown choice ({self.dtype!r}; one of {', '.join(get_args(Dtype))})")
 
     def open(self, path: Path) -> OpenFile:
-        """Open one of the inputs; errors as in `files.open_file`."""
-        return files.open_file(path, axes=self.axes, max_pixels=self.max_pixels, sparse=self.sparse)
+        """Open one of the inputs; errors as in `files.open_file`, and `FileError` for a dtype that does not fit."""
+        opened = files.open_file(path, axes=self.axes, max_pixels=self.max_pixels, sparse=self.sparse)
+        try:
+            return opened if self.dtype is None else opened.widened(np.dtype(self.dtype))
+        except FileError:
+            opened.close()
+            raise
+
+    @property
+    def widening(self) -> dict[str, str]:
+        """The dtype, where one is chosen, as hashed in manifests and models: others have the hash that they had."""
+        return {} if self.dtype is None else {"dtype": self.dtype}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +115,8 @@ class DenoiseRequest(FileRequest):
         names = ("strength", "detail", "data_range", "axes")
         fit = next(fit for fit, networks in FITS.items() if networks == self.networks)  # as version 0.1 hashed it
         model = {"model": self.model.sha256} if self.model else {}
-        return {name: getattr(self, name) for name in names} | {"fit": fit} | hashed_channels(self.channels) | model
+        options = {name: getattr(self, name) for name in names} | {"fit": fit} | hashed_channels(self.channels)
+        return options | model | self.widening
 
 
 @dataclass(frozen=True, kw_only=True)

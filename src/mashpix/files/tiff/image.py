@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mashpix.errors import FileError
 from mashpix.files.image_file import Format, ImageFile, check_size, join_alpha, mismatch
-from mashpix.files.tiff.copy import LEVELS, TiffTemplate, make_template, new_file, put_pixels, rebuild
+from mashpix.files.tiff.copy import LEVELS, TiffTemplate, make_template, new_file, put_pixels, rebuild, widen
 from mashpix.files.tiff.directories import check_chain
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -221,4 +221,4 @@ def _holds(data: bytes, array: NDArray[Any]) -> bool:
     return found.shape == array.shape and found.tobytes() == array.tobytes()
 
 
-TIFF = Format(MAGICS, TiffTemplate, read, cannot_hold, encode, find_losses)
+TIFF = Format(MAGICS, TiffTemplate, read, cannot_hold, encode, find_losses, widen)
