@@ -8,7 +8,7 @@ import mrcfile
 import numpy as np
 import pytest
 from astropy.io import fits
-from pydicom import dcmread, uid
+from pydicom import dcmread
 
 from commands import QUICK, run_here
 from faults.door import pass_through, read_pixels
@@ -17,7 +17,7 @@ from mashpix.files import open_file
 from programs import pixels_by_vips, there
 from science_files import PERSON, build_dicom, build_fits, build_mrc, science_seeds
 
-STACK = np.random.default_rng(0).integers(0, 4096, (3, 12, 20)).astype(np.uint16)
+STACK = np.random.default_rng(0).integers(0, 4096, (4, 12, 20)).astype(np.uint16)
 SIGNED = STACK.astype(np.int16) - 2048
 SEEDS = science_seeds(STACK)
 FLOATS = SIGNED.astype(np.float32)
@@ -37,19 +37,15 @@ def test_every_kind_comes_back_with_new_pixels(kind, tmp_path):
 
 @pytest.mark.parametrize("dtype", ["u1", "i1", "i2", "u2", "i4", "u4", "i8", "f4", "f8"])
 def test_values_of_fits_are_those_that_astropy_and_cfitsio_see(dtype, tmp_path):
-    array = (SIGNED[0] // 16).astype(dtype) if dtype in ("i1", "i2", "i4", "i8", "f4", "f8") else STACK[0].astype(dtype)
+    array = (STACK[0] if dtype.startswith("u") else SIGNED[0] // 16).astype(dtype)
     path, new = put(tmp_path, "a.fits", build_fits(array, OBJECT="M31")), tmp_path / "b.fits"
     np.testing.assert_array_equal(read_pixels(path)[0][0], array)
     assert pass_through(path, new) == ("survived", "")
-    with fits.open(path) as old, fits.open(new, checksum=True) as found:
+    kept = [[str(card) for card in fits.getheader(file).cards if "SUM" not in card.keyword] for file in (path, new)]
+    assert kept[0] == kept[1]
+    with fits.open(new, checksum=True) as found:
         found.verify("exception")
         np.testing.assert_array_equal(found[0].data, array[::-1])
-        assert not {"CHECKSUM", "DATASUM"} & set(fits.HeaderDiff(old[0].header, found[0].header).diff_keyword_values) - {
-            "CHECKSUM", "DATASUM"
-        }  # fmt: skip
-        assert [card for card in old[0].header.cards if card.keyword not in ("CHECKSUM", "DATASUM")] == [
-            card for card in found[0].header.cards if card.keyword not in ("CHECKSUM", "DATASUM")
-        ]
     if "vips" in there() and dtype in ("u1", "i2", "u2", "f4"):
         seen, before = pixels_by_vips(new), pixels_by_vips(path)
         assert seen is None or np.array_equal(np.squeeze(seen), np.squeeze(before)[::-1])
@@ -58,7 +54,7 @@ def test_values_of_fits_are_those_that_astropy_and_cfitsio_see(dtype, tmp_path):
 def test_only_the_largest_image_of_a_fits_changes(tmp_path):
     path = put(tmp_path, "a.fits", build_fits(FLOATS, others=True))
     with open_file(path) as opened:
-        assert opened.notes == ("holds 3 images: part 1 'SCI' (3, 12, 20) is denoised, the rest stays as it was",)
+        assert opened.notes == ("holds 3 images: part 1 'SCI' (4, 12, 20) is denoised, the rest stays as it was",)
     pass_through(path, tmp_path / "b.fits")
     old, new = path.read_bytes(), (tmp_path / "b.fits").read_bytes()
     with fits.open(path) as parts, fits.open(tmp_path / "b.fits", checksum=True) as found:
@@ -88,7 +84,7 @@ def test_scaled_integers_of_fits_become_physical_values_as_floats(tmp_path):
         assert opened.dtype == np.int16
         with opened.widened(np.dtype("f4")).copy_to(tmp_path / "b.fits", overwrite=False) as copy:
             wide = opened.widened(np.dtype("f4"))
-            for number in range(3):
+            for number in range(len(SIGNED)):
                 copy((number, slice(None), slice(None)), wide[number, slice(None), slice(None)])
     with fits.open(tmp_path / "b.fits") as found:
         expected = np.where(SIGNED[0, 2, 3] == SIGNED, np.nan, SIGNED * 0.5 + 10)
@@ -184,6 +180,12 @@ def test_the_header_tells_micrographs_stacks_and_volumes(tmp_path):
             assert opened.axes == axes
 
 
+NARROW, WIDE = (b"NAXIS1  = " + str(width).rjust(20).encode() for width in (20, 2_000_000_000))
+WIDE_FITS = SEEDS["fits, int16"].replace(NARROW, WIDE)
+NARROW, WIDE = (b"\xff\x51\0\x29\0\0" + struct.pack(">I", width) for width in (20, 2**20))
+WIDE_J2K = SEEDS["dcm, JPEG 2000"].replace(NARROW, WIDE)
+
+
 def set_bytes(data, place, content):
     return data[:place] + content + data[place + len(content) :]
 
@@ -192,15 +194,15 @@ def set_bytes(data, place, content):
     ("name", "data", "said"),
     [
         ("a.fits", SEEDS["fits, int16"][:-1], "truncated or damaged FITS"),
-        ("a.fits", SEEDS["fits, int16"].replace(b"NAXIS1  =                   20", b"NAXIS1  =           2000000000"), "large|trunc"),
+        ("a.fits", WIDE_FITS, "truncated or damaged FITS"),
         ("a.fits", build_fits(np.arange(9.0)), "holds no image"),
         ("a.dcm", SEEDS["dcm, int16"][:-1], "truncated or damaged DICOM"),
         ("a.dcm", build_dicom(STACK[0], Rows=60000, Columns=60000), "too large"),
         ("a.dcm", build_dicom(STACK, NumberOfFrames=2000000), "truncated or damaged DICOM"),
         ("a.dcm", build_dicom(STACK[0], PhotometricInterpretation="PALETTE COLOR"), "PALETTE COLOR"),
-        ("a.dcm", build_dicom(STACK[0], PhotometricInterpretation="DOE^JANE"), "an unknown one"),
-        ("a.dcm", build_dicom(STACK[0], syntax=uid.MPEG2MPML), "cannot be decoded"),
-        ("a.dcm", SEEDS["dcm, JPEG 2000"].replace(b"\xff\x51\0\x29\0\0\0\0\0\x14", b"\xff\x51\0\x29\0\0\0\x0f\0\x14"), "declared"),
+        ("a.dcm", SEEDS["dcm, int16"].replace(b"MONOCHROME2 ", b"DOE^JANE    "), "an unknown one"),
+        ("a.dcm", SEEDS["dcm, int16"].replace(b"10008.1.2.1\0", b"10008.1.2.77"), "cannot be decoded"),
+        ("a.dcm", WIDE_J2K, "declared"),
         ("a.mrc", SEEDS["mrc, int16"][:-1], "truncated or damaged MRC"),
         ("a.mrc", set_bytes(SEEDS["mrc, int16"], 12, struct.pack("<i", 4)), "complex"),
         ("a.mrc", set_bytes(SEEDS["mrc, int16"], 0, struct.pack("<2i", 2**30, 2**30)), "too large"),

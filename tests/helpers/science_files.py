@@ -63,7 +63,7 @@ def build_dicom(
     encode: str = "",
     **tags: Any,
 ) -> bytes:
-    """An image (Y, X), (N, Y, X), or (Y, X, S) if it is in colour, of a person; `encode` names a codec of imagecodecs."""
+    """An image (Y, X), (N, Y, X) or in colour (Y, X, S) of a person; `encode` names a codec of imagecodecs."""
     dataset, is_colour = Dataset(), not photometric.startswith("MONO")
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = syntax

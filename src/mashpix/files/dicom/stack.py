@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -88,6 +89,11 @@ class _DicomStack(OpenStack):
         frame, is_rgb = self.frames[self.number_of(index)], self.photometric == "RGB"
         return decode_frame(frame, self.syntax, self.plane_shape, self.words, is_rgb=is_rgb)
 
+    def check_target(self, target: Path, *, strict: bool) -> None:
+        """Refuse also a file whose tags cannot be written again."""
+        super().check_target(target, strict=strict)
+        self._write(BytesIO(), BytesIO(), [(0, 0)])
+
     @contextmanager
     def copy_planes(self, target: Path, *, overwrite: bool) -> Iterator[Put]:
         """Collect the frames beside the target; the tags, which name their hash, are written when all are there."""
@@ -107,23 +113,31 @@ class _DicomStack(OpenStack):
 
     def _write(self, file: BinaryIO, pixels: Any, limits: list[tuple[int, int]]) -> None:
         """Write the file: its tags, and the frames."""
+        try:
+            with _quiet():
+                self._write_tags(file, pixels, limits)
+        except (MashpixError, OSError):
+            raise
+        except Exception as error:  # pydicom reads values that it does not write
+            raise FileError(f"damaged DICOM whose tags cannot be written again ({type(error).__name__})") from None
+
+    def _write_tags(self, file: BinaryIO, pixels: Any, limits: list[tuple[int, int]]) -> None:
         from pydicom import dcmwrite
 
-        with _quiet():
-            dataset = _read(self.path)
-            pixels.seek(0)
-            digest = hashlib.file_digest(pixels, "sha256").hexdigest()
-            pixels.write(b"\0" * (pixels.tell() % 2))
-            pixels.seek(0)
-            lows, highs = zip(*limits, strict=True)
-            make_derived(dataset, pixels_sha256=digest, limits=(int(min(lows)), int(max(highs))))
-            if self.frames:
-                dataset.file_meta.TransferSyntaxUID = EXPLICIT
-            if self.photometric in COLOUR:
-                dataset.PhotometricInterpretation = "RGB"
-            dataset[self.keyword].value = pixels
-            dataset[self.keyword].is_undefined_length = False
-            dcmwrite(file, dataset)
+        dataset = _read(self.path)
+        pixels.seek(0)
+        digest = hashlib.file_digest(pixels, "sha256").hexdigest()
+        pixels.write(b"\0" * (pixels.tell() % 2))
+        pixels.seek(0)
+        lows, highs = zip(*limits, strict=True)
+        make_derived(dataset, pixels_sha256=digest, limits=(int(min(lows)), int(max(highs))))
+        if self.frames:
+            dataset.file_meta.TransferSyntaxUID = EXPLICIT
+        if self.photometric in COLOUR:
+            dataset.PhotometricInterpretation = "RGB"
+        dataset[self.keyword].value = pixels
+        dataset[self.keyword].is_undefined_length = False
+        dcmwrite(file, dataset)
 
 
 def open_dicom(path: Path, *, axes: str | None, max_pixels: int) -> _DicomStack:

@@ -18,16 +18,16 @@ FREE = "ZTQIRPHV"
 
 
 def stored_dtype(header: Any) -> np.dtype[Any]:
-    """Return the dtype of the values as stored."""
+    """Return the dtype of the values as stored, in native byte order; a file holds them as big-endian."""
     bits = header["BITPIX"]
     if bits not in BITS:
         raise FileError(f"damaged FITS (BITPIX {bits!r})")
-    return np.dtype(">" + BITS[bits])
+    return np.dtype(BITS[bits])
 
 
 def own_dtype(header: Any) -> np.dtype[Any]:
     """Return the dtype of the values: as stored, but for integers of the other sign."""
-    stored = stored_dtype(header).newbyteorder("=")
+    stored = stored_dtype(header)
     other, zero = OTHER_SIGN.get(str(stored), ("", 0))
     return np.dtype(other) if other and _find_scaling(header) == (1, zero) else stored
 
@@ -44,7 +44,7 @@ def find_blank(header: Any) -> int | None:
     own, blank = own_dtype(header), header.get("BLANK")
     if own.kind == "f" or not isinstance(blank, int):
         return None
-    return blank if own == stored_dtype(header) else blank + OTHER_SIGN[str(stored_dtype(header).newbyteorder("="))][1]
+    return blank if own == stored_dtype(header) else blank + OTHER_SIGN[str(stored_dtype(header))][1]
 
 
 def physical_scale(header: Any) -> tuple[float, float]:

@@ -54,7 +54,7 @@ class _FitsStack(MappedStack):
         if header is self.header and self.section is None:
             return None
         self.handle.seek(0)
-        return self.handle.read(self.start) + header.tostring().encode("ascii"), stored_dtype(header)
+        return self.handle.read(self.start) + header.tostring().encode("ascii"), stored_dtype(header).newbyteorder(">")
 
     def _widen(self, dtype: np.dtype[Any]) -> OpenFile:
         wider = super()._widen(dtype)
@@ -86,7 +86,7 @@ class _FitsStack(MappedStack):
         return plane.astype(self.dtype)
 
     def encode(self, plane: NDArray[Any]) -> NDArray[Any]:
-        stored = stored_dtype(widened_header(self.header, self.dtype)).newbyteorder("=")
+        stored = stored_dtype(widened_header(self.header, self.dtype))
         return plane if plane.dtype == stored else flip_sign(plane, stored)
 
 
@@ -125,6 +125,8 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
         _check_tiles(header, shape, max_pixels=max_pixels)
         compressed = _open_parts(file, compressed=True)[taken]
         header, section = _as_extension(compressed.header, taken), compressed.section
+        if find_shape(header) != shape:
+            raise FileError(f"damaged FITS (an image {find_shape(header)} in tiles of one {shape})")
         lost = (f"{part.header['ZCMPTYPE']} compression is not kept: the image is written uncompressed",)
     if len(images) > 1:
         named = f"part {taken} {str(header.get('EXTNAME', '')).strip()!r} {shape}"
@@ -145,7 +147,7 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
         handle=file,
         offset=offset,
         end=offset + part.fileinfo()["datSpan"],
-        stored=stored_dtype(header),
+        stored=stored_dtype(header).newbyteorder(">"),
         header=header,
         start=part.fileinfo()["hdrLoc"],
         section=section,
@@ -184,4 +186,5 @@ def _as_extension(header: Any, number: int) -> Any:
     """Return the header of a compressed image as that of an image in the same place of a file."""
     from astropy.io import fits
 
+    header = fits.Header.fromstring(header.tostring())  # astropy's own kind of header may say something else
     return header if number == 0 or "XTENSION" in header else fits.ImageHDU(header=header).header
