@@ -99,7 +99,7 @@ def test_a_dtype_that_does_not_fit_is_refused_before_any_work(name, data, dtype,
 
 
 def test_a_widened_tiff_says_what_it_holds(tmp_path):
-    tifffile.imwrite(tmp_path / "a.tif", GREY, predictor=2, compression="zlib", description="cells")
+    tifffile.imwrite(tmp_path / "a.tif", GREY, predictor=2, compression="zlib", description="cells", metadata=None)
     run_here("denoise", "a.tif", "--dtype", "float32", *QUICK, cwd=tmp_path)
     with tifffile.TiffFile(tmp_path / "a_denoised.tif") as file:
         page = file.pages.first
