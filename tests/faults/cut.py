@@ -1,4 +1,4 @@
-"""Six small files cut at every byte: each cut is refused."""
+"""Nine small files cut at every byte: each cut is refused."""
 
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from faults.attempts import Attempt
 from faults.door import read_pixels
 from faults.many import try_many
 from mashpix.errors import FileError
+from science_files import build_dicom, build_fits, build_mrc
 
 STEP = 7
 """A quick run cuts at every n-th byte."""
@@ -22,7 +23,7 @@ def make_files() -> dict[str, bytes]:
     files = {kind: saved(grey, kind) for kind in ("png", "jpeg", "npy", "npz")}
     files["webp"] = saved(RGB[:8, :9], "webp", lossless=True)
     files["tiff"] = saved(np.stack([grey, grey[::-1]]), "tiff", photometric="minisblack")
-    return files
+    return files | {"fits": build_fits(grey), "dcm": build_dicom(grey), "mrc": build_mrc(grey)}
 
 
 def cut_files(*, quick: bool, seed: int) -> Iterator[Attempt]:

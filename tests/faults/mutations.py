@@ -16,6 +16,7 @@ from faults.door import pass_through
 from faults.many import try_many
 from fidelity import KINDS
 from file_kinds import Extras
+from science_files import science_seeds
 
 FILES, QUICK_FILES = 5000, 120
 SECONDS = 5.0
@@ -48,6 +49,7 @@ def make_seeds() -> dict[str, bytes]:
         file = io.BytesIO()
         np.save(file, np.asarray(STACK, order=order))
         seeds[f"a.npy stack, {order}"] = file.getvalue()
+    seeds |= {f"a.{kind.replace(', ', ' ', 1)}": data for kind, data in science_seeds(STACK[0]).items()}
     file = io.BytesIO()
     with tifffile.TiffWriter(file, ome=True) as writer:
         writer.write(STACK[0], subifds=1, metadata={"axes": "ZYX"}, photometric="minisblack")

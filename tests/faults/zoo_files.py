@@ -16,6 +16,7 @@ from bad_files import BAD, RGB, npy_header, ome_xml, saved
 from faults.case import Case
 from fidelity import KINDS
 from file_kinds import Extras, header, png
+from science_files import build_dicom, build_fits, build_mrc
 
 ALIVE = {
     "NPY stack": ("blank", True),
@@ -124,6 +125,7 @@ def _kinds() -> list[Case]:
     ]
 
 
+SCIENCE = {"FITS": build_fits(STACK), "DCM": build_dicom(STACK), "MRC": build_mrc(STACK.astype(np.int16))}
 TIF, NPY = {"source": "a.tif"}, {"source": "a.npy"}
 MULTI = {"row": "OME-XML that names another file", "source": "in/a.tif", "code": 0, "message": "names other files too"}
 FILES = [
@@ -185,6 +187,16 @@ FILES = [
     Case(row="damaged profile", name="ICC of nonsense", code=0,
          build=saved(RGB, "png")[:33] + png((b"iCCP", b"x\0\0" + zlib.compress(b"none")))[8:]
          + saved(RGB, "png")[33:]),
+    *[Case(row="truncated", name=f"{kind}, last byte cut", source=f"a.{kind.lower()}", build=data[:-1],
+           message=f"truncated or damaged {kind.replace('DCM', 'DICOM')}") for kind, data in SCIENCE.items()],
+    Case(row="absurd sizes", name="DICOM of 3.6 gigapixels", source="a.dcm", message="too large",
+         build=build_dicom(STACK, Rows=60_000, Columns=60_000)),
+    Case(row="absurd sizes", name="FITS of 2 gigapixels a row", source="a.fits", message="damaged FITS",
+         build=SCIENCE["FITS"].replace(b"                  40", b"          2000000000")),
+    Case(row="pixels of another kind", name="MRC of complex numbers", source="a.mrc", message="complex numbers",
+         build=SCIENCE["MRC"][:12] + b"\4" + SCIENCE["MRC"][13:]),
+    Case(row="pixels of another kind", name="DICOM with a palette", source="a.dcm", message="PALETTE COLOR",
+         build=build_dicom(STACK, PhotometricInterpretation="PALETTE COLOR")),
     Case(row="damaged header", name="NPY header of 60 kB of brackets", **NPY, message="damaged NPY",
          build=npy_header(b"(" * 60_000)),
 ]  # fmt: skip

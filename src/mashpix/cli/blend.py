@@ -11,7 +11,7 @@ from mashpix.files.suffixes import split_name
 from mashpix.jobs import BlendRequest, blend_files
 
 
-@shared_flags("compare axes channels overwrite max_pixels nodata mask")
+@shared_flags("compare axes channels overwrite max_pixels nodata mask dtype")
 def blend(
     source: Annotated[
         Path, typer.Argument(metavar="IN", readable=False, help="The noisy image or stack; its metadata are kept.")

@@ -8,7 +8,7 @@ from mashpix.cli.console import complain
 from mashpix.errors import UsageError
 from mashpix.jobs import Recipe, read_recipe
 
-TAKEN = ("seed", "strength", "detail", "data_range", "device", "threads", "channels", "nodata")
+TAKEN = ("seed", "strength", "detail", "data_range", "device", "threads", "channels", "nodata", "dtype")
 """Options that a recipe sets, besides those of a stack."""
 
 

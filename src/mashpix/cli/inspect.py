@@ -13,7 +13,7 @@ from mashpix.jobs import InspectRequest, inspect_file
 from mashpix.settings import PRESETS, preset
 
 
-@shared_flags("axes channels device threads overwrite max_pixels nodata mask")
+@shared_flags("axes channels device threads overwrite max_pixels nodata mask dtype")
 def inspect(
     source: Annotated[Path, typer.Argument(metavar="IN", readable=False, help=f"An image or a stack: {FORMATS}.")],
     html: Annotated[Path | None, typer.Option(metavar="F", help="Write the report as an HTML page.")] = None,

@@ -16,7 +16,7 @@ from mashpix.settings import preset
 
 
 @settings_flags
-@shared_flags("preset data_range axes channels joint device threads seed overwrite max_pixels nodata mask")
+@shared_flags("preset data_range axes channels joint device threads seed overwrite max_pixels nodata mask dtype")
 def fit(
     inputs: Annotated[
         list[Path], typer.Argument(metavar="IN...", readable=False, help="Images or stacks of one kind.")
@@ -36,7 +36,8 @@ def fit(
 
 
 @shared_flags(
-    "output recipe strength detail save strict axes channels joint device threads seed overwrite max_pixels nodata mask"
+    "output recipe strength detail save strict axes channels joint device threads seed overwrite max_pixels nodata mask "
+    "dtype"
 )
 def apply(
     model: Annotated[Path, typer.Argument(metavar="MODEL", readable=False, help="Model file from mashpix fit.")],

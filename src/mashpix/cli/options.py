@@ -16,7 +16,7 @@ from mashpix.deprecation import networks_of
 from mashpix.errors import UsageError
 from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.files import MAX_PIXELS
-from mashpix.jobs.request import Map
+from mashpix.jobs.request import Dtype, Map
 from mashpix.settings import PRESETS, Settings
 
 DEVICES = "auto|cpu|cuda|cuda:N|mps"
@@ -55,6 +55,12 @@ SHARED = (
         "save", str | None, "Also write these beside the output, separated by commas.", metavar=",".join(get_args(Map))
     ),
     _flag("compare", Path | None, "Draw before, after and residual side by side; one input only.", metavar="PNG"),
+    _flag(
+        "dtype",
+        str | None,
+        "Convert the values to this wider type, and write them so; default: as in the file.",
+        metavar="|".join(get_args(Dtype)),
+    ),
     _switch("overwrite", "Replace existing outputs."),
     _switch("in_place", "Replace the inputs themselves."),
     _switch("strict", "Refuse an image if part of its file cannot be kept."),

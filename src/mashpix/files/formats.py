@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from mashpix.errors import FileError, MashpixError
 from mashpix.extras import is_there
+from mashpix.files import mrc
 from mashpix.files.atomic import atomic_write
 from mashpix.files.avif import AVIF
 from mashpix.files.bmp import BMP
+from mashpix.files.dicom import stack as dicom
+from mashpix.files.fits import stack as fits
 from mashpix.files.folder import is_zarr
 from mashpix.files.image_file import (
     FORMATS,
@@ -36,7 +39,7 @@ from mashpix.files.png import PNG
 from mashpix.files.png_of import GIF_MAGICS, HEIF_BRANDS, read_gif, read_heif
 from mashpix.files.pnm import PNM
 from mashpix.files.raw import image as raw
-from mashpix.files.suffixes import MICROSCOPE, OUTPUTS, RAW, output_suffix, split_name
+from mashpix.files.suffixes import DICOM, FITS, MICROSCOPE, MRC, OUTPUTS, RAW, output_suffix, split_name
 from mashpix.files.tiff.image import TIFF
 from mashpix.files.webp import WEBP
 
@@ -53,10 +56,19 @@ MAGICS |= (
     dict.fromkeys(raw.MAGICS, "raw")
     | dict.fromkeys(GIF_MAGICS, "gif")
     | dict.fromkeys(microscopes.MAGICS, "microscope")
+    | {fits.MAGIC: "fits"}
 )
 BRANDS = dict.fromkeys((b"avif", b"avis"), "avif") | dict.fromkeys(HEIF_BRANDS, "heif")
 """Kinds of ISO media files, which name them behind `ftyp`."""
-LONGEST_MAGIC = 64
+PLACED_MAGICS = {dicom.MAGIC: ("dicom", dicom.MAGIC_PLACE), mrc.MAGIC: ("mrc", mrc.MAGIC_PLACE)}
+"""Those that are not the first bytes, with their places."""
+LONGEST_MAGIC = max(64, *(place + len(magic) for magic, (_, place) in PLACED_MAGICS.items()))
+STACKS_ONLY = {"microscope": "OME-TIFF", "fits": "TIFF", "dicom": "TIFF", "mrc": "TIFF"}
+"""Formats that are always opened as a stack, and what holds a single image instead."""
+WITH_EXTRAS = {"rawpy": RAW, "bioio": MICROSCOPE, "astropy": FITS, "pydicom": DICOM, "mrcfile": MRC}
+"""Endings of the names of files that an optional library reads."""
+WHITE_IS_LARGEST = {"png", "jpeg", "webp", "jxl", "avif", "bmp"}
+"""Formats of images to look at, also where they are grey."""
 EXTENSIONS = {f".{name}": name for name in WRITABLE} | {".jpg": "jpeg", ".tif": "tiff"}
 EXTENSIONS |= dict.fromkeys((".pgm", ".ppm", ".pfm"), "pnm")
 """Endings that other programs know, and the formats that they mean."""
@@ -72,7 +84,7 @@ ENDINGS = {name: f".{name}" for name in WRITABLE} | {"jpeg": ".jpg", "tiff": ".t
 N_TRIED, MIN_ROWS = 2**20, 16
 """Pixels of a large image that are encoded to see whether it can be written, and the fewest rows of it."""
 
-for _library in ("imagecodecs", "tifffile", "PIL"):
+for _library in ("imagecodecs", "tifffile", "PIL", "pydicom"):
     logging.getLogger(_library).addHandler(logging.NullHandler())  # their warnings would go to stderr
 
 
@@ -98,8 +110,9 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
 
 def decode_image(name: str, data: bytes, *, max_pixels: int, suffix: str) -> ImageFile:
     """Decode the bytes of a file of a known format, whose name ends in `suffix`; errors as in `read_image`."""
-    if name == "microscope":
-        raise FileError("a microscope file (a single image needed here; save it as OME-TIFF)")
+    if name in STACKS_ONLY:
+        what = "a microscope file" if name == "microscope" else f"a {name.upper()} file"
+        raise FileError(f"{what} (a single image needed here; save it as {STACKS_ONLY[name]})")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # decoders warn about what is checked here
@@ -135,9 +148,28 @@ def output_ending(path: Path) -> str:
     return ENDINGS[name] if is_other else ending
 
 
+def widen_image(image: ImageFile, dtype: np.dtype[Any]) -> ImageFile:
+    """Return an image whose pixels have a wider dtype; where white is the largest integer, colours stay the same."""
+    pixels, alpha = image.pixels, image.alpha
+    factor: Any = 1
+    if dtype.kind == pixels.dtype.kind == "u" and (image.is_rgb or image.format in WHITE_IS_LARGEST):
+        factor = dtype.type(np.iinfo(dtype).max // np.iinfo(pixels.dtype).max)
+    format_ = WRITABLE[image.format]
+    old = format_.template_of(image)
+    note = f"values are multiplied by {factor}, so that white stays white"
+    return replace(
+        image,
+        pixels=pixels.astype(dtype) * factor,
+        alpha=None if alpha is None else alpha.astype(dtype) * factor,
+        template=None if old is None else format_.widen(old, dtype),
+        nodata=image.nodata and tuple((low * int(factor), high * int(factor)) for low, high in image.nodata),
+        notes=(*image.notes, note) if factor > 1 else image.notes,
+    )
+
+
 def readable_suffixes() -> set[str]:
     """Return the name endings of images that the installed libraries can read."""
-    return {*READABLE, *(RAW if is_there("rawpy") else ()), *(MICROSCOPE if is_there("bioio") else ())}
+    return {*READABLE}.union(*(endings for library, endings in WITH_EXTRAS.items() if is_there(library)))
 
 
 def format_of_file(path: Path) -> str:
@@ -160,8 +192,11 @@ def format_of_file(path: Path) -> str:
         brands = (start[place : place + 4] for place in (8, *range(16, min(len(start), start[3]), 4)))
         if name := next((BRANDS[brand] for brand in brands if brand in BRANDS), ""):
             return name
-    if start and suffix in MICROSCOPE:
-        return "microscope"
+    for magic, (name, place) in PLACED_MAGICS.items():
+        if start[place:].startswith(magic):
+            return name
+    if start and suffix in MICROSCOPE | DICOM:
+        return "microscope" if suffix in MICROSCOPE else "dicom"
     what = "an empty file" if not start else "no known image format"
     raise FileError(f"{what} ({status.st_size} bytes; {FORMATS} needed)")
 

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from mashpix.errors import FileError
 from mashpix.missing import NoData
 
-FORMATS = "PNG, JPEG, JPEG XL, WebP, AVIF, HEIC, GIF, BMP, PNM, TIFF, NPY, NPZ, camera raw, CZI, ND2 or LIF"
-"""Readable formats, in words; HEIC and the last four need extras."""
+FORMATS = (
+    "PNG, JPEG, JPEG XL, WebP, AVIF, HEIC, GIF, BMP, PNM, TIFF, NPY, NPZ, FITS, DICOM, MRC, camera raw, CZI, ND2 or LIF"
+)
+"""Readable formats, in words; HEIC and the last seven need extras."""
 MAX_PIXELS = 2**29
 """Largest width x height that is read by default: a small file may declare any size."""
 HEADROOM = 2**26
@@ -72,6 +74,7 @@ class Format(Generic[Template]):
     cannot_hold : returns why an image cannot be written in this format, or None; gets the old file's template, or None
     encode : returns the bytes of a new file, and what it could not keep, one line each; gets the same
     needs_whole : whether only encoding the whole image, not its first rows, shows what cannot be kept
+    widen : returns the template for pixels of a wider dtype, by default that of the file
     """
 
     magics: tuple[bytes, ...]
@@ -80,6 +83,7 @@ class Format(Generic[Template]):
     cannot_hold: Callable[[ImageFile, Template | None], str | None]
     encode: Callable[[ImageFile, Template | None], tuple[bytes, list[str]]]
     needs_whole: Callable[[Template | None], bool] = lambda _: False
+    widen: Callable[[Template, np.dtype[Any]], Template] = lambda template, _: template
 
     def template_of(self, image: ImageFile) -> Template | None:
         """Return the template of an image that was read from this format."""

@@ -21,6 +21,8 @@ FRAMES = {0xC0, 0xC1, 0xC2}
 APP0, APP1, APP2, APP15, COMMENT = 0xE0, 0xE1, 0xE2, 0xEF, 0xFE
 NO_FRAMES = {0xC4, 0xC8, 0xCC}
 """Markers in the range of frames that are not frames: Huffman tables, reserved, arithmetic conditioning."""
+JPEG_LS = 0xF7
+"""Marker of the frame of a JPEG-LS."""
 MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
 """A marker in coded data that is neither a stuffed byte nor a restart."""
 END = b"\xff\xd9\0\0"
@@ -78,6 +80,18 @@ def _check_frame(data: bytes, segments: list[tuple[int, int, int]]) -> None:
         raise FileError(f"a rare kind of JPEG (lossless, arithmetic or the like, SOF{marker - 0xC0}; convert it first)")
     if data[start + 4] != 8:
         raise FileError(f"a JPEG with {data[start + 4]} bits (8 needed; convert it to PNG or TIFF first)")
+
+
+def declared_size(data: bytes) -> tuple[int, int]:
+    """Return height and width that a JPEG or JPEG-LS of any kind declares; `FileError` unless it holds one image."""
+    sizes = [
+        struct.unpack_from(">HH", data, start + 5)
+        for marker, start, _ in _segments(data)
+        if (0xC0 <= marker <= 0xCF and marker not in NO_FRAMES) or marker == JPEG_LS
+    ]
+    if len(sizes) != 1:
+        raise FileError(f"damaged JPEG (it holds {len(sizes)} images)")
+    return sizes[0]
 
 
 def _find_end(data: bytes, segments: list[tuple[int, int, int]]) -> int:

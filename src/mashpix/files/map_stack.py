@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from mashpix.axes import Index
 from mashpix.files.atomic import atomic_file
+from mashpix.files.mapped import byte_count, fill
+from mashpix.files.npy import make_header
 from mashpix.files.opened import Put
 from mashpix.files.tiff.empty import begin_tiff
 
 VALUE = np.dtype("<f4")
 OME_AXES = frozenset("TZCYXS")
 """Axes that every OME-TIFF reader knows."""
-AT_ONCE = 2**24
-"""Bytes of zeros to write at a time."""
 
 
 @contextmanager
@@ -40,10 +40,9 @@ def map_stack(target: Path, *, axes: str, shape: tuple[int, ...], overwrite: boo
         Writes a plane at the place of `stack[index]`; planes that are not written are 0.
     """
     with atomic_file(target, overwrite=overwrite) as file:
-        size = int(np.prod(shape, dtype=object)) * VALUE.itemsize
         is_npy = target.suffix.lower() == ".npy"
         start = _begin_npy(file, shape) if is_npy else _begin_tiff(file, target.name, axes, shape)
-        _fill(file, start, size)
+        fill(file, start, byte_count(shape, VALUE))
 
         def put(index: Index, plane: NDArray[Any]) -> None:
             np.memmap(file, VALUE, "r+", start, shape)[index] = plane
@@ -53,8 +52,7 @@ def map_stack(target: Path, *, axes: str, shape: tuple[int, ...], overwrite: boo
 
 def _begin_npy(file: BinaryIO, shape: tuple[int, ...]) -> int:
     """Write the header of an NPY file; return where its values start."""
-    np.lib.format.write_array_header_1_0(file, {"descr": VALUE.str, "fortran_order": False, "shape": shape})
-    return file.tell()
+    return file.write(make_header(shape, VALUE, is_fortran=False))
 
 
 def _begin_tiff(file: BinaryIO, name: str, axes: str, shape: tuple[int, ...]) -> int:
@@ -73,12 +71,3 @@ def _begin_tiff(file: BinaryIO, name: str, axes: str, shape: tuple[int, ...]) ->
         planarconfig=None if samples == 1 else "contig" if axes.endswith("S") else "separate",
         metadata={"axes": axes} | unique,
     )
-
-
-def _fill(file: BinaryIO, start: int, size: int) -> None:
-    """Write zeros in place of the values: a full disk is an error here, but would end the process in a mapped file."""
-    file.seek(start)
-    zeros = bytes(min(size, AT_ONCE))
-    for done in range(0, size, AT_ONCE):
-        file.write(zeros[: size - done])
-    file.flush()

@@ -52,6 +52,15 @@ def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     return shape, is_fortran, dtype
 
 
+def make_header(shape: tuple[int, ...], dtype: np.dtype[Any], *, is_fortran: bool) -> bytes:
+    """Return the header of a file."""
+    file = BytesIO()
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": is_fortran, "shape": shape}
+    )
+    return file.getvalue()
+
+
 def cannot_hold(image: ImageFile, old: NpyTemplate | None) -> str | None:
     """Return why an image cannot be written as NPY, or None."""
     if image.alpha is not None:
@@ -68,4 +77,10 @@ def encode(image: ImageFile, old: NpyTemplate | None) -> tuple[bytes, list[str]]
     return file.getvalue(), []
 
 
-NPY = Format((MAGIC,), NpyTemplate, read, cannot_hold, encode)
+def widen(old: NpyTemplate, dtype: np.dtype[Any]) -> NpyTemplate:
+    """Return the template for an array of another dtype, in the old byte order."""
+    stored = dtype.newbyteorder(old.dtype.byteorder) if old.dtype.itemsize > 1 else dtype
+    return NpyTemplate(make_header(old.shape, stored, is_fortran=old.is_fortran), old.shape, stored, old.is_fortran)
+
+
+NPY = Format((MAGIC,), NpyTemplate, read, cannot_hold, encode, widen=widen)

@@ -1,56 +1,27 @@
-"""Stacks in NPY files: planes are read on demand; pickles are never read.
+"""Stacks in NPY files: planes are read on demand; pickles are never read."""
 
-The file is mapped anew for every plane: pages of a map count as memory in use for as long as the map exists.
-"""
-
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mashpix.axes import MAX_COLOURS, Index, check_axes, guess_axes
+from mashpix.axes import MAX_COLOURS, check_axes, guess_axes
 from mashpix.errors import FileError
-from mashpix.files.atomic import atomic_file
 from mashpix.files.image_file import check_size
-from mashpix.files.npy import read_header
-from mashpix.files.opened import OpenStack, Put
+from mashpix.files.mapped import MappedStack, byte_count
+from mashpix.files.npy import make_header, read_header
 
 
 @dataclass(kw_only=True)
-class _NpyStack(OpenStack):
-    """A stack in an NPY file: `stored` is its dtype there, `offset` where its values start."""
+class _NpyStack(MappedStack):
+    """A stack in an NPY file."""
 
-    handle: BinaryIO
-    offset: int
-    stored: np.dtype[Any]
-    order: Literal["C", "F"]
-
-    def read_plane(self, index: Index) -> NDArray[Any]:
-        return np.array(self._map(self.handle, "r")[index], self.dtype)
-
-    def _map(self, file: BinaryIO, mode: Literal["r", "r+"]) -> NDArray[Any]:
-        """Map the whole stack into memory."""
-        return np.memmap(file, self.stored, mode, self.offset, self.shape, self.order)
-
-    def close(self) -> None:
-        self.handle.close()
-
-    @contextmanager
-    def copy_planes(self, target: Path, *, overwrite: bool) -> Iterator[Put]:
-        with atomic_file(target, overwrite=overwrite) as file:
-            self.handle.seek(0)
-            shutil.copyfileobj(self.handle, file)
-            file.flush()
-
-            def put(index: Index, plane: NDArray[Any]) -> None:
-                self._map(file, "r+")[index] = plane
-
-            yield put
+    def begin(self) -> tuple[bytes, np.dtype[Any]] | None:
+        if self.dtype == self.stored.newbyteorder("="):
+            return None
+        stored = self.dtype.newbyteorder(self.stored.byteorder) if self.stored.itemsize > 1 else self.dtype
+        return make_header(self.shape, stored, is_fortran=self.order == "F"), stored
 
 
 def open_npy(path: Path, *, axes: str | None, max_pixels: int) -> _NpyStack | None:
@@ -73,7 +44,7 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
         return None
     lengths = dict(zip(axes, shape, strict=True))
     check_size(lengths["X"], lengths["Y"], lengths.get("S", 1), max_pixels=max_pixels)
-    needed, found = int(np.prod(shape, dtype=object)) * dtype.itemsize, path.stat().st_size - file.tell()
+    needed, found = byte_count(shape, dtype), path.stat().st_size - file.tell()
     if needed == 0 or needed != found:
         raise FileError(f"truncated or damaged NPY ({found} bytes of {needed})")
     return _NpyStack(
@@ -85,6 +56,7 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
         notes=(note,) if note else (),
         handle=file,
         offset=file.tell(),
+        end=file.tell() + needed,
         stored=dtype,
         order="F" if is_fortran else "C",
     )

@@ -4,7 +4,9 @@ import copy
 import zipfile
 from dataclasses import replace
 from io import BytesIO
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from mashpix.errors import FileError
 from mashpix.files import npy
@@ -80,4 +82,9 @@ def encode(image: ImageFile, old: NpzTemplate | None) -> tuple[bytes, list[str]]
     return file.getvalue(), lost
 
 
-NPZ = Format((MAGIC,), NpzTemplate, read, cannot_hold, encode)
+def widen(old: NpzTemplate, dtype: np.dtype[Any]) -> NpzTemplate:
+    """Return the template for an array of another dtype."""
+    return old._replace(inner=old.inner and npy.widen(old.inner, dtype))
+
+
+NPZ = Format((MAGIC,), NpzTemplate, read, cannot_hold, encode, widen=widen)

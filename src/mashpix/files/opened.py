@@ -107,6 +107,24 @@ class OpenFile(ABC):
         found = np.asarray(found.all(axis, keepdims=True)) if self.is_rgb and axis is not None else found
         return found if self.left_out is None else found | self.left_out
 
+    def widened(self, dtype: np.dtype[Any]) -> "OpenFile":
+        """Return the file with its planes in a dtype that holds all of their values; its copies have that dtype too.
+
+        Raises
+        ------
+        FileError
+            If the dtype does not hold all values, or the format cannot hold it.
+        """
+        if dtype == self.dtype:
+            return self
+        if not np.can_cast(self.dtype, dtype):
+            raise FileError(f"`dtype`: {dtype} does not hold all values of the file ({self.dtype}; a wider one needed)")
+        return self._widen(dtype)
+
+    def _widen(self, dtype: np.dtype[Any]) -> "OpenFile":
+        """As `widened`, for another dtype that holds all values."""
+        raise FileError(f"`dtype`: such a file keeps its dtype ({self.dtype}; leave it out)")
+
     @abstractmethod
     def sha256(self) -> str:
         """Return the hash of the file as it was read."""

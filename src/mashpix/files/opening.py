@@ -4,23 +4,37 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.axes import Index
 from mashpix.errors import UsageError
+from mashpix.files.dicom.stack import open_dicom
+from mashpix.files.fits.stack import open_fits
 from mashpix.files.folder import is_zarr
-from mashpix.files.formats import check_writable, decode_image, format_of_file, read_bytes, write_image
+from mashpix.files.formats import check_writable, decode_image, format_of_file, read_bytes, widen_image, write_image
 from mashpix.files.hashing import sha256
 from mashpix.files.image_file import MAX_PIXELS, ImageFile
 from mashpix.files.microscopes.stack import open_microscope
+from mashpix.files.mrc import open_mrc
 from mashpix.files.npy_stack import open_npy
 from mashpix.files.ome_zarr.stack import open_zarr
 from mashpix.files.opened import Copy, OpenFile, read_only
 from mashpix.files.tiff.stack import open_tiff
 
-STACKS = {"tiff": open_tiff, "npy": open_npy, "microscope": open_microscope}
+
+class Opener(Protocol):
+    """Opens a file of one format as a stack; None if it holds a single image, which `read_image` reads."""
+
+    def __call__(self, path: Path, *, axes: str | None, max_pixels: int) -> OpenFile | None: ...  # noqa: D102
+
+
+STACKS: dict[str, Opener] = {
+    "tiff": open_tiff, "npy": open_npy, "microscope": open_microscope, "fits": open_fits, "dicom": open_dicom,
+    "mrc": open_mrc,
+}  # fmt: skip
 """Formats of files that can hold a stack; `open_tiff` and `open_npy` return None for a single image."""
 
 
@@ -93,6 +107,10 @@ class _OpenImage(OpenFile):
 
     def sha256(self) -> str:
         return self.digest
+
+    def _widen(self, dtype: np.dtype[Any]) -> OpenFile:
+        image = widen_image(self.image, dtype)
+        return replace(self, dtype=dtype, image=image, notes=image.notes, nodata=image.nodata)
 
     def check_target(self, target: Path, *, strict: bool) -> list[str]:
         return [line for line in check_writable(self.image, target, strict=strict) if line not in self.lost]

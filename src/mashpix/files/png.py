@@ -146,4 +146,12 @@ def _pack(pixels: NDArray[Any], bits: int) -> bytes:
     return MAGIC + make_chunk(b"IHDR", header) + make_chunk(b"IDAT", packed) + make_chunk(b"IEND", b"")
 
 
-PNG = Format((MAGIC,), PngTemplate, read, cannot_hold, encode)
+def widen(old: PngTemplate, dtype: np.dtype[Any]) -> PngTemplate:
+    """Return the template for 16 bits; the background colour is that of 8 bits no longer."""
+    kept = [
+        item for item in _chunks(MAGIC + old.chunks + make_chunk(b"IEND", b"")) if item[0] not in (b"bKGD", b"IEND")
+    ]
+    return PngTemplate(b"".join(make_chunk(*item) for item in kept), 8 * dtype.itemsize)
+
+
+PNG = Format((MAGIC,), PngTemplate, read, cannot_hold, encode, widen=widen)

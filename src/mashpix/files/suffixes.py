@@ -12,9 +12,12 @@ RAW = {
 """Camera raw: most of these files begin like any TIFF, so only the name distinguishes them."""
 MICROSCOPE = {".czi", ".dv", ".ims", ".lif", ".nd2", ".oib", ".r3d", ".zvi"}
 """Microscope files, to try with bioio if the content is of no known format."""
+FITS, MRC = {".fits", ".fit", ".fts", ".fz"}, {".mrc", ".mrcs", ".map", ".rec", ".st"}
+DICOM = {".dcm", ".dicom", ".ima"}
+"""DICOM, to try with pydicom if the content is of no known format: old files have no mark."""
 OUTPUTS = dict.fromkeys(RAW, ".tif") | dict.fromkeys(MICROSCOPE, ".ome.tif")
 """Ending of an output, for formats that are read but not written."""
-DOUBLE = {".ome.tif", ".ome.tiff", ".ome.zarr"}
+DOUBLE = {".ome.tif", ".ome.tiff", ".ome.zarr", ".fits.fz"}
 """Endings of two parts."""
 
 

@@ -57,6 +57,7 @@ def denoise_file(request: DenoiseRequest) -> Generator[Event, None, Outcome]:
         yield from (Note(text, "info") for text in opened.notes)
         yield from map(Note, lost)
         outputs = _check_outputs(request)
+        yield from map(Note, _warn_of_labels(opened))
         planes = KeptPlanes(opened, most=_count_kept(opened, request))
         steps = _denoise(planes, opened, request)
         input_sha256 = opened.sha256()
@@ -97,6 +98,16 @@ def _check_outputs(request: DenoiseRequest) -> dict[str, Path]:
     how = {"overwrite": request.overwrite, "in_place": request.in_place}
     check_outputs(outputs, [request.source], clash=clash, **how)
     return outputs
+
+
+def _warn_of_labels(opened: "OpenFile") -> list[str]:
+    """Return a warning if the plane in the middle is not an image that was measured, but names areas."""
+    from mashpix.arrays.label_images import looks_like_labels
+
+    plane, axis = opened[middle_plane(opened.axes, tuple(opened.shape))], samples_axis(opened.axes)
+    is_labels = looks_like_labels(plane if axis is None else np.moveaxis(plane, axis, -1))
+    warning = "looks like a label image or a mask (flat areas without noise): denoising may change its values"
+    return [warning] if is_labels else []
 
 
 def _count_kept(opened: "OpenFile", request: DenoiseRequest) -> int:
@@ -209,5 +220,6 @@ def _make_recipe(
         channels=request.channels,
         nodata=request.nodata,
         mask={"name": request.mask.name, "sha256": hash_file(request.mask)} if request.mask else None,
+        dtype=request.dtype,
         model={"name": model.path.name, "sha256": model.sha256} if model else None,
     )

@@ -82,7 +82,7 @@ def fit_model(request: FitRequest) -> Generator[Event, None, FitOutcome]:
 def origin_of(request: FitRequest) -> dict[str, Any]:
     """Return what a model depends on besides the images, for its header."""
     options = {"data_range": request.data_range, "axes": request.axes} | hashed_channels(request.channels)
-    options |= request.hashed_missing
+    options |= request.hashed_missing | request.widening
     return {"version": __version__, "seed": request.seed, "settings": hash_settings(request.settings, **options)}
 
 

@@ -31,6 +31,7 @@ class Recipe:
     model : name and hash of the model that was applied; None if a network was fitted to the file itself
     channels : the requested treatment of channels; `report` has the decision
     nodata, mask : values, and name and hash of a mask, that were to be left out; None without
+    dtype : that the input was converted to; None for its own
     """
 
     version: str
@@ -51,6 +52,7 @@ class Recipe:
     channels: Channels = "auto"
     nodata: str | None = None
     mask: dict[str, str] | None = None
+    dtype: str | None = None
 
     def to_json(self) -> bytes:
         """Encode the recipe as a JSON file."""

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from mashpix import files
 from mashpix.arrays.colour import Channels, check_choice
 from mashpix.axes import Networks
@@ -15,6 +17,8 @@ from mashpix.jobs.leaving_out import check_nodata, leave_out
 from mashpix.jobs.model_reference import ModelReference
 from mashpix.settings import PRESETS, Settings
 
+Dtype = Literal["uint16", "uint32", "int16", "int32", "float32", "float64"]
+"""What the values of a file can be converted to, if it holds them all."""
 Map = Literal["spread", "residual", "report"]
 """What can be saved beside an output, in addition to its recipe."""
 
@@ -32,6 +36,7 @@ class FileRequest:
     axes : one letter per axis as tifffile writes them; None uses what the file says
     channels : what the channels are, as in `mashpix.denoise`; "auto" uses what the file says, and measures three
         samples of an image if nothing is known about them
+    dtype : convert the inputs to this wider dtype, which the output then has; None keeps that of each file
     overwrite : whether existing outputs may be replaced
     sparse : accept missing chunks of an OME-Zarr as empty
     max_pixels : largest width x height of a plane
@@ -42,6 +47,7 @@ class FileRequest:
 
     axes: str | None = None
     channels: Channels = "auto"
+    dtype: Dtype | None = None
     overwrite: bool = False
     sparse: bool = False
     max_pixels: int = MAX_PIXELS
@@ -52,11 +58,17 @@ class FileRequest:
         """Refuse unknown choices; `UsageError` names them."""
         check_choice(self.channels)
         check_nodata(self.nodata)
+        if self.dtype not in (None, *get_args(Dtype)):
+            raise UsageError(f"`dtype`: unknown choice ({self.dtype!r}; one of {', '.join(get_args(Dtype))})")
 
     def open(self, path: Path) -> OpenFile:
-        """Open one of the inputs, with its pixels without data; errors as in `files.open_file`."""
+        """Open one of the inputs, with its pixels without data, in the wanted dtype; errors as in `files.open_file`.
+
+        `FileError` for a dtype that does not fit.
+        """
         opened = files.open_file(path, axes=self.axes, max_pixels=self.max_pixels, sparse=self.sparse)
         try:
+            opened = opened if self.dtype is None else opened.widened(np.dtype(self.dtype))
             leave_out(opened, nodata=self.nodata, mask=self.mask, max_pixels=self.max_pixels)
         except BaseException:
             opened.close()
@@ -68,6 +80,11 @@ class FileRequest:
         """What is left out, as hashed in manifests, models and recipes: nothing if these options are not used."""
         found = {"nodata": self.nodata, "mask": self.mask and hash_file(self.mask)}
         return {name: value for name, value in found.items() if value is not None}
+
+    @property
+    def widening(self) -> dict[str, str]:
+        """The dtype, where one is chosen, as hashed in manifests and models: others have the hash that they had."""
+        return {} if self.dtype is None else {"dtype": self.dtype}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +135,7 @@ class DenoiseRequest(FileRequest):
         fit = next(fit for fit, networks in FITS.items() if networks == self.networks)  # as version 0.1 hashed it
         model = {"model": self.model.sha256} if self.model else {}
         found = {name: getattr(self, name) for name in names} | {"fit": fit} | hashed_channels(self.channels)
-        return found | model | self.hashed_missing
+        return found | model | self.hashed_missing | self.widening
 
 
 @dataclass(frozen=True, kw_only=True)

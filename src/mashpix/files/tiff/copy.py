@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import SEEK_END, BytesIO
 from itertools import pairwise
 from typing import Any, BinaryIO, Literal, NamedTuple
@@ -25,6 +25,8 @@ PIXEL_TAGS = {*RESOLUTION, 320, 347, *range(512, 522), *range(529, 533)}
 """Tags that a new file does not copy: resolution, palette, JPEG tables, YCbCr."""
 PHOTOMETRICS = {"MINISWHITE": "miniswhite", "RGB": "rgb", "YCBCR": "rgb", "SEPARATED": "separated"}
 """Photometric interpretations of a new file, by those of the old one; all others become "minisblack"."""
+LIMIT_TAGS = {280, 281, 340, 341}
+"""Tags that hold the least and largest values, in the dtype of the pixels."""
 LEVELS = {2: 85, 4: 17}
 """Distance of two grey levels of 2 or 4 bits when they are stretched to 8 bits."""
 
@@ -167,6 +169,15 @@ def new_file(array: NDArray[Any], *, has_alpha: bool) -> bytes:
     if has_alpha:
         options["extrasamples"] = [*["unspecified"] * (colours - 1 if colours != 3 else 0), "unassalpha"]
     return _encode(array, compression="adobe_deflate", **options)
+
+
+def widen(old: TiffTemplate, dtype: np.dtype[Any]) -> TiffTemplate:
+    """Return the template of a new file for pixels of another dtype, with the same layout and tags."""
+    layout, tags = dict(old.layout), dict(old.tags)
+    if "predictor" in layout:
+        layout["predictor"] = FLOATING_POINT if dtype.kind == "f" else HORIZONTAL
+    tags["extratags"] = [tag for tag in old.tags.get("extratags", ()) if tag[0] not in LIMIT_TAGS]
+    return replace(old, dtype=dtype, layout=layout, tags=tags, bits=None, strips=None)
 
 
 def rebuild(old: TiffTemplate, array: NDArray[Any]) -> bytes:

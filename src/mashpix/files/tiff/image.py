@@ -20,6 +20,7 @@ from mashpix.files.tiff.copy import (
     photometric_of,
     put_pixels,
     rebuild,
+    widen,
 )
 from mashpix.files.tiff.directories import check_chain
 from mashpix.files.tiff.nodata import read_nodata
@@ -258,4 +259,4 @@ def _holds(data: bytes, array: NDArray[Any]) -> bool:
     return found.shape == array.shape and found.tobytes() == array.tobytes()
 
 
-TIFF = Format(MAGICS, TiffTemplate, read, cannot_hold, encode, is_copied)
+TIFF = Format(MAGICS, TiffTemplate, read, cannot_hold, encode, is_copied, widen)

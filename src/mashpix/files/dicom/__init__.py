@@ -1,0 +1,1 @@
+"""DICOM, the files of medical imaging."""

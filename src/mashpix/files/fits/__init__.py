@@ -1,0 +1,1 @@
+"""FITS, the files of astronomy."""

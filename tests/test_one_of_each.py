@@ -1,0 +1,117 @@
+"""A folder with one file of each format that mashpix reads, denoised in one run; wider dtypes; label images."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+
+from bad_files import saved
+from commands import QUICK, run_here
+from instrument_files import build_dng, expose, scene, write_czi
+from mashpix.files import open_file
+from mashpix.files.formats import WRITABLE
+from mashpix.files.opening import STACKS
+from science_files import build_dicom, build_fits, build_mrc
+from zarr_kinds import write_ome
+
+RNG = np.random.default_rng(0)
+GREY = RNG.normal(120, 12, (32, 40)).clip(0, 255).astype(np.uint8)
+STACK = np.stack([GREY, GREY[::-1]])
+EXAMPLES = {
+    "png": ("a.png", lambda: saved(GREY, "png")),
+    "jpeg": ("b.jpg", lambda: saved(GREY, "jpeg")),
+    "webp": ("c.webp", lambda: saved(np.dstack([GREY] * 3), "webp", lossless=True)),
+    "tiff": ("d.tif", lambda: saved(GREY, "tiff")),
+    "npy": ("e.npy", lambda: saved(STACK.astype(np.float32), "npy")),
+    "npz": ("f.npz", lambda: saved(GREY, "npz")),
+    "fits": ("g.fits", lambda: build_fits(STACK.astype(np.int16))),
+    "dicom": ("h.dcm", lambda: build_dicom(GREY.astype(np.int16))),
+    "mrc": ("i.mrc", lambda: build_mrc(STACK.astype(np.float32))),
+    "microscope": ("j.czi", lambda path: write_czi(path, [GREY[None, None, None]])),
+    "zarr": ("k.ome.zarr", lambda path: write_ome(path, [STACK[None, None].astype(np.uint16)])),
+    "raw": ("l.dng", lambda: build_dng(expose(scene(), bits=16, electrons=500))),
+}
+
+
+def test_every_format_of_the_registry_is_in_the_folder():
+    assert {*WRITABLE, *STACKS, "raw", "zarr"} == set(EXAMPLES), "give each format an example here"
+
+
+def test_one_file_of_each_format_is_denoised_in_one_run(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for kind, (name, build) in EXAMPLES.items():
+        if kind in ("microscope", "zarr"):
+            build(folder / name)
+        else:
+            (folder / name).write_bytes(build())
+    done = run_here("denoise", folder, "-o", tmp_path / "out", *QUICK, cwd=tmp_path)
+    made = len(EXAMPLES)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"done{made:>15}" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "dtype"),
+    [
+        ("a.png", saved(GREY, "png"), "uint16"), ("a.tif", saved(GREY, "tiff"), "float32"),
+        ("a.npy", saved(STACK.astype(np.int16).repeat(3, 0), "npy"), "float32"),
+        ("a.npz", saved(GREY, "npz"), "float64"), ("a.fits", build_fits(STACK.astype(np.uint16)), "float32"),
+        ("a.mrc", build_mrc(STACK.astype(np.int16)), "float32"),
+    ],
+)  # fmt: skip
+def test_a_wider_dtype_holds_the_same_image_and_what_is_between_its_integers(name, data, dtype, tmp_path):
+    (tmp_path / name).write_bytes(data)
+    done = run_here("denoise", name, "-o", "b" + name[1:], "--dtype", dtype, "--strength", "0.1", *QUICK, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    with open_file(tmp_path / name) as old, open_file(tmp_path / ("b" + name[1:])) as new:
+        assert (new.axes, new.shape, new.dtype) == (old.axes, old.shape, np.dtype(dtype))
+        index = (0,) * (len(old.shape) - 2) + (slice(None),) * 2
+        factor = 257 if name == "a.png" else 1
+        assert abs(new[index].astype(float).mean() / factor - old[index].mean()) < 6
+        assert name == "a.png" or np.any(new[index] % 1)
+    recipe = tmp_path / ("b" + name[1:] + ".json")
+    assert json.loads(recipe.read_bytes())["dtype"] == dtype
+    again = run_here("denoise", name, "-o", "c" + name[1:], "--recipe", recipe, "--no-refine", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / ("b" + name[1:])).read_bytes() == (tmp_path / ("c" + name[1:])).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "dtype", "said"),
+    [
+        ("a.jpg", saved(GREY, "jpeg"), "float32", "JPEG holds 8 bits"),
+        ("a.png", saved(GREY, "png"), "float32", "PNG holds unsigned integers"),
+        ("a.dcm", build_dicom(GREY.astype(np.int16)), "float32", "keeps its dtype"),
+        ("a.tif", saved(GREY.astype(np.float32), "tiff"), "uint16", "does not hold all values"),
+        ("a.tif", saved(GREY.astype(np.int32), "tiff"), "float32", "does not hold all values"),
+        ("a.mrc", build_mrc(STACK.astype(np.int16)), "int32", "MRC cannot hold it"),
+        ("a.tif", saved(GREY, "tiff"), "float99", "unknown choice"),
+    ],
+)  # fmt: skip
+def test_a_dtype_that_does_not_fit_is_refused_before_any_work(name, data, dtype, said, tmp_path):
+    (tmp_path / name).write_bytes(data)
+    done = run_here("denoise", name, "--dtype", dtype, cwd=tmp_path)
+    assert done.returncode in (1, 2)
+    assert said in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_widened_tiff_says_what_it_holds(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", GREY, predictor=2, compression="zlib", description="cells", metadata=None)
+    run_here("denoise", "a.tif", "--dtype", "float32", *QUICK, cwd=tmp_path)
+    with tifffile.TiffFile(tmp_path / "a_denoised.tif") as file:
+        page = file.pages.first
+        assert (page.dtype, page.predictor, page.tags["SampleFormat"].value) == (np.float32, 3, 3)
+        assert page.description.startswith("cells")
+
+
+def test_labels_are_warned_of_and_pictures_are_not(tmp_path):
+    labels = np.repeat(np.repeat(RNG.permutation(80).reshape(8, 10), 9, 0), 9, 1).astype(np.uint8)
+    mask = ((np.add.outer((np.arange(64) - 30) ** 2, (np.arange(64) - 30) ** 2) < 400) * 255).astype(np.uint8)
+    photons = RNG.poisson(0.02, (64, 64)).astype(np.uint8)
+    for array, is_warned in ((labels, True), (mask, True), (GREY, False), (photons, False)):
+        np.save(tmp_path / "a.npy", array)
+        done = run_here("denoise", "a.npy", "--overwrite", *QUICK, cwd=tmp_path)
+        assert ("looks like a label image or a mask" in done.stderr) == is_warned, done.stderr
