@@ -18,6 +18,9 @@ ChooseBy = Literal["gap", "correlation"]
 NoiseEstimate = Literal["one-pass", "mean"]
 Shuffle = Literal["auto", "always", "never"]
 
+RENAMED = {"channels": "network_channels"}
+"""Settings whose flag on the command line is named differently from the field: there, --channels is another option."""
+
 
 def number(default: Any, help: str, *, low: float | None = None, high: float | None = None) -> Any:
     """A field of `Settings`: its default, what it means, and the limits it is checked against."""

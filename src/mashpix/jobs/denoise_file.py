@@ -126,8 +126,8 @@ def _denoise(planes: KeptPlanes, opened: "OpenFile", request: DenoiseRequest) ->
     if opened.is_stack:
         return denoise_stack_steps(planes, axes=axes, networks=request.networks, **how)
     only = middle_plane(axes, opened.shape)
-    steps = denoise_steps(planes[only], channel_axis=samples_axis(axes), preview_every=0, **how)
-    return relay(steps, lambda step: step if step.denoised is None else replace(step, plane=only))
+    steps = denoise_steps(planes[only], channel_axis=samples_axis(axes), preview_every=request.preview_every, **how)
+    return relay(steps, lambda step: step if step.report is None else replace(step, plane=only))
 
 
 @contextmanager
