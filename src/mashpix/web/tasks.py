@@ -192,7 +192,7 @@ def _denoise(task: Task) -> dict[str, Any]:
     with ExitStack() as stack:
         noisy = stack.enter_context(request.open(request.source))
         keeper = _Keeper(task, noisy, image)
-        outcome = _follow(task, keeper.keep(denoise_file(request)))
+        outcome = _follow(task, keeper.keep(denoise_file(request, is_wanted_now=task.stop.is_set)))
     limits = {"residual_limit": keeper.residual_limit, "spread_limit": keeper.spread_limit}
     return {"image": image | limits} | _result_of(task, outcome.recipe, seconds=outcome.seconds)
 
