@@ -36,8 +36,8 @@ def fit(
 
 
 @shared_flags(
-    "output recipe strength detail save strict axes channels joint device threads seed overwrite max_pixels nodata mask "
-    "dtype"
+    "output recipe strength detail save strict axes channels joint device threads seed overwrite max_pixels nodata "
+    "mask dtype"
 )
 def apply(
     model: Annotated[Path, typer.Argument(metavar="MODEL", readable=False, help="Model file from mashpix fit.")],
