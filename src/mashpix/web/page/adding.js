@@ -1,8 +1,8 @@
 // Takes images in: dropped, pasted or chosen, single or by folders, and sends them one after the other.
+import { patiently } from "/static/api.js";
 import { $, announce } from "/static/dom.js";
 import { ask, changed, select, selected, store } from "/static/store.js";
 
-const MIN_WAIT = 3; // seconds before a full queue is asked again
 let sending = false;
 
 /** Queue files for sending; `named` ones were chosen by hand and are all sent, of a folder only images are. */
@@ -47,22 +47,16 @@ async function send(upload) {
   form.append("start", "false");
   upload.state = "sending";
   changed();
+  const onwait = () => { upload.state = "crowded"; changed(); };
   try {
-    const job = await ask("POST", "/api/jobs", form);
+    const job = await patiently(() => ask("POST", "/api/jobs", form), onwait);
     store.uploads.splice(store.uploads.indexOf(upload), 1);
     if (!selected()) select(job.id);
   } catch (error) {
-    if (error.status === 429) await waitForRoom(upload, error.retryAfter);
-    else Object.assign(upload, { state: "refused", message: error.message });
-    if (upload.state === "refused") announce(`${upload.name}: ${error.message}`);
+    Object.assign(upload, { state: "refused", message: error.message });
+    announce(`${upload.name}: ${error.message}`);
   }
   changed();
-}
-
-async function waitForRoom(upload, seconds) {
-  Object.assign(upload, { state: "waiting", message: "waits for room in the queue" });
-  changed();
-  await new Promise((done) => setTimeout(done, 1000 * Math.max(seconds, MIN_WAIT)));
 }
 
 /** All files of what was dropped, folders included. */

@@ -26,6 +26,21 @@ export async function call(method, path, body) {
   throw new ApiError(answer.status, data?.code ?? "", data?.message ?? `${answer.status} ${answer.statusText}`, retryAfter);
 }
 
+const MIN_WAIT = 3; // seconds before a full queue is asked again
+
+/** Run a call, again and again as long as the queue is full. */
+export async function patiently(action, onwait = () => {}) {
+  for (;;) {
+    try {
+      return await action();
+    } catch (error) {
+      if (error.status !== 429) throw error;
+      onwait();
+      await new Promise((done) => setTimeout(done, 1000 * Math.max(error.retryAfter, MIN_WAIT)));
+    }
+  }
+}
+
 export const jobPath = (id, rest = "") => `/api/jobs/${id}${rest}`;
 
 /** Follow the events of all jobs; the browser reconnects by itself, and says which event it had last. */

@@ -20,7 +20,7 @@ export function stateOf(job) {
   return job.state === "failed" ? withoutName(job.error.message) : job.state;
 }
 
-const uploadState = (upload) => ({ waiting: upload.message ?? "waits to be sent", sending: "is sent" })[upload.state] ?? withoutName(upload.message);
+const uploadState = (upload) => ({ waiting: "waits to be sent", sending: "is sent", crowded: "waits for room in the queue" })[upload.state] ?? withoutName(upload.message);
 
 function makeRow(item) {
   const picture = h("span", { class: "thumb" });

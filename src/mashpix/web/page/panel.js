@@ -1,5 +1,5 @@
 // What stands beside the image: the noise and the settings before a run, its progress, and what came of it.
-import { call, jobPath } from "/static/api.js";
+import { call, jobPath, patiently } from "/static/api.js";
 import { $, button, bytes, duration, h, percent, spelled } from "/static/dom.js";
 import { result } from "/static/result.js";
 import { settingsForm } from "/static/settings.js";
@@ -99,7 +99,8 @@ function draft(job) {
   const errors = errorLine();
   const { form, read } = settingsForm(job);
   const go = button("Denoise", attempt(errors, () => start(job, read())), { class: "primary" });
-  const all = button("", attempt(errors, async () => { for (const one of drafts()) await start(one, read()); }));
+  const startAll = async (request) => { for (const one of drafts()) await patiently(() => start(one, request)); };
+  const all = button("", attempt(errors, () => startAll(read())));
   const update = () => { const count = drafts().length; all.hidden = count < 2; all.textContent = `Denoise all ${count}`; };
   return { parts: [head(job), notes(job), form, inspection(job, { open: true }), actions(errors, job.inspection && cost(job.inspection), go, all)], update };
 }
@@ -132,7 +133,7 @@ let shown = { key: "" };
 
 /** Show a job; its parts are built anew only when its state is another one. */
 export function showPanel(job) {
-  const key = job ? [job.id, job.state, job.runs, job.image !== null, job.error?.message].join() : "";
+  const key = job ? [job.id, job.state, job.image !== null, job.error?.message].join() : "";
   if (key !== shown.key) {
     const hadFocus = $("panel").contains(document.activeElement);
     shown = { key, ...(job ? BUILDERS[job.state](job) : { parts: [] }) };

@@ -1,6 +1,6 @@
 // What came of a run: the verdict, the file to take home, two sliders, and how to do the same elsewhere.
 import { addBy } from "/static/adding.js";
-import { jobPath } from "/static/api.js";
+import { call, jobPath } from "/static/api.js";
 import { announce, button, bytes, duration, h, icon, percent, slider } from "/static/dom.js";
 import { attempt, errorLine, inspection } from "/static/panel.js";
 import { ask } from "/static/store.js";
@@ -33,9 +33,10 @@ function finishing(job, errors) {
   return h("div", { class: "finishing" }, one("strength", "Strength"), one("detail", "Fine texture"));
 }
 
-function copying(commands) {
+function copying(job, errors) {
   const text = h("pre", { tabindex: 0, hidden: true, "aria-label": "What was copied" });
   const copy = (name) => async () => {
+    const { commands } = await call("GET", jobPath(job.id));
     text.hidden = false;
     text.textContent = commands[name];
     try {
@@ -46,27 +47,24 @@ function copying(commands) {
     }
   };
   const names = [["shell", "Copy as command"], ["python", "Copy as Python"], ["curl", "Copy as curl"]];
-  return h("div", { class: "copying" }, h("h3", {}, "The same elsewhere"), h("div", { class: "row" }, names.map(([name, label]) => button(label, copy(name)))), text);
+  return h("div", { class: "copying" }, h("h3", {}, "The same elsewhere"), h("div", { class: "row" }, names.map(([name, label]) => button(label, attempt(errors, copy(name))))), text);
 }
 
 export function result(job, { head, notes, rerun }) {
   const errors = errorLine();
   const download = h("a", { class: "button primary", href: jobPath(job.id, "/result"), download: "" });
-  const recipe = h("a", { href: jobPath(job.id, "/recipe"), download: "" }, "Recipe");
+  const recipe = h("a", { class: "button", href: jobPath(job.id, "/recipe"), download: "" }, "Recipe");
   const again = button("Use as input again", attempt(errors, () => addBy(jobPath(job.id, "/again"))));
+  const more = h("div", { class: "row" }, again, recipe);
   const facts = h("p", { class: "cost" });
-  const copies = h("div", {});
   const update = (now) => {
     download.textContent = now.finishing ? "Writing the file…" : `Download ${now.outcome.name}`;
     if (now.finishing) download.removeAttribute("href");
     else download.setAttribute("href", jobPath(now.id, "/result"));
-    const until = new Date(now.expires).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    const until = new Date(1000 * now.expires).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
     facts.textContent = `${bytes(now.outcome.bytes)}, took ${duration(now.outcome.seconds)}, kept until ${until}`;
-    const key = now.outcome.sha256;
-    if (copies.dataset.key !== key) copies.replaceChildren(copying(now.commands));
-    copies.dataset.key = key;
   };
-  const parts = [head, verdictCard(job.verdict), notes, finishing(job, errors), copies, inspection(job, { open: false }), rerun,
-    h("div", { class: "actions" }, errors, facts, download, again, recipe)];
+  const parts = [head, verdictCard(job.verdict), notes, finishing(job, errors), more, copying(job, errors), inspection(job, { open: false }), rerun,
+    h("div", { class: "actions" }, errors, facts, download)];
   return { parts, update };
 }

@@ -16,7 +16,7 @@ const choice = (name, options, value) =>
   h("select", { name }, Object.entries(options).map(([key, text]) => h("option", { value: key, selected: key === value }, text)));
 
 function presets(chosen) {
-  const texts = Object.fromEntries(store.info.presets.map(({ name, text }) => [name, text]));
+  const texts = Object.fromEntries(store.info.presets.map(({ name, description }) => [name, description]));
   const hint = h("p", { class: "hint", id: "preset-text" }, texts[chosen]);
   const onchange = (event) => { hint.textContent = texts[event.target.value]; };
   const radios = store.info.presets.map(({ name }) =>
@@ -29,10 +29,10 @@ function presets(chosen) {
 /** An input for one number of the method; left empty, it is the preset's. */
 function setting({ name, type, choices, low, high, help }, value) {
   const attributes = { name: `settings.${name}` };
-  const offered = choices ?? (type === "boolean" ? ["true", "false"] : null);
+  const offered = choices ?? (type === "bool" ? ["true", "false"] : null);
   const input = offered
     ? h("select", attributes, h("option", { value: "" }, "as in the preset"), offered.map((text) => h("option", { value: text, selected: String(value) === text }, text)))
-    : h("input", { ...attributes, type: "number", step: type === "integer" ? 1 : "any", min: low, max: high, placeholder: "as in the preset", value: value ?? "" });
+    : h("input", { ...attributes, type: "number", step: type === "int" ? 1 : "any", min: low, max: high, placeholder: "as in the preset", value: value ?? "" });
   return field(name.replaceAll("_", " "), input, help);
 }
 
@@ -46,9 +46,9 @@ function allSettings(chosen) {
 
 /** The form for a job; `read` gives the request. */
 export function settingsForm(job) {
-  const chosen = job.runs ? job.request : { ...job.request, ...last };
+  const chosen = job.state === "ready" ? { ...job.request, ...last } : job.request;
   const axes = job.image?.planes ?? [];
-  const several = job.image?.colour || axes.some(([axis, count]) => axis.toLowerCase() === "c" && count > 1);
+  const several = job.image?.colour || axes.some(([axis, count]) => axis === "c" && count > 1);
   const stack = axes.some(([, count]) => count > 1);
   const form = h("form", { class: "settings", onsubmit: (event) => event.preventDefault() },
     presets(chosen.preset ?? "default"),
@@ -65,7 +65,7 @@ function asRequest(data) {
   for (const [key, text] of data) {
     const [, name] = key.split("settings.");
     if (text === "") continue;
-    if (name) request.settings[name] = types[name] === "choice" ? text : types[name] === "boolean" ? text === "true" : Number(text);
+    if (name) request.settings[name] = types[name] === "choice" ? text : types[name] === "bool" ? text === "true" : Number(text);
     else request[key] = key === "seed" ? Number(text) : text;
   }
   return request;

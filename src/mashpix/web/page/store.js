@@ -37,10 +37,18 @@ export async function ask(method, path, body) {
   return put(await call(method, path, body), asked);
 }
 
+function drop(id) {
+  store.jobs.delete(id);
+  if (selectedId() === id) select([...store.jobs.keys()].at(-1));
+  changed();
+}
+
 const isNewer = (known, asked) => known && known.taken > asked;
 
 /** Take over a job as the server tells it, and say aloud what has become of it. */
 function put(job, asked = taken) {
+  if (job.state === "removed") return drop(job.job);
+  if (job.finishing) job.state = "done"; // its result is written again: it stays in sight meanwhile
   const former = store.jobs.get(job.id);
   if (isNewer(former, asked)) return former;
   job.taken = taken += 1;
@@ -52,12 +60,6 @@ function put(job, asked = taken) {
   }
   changed();
   return job;
-}
-
-export function drop(id) {
-  store.jobs.delete(id);
-  if (selectedId() === id) select([...store.jobs.keys()].at(-1));
-  changed();
 }
 
 /** Take the server's list for true: after a reload, and after each break of the connection. */
@@ -104,7 +106,6 @@ export function connect(onback) {
     state: put, done: put, failed: put, progress: takeProgress,
     preview: patched((job, data) => { job.preview = data; }),
     note: patched((job, data) => { job.notes = [...job.notes, data]; }),
-    removed: (data) => drop(data.job),
   };
   const onopen = () => {
     $("offline").hidden = true;

@@ -1,7 +1,7 @@
 // The controls around the viewer: what to see, how large, which plane of a stack, which window of values.
 import { $, button, h, number, slider } from "/static/dom.js";
 import { toggleActual, zoomBy } from "/static/gestures.js";
-import { fit, hasAfter, hasResult, redraw, shownMode, viewer } from "/static/viewer.js";
+import { fit, hasAfter, hasResult, redraw, shownMode, viewer, windowOf } from "/static/viewer.js";
 
 const MODES = [
   ["wipe", "Wipe", "Before on the left, after on the right of a line that can be moved"],
@@ -62,13 +62,13 @@ function positionOf(value, image) {
 function windowSlider(label, end, image) {
   const other = 1 - end;
   const oninput = (position) => {
-    const limits = [...(viewer.window ?? image.window)];
+    const limits = [...(viewer.window ?? windowOf(image))];
     limits[end] = valueAt(position, image);
     if (limits[0] >= limits[1]) limits[other] = limits[end] + (end ? -1 : 1) * Math.max(Math.abs(limits[end]) * 1e-6, 1e-6);
     viewer.window = limits;
     redraw();
   };
-  const value = positionOf(image.window[end], image);
+  const value = positionOf(windowOf(image)[end], image);
   return slider(label, { max: PERCENTILES, step: 0.1, value, shown: (position) => number(valueAt(position, image)), oninput });
 }
 
@@ -76,14 +76,19 @@ function buildFor(job) {
   const { image } = job;
   const planes = image.planes.map(([axis, count], index) => {
     if (count < 2) return null;
-    const name = AXES[axis.toLowerCase()] ?? axis.toUpperCase();
-    const oninput = (value) => { viewer.plane[index] = value - 1; viewer.followed = false; redraw(); };
+    const name = AXES[axis] ?? axis.toUpperCase();
+    const oninput = (value) => {
+      viewer.plane[index] = value - 1;
+      viewer.followed = false;
+      if (axis === "c") reset();
+      redraw();
+    };
     return slider(name, { min: 1, max: count, step: 1, value: viewer.plane[index] + 1, shown: (value) => `${value} of ${count}`, oninput });
   });
   const limits = [windowSlider("Black at", 0, image), windowSlider("White at", 1, image)];
   const reset = () => {
     viewer.window = null;
-    limits.forEach((limit, end) => limit.set(positionOf(image.window[end], image)));
+    limits.forEach((limit, end) => limit.set(positionOf(windowOf(image)[end], image)));
     redraw();
   };
   $("planes").replaceChildren(...planes.filter(Boolean).map(({ element }) => element));

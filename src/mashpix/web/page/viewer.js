@@ -33,13 +33,19 @@ export function shownMode() {
   return viewer.mode === "side" || viewer.mode === "wipe" ? viewer.mode : "after";
 }
 
+/** The window that the server proposes for the plane looked at: channels that are not colours have one each. */
+export function windowOf({ planes, window: whole, windows }) {
+  const channel = planes.findIndex(([axis]) => axis === "c");
+  return windows?.[viewer.plane[channel] ?? 0] ?? whole;
+}
+
 function layerOf(of) {
   const { job, plane, window: limits, strength, detail } = viewer;
-  const [low, high] = OWN_WINDOW.has(of) ? [] : limits ?? job.image.window;
+  const [low, high] = OWN_WINDOW.has(of) ? [] : limits ?? windowOf(job.image);
   const shown = { plane: plane.length ? plane.join(",") : null, low, high };
   if (of === "denoised") Object.assign(shown, { strength, detail });
   if (of === "live") shown.v = job.preview.version;
-  else if (of !== "noisy") shown.v = job.runs;
+  else shown.v = job.outcome?.sha256.slice(0, 8) ?? 0;
   const { width, height, levels } = job.image;
   const group = of === "noisy" || OWN_WINDOW.has(of) ? of : "after";
   const wanted = (place) => tileUrl(job, of, place, shown);
@@ -208,7 +214,7 @@ export function redraw() {
 export function look(job) {
   if (job?.id !== viewer.job?.id || (job?.image && !viewer.job.image)) {
     standIns = {};
-    const middle = job?.image?.planes.map(([axis, count]) => (axis.toLowerCase() === "c" ? 0 : Math.floor(count / 2)));
+    const middle = job?.image?.planes.map(([axis, count]) => (axis === "c" ? 0 : Math.floor(count / 2)));
     Object.assign(viewer, { plane: middle ?? [], window: null, fitted: true, place: null, followed: true });
   }
   if (job && (job.id !== viewer.job?.id || job.state !== viewer.job.state)) {
