@@ -24,6 +24,7 @@ LAYERS = [  # each package may import from those above it only; modules of the g
     {"noise_report"},
     {"jobs"},
     {"evaluation"},
+    {"web"},
     {"cli"},
     {"noise", "__main__"},  # the former name of simulation; `python -m mashpix`
 ]

@@ -67,6 +67,7 @@ CHANGES = {  # where a field matters, and another value of it; probes see gaps o
     "depth": ({}, 3),
     "steps": ({}, 5),
     "fits": ({}, 2),
+    "stop_after": ({}, 2),
     "learning_rate": ({}, 1e-3),
     "window_size": ({}, 40),
     "masks": ({}, 3),

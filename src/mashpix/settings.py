@@ -18,6 +18,9 @@ ChooseBy = Literal["gap", "correlation"]
 NoiseEstimate = Literal["one-pass", "mean"]
 Shuffle = Literal["auto", "always", "never"]
 
+RENAMED = {"channels": "network_channels"}
+"""Settings whose flag on the command line is named differently from the field: there, --channels is another option."""
+
 
 def number(default: Any, help: str, *, low: float | None = None, high: float | None = None) -> Any:
     """A field of `Settings`: its default, what it means, and the limits it is checked against."""
@@ -83,6 +86,9 @@ class Settings:
     depth: int = number(5, "poolings of the U-Net", low=1, high=8)  # [scripts]
     steps: int = number(800, "network updates of the final fit (N)", low=1)  # [scripts]
     fits: int = number(1, "networks fitted one after another; the mean of their results counts", low=1)  # [ours]
+    stop_after: int = number(
+        0, "network updates of the run after which fits end early, on the schedule of the full fit; 0: never", low=0
+    )  # [ours]: how a run that was stopped is made again
     learning_rate: float = number(4e-4, "Adam's first learning rate, annealed to 0 by a cosine", low=0.0)  # [scripts]
     window_size: int = number(
         512, "images with a larger side are fitted on random windows, pixels", low=32

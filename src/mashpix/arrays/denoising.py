@@ -27,6 +27,7 @@ from mashpix.arrays.normalization import (
 )
 from mashpix.arrays.summary import describe, join_reports
 from mashpix.devices import choose_device
+from mashpix.method.early_stop import EarlyStop
 from mashpix.method.mash import Result, mash, side_multiple
 from mashpix.method.relations import Groups
 from mashpix.report import Report, Step
@@ -142,6 +143,7 @@ def denoise_steps(
     seed: int = 0,
     device: str = "auto",
     preview_every: int = PREVIEW_INTERVAL,
+    early_stop: EarlyStop | None = None,
 ) -> Generator[Step, None, None]:
     """Denoise one image step by step: the generator behind `denoise`, with the same parameters and errors.
 
@@ -152,6 +154,8 @@ def denoise_steps(
     preview_every : int
         Updates between two steps that carry a preview of the image; 0 for none before the last. The result
         does not depend on it.
+    early_stop : EarlyStop or None
+        Ends the fit when the result is wanted now; None: only as the settings say.
 
     Yields
     ------
@@ -176,7 +180,14 @@ def denoise_steps(
     normalized = normalize(image, channel_axis=channel_axis, data_range=data_range, scale=settings.scale)
     kind = decide_channels(normalized.array, channels)
     count = len(normalized.array)
-    run = partial(_denoise_together, settings=settings, seed=seed, device=chosen, preview_every=preview_every)
+    run = partial(
+        _denoise_together,
+        settings=settings,
+        seed=seed,
+        device=chosen,
+        preview_every=preview_every,
+        early_stop=early_stop or EarlyStop(settings.stop_after),
+    )
     check_memory(normalized.array.size // (count if kind == "independent" else 1))
     groups: Groups = tuple((channel,) for channel in range(count)) if kind == "independent" else ()
     if kind == "joint":
@@ -216,7 +227,13 @@ def _denoise_apart(
 
 
 def _denoise_together(
-    normalized: Normalized, *, settings: Settings, seed: int, device: torch.device, preview_every: int
+    normalized: Normalized,
+    *,
+    settings: Settings,
+    seed: int,
+    device: torch.device,
+    preview_every: int,
+    early_stop: EarlyStop,
 ) -> Generator[Step, None, None]:
     """Denoise all channels with networks in common."""
     if is_blank(normalized.array):
@@ -227,7 +244,7 @@ def _denoise_together(
     picture = to_picture(normalized, multiple=side_multiple(settings), device=device)
     generator = torch.Generator(device).manual_seed(seed)
     seconds: dict[str, float] = {}
-    steps = mash(picture, settings=settings, generator=generator, preview_every=preview_every)
+    steps = mash(picture, settings=settings, generator=generator, preview_every=preview_every, early_stop=early_stop)
     joint = 1 if picture.is_rgb else len(normalized.array)
     plan = expected_costs(picture.pixels[0, 0].numel(), settings, joint_channels=joint)
     result = yield from present(steps, normalized, plan=plan, seconds=seconds)

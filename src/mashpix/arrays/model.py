@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 from mashpix.arrays.normalization import Array, Normalized, find_scale, normalize, to_picture
 from mashpix.errors import InputError
+from mashpix.method.early_stop import EarlyStop
 from mashpix.method.mash import Fitted, Result, apply_networks, fit_networks, side_multiple
 from mashpix.method.masking_ratio import Masking
 from mashpix.method.network import UNet
@@ -86,7 +87,12 @@ def normalize_alike(
 
 
 def fit_to_images(
-    images: Sequence[Normalized], *, share_noise: bool, settings: Settings, generator: torch.Generator
+    images: Sequence[Normalized],
+    *,
+    share_noise: bool,
+    settings: Settings,
+    generator: torch.Generator,
+    early_stop: EarlyStop | None = None,
 ) -> Generator[Step, None, Model]:
     """Fit networks to images of one kind; with `share_noise` their noise is measured here and taken for that of all.
 
@@ -97,7 +103,9 @@ def fit_to_images(
     mosaic = _join(
         [to_picture(normalized, multiple=multiple, device=generator.device) for normalized in images], gap=multiple
     )
-    fitted = yield from fit_networks(mosaic, share_noise=share_noise, settings=settings, generator=generator)
+    fitted = yield from fit_networks(
+        mosaic, share_noise=share_noise, settings=settings, generator=generator, early_stop=early_stop
+    )
     normalized = images[0]
     return Model(settings, str(normalized.array.dtype), normalized.low, normalized.high, *fitted, normalized.is_rgb)
 

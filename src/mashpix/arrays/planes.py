@@ -24,6 +24,7 @@ from mashpix.arrays.model import (
 from mashpix.arrays.normalization import Array, Normalized, is_blank
 from mashpix.arrays.summary import join_reports, summarise
 from mashpix.axes import Index, samples_axis
+from mashpix.method.early_stop import EarlyStop
 from mashpix.method.relations import Groups
 from mashpix.report import Report, Step
 from mashpix.settings import Settings
@@ -59,6 +60,7 @@ class StackJob:
     device: torch.device
     channels: Kind | None = None
     groups: Groups = ()
+    early_stop: EarlyStop | None = None
 
     @property
     def parts(self) -> list[slice | list[int]]:
@@ -121,6 +123,7 @@ def denoise_alone(job: StackJob, group: list[Planes]) -> Generator[Step, None, N
                 seed=job.seed,
                 device=str(job.device),
                 preview_every=0,
+                early_stop=job.early_stop,
             )
             for step in scaled(steps, index / len(group), 1 / len(group)):
                 if step.report is None:
@@ -149,7 +152,9 @@ def denoise_shared(job: StackJob, group: list[Planes]) -> Generator[Step, None, 
             models.append(None)
             continue
         generator = torch.Generator(job.device).manual_seed(job.seed)
-        fit = fit_to_images(images, share_noise=True, settings=job.settings, generator=generator)
+        fit = fit_to_images(
+            images, share_noise=True, settings=job.settings, generator=generator, early_stop=job.early_stop
+        )
         steps = present(fit, images[0], plan=fitting_costs, seconds=seconds)
         models.append((yield from scaled(steps, share * number / len(job.parts), share / len(job.parts))))
         del images, fit, steps

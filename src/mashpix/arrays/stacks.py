@@ -11,6 +11,7 @@ from mashpix.axes import Networks, check_axes, plane_groups
 from mashpix.deprecation import channels_from, networks_from
 from mashpix.devices import choose_device
 from mashpix.errors import UsageError
+from mashpix.method.early_stop import EarlyStop
 from mashpix.report import Step
 from mashpix.settings import Settings, preset
 
@@ -102,10 +103,16 @@ def denoise_stack_steps(
     device: str = "auto",
     fit: Literal["once", "each"] | None = None,
     joint: bool | None = None,
+    early_stop: EarlyStop | None = None,
 ) -> Generator[Step, None, None]:
     """Denoise a stack step by step: the generator behind `denoise_stack`, with the same parameters and errors.
 
     Memory holds one plane at a time, and during a fit the planes that the network is fitted to.
+
+    Parameters
+    ----------
+    early_stop : EarlyStop or None
+        As in `denoise_steps`; later fits make as many updates as the one that was stopped.
 
     Yields
     ------
@@ -120,7 +127,8 @@ def denoise_stack_steps(
         raise UsageError(f"`networks`: unknown choice ({networks!r}; one of {', '.join(get_args(Networks))})")
     kind, together = decide_stack_channels(axes, tuple(stack.shape), channels)
     chosen, _ = choose_device(device)
-    job = StackJob(stack, axes, data_range, settings, seed, chosen, kind)
+    early_stop = early_stop or EarlyStop(settings.stop_after)
+    job = StackJob(stack, axes, data_range, settings, seed, chosen, kind, early_stop=early_stop)
     groups = plane_groups(axes, tuple(stack.shape), joint=together)
     shared = networks == "shared"
     return run(job, groups, lambda group: (denoise_shared if shared and len(group) > 1 else denoise_alone)(job, group))

@@ -18,6 +18,7 @@ from mashpix.cli.denoise import denoise
 from mashpix.cli.doctor import doctor
 from mashpix.cli.inspect import inspect
 from mashpix.cli.model import apply, fit
+from mashpix.cli.serve import serve
 from mashpix.cli.study import study
 from mashpix.errors import MashpixError
 from mashpix.files.atomic import remove_all_in_work
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (denoise, inspect, blend, fit, apply, add_noise, bench, study, demo, doctor):
+for command in (denoise, inspect, blend, fit, apply, add_noise, bench, study, demo, serve, doctor):
     app.command()(command)
 
 

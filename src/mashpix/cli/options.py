@@ -17,14 +17,12 @@ from mashpix.errors import UsageError
 from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.files import MAX_PIXELS
 from mashpix.jobs.request import Map
-from mashpix.settings import PRESETS, Settings
+from mashpix.settings import PRESETS, RENAMED, Settings
 
 DEVICES = "auto|cpu|cuda|cuda:N|mps"
 """How the command line shows the choices of --device."""
 AUTO = "auto"
 """How the command line spells None: measured in the image."""
-RENAMED = {"channels": "network_channels"}
-"""Settings whose flag is named differently from the field."""
 
 
 def _flag(name: str, kind: Any, help: str = "", *spelled: str, default: Any = None, **about: Any) -> inspect.Parameter:

@@ -33,10 +33,9 @@ class Child:
 
     def __init__(self, module: str, *, what: str) -> None:
         """Start `serve` of a module; `what` is the file's kind in messages."""
-        code = f"import sys; sys.path[:] = {sys.path!r}; from {module} import main; main()"
         self.what, self.time_limit = what, TIME_LIMIT
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", code],
+            python_command(module),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -80,6 +79,12 @@ class Child:
             if end is not None:
                 with contextlib.suppress(OSError):  # unsent data is of no use now
                     end.close()
+
+
+def python_command(module: str) -> list[str]:
+    """Return the command that runs `main` of a module in a process with the same import path."""
+    code = f"import sys; sys.path[:] = {sys.path!r}; from {module} import main; main()"
+    return [sys.executable, "-P", "-c", code]
 
 
 def send(end: Any, head: dict[str, Any], data: bytes | memoryview) -> None:

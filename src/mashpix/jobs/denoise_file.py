@@ -19,6 +19,7 @@ from mashpix.jobs.model_reference import check_kind, kind_of
 from mashpix.jobs.outputs import MAPS, check_outputs, new_map, put_plane, residual_of, sidecar_paths
 from mashpix.jobs.recipe import Recipe, hash_file, to_json
 from mashpix.jobs.request import DenoiseRequest
+from mashpix.method.early_stop import EarlyStop
 from mashpix.report import Report, Step
 from mashpix.steps import relay
 
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from mashpix.trust.stack_verdict import PlaneVerdicts
 
 
-def denoise_file(request: DenoiseRequest) -> Generator[Event, None, Outcome]:
+def denoise_file(
+    request: DenoiseRequest, *, is_wanted_now: Callable[[], bool] = lambda: False
+) -> Generator[Event, None, Outcome]:
     """Denoise one file, an image or a stack, and write all that belongs to the result.
 
     Close the generator to stop: each output is then complete or absent, and nothing else is left behind.
@@ -36,6 +39,9 @@ def denoise_file(request: DenoiseRequest) -> Generator[Event, None, Outcome]:
     ----------
     request : DenoiseRequest
         What is asked for.
+    is_wanted_now : callable
+        Asked after each network update: True ends the fit, and the result is made with the network as it is. The
+        recipe then has `stop_after` among its settings, which gives the same bytes again.
 
     Yields
     ------
@@ -58,14 +64,16 @@ def denoise_file(request: DenoiseRequest) -> Generator[Event, None, Outcome]:
         yield from map(Note, opened.lost)
         outputs = _check_outputs(request)
         planes = KeptPlanes(opened, most=_count_kept(opened, request))
-        steps = _denoise(planes, opened, request)
+        early_stop = EarlyStop(request.settings.stop_after, is_wanted_now)
+        steps = _denoise(planes, opened, request, early_stop)
         input_sha256 = opened.sha256()
         with _open_outputs(opened, outputs, request) as (copy, maps):
             report, judged = yield from _put_planes(steps, planes, copy, maps, request)
         yield from map(Note, copy.warnings)
         if opened.is_stack or not report.constant:  # for a single image, the outcome reports that it is constant
             yield from (Note(text, "info") for text in report.notes)
-        recipe = _make_recipe(request, opened, report, judged, input_sha256=input_sha256)
+        done = replace(request, settings=request.settings.replace(stop_after=early_stop.after))
+        recipe = _make_recipe(done, opened, report, judged, input_sha256=input_sha256)
         made: dict[str, Callable[[], bytes]] = {
             "recipe": recipe.to_json,
             "report": lambda: to_json(recipe.report),
@@ -109,7 +117,9 @@ def _count_kept(opened: "OpenFile", request: DenoiseRequest) -> int:
     return together * (fitted + 2)  # choosing those reads a plane in the middle
 
 
-def _denoise(planes: KeptPlanes, opened: "OpenFile", request: DenoiseRequest) -> Generator[Step, None, None]:
+def _denoise(
+    planes: KeptPlanes, opened: "OpenFile", request: DenoiseRequest, early_stop: EarlyStop
+) -> Generator[Step, None, None]:
     """Return the steps of denoising all planes; refuse at once what cannot be denoised."""
     from mashpix.arrays.denoising import denoise_steps
     from mashpix.arrays.modelling import apply_model_steps
@@ -122,12 +132,12 @@ def _denoise(planes: KeptPlanes, opened: "OpenFile", request: DenoiseRequest) ->
 
         return apply_model_steps(load_model(request.model), planes, axes=axes, channels=request.channels, **where)
     how: dict[str, Any] = {"data_range": request.data_range, "settings": request.settings} | where
-    how |= {"channels": channels_of(opened, request.channels)}
+    how |= {"channels": channels_of(opened, request.channels), "early_stop": early_stop}
     if opened.is_stack:
         return denoise_stack_steps(planes, axes=axes, networks=request.networks, **how)
     only = middle_plane(axes, opened.shape)
-    steps = denoise_steps(planes[only], channel_axis=samples_axis(axes), preview_every=0, **how)
-    return relay(steps, lambda step: step if step.denoised is None else replace(step, plane=only))
+    steps = denoise_steps(planes[only], channel_axis=samples_axis(axes), preview_every=request.preview_every, **how)
+    return relay(steps, lambda step: step if step.report is None else replace(step, plane=only))
 
 
 @contextmanager

@@ -90,7 +90,10 @@ def recipe_path(target: Path) -> Path:
 
 def hash_settings(settings: Settings, **others: Any) -> str:
     """Hash the settings and all other options that affect the bytes of an output."""
-    return sha256(json.dumps([settings.to_dict(), others], sort_keys=True).encode())
+    known = settings.to_dict()
+    if not settings.stop_after:
+        del known["stop_after"]  # as versions without it hashed
+    return sha256(json.dumps([known, others], sort_keys=True).encode())
 
 
 def to_json(data: dict[str, Any]) -> bytes:

@@ -65,6 +65,7 @@ class DenoiseRequest(FileRequest):
     in_place : whether the input itself may be replaced
     strict : refuse a file if part of it cannot be kept
     command : the command line that reproduces the output, for its recipe; "" if there is none
+    preview_every : of a single image, network updates between two steps with a preview; 0 for none. No bytes change
     """
 
     source: Path
@@ -82,6 +83,7 @@ class DenoiseRequest(FileRequest):
     in_place: bool = False
     strict: bool = False
     command: str = ""
+    preview_every: int = 0
 
     def __post_init__(self) -> None:
         """Refuse unknown choices; `UsageError` names them."""

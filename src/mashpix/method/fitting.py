@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mashpix.errors import MashpixError
+from mashpix.method.early_stop import EarlyStop
 from mashpix.method.masking import draw_hidden, hidden_loss, hide
 from mashpix.method.network import UNet, make_network, repeatable
 from mashpix.method.predicting import predict
@@ -41,12 +42,14 @@ def fit(
     stage: str,
     settings: Settings,
     generator: torch.Generator,
+    early_stop: EarlyStop | None = None,
 ) -> Generator[Step, None, Tensor]:
     """Fit a network with fresh weights to an image, in place: one step, with its loss, per update.
 
     With `shuffle`, flat regions of the target are shuffled from update `settings.shuffle_start` on (Eq. 5 to 7).
-    Returns the target of the last update: the image, or the shuffled image. A fit that diverges is started once more,
-    from the first weights with a tenth of the learning rate; if it diverges again, that raises `MashpixError`.
+    `early_stop` may end the fit before its last update. Returns the target of the last update: the image, or the
+    shuffled image. A fit that diverges is started once more, from the first weights with a tenth of the learning rate;
+    if it diverges again, that raises `MashpixError`.
     """
     first_weights = deepcopy(network.state_dict())
     for learning_rate in (settings.learning_rate, settings.learning_rate * RESTART_FACTOR):
@@ -72,9 +75,12 @@ def fit(
                     network, optimiser, picture, target, masking_ratio, settings=settings, generator=generator
                 )
                 annealing.step()
-                if (index % CHECK_EVERY == 0 or index == steps - 1) and not math.isfinite(loss):
+                is_last = (early_stop is not None and early_stop.ends(index + 1)) or index == steps - 1
+                if (index % CHECK_EVERY == 0 or is_last) and not math.isfinite(loss):
                     raise Diverged
                 yield Step(stage, index + 1, steps, loss=loss)
+                if is_last:
+                    break
         except Diverged:
             continue
         return target

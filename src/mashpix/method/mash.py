@@ -30,6 +30,7 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from mashpix.method.early_stop import EarlyStop
 from mashpix.method.fitting import fit, new_network
 from mashpix.method.masking_ratio import Masking, choose_masking
 from mashpix.method.network import UNet
@@ -77,11 +78,16 @@ class Fitted(NamedTuple):
 
 
 def mash(
-    picture: Picture, *, settings: Settings, generator: torch.Generator, preview_every: int = 0
+    picture: Picture,
+    *,
+    settings: Settings,
+    generator: torch.Generator,
+    preview_every: int = 0,
+    early_stop: EarlyStop | None = None,
 ) -> Generator[Step, None, Result]:
     """Denoise one image: choose the masking ratio, fit a network, and refine what it predicts."""
     fitted = yield from fit_networks(
-        picture, settings=settings, generator=generator, preview_every=preview_every
+        picture, settings=settings, generator=generator, preview_every=preview_every, early_stop=early_stop
     )  # Eq. 3-10
     return (yield from apply_networks(fitted, picture, settings=settings, generator=generator))  # Eq. 11
 
@@ -93,13 +99,17 @@ def fit_networks(
     generator: torch.Generator,
     share_noise: bool = False,
     preview_every: int = 0,
+    early_stop: EarlyStop | None = None,
 ) -> Generator[Step, None, Fitted]:
     """Choose the masking ratio and fit `settings.fits` networks; `share_noise` measures their noise.
+
+    `early_stop` is shared by all fits of a run; a network that ends early is the last of its image.
 
     With refining, channels that share a network without being colours each add their own updates.
     """
     masking = yield from choose_masking(picture, settings=settings, generator=generator)  # Eq. 8-10
     networks, noises, target = [], [], picture.pixels
+    early_stop = early_stop or EarlyStop(settings.stop_after)
     for index in range(settings.fits):
         network = new_network(picture, settings=settings, generator=generator)
         fitting = fit(  # Eq. 3-7
@@ -111,6 +121,7 @@ def fit_networks(
             stage=numbered("fit", index),
             settings=settings,
             generator=generator,
+            early_stop=early_stop,
         )
         preview = partial(_preview, network, picture, masking.masking_ratio, settings=settings)
         target = yield from _with_previews(fitting, preview, every=preview_every)
@@ -119,6 +130,8 @@ def fit_networks(
             measured = yield from _measure(network, picture, masking, index, settings=settings, generator=generator)
         networks.append(network)
         noises.append(measured)
+        if early_stop.each:
+            break
     shuffled = float((target != picture.pixels).any(dim=1).float().mean())
     return Fitted(masking, shuffled, tuple(networks), tuple(noises))
 

@@ -59,7 +59,7 @@ def make_page(
     parts = [
         f"<h1>{title}</h1>",
         as_table(report.rows()),
-        *_noise_figures(report),
+        *_noise_section(report),
         _figure(image(as_shown(pixels, is_rgb=is_rgb)), "The image, between its 0.5 and 99.5 percentiles."),
     ]
     if denoised is not None:
@@ -68,16 +68,22 @@ def make_page(
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{"".join(parts)}</body></html>\n'
 
 
-def _noise_figures(report: NoiseReport) -> list[str]:
-    """Draw the figures of the noise, as far as it is known."""
+def _noise_section(report: NoiseReport) -> list[str]:
+    """Show the figures of the noise, if there are any."""
+    figures = [_figure(svg, caption) for svg, caption in draw_noise(report)]
+    return ["<h2>Noise</h2>", *figures, "<h2>Image</h2>"] if figures else []
+
+
+def draw_noise(report: NoiseReport) -> list[tuple[str, str]]:
+    """Draw the noise, as far as it is known; return figures as SVG, each with its caption."""
     figures = []
     if report.autocorrelation is not None:
         middle = len(report.autocorrelation) // 2
         vertical = [(float(lag), report.autocorrelation[middle + lag][middle]) for lag in range(middle + 1)]
         horizontal = [(float(lag), report.autocorrelation[middle][middle + lag]) for lag in range(middle + 1)]
         figures += [
-            _figure(plot_map(report.autocorrelation), f"Autocorrelation up to lag {middle}; lag 0 is central."),
-            _figure(
+            (plot_map(report.autocorrelation), f"Autocorrelation up to lag {middle}; lag 0 is central."),
+            (
                 plot_lines([vertical, horizontal], x_label="lag, pixels", y_label="correlation"),
                 "Autocorrelation along columns (red) and along rows (green).",
             ),
@@ -86,14 +92,12 @@ def _noise_figures(report: NoiseReport) -> list[str]:
         lines = [line for line in report.noise_by_intensity if line]
         colours = f" Channels in order: {', '.join(NAMES[: len(lines)])}{' ...' * (len(lines) > len(NAMES))}."
         figures.append(
-            _figure(
+            (
                 plot_lines(lines, x_label="intensity", y_label="noise level"),
                 f"Noise level against intensity, both in the units of the image.{colours if len(lines) > 1 else ''}",
             )
         )
-    if not figures:
-        return []
-    return ["<h2>Noise</h2>", *figures, "<h2>Image</h2>"]
+    return figures
 
 
 def _comparison(pixels: Array, denoised: Array, verdict: Verdict | None, *, is_rgb: bool) -> list[str]:

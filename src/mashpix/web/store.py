@@ -1,0 +1,72 @@
+"""Jobs on disk: each in a folder of its own, with its state in one file that is always complete."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+from mashpix.files import atomic_write
+from mashpix.jobs.recipe import recipe_path
+from mashpix.web.job import Job, job_from
+
+STATE = "state.json"
+"""Name of the file that holds the state of a job."""
+
+
+class Store:
+    """The folder of all jobs, for one server at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.folder = folder
+
+    def folder_of(self, job: Job) -> Path:
+        """Return the folder of a job."""
+        return self.folder / job.id
+
+    def source(self, job: Job) -> Path:
+        """Return the path of the uploaded file."""
+        return self.folder_of(job) / "source" / job.source_name
+
+    def result(self, job: Job) -> Path:
+        """Return the path of the denoised file."""
+        return self.folder_of(job) / "result" / job.result_name
+
+    def recipe(self, job: Job) -> Path:
+        """Return the path of the recipe."""
+        return recipe_path(self.result(job))
+
+    def create(self, job: Job) -> None:
+        """Make the folders of a new job; its state is saved when its file is there."""
+        for name in ("source", "result", "display"):
+            (self.folder_of(job) / name).mkdir(parents=True)
+
+    def save(self, job: Job) -> None:
+        """Write the state of a job."""
+        atomic_write(self.folder_of(job) / STATE, json.dumps(job.to_dict()).encode(), overwrite=True)
+
+    def load(self) -> list[Job]:
+        """Read all jobs, oldest first; folders without a state are left by an upload that was cut short, and go."""
+        jobs = []
+        for folder in self.folder.iterdir():
+            try:
+                jobs.append(job_from(json.loads((folder / STATE).read_bytes())))
+            except (OSError, ValueError, TypeError):
+                shutil.rmtree(folder, ignore_errors=True)
+        return sorted(jobs, key=lambda job: job.created)
+
+    def remove(self, job: Job) -> None:
+        """Remove a job with all its files."""
+        shutil.rmtree(self.folder_of(job), ignore_errors=True)
+
+    def used(self) -> int:
+        """Return the bytes that all jobs take on disk."""
+        places = os.walk(self.folder)
+        return sum(_size(Path(place, name)) for place, _, names in places for name in names)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # removed meanwhile
+        return 0
