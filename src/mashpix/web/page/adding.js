@@ -7,8 +7,8 @@ let sending = false;
 
 /** Queue files for sending; `named` ones were chosen by hand and are all sent, of a folder only images are. */
 export function add(files, { named = true } = {}) {
-  const formats = store.info?.formats ?? [];
-  const isImage = (file) => formats.some((ending) => file.name.toLowerCase().endsWith(ending));
+  const endings = store.info?.endings ?? [];
+  const isImage = (file) => endings.some((ending) => file.name.toLowerCase().endsWith(ending));
   const taken = named ? files : files.filter(isImage);
   store.uploads.push(...taken.map((file) => ({ file, name: file.name, state: "waiting" })));
   const others = files.length - taken.length;

@@ -34,7 +34,7 @@ async function boot() {
   } catch (error) {
     $("welcome-errors").replaceChildren(h("p", { class: "error", role: "alert" }, error.message));
   }
-  $("formats").textContent = `Reads ${(store.info?.formats ?? []).map((ending) => ending.slice(1).toUpperCase()).join(", ")}.`;
+  $("formats").textContent = store.info ? `Reads ${store.info.formats}.` : "";
   connect(forgetFailed);
 }
 
