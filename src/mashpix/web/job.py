@@ -48,6 +48,7 @@ class Job:
     image: dict[str, Any] | None = None
     inspection: dict[str, Any] | None = None
     progress: dict[str, Any] | None = None
+    preview: dict[str, Any] | None = None
     notes: list[dict[str, str]] = field(default_factory=list)
     verdict: dict[str, Any] | None = None
     outcome: dict[str, Any] | None = None
@@ -65,7 +66,7 @@ class Job:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is kept on disk."""
-        return asdict(self) | {"progress": None}
+        return asdict(self) | {"progress": None, "preview": None}
 
     def shown(self) -> dict[str, Any]:
         """Return what a client sees; the server adds what it knows of queue and time."""

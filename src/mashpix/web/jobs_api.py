@@ -17,8 +17,8 @@ from mashpix.web.uploads import check_disk, checked, new_job, receive_upload
 
 router = APIRouter(prefix="/api", tags=["jobs"])
 
-SAMPLE = "data/demo.png"
-"""The shipped image."""
+SAMPLE = "data/sample.png"
+"""The image of `mashpix demo`, with its camera noise."""
 
 
 def scheduler_of(request: Request) -> Scheduler:

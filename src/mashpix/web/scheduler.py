@@ -117,7 +117,7 @@ class Scheduler:
         queue = [other.id for other in sorted(self._waiting(), key=self._turn)]
         more = {"queue_position": queue.index(job.id) + 1 if job.id in queue else None}
         expires = None if job.state in WAITING else job.touched + self.limits.keep
-        return job.shown() | more | {"expires": expires}
+        return job.shown() | more | {"expires": expires, "finishing": job.task == "finish"}
 
     def state_events(self, job_id: str | None) -> list[Event]:
         """Return the present state of one job, or of all, as events."""
@@ -220,15 +220,15 @@ class Scheduler:
             job.image = data
             self._save(job)
             return
-        if kind == "progress":
-            job.progress = data
+        if kind in ("progress", "preview"):
+            setattr(job, kind, data)
         elif kind == "note":
             job.notes = [*job.notes, data][:MAX_NOTES]
         self.events.publish(job.id, kind, data)
 
     def _succeed(self, job: Job, found: dict[str, Any]) -> None:
         """Take in the result of a task, and go on to what follows it."""
-        job.progress, job.attempts, job.touched = None, 0, time.time()
+        job.progress, job.preview, job.attempts, job.touched = None, None, 0, time.time()
         job.outcome = (job.outcome or {}) | found.pop("outcome", {}) or None
         for name, value in found.items():
             setattr(job, name, value)
@@ -242,6 +242,7 @@ class Scheduler:
 
     def _fail(self, job: Job, code: str, message: str) -> None:
         job.state, job.task, job.progress, job.attempts = "failed", "", None, 0
+        job.preview = None
         job.error, job.touched = {"code": code, "message": message}, time.time()
         self._save(job, "failed")
 

@@ -104,6 +104,8 @@ class JobView(BaseModel):
     image: Image | None
     inspection: Inspection | None
     progress: Progress | None
+    preview: dict[str, Any] | None = Field(description="number and plane of the latest live picture")
+    finishing: bool = Field(description="whether its result is being written with other sliders")
     queue_position: int | None
     notes: list[Note]
     verdict: Verdict | None
@@ -151,6 +153,7 @@ class Info(BaseModel):
     version: str
     device: str
     formats: str
+    endings: list[str]
     presets: list[Preset]
     settings: list[Setting]
     limits: dict[str, float | None]
