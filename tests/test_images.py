@@ -128,7 +128,7 @@ def test_constant_is_said_of_constant_channels_only():
         (np.zeros((9, 9, 3)), {}, r"shape \(9, 9, 3\); for colour or channels give channel_axis"),
         (np.zeros((9, 9)), {"channel_axis": 0}, "three axes"),
         (np.zeros((9, 9, 3)), {"channel_axis": 3}, "none of the three axes"),
-        (np.full((9, 9), np.nan), {}, "100.0% are NaN"),
+        (np.full((9, 9), np.nan), {}, "100.0% are without"),
         (np.broadcast_to(np.uint8(0), (2**15, 2**15 + 1)), {}, r"too large \(1073774592 values"),
     ],
 )

@@ -12,7 +12,8 @@ from mashpix.errors import spelled
 
 SOURCE = Path(mashpix.__file__).parent
 FLAG = re.compile(r"(?<![\w-])--[a-z]")
-MODULES = [path for path in SOURCE.rglob("*.py") if "cli" not in path.relative_to(SOURCE).parts]
+SPELLS_FLAGS = {"cli", "commands.py"}  # the command line, and the page's "copy as command"
+MODULES = [path for path in SOURCE.rglob("*.py") if not SPELLS_FLAGS & {*path.relative_to(SOURCE).parts}]
 
 
 def strings_of(path):

@@ -1,8 +1,11 @@
 """A folder with one file of each format that mashpix reads, denoised in one run; wider dtypes; label images."""
 
+import io
 import json
 
+import imagecodecs
 import numpy as np
+import pillow_heif
 import pytest
 import tifffile
 
@@ -10,7 +13,7 @@ from bad_files import saved
 from commands import QUICK, run_here
 from instrument_files import build_dng, expose, scene, write_czi
 from mashpix.files import open_file
-from mashpix.files.formats import WRITABLE
+from mashpix.files.formats import READ_ONLY, WRITABLE
 from mashpix.files.opening import STACKS
 from science_files import build_dicom, build_fits, build_mrc
 from zarr_kinds import write_ome
@@ -18,6 +21,15 @@ from zarr_kinds import write_ome
 RNG = np.random.default_rng(0)
 GREY = RNG.normal(120, 12, (32, 40)).clip(0, 255).astype(np.uint8)
 STACK = np.stack([GREY, GREY[::-1]])
+
+
+def build_heic(pixels):
+    """A HEIC file as bytes."""
+    data = io.BytesIO()
+    pillow_heif.from_bytes("RGB", pixels.shape[1::-1], pixels.tobytes()).save(data, quality=95)
+    return data.getvalue()
+
+
 EXAMPLES = {
     "png": ("a.png", lambda: saved(GREY, "png")),
     "jpeg": ("b.jpg", lambda: saved(GREY, "jpeg")),
@@ -30,12 +42,18 @@ EXAMPLES = {
     "mrc": ("i.mrc", lambda: build_mrc(STACK.astype(np.float32))),
     "microscope": ("j.czi", lambda path: write_czi(path, [GREY[None, None, None]])),
     "zarr": ("k.ome.zarr", lambda path: write_ome(path, [STACK[None, None].astype(np.uint16)])),
+    "jxl": ("m.jxl", lambda: imagecodecs.jpegxl_encode(GREY, lossless=True)),
+    "avif": ("n.avif", lambda: imagecodecs.avif_encode(np.dstack([GREY] * 3), level=95)),
+    "bmp": ("o.bmp", lambda: saved(GREY, "bmp")),
+    "pnm": ("p.pgm", lambda: saved(GREY, "ppm")),
+    "gif": ("q.gif", lambda: saved(GREY, "gif")),
+    "heif": ("r.heic", lambda: build_heic(np.dstack([GREY] * 3))),
     "raw": ("l.dng", lambda: build_dng(expose(scene(), bits=16, electrons=500))),
 }
 
 
 def test_every_format_of_the_registry_is_in_the_folder():
-    assert {*WRITABLE, *STACKS, "raw", "zarr"} == set(EXAMPLES), "give each format an example here"
+    assert {*WRITABLE, *READ_ONLY, *STACKS, "zarr"} == set(EXAMPLES), "give each format an example here"
 
 
 def test_one_file_of_each_format_is_denoised_in_one_run(tmp_path):

@@ -1,10 +1,16 @@
 """Laws of the bias of a tone curve: it is undone where it is, and nothing else is touched."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 from mashpix import check, denoise_and_check, preset
+from mashpix.arrays import tones
+from mashpix.arrays.normalization import normalize
 from mashpix.refine.tone_bias import GRID, LINEAR, expected_bias, find_tone_bias, remove_tone_bias, tone_curve
+from mashpix.refine.tuning import TUNED
 
 QUICK = preset("fast").replace(steps=4, masks=1, channels=6)
 
@@ -102,3 +108,26 @@ def test_only_colour_photos_are_corrected(photo, how):
     )
     assert one.report.tone_change is None
     np.testing.assert_array_equal(one.image, other.image)
+
+
+OTHERS = {
+    "n_tone_levels": 8,
+    "min_in_tone_level": 10**6,
+    "max_tones": 2**13,
+    "max_tone_misfit": 1e-9,
+    "skewness_limits": (3.0, 4.0),
+    "min_tone_change": 1.0,
+    "black_share": 1.0,
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_each_tuned_constant_changes_some_result(name, monkeypatch):
+    noisy = photograph(dark_scene(128) - 0.08)
+    normalized = normalize(noisy, channel_axis=0, data_range=None, scale="percentiles", is_rgb=True)
+    low, unit = (values[:, None, None] for values in (normalized.low, normalized.unit))
+    means = torch.from_numpy((local_means(noisy) - low) / unit)[None]
+    shipped, _ = tones.without_tone_bias(means, normalized)
+    assert not torch.equal(shipped, means)
+    monkeypatch.setattr(tones, "TUNED", replace(TUNED, **{name: OTHERS[name]}))
+    assert not torch.equal(tones.without_tone_bias(means, normalized)[0], shipped)

@@ -26,7 +26,7 @@ def without_tone_bias(denoised: Tensor, normalized: Normalized) -> tuple[Tensor,
     tones = (denoised[0, :, :height, :width].cpu().numpy() * unit + low) / np.float32(white)
     if (found := _find(normalized.array, tones, white)) is None:
         return denoised, None
-    changed = remove_tone_bias(tones, found).astype(np.float32)
+    changed = remove_tone_bias(tones, found, tuning=TUNED).astype(np.float32)
     change = float(np.sqrt(np.mean(np.square(changed - tones))))
     if change < TUNED.min_tone_change:
         return denoised, None

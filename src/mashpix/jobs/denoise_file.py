@@ -60,11 +60,11 @@ def denoise_file(
     with one_line_for_memory(), request.open(request.source) as opened:
         check_kind(kind_of(opened.axes, opened.shape, opened.dtype), request.model)
         lost = [*opened.lost, *opened.check_target(request.target, strict=request.strict)]
+        outputs = _check_outputs(request)
         yield from (Note(text, "info") for text in opened.notes)
         yield from map(Note, lost)
-        outputs = _check_outputs(request)
-        yield from map(Note, _warn_of_labels(opened))
         planes = KeptPlanes(opened, most=_count_kept(opened, request))
+        yield from map(Note, _warn_of_labels(planes))
         early_stop = EarlyStop(request.settings.stop_after, is_wanted_now)
         steps = _denoise(planes, opened, request, early_stop)
         input_sha256 = opened.sha256()
@@ -108,11 +108,11 @@ def _check_outputs(request: DenoiseRequest) -> dict[str, Path]:
     return outputs
 
 
-def _warn_of_labels(opened: "OpenFile") -> list[str]:
+def _warn_of_labels(planes: KeptPlanes) -> list[str]:
     """Return a warning if the plane in the middle is not an image that was measured, but names areas."""
     from mashpix.arrays.label_images import looks_like_labels
 
-    plane, axis = opened[middle_plane(opened.axes, tuple(opened.shape))], samples_axis(opened.axes)
+    plane, axis = planes[middle_plane(planes.axes, planes.shape)], samples_axis(planes.axes)
     is_labels = looks_like_labels(plane if axis is None else np.moveaxis(plane, axis, -1))
     warning = "looks like a label image or a mask (flat areas without noise): denoising may change its values"
     return [warning] if is_labels else []
@@ -125,7 +125,7 @@ def _count_kept(opened: "OpenFile", request: DenoiseRequest) -> int:
     lengths = dict(zip(opened.axes, opened.shape, strict=True))
     together = lengths.get("C", 1) if opened.is_stack and decide_file_channels(opened, request.channels)[1] else 1
     fitted = count_fitted(lengths["Y"] * lengths["X"])
-    return together * (fitted + 2)  # choosing those reads a plane in the middle
+    return together * (fitted + 2) + 1  # choosing those reads a plane in the middle, and so does the warning of labels
 
 
 def _denoise(

@@ -96,8 +96,9 @@ def recipe_path(target: Path) -> Path:
 def hash_settings(settings: Settings, **others: Any) -> str:
     """Hash the settings and all other options that affect the bytes of an output."""
     known = settings.to_dict()
-    if not settings.stop_after:
-        del known["stop_after"]  # as versions without it hashed
+    for name in ("stop_after", "tone_correction"):  # off, as in versions without them
+        if not known[name]:
+            del known[name]
     return sha256(json.dumps([known, others], sort_keys=True).encode())
 
 
