@@ -113,7 +113,7 @@ def test_only_colour_photos_are_corrected(photo, how):
 OTHERS = {
     "n_tone_levels": 8,
     "min_in_tone_level": 10**6,
-    "max_tones": 2**13,
+    "max_tones": 2**12,
     "max_tone_misfit": 1e-9,
     "skewness_limits": (3.0, 4.0),
     "min_tone_change": 1.0,
