@@ -4,10 +4,7 @@ import re
 import secrets
 import time
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import PurePath
 from typing import Any, Literal
-
-from mashpix.jobs.batch.items import output_name
 
 State = Literal["inspecting", "ready", "queued", "running", "done", "failed"]
 """Where a job is; docs/web.md draws the ways between them."""
@@ -15,7 +12,7 @@ WAITING: tuple[State, ...] = ("inspecting", "queued", "running")
 """States in which a worker process has something to do."""
 LONGEST_NAME = 120
 """Largest length in bytes of the name of a file on disk: room for what is added to it."""
-HIDDEN = ("client", "task", "attempts", "finish", "after_inspection")
+HIDDEN = ("client", "result_name", "task", "attempts", "finish", "after_inspection")
 """Fields that concern nobody but the server."""
 
 
@@ -27,6 +24,7 @@ class Job:
     name : of the file, as the client gave it: for display, never a path
     task : what a worker has to do next: "inspect", "denoise", "finish"; "" for nothing
     client : address that it came from
+    result_name : of the result, on disk and for download; its ending fits the content of the file
     touched : when it was last of use, seconds since the epoch: after `Limits.keep` it goes
     attempts : how often a task was begun since one ended; a server that was killed begins again
     finish : strength and detail of the result
@@ -36,6 +34,7 @@ class Job:
     id: str
     name: str
     client: str = ""
+    result_name: str = ""
     state: State = "inspecting"
     task: str = "inspect"
     created: float = field(default_factory=time.time)
@@ -58,11 +57,6 @@ class Job:
     def source_name(self) -> str:
         """Name of the input on disk."""
         return safe_name(self.name)
-
-    @property
-    def result_name(self) -> str:
-        """Name of the result, on disk and for download."""
-        return output_name(PurePath(self.source_name))  # type: ignore[arg-type]
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is kept on disk."""

@@ -1,7 +1,6 @@
 """Which job is next, and on which worker process: queue, turns, cancelling, restarts. Runs in the server's loop."""
 
 import asyncio
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -256,6 +255,6 @@ class Scheduler:
 
     async def copy_source(self, job: Job, source: Any) -> None:
         """Copy a file into the folder of a new job."""
-        await asyncio.to_thread(self.store.create, job)
-        await asyncio.to_thread(shutil.copyfile, source, self.store.source(job))
+        with source.open("rb") as file:
+            await asyncio.to_thread(self.store.create, job, file)
         job.size_bytes = self.store.source(job).stat().st_size

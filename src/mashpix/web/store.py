@@ -4,8 +4,10 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import BinaryIO
 
 from mashpix.files import atomic_write
+from mashpix.jobs.batch.items import output_name
 from mashpix.jobs.recipe import recipe_path
 from mashpix.web.job import Job, job_from
 
@@ -36,10 +38,13 @@ class Store:
         """Return the path of the recipe."""
         return recipe_path(self.result(job))
 
-    def create(self, job: Job) -> None:
-        """Make the folders of a new job; its state is saved when its file is there."""
+    def create(self, job: Job, file: BinaryIO) -> None:
+        """Make the folders of a new job, and keep its file; its state is saved later."""
         for name in ("source", "result", "display"):
             (self.folder_of(job) / name).mkdir(parents=True)
+        with self.source(job).open("wb") as kept:
+            shutil.copyfileobj(file, kept)
+        job.result_name = output_name(self.source(job))
 
     def save(self, job: Job) -> None:
         """Write the state of a job."""

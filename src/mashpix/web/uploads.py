@@ -1,7 +1,6 @@
 """A file that a client sends: taken in below a cap, into the folder of a new job; its name is never a path."""
 
 import asyncio
-import shutil
 from typing import Any
 
 from fastapi import Request
@@ -76,15 +75,9 @@ async def check_disk(scheduler: Scheduler, size: int) -> None:
 
 async def _keep(scheduler: Scheduler, job: Job, file: UploadFile) -> None:
     """Copy the file from its spool into the folder of its job."""
-
-    def copy() -> None:
-        scheduler.store.create(job)
-        with scheduler.store.source(job).open("wb") as kept:
-            shutil.copyfileobj(file.file, kept)
-
     job.size_bytes = file.size or 0
     try:
-        await asyncio.to_thread(copy)
+        await asyncio.to_thread(scheduler.store.create, job, file.file)
     except OSError as error:
         scheduler.store.remove(job)
         raise ApiError(507, "disk_full", f"the file cannot be kept ({error.strerror})") from None
