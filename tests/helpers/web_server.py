@@ -1,6 +1,7 @@
 """A server of the page in a process of its own, with limits that a test can wait for, and a client for it."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -41,13 +42,16 @@ class Server:
     def __init__(self, folder, *, options="", **limits):
         self.folder = folder
         code = (
-            f"import sys; sys.path[:] = {sys.path!r}\nfrom pathlib import Path\n"
+            "from pathlib import Path\n"
             "from mashpix.web.limits import Limits, ServerOptions\nfrom mashpix.web.serving import serve\n"
             f"options = ServerOptions(folder=Path({str(folder)!r}), port=0, device='cpu', limits=Limits(**{limits!r})"
             f"{options})\nserve(options, tell=lambda address: print(address, flush=True))"
         )
         command = [sys.executable, "-c", code]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        )
         self.address = self.process.stdout.readline().strip()
         self.port = urlsplit(self.address).port
         self.http = httpx.Client(base_url=self.address, timeout=30)
