@@ -1,12 +1,16 @@
 """Laws of refining on CPUs: compiled strips give what the tiles of GPUs give, in any number of threads."""
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from PIL import Image
 
 from mashpix import PRESETS
 from mashpix.refine import blending, block_matching, shrinking, strips
 from mashpix.refine.refining import by_tiles
 from mashpix.refine.residual_noise import NoiseModel
+from mashpix.refine.tuning import TUNED
 from mashpix.refine.variance_model import VarianceModel
 from mashpix.steps import drain
 
@@ -29,8 +33,9 @@ def noise_of(side, channels):
     return NoiseModel(psd, VarianceModel(0.4, 0.8, 0.3, 2.0), channels == 3)
 
 
-def tiled(function, *images, context=2 * shrinking.SIDE):
-    return drain(by_tiles(function, *images, stage="", settings=SETTINGS, context=context))
+def tiled(function, *images, context=2 * shrinking.SIDE, tile_size=512):
+    settings = SETTINGS.replace(tile_size=tile_size)
+    return drain(by_tiles(function, *images, stage="", settings=settings, context=context))
 
 
 def assert_alike(strip, tile):
@@ -43,25 +48,55 @@ def assert_alike(strip, tile):
     assert difference.max() < 1e-2
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4])
-def test_shrinking_is_the_same(channels):
-    noisy, noise = pictures(channels)[0], noise_of(shrinking.SIDE, channels)
-    strip = drain(strips.shrink(noisy, noise=noise, threshold=2.7, stage=""))
-    assert_alike(strip, tiled(lambda image: shrinking.shrink(image, noise=noise, threshold=2.7), noisy))
+def filters(channels, noisy, pilot, predicted):
+    """What strips and tiles both do, by name: the strips, the function of tiles, its images, and how far it reaches."""
+    wide, narrow = noise_of(shrinking.SIDE, channels), noise_of(block_matching.SIDE, channels)
+    far = 2 * shrinking.SIDE
+    return {
+        "shrink": (
+            strips.shrink(noisy, noise=wide, threshold=2.7, stage=""),
+            lambda image: shrinking.shrink(image, noise=wide, threshold=2.7),
+            (noisy,),
+            far,
+        ),
+        "restore": (
+            strips.restore(noisy, predicted, pilot, noise=wide, stage=""),
+            lambda *images: blending.restore(*images, noise=wide),
+            (noisy, predicted, pilot),
+            far,
+        ),
+        "groups": (
+            strips.collaborative_wiener(noisy, pilot, noise=narrow, stage=""),
+            lambda *images: block_matching.collaborative_wiener(*images, noise=narrow),
+            (noisy, pilot),
+            block_matching.context(TUNED),
+        ),
+    }
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_restoring_is_the_same(channels):
-    (noisy, grouped, predicted), noise = pictures(channels), noise_of(shrinking.SIDE, channels)
-    strip = drain(strips.restore(noisy, predicted, grouped, noise=noise, stage=""))
-    assert_alike(strip, tiled(lambda *images: blending.restore(*images, noise=noise), noisy, predicted, grouped))
+@pytest.mark.parametrize("name", ["shrink", "restore", "groups"])
+def test_strips_give_what_tiles_give(name, channels):
+    by_strips, function, images, _ = filters(channels, *pictures(channels))[name]
+    assert_alike(drain(by_strips), function(*images))
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4])
-def test_groups_are_the_same(channels):
-    (noisy, pilot, _), noise = pictures(channels), noise_of(block_matching.SIDE, channels)
-    strip = drain(strips.collaborative_wiener(noisy, pilot, noise=noise, stage=""))
-    assert_alike(strip, block_matching.collaborative_wiener(noisy, pilot, noise=noise))
+@pytest.mark.parametrize("name", ["shrink", "restore", "groups"])
+def test_tiles_of_a_gpu_side_by_side_are_the_whole(name):
+    _, function, images, context = filters(3, *pictures(3, height=96, width=128))[name]
+    small = tiled(function, *images, context=context, tile_size=64)
+    assert_alike(small, function(*images))
+
+
+@pytest.mark.parametrize("name", ["shrink", "restore", "groups"])
+def test_a_photo_with_a_hole_is_the_same(name, shared_data):
+    """Refining fills a hole with the prediction, which is smooth: many blocks there are equal."""
+    photo = np.asarray(Image.open(shared_data / "cc15" / "noisy" / "d600_iso3200_2.png"))[200:296, 200:328] / 255
+    noisy = torch.from_numpy(photo).float().permute(2, 0, 1).contiguous()
+    predicted, pilot = (F.avg_pool2d(noisy, side, stride=1, padding=side // 2) for side in (5, 3))
+    noisy[:, 30:50, 60:90] = predicted[:, 30:50, 60:90]
+    by_strips, function, images, _ = filters(3, noisy, pilot, predicted)[name]
+    assert_alike(drain(by_strips), function(*images))
 
 
 def test_the_bytes_do_not_depend_on_the_number_of_threads():

@@ -193,6 +193,8 @@ def apply(
     if noises is None:
         return prediction, mix(prediction, picture)
     refining = refine(picture, prediction.mean, settings=settings, noises=noises)
+    if settings.fits == 1:  # only the pool of several needs the mean: its memory is free for refining
+        prediction = prediction._replace(mean=prediction.mean.new_empty(0))
     return prediction, (yield from numbered_steps(refining, index))
 
 

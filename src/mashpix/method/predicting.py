@@ -18,7 +18,8 @@ class Prediction(NamedTuple):
     """Mean and standard deviation over the masks, (1, C, H, W) each, and the error at hidden pixels.
 
     `held_out` (C,) is the mean square of prediction minus image where a mask hid a valid pixel; `averaged` are the
-    channels whose mean is an average of the neighbours instead (see `readiness`).
+    channels whose mean is an average of the neighbours instead (see `readiness`). Refining leaves the mean empty where
+    it is needed no more.
     """
 
     mean: Tensor

@@ -88,6 +88,7 @@ def refine(
     if noises is None:
         return prediction
     y, p = to_channels(picture, prediction, opponent=tuning.opponent_colours)  # R1
+    del prediction
     y2 = yield from shrink_again(y, noises, settings=settings, tuning=tuning)  # R6
     g = yield from group(y, y2, noises, settings=settings, tuning=tuning)  # R7
     del y2

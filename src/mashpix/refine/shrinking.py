@@ -41,4 +41,4 @@ def with_slow_part(pixels: Tensor, slow: Tensor, *, tuning: RefineSettings = TUN
     window = tuning.slow_window
     change = F.pad(slow - halve(pixels), (window // 2,) * 4, mode="replicate")
     change = F.interpolate(F.avg_pool2d(change, window, stride=1)[None], scale_factor=2, mode="bilinear")
-    return pixels + change[0]
+    return change[0].add_(pixels)

@@ -37,9 +37,9 @@ def shrink(
 ) -> Generator[Step, None, Tensor]:
     """R4: as `shrinking.shrink`."""
     noise = noise._replace(psd=tuning.caution * noise.psd)
-    by = partial(_shrink, noisy, brightness=noise.brightness(noisy), noise=noise, tuning=tuning)
-    pilot = yield from by(noisy, threshold=threshold, stage=stage, part=(1, 2))
-    return (yield from by(pilot, stage=stage, part=(2, 2)))
+    by = partial(_shrink, brightness=noise.brightness(noisy), noise=noise, tuning=tuning)
+    pilot = yield from by(lambda rows: (noisy[:, rows],) * 2, threshold=threshold, stage=stage, part=(1, 2))
+    return (yield from by(lambda rows: (noisy[:, rows], pilot[:, rows]), stage=stage, part=(2, 2)))
 
 
 def restore(
@@ -53,16 +53,19 @@ def restore(
 ) -> Generator[Step, None, Tensor]:
     """R8: as `blending.restore`."""
     brightness, keep_mean = noise.brightness(predicted), not noise.is_rgb
-    signal = (grouped - predicted).mul_(tuning.restored_share)
+
+    def read(rows: slice) -> tuple[Tensor, Tensor]:
+        noisy_here, here, grouped_here = (image[:, rows] for image in (noisy, predicted, grouped))
+        return noisy_here - here, (grouped_here - here).mul_(tuning.restored_share)
+
     restored = yield from _shrink(
-        noisy - predicted, signal, brightness=brightness, noise=noise, keep_mean=keep_mean, stage=stage, tuning=tuning
+        read, brightness=brightness, noise=noise, keep_mean=keep_mean, stage=stage, tuning=tuning
     )
     return restored.add_(predicted)
 
 
 def _shrink(
-    noisy: Tensor,
-    signal: Tensor,
+    read: Callable[[slice], tuple[Tensor, Tensor]],
     *,
     brightness: Tensor,
     noise: NoiseModel,
@@ -72,25 +75,26 @@ def _shrink(
     keep_mean: bool = True,
     tuning: RefineSettings,
 ) -> Generator[Step, None, Tensor]:
-    """Shrink blocks of side 16 of an image (C, H, W) by a threshold, or by the Wiener filter that `signal` gives.
+    """Shrink blocks of side 16 of an image (C, H, W) by a threshold, or by the Wiener filter that a signal gives.
 
-    `brightness` (H, W) is what the noise follows; `part` is the number of this pass, and of all.
+    `read` returns rows of both; `brightness` (H, W) is what the noise follows; `part` is the number of this pass, and
+    of all.
     """
     from mashpix.refine import kernels
 
     side, stride = shrinking.SIDE, shrinking.SIDE // OVERLAP
     ratio = noise.variance_model.ratio(F.avg_pool2d(brightness[None], side, stride=stride)[0]).numpy()
-    images = noisy.numpy(), signal.numpy()
     psd, cosine = noise.psd.numpy(), cosine_matrix(side).numpy()
     options = np.float32(-1 if threshold is None else threshold), keep_mean, np.float32(tuning.min_kept_noise)
-    channels, height, width = noisy.shape
+    channels, (height, width) = len(noise.psd), brightness.shape
 
     def add_up(first: int, last: int) -> Strip:
-        rows = (last - first - 1) * stride + side
+        top, rows = first * stride, (last - first - 1) * stride + side
+        images = (image.contiguous().numpy() for image in read(slice(top, top + rows)))
         total = np.zeros((channels, rows, width), np.float32)
         weight = np.zeros((channels, rows // stride, width // stride), np.float32)
-        kernels.shrink_strip(*images, ratio[first:last], psd, cosine, *options, first, total, weight)
-        return first * stride, total, weight.repeat(stride, axis=1).repeat(stride, axis=2)
+        kernels.shrink_strip(*images, ratio[first:last], psd, cosine, *options, total, weight)
+        return top, total, weight.repeat(stride, axis=1).repeat(stride, axis=2)
 
     cuts = _cut(len(ratio), stride, width)
     return (yield from _by_strips(add_up, cuts, (channels, height, width), stage=stage, part=part))
@@ -100,7 +104,7 @@ def collaborative_wiener(
     noisy: Tensor, pilot: Tensor, *, noise: NoiseModel, stage: str, tuning: RefineSettings = TUNED
 ) -> Generator[Step, None, Tensor]:
     """R7: as `block_matching.collaborative_wiener`."""
-    from mashpix.refine import kernels
+    from mashpix.refine import group_kernels as kernels
 
     side, radius, step = block_matching.SIDE, tuning.search_radius, tuning.group_step
     plane = noise.brightness(pilot).contiguous().numpy()

@@ -1,0 +1,188 @@
+"""R7 for CPUs, compiled by numba: match, transform, filter and add up the groups of blocks of one strip of an image.
+
+As `block_matching`, which serves GPUs; more on such kernels in `kernels`.
+"""
+
+import numpy as np
+
+from mashpix.refine import block_matching
+from mashpix.refine.kernels import TINY, compiled, weigh
+
+GROUPED = block_matching.SIDE
+FAR = np.float32(np.finfo(np.float32).max)
+
+
+@compiled
+def match_strip(plane, rows, columns, radius, size):  # type: ignore[no-untyped-def]
+    """Find the blocks most similar to those at `rows` x `columns`: see `block_matching.match_blocks`.
+
+    Returns (rows, columns, size), the corner of each block as row * W + column, and the mean of each group.
+    """
+    height, width = plane.shape
+    members = np.empty((len(rows), len(columns), size), np.int64)
+    means = np.empty((len(rows), len(columns)), np.float32)
+    distances, best = np.empty(2 * radius + 1, np.float32), np.empty(size, np.float32)
+    for down, row in enumerate(rows):
+        for right, column in enumerate(columns):
+            corners = members[down, right]
+            best[:], best[0], corners[0] = FAR, -1, row * width + column
+            left = max(column - radius, 0)
+            count = min(column + radius, width - GROUPED) + 1 - left
+            for other in range(max(row - radius, 0), min(row + radius, height - GROUPED) + 1):
+                distances[:count] = 0
+                for line in range(GROUPED):
+                    _add_distances(plane[row + line, column:], plane[other + line, left:], count, distances)
+                own = column - left if other == row else -1
+                for index in range(count):
+                    if distances[index] < best[-1] and index != own:
+                        place = size - 1
+                        while best[place - 1] > distances[index]:
+                            best[place], corners[place] = best[place - 1], corners[place - 1]
+                            place -= 1
+                        best[place], corners[place] = distances[index], other * width + left + index
+            value = np.float32(0)
+            for corner in corners:
+                for line in range(GROUPED):
+                    for place in range(GROUPED):
+                        value += plane[corner // width + line, corner % width + place]
+            means[down, right] = value / np.float32(size * GROUPED * GROUPED)
+    return members, means
+
+
+@compiled
+def _add_distances(own, other, count, distances):  # type: ignore[no-untyped-def]
+    """Add the squared distance of GROUPED pixels to as many beginning at each of `count` places."""
+    for index in range(count):
+        value = np.float32(0)
+        for place in range(GROUPED):
+            difference = other[index + place] - own[place]
+            value += difference * difference
+        distances[index] += value
+
+
+@compiled
+def filter_strip(noisy, pilot, members, ratio, psd, cosine, min_kept, top, total, weight):  # type: ignore[no-untyped-def] # fmt: skip
+    """Wiener filter of groups (R7), added to `total` and `weight`, (C, pixels, W), whose first row is `top`.
+
+    ratio : (rows, columns): v at the mean brightness of each group
+    psd : (C, GROUPED**2): S
+    """
+    size, width = members.shape[2], noisy.shape[2]
+    coefficients = np.empty((GROUPED * GROUPED, size), np.float32)
+    signal = np.empty((GROUPED * GROUPED, size), np.float32)
+    blocks = np.empty((size, GROUPED, GROUPED), np.float32)
+    for channel in range(len(noisy)):
+        whole = max(psd[channel].sum() * size, TINY)
+        corners = np.zeros(weight.shape[1:], np.float32)
+        for down in range(members.shape[0]):
+            for right in range(members.shape[1]):
+                group = members[down, right]
+                _group_analyse(noisy[channel], group, cosine, blocks, coefficients)
+                _group_analyse(pilot[channel], group, cosine, blocks, signal)
+                kept = _group_gain(coefficients, signal, psd[channel], np.float32(size) * ratio[down, right])
+                own = np.float32(1) / (kept / whole + min_kept)
+                _group_synthesise(coefficients, cosine, own / np.float32(size), blocks)
+                for index in range(size):
+                    row, column = group[index] // width - top, group[index] % width
+                    corners[row, column] += own
+                    for line in range(GROUPED):
+                        pixels = total[channel, row + line, column : column + GROUPED]
+                        for place in range(GROUPED):
+                            pixels[place] += blocks[index, line, place]
+        _spread(corners, weight[channel])
+
+
+@compiled
+def _spread(corners, weight):  # type: ignore[no-untyped-def]
+    """Add the weight of each block, given at its corner, to its pixels."""
+    height, width = corners.shape
+    sums = np.zeros((height, width), np.float32)
+    for place in range(GROUPED):
+        for row in range(height):
+            for column in range(width - GROUPED + 1):
+                sums[row, column + place] += corners[row, column]
+    for place in range(GROUPED):
+        for row in range(height - GROUPED + 1):
+            for column in range(width):
+                weight[row + place, column] += sums[row, column]
+
+
+@compiled
+def _group_gain(coefficients, signal, psd, ratio):  # type: ignore[no-untyped-def]
+    """Multiply the coefficients of a group by their gain; returns the sum of gain^2 S."""
+    size = signal.shape[1]
+    kept = np.float32(0)
+    mean = coefficients[0, 0]
+    for index in range(GROUPED * GROUPED):
+        variance, values, signals = psd[index] * ratio, coefficients[index], signal[index]
+        squares = np.float32(0)
+        for block in range(size):
+            energy = signals[block] * signals[block]
+            gain = energy / max(energy + variance, TINY)
+            squares += gain * gain
+            values[block] *= gain
+        if index == 0:  # the mean of a group is kept
+            energy = signals[0] * signals[0]
+            gain = energy / max(energy + variance, TINY)
+            squares += np.float32(1) - gain * gain
+        kept += squares * psd[index]
+    coefficients[0, 0] = mean
+    return kept
+
+
+@compiled
+def _group_analyse(pixels, group, cosine, blocks, out):  # type: ignore[no-untyped-def]
+    """Transform a group of blocks by cosines in them and Hadamard's matrix, not scaled, across them."""
+    size, width = len(group), pixels.shape[1]
+    for index in range(size):
+        row, column = group[index] // width, group[index] % width
+        for line in range(GROUPED):
+            for place in range(GROUPED):
+                blocks[index, line, place] = pixels[row + line, column + place]
+    flat = blocks.reshape((size, GROUPED * GROUPED))
+    _hadamard(flat)
+    for place in range(GROUPED * GROUPED):
+        for index in range(size):
+            out[place, index] = flat[index, place]
+    _cosines(out, cosine)
+
+
+@compiled
+def _group_synthesise(coefficients, cosine, weight, blocks):  # type: ignore[no-untyped-def]
+    """Invert `_group_analyse`, but for the scale, times a weight."""
+    size = len(blocks)
+    flat = blocks.reshape((size, GROUPED * GROUPED))
+    _cosines(coefficients, cosine.T)
+    for index in range(size):
+        for place in range(GROUPED * GROUPED):
+            flat[index, place] = coefficients[place, index] * weight
+    _hadamard(flat)
+
+
+@compiled
+def _cosines(values, matrix):  # type: ignore[no-untyped-def]
+    """Multiply the columns and the rows of blocks (GROUPED * GROUPED, N) by a matrix, in place."""
+    count = values.shape[1]
+    lines = np.empty((GROUPED, GROUPED * count), np.float32)
+    flat = values.reshape((GROUPED, GROUPED * count))
+    for down in range(GROUPED):
+        weigh(matrix[down], flat, GROUPED * count, lines[down])
+    for down in range(GROUPED):
+        columns = lines[down].reshape((GROUPED, count))
+        for right in range(GROUPED):
+            weigh(matrix[right], columns, count, values[down * GROUPED + right])
+
+
+@compiled
+def _hadamard(values):  # type: ignore[no-untyped-def]
+    """Hadamard's transform, not scaled, along the first axis of (N, M), in place; N is a power of two."""
+    reach = 1
+    while reach < len(values):
+        for start in range(0, len(values), 2 * reach):
+            for index in range(start, start + reach):
+                near, far = values[index], values[index + reach]
+                for place in range(len(near)):
+                    one, other = near[place], far[place]
+                    near[place] = one + other
+                    far[place] = one - other
+        reach *= 2
