@@ -23,8 +23,9 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 export const onDrawn = (callback) => { onView = callback; };
 
 export const hasResult = () => viewer.job?.state === "done";
-const isLive = () => viewer.job?.state === "running" && viewer.job.preview;
-export const hasAfter = () => hasResult() || Boolean(isLive());
+/** Only the plane that is worked on has a live picture. */
+const isLive = () => viewer.job?.state === "running" && viewer.job.preview?.plane.join() === viewer.plane.join();
+export const hasAfter = () => hasResult() || isLive();
 
 /** The mode as it can be shown now: before a run there is nothing to compare with. */
 export function shownMode() {
