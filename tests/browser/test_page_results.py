@@ -132,7 +132,7 @@ def taken(page, selector):
 
 def copied(page, kind):
     page.click(f"text=Copy as {kind}")
-    page.wait_for_selector(f"button:text-is('Copy as {kind}'):enabled")
+    page.wait_for_selector(f"button[aria-disabled=false]:text-is('Copy as {kind}')")
     text = page.evaluate("navigator.clipboard.readText()")
     assert page.inner_text(".copying pre").strip() == text.strip()
     return text
