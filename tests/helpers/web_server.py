@@ -39,13 +39,13 @@ FLAGS = [
 class Server:
     """A running server: its process, its address, and a client with a connection of its own."""
 
-    def __init__(self, folder, *, options="", **limits):
+    def __init__(self, folder, *, port=0, options="", **limits):
         self.folder = folder
         code = (
             "from pathlib import Path\n"
             "from mashpix.web.limits import Limits, ServerOptions\nfrom mashpix.web.serving import serve\n"
-            f"options = ServerOptions(folder=Path({str(folder)!r}), port=0, device='cpu', limits=Limits(**{limits!r})"
-            f"{options})\nserve(options, tell=lambda address: print(address, flush=True))"
+            f"options = ServerOptions(folder=Path({str(folder)!r}), port={port}, device='cpu', "
+            f"limits=Limits(**{limits!r}){options})\nserve(options, tell=lambda address: print(address, flush=True))"
         )
         command = [sys.executable, "-c", code]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
@@ -68,7 +68,7 @@ class Server:
         form = {"request": json.dumps(request), "start": str(start).lower()}
         return (http or self.http).post("/api/jobs", files={"file": (name, data)}, data=form)
 
-    def wait(self, job_id, *states, seconds=60):
+    def wait(self, job_id, *states, seconds=300):
         """Wait until a job is in one of the states; return it."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:

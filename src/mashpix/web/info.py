@@ -5,12 +5,10 @@ from typing import Any, Literal, get_args, get_origin
 
 from mashpix import __version__
 from mashpix.files import FORMATS
-from mashpix.files.suffixes import MICROSCOPE, RAW
+from mashpix.files.formats import readable_suffixes
 from mashpix.settings import PRESETS, Settings
 from mashpix.web.limits import ServerOptions
 
-ENDINGS = [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".npy", ".npz", *sorted(RAW | MICROSCOPE)]
-"""Endings of the files that are taken from a folder."""
 DESCRIPTIONS = {
     "default": "Suits most images.",
     "fast": "A quarter of the work, for a first look and for many images.",
@@ -28,7 +26,7 @@ def describe_server(options: ServerOptions) -> dict[str, Any]:
         "version": __version__,
         "device": options.device,
         "formats": FORMATS,
-        "endings": ENDINGS,
+        "endings": sorted(readable_suffixes()),
         "presets": [
             {"name": name, "description": DESCRIPTIONS.get(name, ""), "settings": settings.to_dict()}
             for name, settings in PRESETS.items()

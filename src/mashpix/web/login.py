@@ -11,11 +11,13 @@ from mashpix.web.guard import COOKIE, session_of
 router = APIRouter(include_in_schema=False)
 
 PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>mashpix: token</title><link rel="stylesheet" href="/static/page.css"></head>
-<body><main><h1>mashpix</h1><form method="post" action="/login">
-<label>Token <input type="password" name="token" autocomplete="current-password" required autofocus></label>
-<button>Go on</button><p role="alert">{problem}</p></form></main></body></html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><title>mashpix: token</title>
+<link rel="icon" href="/static/icon.svg" type="image/svg+xml"><link rel="stylesheet" href="/static/page.css"></head>
+<body><main class="login"><h1><img class="mark" src="/static/icon.svg" alt="">mashpix</h1>
+<form method="post" action="/login"><label class="field"><span>Token</span>
+<input type="password" name="token" autocomplete="current-password" required autofocus></label>
+<p class="error" role="alert">{problem}</p><button class="primary">Go on</button></form></main></body></html>
 """
 
 

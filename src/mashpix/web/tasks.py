@@ -148,14 +148,14 @@ def _describe(opened: files.OpenFile, asked: Asked) -> dict[str, Any]:
     lengths = dict(zip(axes, shape, strict=True))
     colour = "S" in axes and decide_file_channels(opened, asked.channels)[0] == "rgb"
     display, middle = Display(Path(), axes, colour), list(middle_plane(axes, shape))
-    windows, ranges = [], []
+    windows, percentiles = [], []
     for channel in range(lengths.get("C", 1)):
         if "C" in axes:
             middle[axes.index("C")] = channel
         shown = display.show(opened[tuple(middle)])
         finite = shown[np.isfinite(shown)]
         windows.append(find_limits(shown))
-        ranges.append((float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0))
+        percentiles.append(np.percentile(finite if finite.size else [0.0, 1.0], range(101)).tolist())
     return {
         "shape": shape,
         "axes": axes,
@@ -166,7 +166,8 @@ def _describe(opened: files.OpenFile, asked: Asked) -> dict[str, Any]:
         "levels": n_levels((lengths["Y"], lengths["X"])),
         "window": windows[0],
         "windows": windows,
-        "range": (min(low for low, _ in ranges), max(high for _, high in ranges)),
+        "percentiles": percentiles,
+        "range": (min(values[0] for values in percentiles), max(values[-1] for values in percentiles)),
         "colour": colour,
     }
 

@@ -33,6 +33,7 @@ class Image(BaseModel):
     levels: int = Field(description="sizes of the preview: each halves the one before")
     window: tuple[float, float]
     windows: list[tuple[float, float]] = Field(description="the same for each channel along C")
+    percentiles: list[list[float]] = Field(description="the 0th to the 100th of the middle plane, for each channel")
     range: tuple[float, float]
     colour: bool
     residual_limit: float | None = None

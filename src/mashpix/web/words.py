@@ -1,6 +1,5 @@
 """A noise report in plain words, for people who have never seen one."""
 
-from mashpix.durations import format_duration
 from mashpix.noise_report.report import NoiseReport
 
 KINDS = {
@@ -12,7 +11,7 @@ KINDS = {
 
 
 def describe_noise(report: NoiseReport) -> list[str]:
-    """Return a few sentences on the noise of an image and the cost of denoising it, notes last."""
+    """Return a few sentences on the noise of an image, notes last."""
     said = []
     if report.sigma is not None:
         said.append(f"The noise level is about {report.sigma:.3g}, in the units of the image.")
@@ -26,7 +25,4 @@ def describe_noise(report: NoiseReport) -> list[str]:
             said.append(f"{fraction:.1%} of the pixels are {how}: nothing can be restored there.")
     if report.nan_fraction:
         said.append(f"{report.nan_fraction:.2%} of the values are not numbers; they stay as they are.")
-    if report.seconds is not None:
-        memory = f"about {report.memory_bytes / 2**30:.1f} GiB of memory"
-        said.append(f"Denoising it takes about {format_duration(report.seconds)} here, and {memory}.")
     return [*said, *report.notes]

@@ -1,6 +1,6 @@
 // Takes images in: dropped, pasted or chosen, single or by folders, and sends them one after the other.
 import { patiently } from "/static/api.js";
-import { $, announce } from "/static/dom.js";
+import { $, announce, bytes } from "/static/dom.js";
 import { ask, changed, select, selected, store } from "/static/store.js";
 
 let sending = false;
@@ -14,7 +14,7 @@ export function add(files, { named = true } = {}) {
   const others = files.length - taken.length;
   const rest = others ? ` ${others} other ${others === 1 ? "file was" : "files were"} left out.` : "";
   announce(`${taken.length} ${taken.length === 1 ? "image" : "images"} added.${rest}`);
-  if (!taken.length && files.length) refuse({ name: "The folder", message: "no images in it" });
+  if (!taken.length && files.length) refuse("The folder", "no images in it");
   changed();
   sendAll();
 }
@@ -24,14 +24,8 @@ export async function addBy(path) {
   try {
     select((await ask("POST", path)).id);
   } catch (error) {
-    refuse({ name: path.endsWith("sample") ? "The sample" : "The result", message: error.message });
+    refuse(path.endsWith("sample") ? "The sample" : "The result", error.message);
   }
-}
-
-function refuse(upload) {
-  store.uploads.push({ ...upload, state: "refused" });
-  announce(`${upload.name}: ${upload.message}`);
-  changed();
 }
 
 async function sendAll() {
@@ -42,6 +36,8 @@ async function sendAll() {
 }
 
 async function send(upload) {
+  const most = store.info?.limits.max_upload_bytes ?? Infinity;
+  if (upload.file.size > most) return refused(upload, `the file is too large (${bytes(upload.file.size)}; at most ${bytes(most)})`);
   const form = new FormData();
   form.append("file", upload.file, upload.name);
   form.append("start", "false");
@@ -50,12 +46,23 @@ async function send(upload) {
   const onwait = () => { upload.state = "crowded"; changed(); };
   try {
     const job = await patiently(() => ask("POST", "/api/jobs", form), onwait);
-    store.uploads.splice(store.uploads.indexOf(upload), 1);
+    store.uploads = store.uploads.filter((other) => other !== upload); // it may have been removed meanwhile
     if (!selected()) select(job.id);
   } catch (error) {
-    Object.assign(upload, { state: "refused", message: error.message });
-    announce(`${upload.name}: ${error.message}`);
+    refused(upload, error.message);
   }
+  changed();
+}
+
+function refuse(name, message) {
+  const upload = { name };
+  store.uploads.push(upload);
+  refused(upload, message);
+}
+
+function refused(upload, message) {
+  Object.assign(upload, { state: "refused", message });
+  announce(`${upload.name}: ${message}`);
   changed();
 }
 

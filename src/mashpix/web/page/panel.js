@@ -20,14 +20,15 @@ const stageOf = (name) => {
 export function attempt(errors, action) {
   return async (event) => {
     const pressed = event.currentTarget;
+    if (pressed.ariaDisabled === "true") return;
     errors.replaceChildren();
-    pressed.disabled = true;
+    pressed.ariaDisabled = "true"; // `disabled` would take the focus away
     try {
       await action();
     } catch (error) {
       errors.replaceChildren(...spelled(error.message));
     }
-    pressed.disabled = false;
+    pressed.ariaDisabled = "false";
   };
 }
 

@@ -3,7 +3,7 @@ import { addBy } from "/static/adding.js";
 import { call, jobPath } from "/static/api.js";
 import { announce, button, bytes, duration, h, icon, percent, slider } from "/static/dom.js";
 import { attempt, errorLine, inspection } from "/static/panel.js";
-import { ask } from "/static/store.js";
+import { ask, store } from "/static/store.js";
 import { redraw, showPlace, viewer } from "/static/viewer.js";
 
 const VERDICTS = {
@@ -18,19 +18,24 @@ function verdictCard({ verdict, reason, place }) {
     place && button("Show the place", () => showPlace(place), { class: "plain" }));
 }
 
-/** The two sliders that act without a new run: at once on what is shown, and on the file when let go. */
+/** The two sliders that act without a new run: at once on what is shown, and on the file when let go, one at a time. */
 function finishing(job, errors) {
-  let asked = Promise.resolve();
-  const finish = () => {
-    const wanted = { strength: viewer.strength, detail: viewer.detail };
-    asked = asked.then(() => ask("POST", jobPath(job.id, "/finish"), wanted))
-      .catch((error) => errors.replaceChildren(error.message));
+  let wanted = null;
+  let asking = false;
+  const finish = async () => {
+    if (!wanted || asking || store.jobs.get(job.id)?.finishing) return;
+    const sliders = wanted;
+    [wanted, asking] = [null, true];
+    await ask("POST", jobPath(job.id, "/finish"), sliders).catch((error) => errors.replaceChildren(error.message));
+    asking = false;
+    finish();
   };
   const one = (name, label) => slider(label, {
-    max: 1, step: 0.05, value: job.request[name] ?? (name === "strength" ? 1 : 0), shown: percent, onchange: finish,
+    max: 1, step: 0.05, value: job.request[name] ?? (name === "strength" ? 1 : 0), shown: percent,
     oninput: (value) => { viewer[name] = value; redraw(); },
+    onchange: () => { wanted = { strength: viewer.strength, detail: viewer.detail }; finish(); },
   }).element;
-  return h("div", { class: "finishing" }, one("strength", "Strength"), one("detail", "Fine texture"));
+  return { element: h("div", { class: "finishing" }, one("strength", "Strength"), one("detail", "Fine texture")), finish };
 }
 
 function copying(job, errors) {
@@ -57,14 +62,16 @@ export function result(job, { head, notes, rerun }) {
   const again = button("Use as input again", attempt(errors, () => addBy(jobPath(job.id, "/again"))));
   const more = h("div", { class: "row" }, again, recipe);
   const facts = h("p", { class: "cost" });
+  const sliders = finishing(job, errors);
   const update = (now) => {
+    sliders.finish();
     download.textContent = now.finishing ? "Writing the file…" : `Download ${now.outcome.name}`;
     if (now.finishing) download.removeAttribute("href");
     else download.setAttribute("href", jobPath(now.id, "/result"));
     const until = new Date(1000 * now.expires).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
     facts.textContent = `${bytes(now.outcome.bytes)}, took ${duration(now.outcome.seconds)}, kept until ${until}`;
   };
-  const parts = [head, verdictCard(job.verdict), notes, finishing(job, errors), more, copying(job, errors), inspection(job, { open: false }), rerun,
+  const parts = [head, verdictCard(job.verdict), notes, sliders.element, more, copying(job, errors), inspection(job, { open: false }), rerun,
     h("div", { class: "actions" }, errors, facts, download)];
   return { parts, update };
 }

@@ -1,7 +1,7 @@
 // The controls around the viewer: what to see, how large, which plane of a stack, which window of values.
 import { $, button, h, number, slider } from "/static/dom.js";
 import { toggleActual, zoomBy } from "/static/gestures.js";
-import { fit, hasAfter, hasResult, redraw, shownMode, viewer, windowOf } from "/static/viewer.js";
+import { fit, hasAfter, hasResult, percentilesOf, redraw, shownMode, viewer, windowOf } from "/static/viewer.js";
 
 const MODES = [
   ["wipe", "Wipe", "Before on the left, after on the right of a line that can be moved"],
@@ -44,8 +44,8 @@ export function build() {
 }
 
 /** The value at a position of a window slider, 0 to 100: the percentile of the image. */
-function valueAt(position, { percentiles, range }) {
-  if (!percentiles) return range[0] + (position / PERCENTILES) * (range[1] - range[0]);
+function valueAt(position, image) {
+  const percentiles = percentilesOf(image);
   const below = Math.min(Math.floor(position), PERCENTILES - 1);
   return percentiles[below] + (position - below) * (percentiles[below + 1] - percentiles[below]);
 }

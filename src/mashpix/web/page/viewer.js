@@ -23,8 +23,9 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 export const onDrawn = (callback) => { onView = callback; };
 
 export const hasResult = () => viewer.job?.state === "done";
-const isLive = () => viewer.job?.state === "running" && viewer.job.preview;
-export const hasAfter = () => hasResult() || Boolean(isLive());
+/** Only the plane that is worked on has a live picture. */
+const isLive = () => viewer.job?.state === "running" && viewer.job.preview?.plane.join() === viewer.plane.join();
+export const hasAfter = () => hasResult() || isLive();
 
 /** The mode as it can be shown now: before a run there is nothing to compare with. */
 export function shownMode() {
@@ -33,11 +34,12 @@ export function shownMode() {
   return viewer.mode === "side" || viewer.mode === "wipe" ? viewer.mode : "after";
 }
 
-/** The window that the server proposes for the plane looked at: channels that are not colours have one each. */
-export function windowOf({ planes, window: whole, windows }) {
-  const channel = planes.findIndex(([axis]) => axis === "c");
-  return windows?.[viewer.plane[channel] ?? 0] ?? whole;
-}
+/** What the server says of the values of the plane looked at: channels that are not colours have their own. */
+const ofChannel = (values, planes) => values[viewer.plane[planes.findIndex(([axis]) => axis === "c")] ?? 0];
+
+/** The window that the server proposes, and the percentiles among which it can be moved. */
+export const windowOf = ({ windows, planes }) => ofChannel(windows, planes);
+export const percentilesOf = ({ percentiles, planes }) => ofChannel(percentiles, planes);
 
 function layerOf(of) {
   const { job, plane, window: limits, strength, detail } = viewer;
@@ -145,6 +147,7 @@ function draw() {
   const size = [Math.round(clientWidth * ratio()), Math.round(clientHeight * ratio())];
   if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
   context.clearRect(0, 0, canvas.width, canvas.height);
+  let complete = true;
   if (viewer.job?.image && canvas.width && canvas.height) {
     keepInside();
     const shown = panes();
@@ -154,8 +157,10 @@ function draw() {
       if (viewer.place && isPlane(viewer.place.plane)) mark(originIn(frame), clip);
     }
     if (viewer.lens) drawLens(drawing, shown);
-    if (drawing.finish()) for (const { layer } of shown) [standIns[layer.group]] = layer.urls;
+    complete = drawing.finish();
+    if (complete) for (const { layer } of shown) [standIns[layer.group]] = layer.urls;
   }
+  canvas.setAttribute("aria-busy", !complete);
   onView();
 }
 
