@@ -2,6 +2,7 @@
 
 import io
 import json
+import shlex
 import zipfile
 
 import numpy as np
@@ -138,6 +139,13 @@ def test_stop_and_keep_is_made_again_from_its_recipe(server, photo, tmp_path):
     (tmp_path / "recipe.json").write_text(json.dumps(recipe))
     run_here("denoise", "photo.png", "--recipe", "recipe.json", cwd=tmp_path)
     result = server.http.get(f"/api/jobs/{posted['id']}/result").content
+    assert result == (tmp_path / "photo_denoised.png").read_bytes()
+    commands = server.http.get(f"/api/jobs/{posted['id']}").json()["commands"]
+    assert recipe["command"] == commands["shell"]
+    after = recipe["settings"]["stop_after"]
+    assert f"stop_after={after}" in commands["python"]
+    assert f'"stop_after": {after}' in commands["curl"]
+    run_here(*shlex.split(commands["shell"])[1:], "--overwrite", cwd=tmp_path)
     assert result == (tmp_path / "photo_denoised.png").read_bytes()
 
 

@@ -63,6 +63,7 @@ def open_page(chromium, server):
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(90_000)
+        page.on("filechooser", lambda chooser: None)  # from the start: the first one would be missed
         page.on("request", note_request)
         page.on("console", note_message)
         page.on("pageerror", lambda error: faults.append(str(error)))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from web_browser import SETTINGS, choose, settled, until, upload, wait_done
+from web_browser import SETTINGS, SLOW, choose, settled, until, upload, wait_done
 from web_server import Server
 
 LISTEN = """window.said = []; new MutationObserver(() => said.push(document.querySelector('#announce').textContent))
@@ -50,6 +50,20 @@ def test_axe_finds_nothing_serious(open_page, jobs, scheme, viewport):
             page.wait_for_selector(".copying pre:visible")
         found[name] = serious(page)
     assert found == {name: [] for name in found}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_while_work_goes_on(open_page, no_jobs, sent, server, a_photo, scheme):
+    page = open_page(color_scheme=scheme, reduced_motion="reduce")
+    page.wait_for_selector("#formats:not(:empty)", state="attached")
+    found = {"welcome": serious(page)}
+    for name in ("first.png", "second.png"):
+        server.post(a_photo, name, request={"settings": SLOW})
+    for name, sight in (("first.png", "text=Stop and keep"), ("second.png", "text=Starts at once")):
+        page.click(f"#rows a >> text={name}")
+        page.wait_for_selector(f"#panel >> {sight}")
+        found[name] = serious(page)
+    assert found == {key: [] for key in ("welcome", "first.png", "second.png")}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

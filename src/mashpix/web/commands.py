@@ -13,12 +13,17 @@ FLAGS: dict[str, Any] = {"preset": "default", "seed": 0, "channels": "auto", "ne
 """Options that a command line takes by name and value, with their defaults."""
 
 
+def _asked(job: Job) -> dict[str, Any]:
+    """Return the options that make the result again: also those that were chosen during the run and after it."""
+    return FLAGS | job.request | job.finish | {"settings": job.request.get("settings", {}) | job.stopped}
+
+
 def command_line(job: Job, *, device: str = "auto") -> str:
     """Return the command line that writes the same result; the file lies in the current folder."""
-    asked = FLAGS | job.request | job.finish
+    asked = _asked(job)
     given: dict[str, Any] = {name: asked[name] for name, default in FLAGS.items() if asked[name] != default}
-    given |= {RENAMED.get(name, name): value for name, value in asked.get("settings", {}).items()}
     given |= {"device": device} if device != "auto" else {}
+    given |= {RENAMED.get(name, name): value for name, value in asked["settings"].items()}
     words = ["mashpix", "denoise", job.source_name]
     for name, value in given.items():
         flag = name.replace("_", "-")
@@ -39,8 +44,8 @@ def all_commands(job: Job, *, device: str, address: str, token: bool) -> dict[st
 
 
 def _python(job: Job, *, device: str) -> str:
-    asked = FLAGS | job.request | job.finish
-    changes = "".join(f", {name}={value!r}" for name, value in asked.get("settings", {}).items()).lstrip(", ")
+    asked = _asked(job)
+    changes = "".join(f", {name}={value!r}" for name, value in asked["settings"].items()).lstrip(", ")
     settings = f"preset({asked['preset']!r})" + (f".replace({changes})" if changes else "")
     names = [name for name in (*FLAGS, "strict") if name not in ("preset",)]
     options = {name: asked[name] for name in names if asked.get(name, False) not in (FLAGS.get(name, False),)}
@@ -57,7 +62,7 @@ def _python(job: Job, *, device: str) -> str:
 
 
 def _curl(job: Job, *, address: str, token: bool) -> str:
-    request = json.dumps(job.request | job.finish)
+    request = json.dumps({name: _asked(job)[name] for name in job.request})
     words = ["curl", "-F", f"file=@{job.source_name}", "-F", f"request={request}", f"{address}/api/jobs"]
     secret = ' -H "Authorization: Bearer $MASHPIX_TOKEN"' if token else ""
     return shlex.join(words) + secret

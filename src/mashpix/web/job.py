@@ -12,7 +12,7 @@ WAITING: tuple[State, ...] = ("inspecting", "queued", "running")
 """States in which a worker process has something to do."""
 LONGEST_NAME = 120
 """Largest length in bytes of the name of a file on disk: room for what is added to it."""
-HIDDEN = ("client", "result_name", "task", "attempts", "finish", "after_inspection")
+HIDDEN = ("client", "result_name", "task", "attempts", "finish", "stopped", "after_inspection")
 """Fields that concern nobody but the server."""
 
 
@@ -28,6 +28,7 @@ class Job:
     touched : when it was last of use, seconds since the epoch: after `Limits.keep` it goes
     attempts : how often a task was begun since one ended; a server that was killed begins again
     finish : strength and detail of the result
+    stopped : the setting that gives the result of a stopped run again; empty for any other
     other fields : as in the API
     """
 
@@ -44,6 +45,7 @@ class Job:
     size_bytes: int = 0
     request: dict[str, Any] = field(default_factory=dict)
     finish: dict[str, float] = field(default_factory=dict)
+    stopped: dict[str, int] = field(default_factory=dict)
     image: dict[str, Any] | None = None
     inspection: dict[str, Any] | None = None
     progress: dict[str, Any] | None = None

@@ -85,7 +85,7 @@ class Scheduler:
     async def begin(self, job: Job, request: dict[str, Any]) -> None:
         """Denoise a job, for the first time or again."""
         job.request, job.finish = request, {name: request[name] for name in ("strength", "detail")}
-        job.state, job.task, job.error, job.notes = "queued", "denoise", None, []
+        job.state, job.task, job.error, job.notes, job.stopped = "queued", "denoise", None, [], {}
         if job.image is None:  # its inspection failed, or has not been made
             job.state, job.task, job.after_inspection = "inspecting", "inspect", "queued"
         await self._changed(job)

@@ -195,7 +195,18 @@ def _denoise(task: Task) -> dict[str, Any]:
         keeper = _Keeper(task, noisy, image)
         outcome = _follow(task, keeper.keep(denoise_file(request, is_wanted_now=task.stop.is_set)))
     limits = {"residual_limit": keeper.residual_limit, "spread_limit": keeper.spread_limit}
-    return {"image": image | limits} | _result_of(task, outcome.recipe, seconds=outcome.seconds)
+    recipe, stopped = outcome.recipe, {}
+    if task.stop.is_set() and (after := recipe.settings.stop_after):
+        stopped = {"stop_after": after}
+        recipe = _rewrite_recipe(task, command=f"{task.command} --stop-after {after}")
+    return {"image": image | limits, "stopped": stopped} | _result_of(task, recipe, seconds=outcome.seconds)
+
+
+def _rewrite_recipe(task: Task, **changes: Any) -> Recipe:
+    path = recipe_path(task.target_path)
+    recipe = replace(read_recipe(path), **changes)
+    files.atomic_write(path, recipe.to_json(), overwrite=True)
+    return recipe
 
 
 def _preview_every(image: dict[str, Any], asked: Asked) -> int:
@@ -266,10 +277,8 @@ def _finish(task: Task) -> dict[str, Any]:
     axes = {"axes": task.image["axes"]} if task.image and task.image["planes"] else {}
     request = BlendRequest(finished=task.base, target=task.target_path, **task.reading | axes | sliders)
     _follow(task, blend_files(request))
-    path, output_sha256 = recipe_path(task.target_path), hash_file(task.target_path)
-    recipe = replace(read_recipe(path), command=task.command, output_sha256=output_sha256, **sliders)
-    files.atomic_write(path, recipe.to_json(), overwrite=True)
-    return _result_of(task, recipe)
+    output_sha256 = hash_file(task.target_path)
+    return _result_of(task, _rewrite_recipe(task, command=task.command, output_sha256=output_sha256, **sliders))
 
 
 def _result_of(task: Task, recipe: Recipe, **more: float) -> dict[str, Any]:

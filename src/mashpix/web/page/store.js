@@ -1,6 +1,7 @@
 // What the page knows: the server's jobs, the files that are still to be sent, and which one is looked at.
 import { call, follow, jobPath } from "/static/api.js";
 import { $, announce, duration, percent } from "/static/dom.js";
+import { forgetJob } from "/static/tiles.js";
 
 /** jobs: by id, oldest first. uploads: files on their way, or refused. info: what the server offers. */
 export const store = { jobs: new Map(), uploads: [], info: null };
@@ -11,13 +12,14 @@ let scheduled = false;
 /** Call a function after each change; several changes in a row are one. */
 export const subscribe = (listener) => listeners.push(listener);
 
+function showNow() {
+  scheduled = false;
+  listeners.forEach((listener) => listener());
+}
+
 export function changed() {
-  if (scheduled) return;
+  if (!scheduled) setTimeout(showNow);
   scheduled = true;
-  setTimeout(() => {
-    scheduled = false;
-    listeners.forEach((listener) => listener());
-  });
 }
 
 export const selectedId = () => location.hash.slice(1);
@@ -40,7 +42,8 @@ export async function ask(method, path, body) {
 function drop(id) {
   store.jobs.delete(id);
   if (selectedId() === id) select([...store.jobs.keys()].at(-1));
-  changed();
+  showNow(); // nothing of it may be asked for any more
+  forgetJob(id);
 }
 
 const isNewer = (known, asked) => known && known.taken > asked;
@@ -75,9 +78,15 @@ export async function refresh() {
 export const start = (job, request) => ask("POST", jobPath(job.id, "/start"), request);
 
 export async function remove(job) {
-  await call("DELETE", jobPath(job.id));
-  announce(`${job.name}: removed.`);
   drop(job.id);
+  try {
+    await call("DELETE", jobPath(job.id));
+  } catch (error) {
+    put(job);
+    select(job.id);
+    throw error;
+  }
+  announce(`${job.name}: removed.`);
 }
 
 const QUARTER = 0.25;

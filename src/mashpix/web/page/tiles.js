@@ -55,6 +55,17 @@ export function forgetFailed() {
   redraw();
 }
 
+/** Forget the tiles of a job that is removed; those on their way are stopped. */
+export function forgetJob(id) {
+  const isOf = (url) => url.startsWith(`/api/jobs/${id}/`);
+  wanted = wanted.filter((url) => !isOf(url));
+  for (const [url, image] of cache) {
+    if (!isOf(url)) continue;
+    cache.delete(url);
+    if (image.ready === undefined) image.src = ""; // its error is its end
+  }
+}
+
 /** A drawing of one or more layers; `finish` fetches what is missing and tells whether nothing was. */
 export function newDrawing() {
   const missing = new Set();
