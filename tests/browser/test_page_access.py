@@ -59,7 +59,7 @@ def test_axe_finds_nothing_serious_while_work_goes_on(open_page, no_jobs, sent, 
     found = {"welcome": serious(page)}
     for name in ("first.png", "second.png"):
         server.post(a_photo, name, request={"settings": SLOW})
-    for name, sight in (("first.png", "text=Stop and keep"), ("second.png", "text=Starts at once")):
+    for name, sight in (("first.png", "text=Stop and keep"), ("second.png", "text=1 before it")):
         page.click(f"#rows a >> text={name}")
         page.wait_for_selector(f"#panel >> {sight}")
         found[name] = serious(page)

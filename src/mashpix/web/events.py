@@ -69,7 +69,8 @@ class Events:
                     yield event.encode()
             while reader in self.readers or not reader.empty():
                 try:
-                    event = await asyncio.wait_for(reader.get(), HEARTBEAT)
+                    async with asyncio.timeout(HEARTBEAT):
+                        event = await reader.get()
                 except TimeoutError:
                     yield b": still here\n\n"
                     continue

@@ -56,7 +56,8 @@ class WorkerProcess:
         """
         assert self.process.stdout is not None
         try:
-            line = await asyncio.wait_for(self.process.stdout.readline(), timeout)
+            async with asyncio.timeout(timeout):  # `wait_for` of Python 3.11 can lose a cancellation
+                line = await self.process.stdout.readline()
             if line.endswith(b"\n"):
                 message: dict[str, Any] = json.loads(line)
                 return message

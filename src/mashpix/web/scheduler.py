@@ -184,6 +184,8 @@ class Scheduler:
         job.attempts += 1
         job.state = "inspecting" if job.task == "inspect" else "running"
         self._save(job)
+        for other in self._waiting():  # each has one less before it
+            self.events.publish(other.id, "state", self.show(other))
         try:
             worker.send(self._task_of(job))
             while (message := await worker.receive(timeout=self.limits.hang))["kind"] not in ("result", "error"):
