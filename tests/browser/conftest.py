@@ -10,6 +10,7 @@ import pytest
 from web_browser import SETTINGS, cells, photo
 from web_server import Server
 
+WIDE = {"width": 1280, "height": 800}
 CHROMIUM = next(filter(None, map(which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -24,9 +25,9 @@ def chromium():
     if CHROMIUM is None:
         pytest.skip("no Chromium is here: install the distribution's package")
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright's Python package is not here")
-    sandbox = [] if os.getuid() else ["--no-sandbox"]  # root has none
+    options = ["--disable-gpu"] + ["--no-sandbox"] * (os.getuid() == 0)  # root has no sandbox
     with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=sandbox)
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=options)
         yield browser
         browser.close()
 
@@ -59,7 +60,7 @@ def open_page(chromium, server):
 
     def make(path="", *, expected=(), context=None, **how):
         allowed.extend(expected)
-        context = context or chromium.new_context(**{"viewport": {"width": 1280, "height": 800}} | how)
+        context = context or chromium.new_context(**{"viewport": WIDE, "reduced_motion": "reduce"} | how)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(90_000)

@@ -39,7 +39,7 @@ def open_all(page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
 def test_axe_finds_nothing_serious(open_page, jobs, scheme, viewport):
-    page = open_page(color_scheme=scheme, viewport=viewport, reduced_motion="reduce")
+    page = open_page(color_scheme=scheme, viewport=viewport)
     found = {}
     for name in ("draft.png", "cells.tif", "done.png", "bad.png"):
         page.click(f"#rows a >> text={name}")
@@ -50,20 +50,6 @@ def test_axe_finds_nothing_serious(open_page, jobs, scheme, viewport):
             page.wait_for_selector(".copying pre:visible")
         found[name] = serious(page)
     assert found == {name: [] for name in found}
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious_while_work_goes_on(open_page, no_jobs, sent, server, a_photo, scheme):
-    page = open_page(color_scheme=scheme, reduced_motion="reduce")
-    page.wait_for_selector("#formats:not(:empty)", state="attached")
-    found = {"welcome": serious(page)}
-    for name in ("first.png", "second.png"):
-        server.post(a_photo, name, request={"settings": SLOW})
-    for name, sight in (("first.png", "text=Stop and keep"), ("second.png", "text=1 before it")):
-        page.click(f"#rows a >> text={name}")
-        page.wait_for_selector(f"#panel >> {sight}")
-        found[name] = serious(page)
-    assert found == {key: [] for key in ("welcome", "first.png", "second.png")}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -97,6 +83,20 @@ def test_buttons_are_large_enough_for_a_finger(open_page, jobs):
     targets = page.locator("button:visible, a.button:visible, summary:visible, input[type=range]:visible")
     boxes = [(target.inner_text(), target.bounding_box()) for target in targets.all()]
     assert [(name, box) for name, box in boxes if min(box["width"], box["height"]) < 24] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_while_work_goes_on(open_page, no_jobs, sent, server, a_photo, scheme):
+    page = open_page(color_scheme=scheme)
+    page.wait_for_selector("#formats:not(:empty)", state="attached")
+    found = {"welcome": serious(page)}
+    for name in ("first.png", "second.png"):
+        server.post(a_photo, name, request={"settings": SLOW})
+    for name, sight in (("first.png", "text=Stop and keep"), ("second.png", "text=1 before it")):
+        page.click(f"#rows a >> text={name}")
+        page.wait_for_selector(f"#panel >> {sight}")
+        found[name] = serious(page)
+    assert found == {key: [] for key in ("welcome", "first.png", "second.png")}
 
 
 def walk_to(page, what):

@@ -48,7 +48,7 @@ class Server:
             f"limits=Limits(**{limits!r}){options})\nserve(options, tell=lambda address: print(address, flush=True))"
         )
         command = [sys.executable, "-c", code]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
         )
