@@ -93,6 +93,20 @@ def test_the_reason_names_what_was_done(damage, words):
     assert words in check(noisy, DAMAGES[damage](clean)).reason
 
 
+def test_the_place_is_where_the_object_was_erased():
+    clean, noisy = noisy_picture(0.5)
+    top, left, height, width = check(noisy, without_disc(clean)).place
+    assert top < 76
+    assert top + height > 45
+    assert left < 76
+    assert left + width > 45
+
+
+def test_what_is_wrong_everywhere_has_no_place():
+    clean, noisy = noisy_picture(0.5)
+    assert check(noisy, clean + 0.4 * SIGMA).place is None
+
+
 def test_a_faint_cast_on_a_grey_picture_kept_as_rgb_does_not_matter():
     clean, noisy = noisy_picture(0)
     grey, cast = np.dstack([noisy] * 3), np.dstack([clean + 0.01 * SIGMA, clean, clean - 0.01 * SIGMA])

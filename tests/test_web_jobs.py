@@ -117,6 +117,7 @@ def test_a_stack_has_planes_and_windows_of_its_own(server, stack, tmp_path):
         assert run_here(*job["commands"]["shell"].split()[1:], "--overwrite", cwd=tmp_path).returncode == 0
         result = server.http.get(f"/api/jobs/{job['id']}/result").content
         assert result == (tmp_path / "stack_denoised.npy").read_bytes()
+        assert job["verdict"]["place"] is None or len(job["verdict"]["place"]["plane"]) == 2
 
 
 def test_stop_and_keep_is_made_again_from_its_recipe(server, photo, tmp_path):

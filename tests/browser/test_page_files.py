@@ -37,6 +37,9 @@ def test_a_chosen_file_is_measured_denoised_and_judged(page, a_photo):
     assert page.locator(".noise p").count() > 2
     assert page.locator(".figures svg").count() > 0
     assert "memory" in page.inner_text(".cost")
+    before = page.inner_text(".cost")
+    page.check("[name=preset][value=best]")
+    assert page.inner_text(".cost") != before, "the expected time is that of the chosen preset"
     run(page)
     wait_done(page)
     assert page.inner_text(".verdict strong") in ("Good", "Look closer", "Signal lost")

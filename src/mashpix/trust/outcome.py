@@ -31,11 +31,15 @@ class Verdict:
             alone, as a fraction of it, largest of the channels; about 0 for noise alone
         noise_whiteness : 1 minus the largest correlation of the noise of two neighbouring pixels, by that estimate
         noise_evenness : least over largest variance of the noise in dark and bright places, by that estimate
+    place : top, left, height and width in pixels of a block that the reason speaks of; None if it speaks of all
+    plane : of a stack, the plane that the reason speaks of, as in "T 3, C 0"
     """
 
     verdict: str
     reason: str
     measures: dict[str, float] = field(default_factory=dict)
+    place: tuple[int, int, int, int] | None = field(default=None, repr=False)
+    plane: str = field(default="", repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""

@@ -41,7 +41,7 @@ def sum_up(verdicts: Mapping[str, Verdict]) -> Verdict:
     bad = sum(verdict.verdict != GOOD for verdict in verdicts.values())
     count = f"{bad} of {len(verdicts)} planes not good" if bad else f"all {len(verdicts)} planes"
     found = verdicts[worst]
-    return replace(found, reason=f"{count}, the worst is {worst}: {found.reason}")
+    return replace(found, reason=f"{count}, the worst is {worst}: {found.reason}", plane=worst)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,16 @@ from mashpix.refine.residual_noise import NoiseModel
 from mashpix.trust.outcome import Verdict as Verdict
 from mashpix.trust.residual_level import measure_excess
 from mashpix.trust.signal_in_residual import MIN_ERROR, measure_signal, window_sums
-from mashpix.trust.whitened_residual import SIDE, Blocks, ScaledPair, kind_of, measure_residual, to_common_scale, whiten
+from mashpix.trust.whitened_residual import (
+    SIDE,
+    STRIDE,
+    Blocks,
+    ScaledPair,
+    kind_of,
+    measure_residual,
+    to_common_scale,
+    whiten,
+)
 
 GOOD, LOOK, LOST = "good", "look closer", "signal lost"
 """The verdicts, from best to worst."""
@@ -36,6 +45,8 @@ EXTREME_FRACTION = 0.2
 """Fraction of the blocks that count as rough, and as flat."""
 MIN_SIGMA_FRACTION = 0.2
 """Noise level that a channel is taken to have at least, as a fraction of the largest: colours of a grey image."""
+Place = tuple[int, int, int, int]
+"""Top, left, height and width of a block, pixels."""
 MAX_MEASURE = 1e9
 """Largest measure: where there is next to no noise, ratios to it have no end, and JSON has no infinity."""
 
@@ -140,10 +151,11 @@ def check(
     change = denoised[held].astype(np.float64) - np.asarray(noisy)[held]
     measures = {"residual_level": float(change.std()), "mean_change": float(change.mean())}
     measures |= _measure_offset(residual, both, noise)
-    measures |= _measure_blocks(whiten(residual, both.denoised, both.usable, noise))
+    of_blocks, places = _measure_blocks(whiten(residual, both.denoised, both.usable, noise))
+    measures |= of_blocks
     measures |= measure_signal(residual, both, noise)
     measures |= measure_excess(both.noisy, residual, both.usable)
-    return _judge({name: float(np.clip(value, -MAX_MEASURE, MAX_MEASURE)) for name, value in measures.items()})
+    return _judge({name: float(np.clip(value, -MAX_MEASURE, MAX_MEASURE)) for name, value in measures.items()}, places)
 
 
 def check_changed(
@@ -176,7 +188,7 @@ def counted_rules(measures: Mapping[str, float]) -> list[Rule]:
     return [rule for rule, counts in zip(RULES, proven, strict=True) if counts and rule.measure in measures]
 
 
-def _judge(measures: dict[str, float]) -> Verdict:
+def _judge(measures: dict[str, float], places: Mapping[str, Place]) -> Verdict:
     """The verdict of the first rule that is broken badly, else of the first that is broken at all.
 
     RULES go from causes to what any loss leaves behind. If none is broken, the one nearest to its limit is named.
@@ -185,10 +197,11 @@ def _judge(measures: dict[str, float]) -> Verdict:
     for verdict, limit in ((LOST, "lost"), (LOOK, "look")):
         for rule in counted:
             if measures[rule.measure] >= getattr(rule, limit):
-                return Verdict(verdict, rule.words.format(measures[rule.measure]), measures)
+                words = rule.words.format(measures[rule.measure])
+                return Verdict(verdict, words, measures, places.get(rule.measure))
     nearest = max(counted, key=lambda rule: measures[rule.measure] / rule.look)
     name, value = nearest.measure.replace("_", " "), measures[nearest.measure]
-    return Verdict(GOOD, f"{name} {value:.2g}, below {nearest.look:g}", measures)
+    return Verdict(GOOD, f"{name} {value:.2g}, below {nearest.look:g}", measures, places.get(nearest.measure))
 
 
 def _measure_offset(residual: torch.Tensor, both: ScaledPair, noise: NoiseModel) -> dict[str, float]:
@@ -212,8 +225,11 @@ def _measure_offset(residual: torch.Tensor, both: ScaledPair, noise: NoiseModel)
     }
 
 
-def _measure_blocks(blocks: Blocks) -> dict[str, float]:
-    """Measure where the residual exceeds the noise: compact structures, edges, rough places."""
+def _measure_blocks(blocks: Blocks) -> tuple[dict[str, float], dict[str, Place]]:
+    """Measure where the residual exceeds the noise: compact structures, edges, rough places; find where to look.
+
+    Structure has a place of its own; a shift and missing detail are seen best where the image is roughest.
+    """
     usable = blocks.usable
     mean, slow, fast = blocks.mean[:, usable], blocks.slow[usable], blocks.fast[usable]
     order = blocks.variation[usable].argsort()
@@ -227,12 +243,16 @@ def _measure_blocks(blocks: Blocks) -> dict[str, float]:
         if (level == index).any():
             usual[index] = ratio[level == index].median()
     tiny = torch.finfo(fast.dtype).tiny
-    return {
+    structure = ratio / usual.clamp(min=MIN_USUAL)[level]
+    measures = {
         "local_offset": float(mean.abs().max()),
         "whiteness": float(slow[rough].mean() / fast[rough].mean().clamp(min=tiny)),
         "edges": float(fast[rough].mean() / fast[flat].mean().clamp(min=tiny)),
-        "structure": float((ratio / usual.clamp(min=MIN_USUAL)[level]).max()),
+        "structure": float(structure.max()),
     }
+    corners = STRIDE * usable.nonzero()
+    seen = {"structure": structure.argmax(), "displacement": order[-1], "missing_detail": order[-1]}
+    return measures, {name: (*corners[block].tolist(), SIDE, SIDE) for name, block in seen.items()}
 
 
 def _quantiles(values: torch.Tensor) -> torch.Tensor:

@@ -28,6 +28,7 @@ from mashpix.jobs import (
 )
 from mashpix.jobs.channels import decide_file_channels
 from mashpix.jobs.recipe import hash_file, recipe_path
+from mashpix.settings import PRESETS, Settings
 from mashpix.trust.drawing import find_limits, find_residual_limit
 from mashpix.web.asked import Asked
 from mashpix.web.display import Display, numbers
@@ -137,8 +138,27 @@ def _inspect(task: Task) -> dict[str, Any]:
     task.send("image", image)
     report = _follow(task, inspect_file(request)).report
     figures = [{"svg": svg, "title": caption} for svg, caption in draw_noise(report)]
-    found = {"sentences": describe_noise(report), "figures": figures}
-    return {"image": image, "inspection": found | {"seconds": report.seconds, "memory_bytes": report.memory_bytes}}
+    costs = {
+        "seconds": _seconds_by_preset(report.seconds, image, asked.build_settings()),
+        "memory_bytes": report.memory_bytes,
+    }
+    return {"image": image, "inspection": {"sentences": describe_noise(report), "figures": figures} | costs}
+
+
+def _seconds_by_preset(seconds: float | None, image: dict[str, Any], settings: Settings) -> dict[str, float]:
+    """Return the expected time of each preset whose network is the one that was timed."""
+    from mashpix.arrays.costs import expected_costs
+
+    pixels = image["width"] * image["height"]
+
+    def cost(of: Settings) -> float:
+        return sum(expected_costs(pixels, of).values())
+
+    def network(of: Settings) -> tuple[int, ...]:
+        return of.channels, of.depth, of.window_size
+
+    alike = {name: of for name, of in PRESETS.items() if network(of) == network(settings)}
+    return {name: seconds * cost(of) / cost(settings) for name, of in alike.items() if seconds}
 
 
 def _describe(opened: files.OpenFile, asked: Asked) -> dict[str, Any]:
@@ -285,5 +305,14 @@ def _result_of(task: Task, recipe: Recipe, **more: float) -> dict[str, Any]:
     """Return what clients learn of a result."""
     target, verdict = task.target_path, recipe.report["verdict"]
     outcome = {"name": target.name, "bytes": target.stat().st_size, "sha256": recipe.output_sha256}
-    said = {"verdict": verdict["verdict"], "reason": verdict["reason"], "place": None}
+    said = {"verdict": verdict["verdict"], "reason": verdict["reason"], "place": _place_of(verdict)}
     return {"verdict": said, "outcome": outcome | more}
+
+
+def _place_of(verdict: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the place that a verdict speaks of, as the viewer takes it."""
+    if verdict["place"] is None:
+        return None
+    top, left, height, width = verdict["place"]
+    plane = [int(part.split()[1]) for part in verdict["plane"].split(", ") if part]
+    return {"x": left, "y": top, "width": width, "height": height, "plane": plane or None}

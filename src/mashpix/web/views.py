@@ -52,7 +52,7 @@ class Inspection(BaseModel):
 
     sentences: list[str]
     figures: list[Figure]
-    seconds: float | None
+    seconds: dict[str, float] = Field(description="expected time by preset, where it is known")
     memory_bytes: int
 
 
@@ -66,12 +66,22 @@ class Progress(BaseModel):
     seconds_left: float | None
 
 
+class Place(BaseModel):
+    """A block of pixels that a verdict speaks of; in a stack with its plane."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    plane: list[int] | None
+
+
 class Verdict(BaseModel):
     """Whether the result can be trusted."""
 
     verdict: str
     reason: str
-    place: dict[str, Any] | None
+    place: Place | None
 
 
 class Outcome(BaseModel):

@@ -64,8 +64,8 @@ export function inspection(job, { open }) {
   return details;
 }
 
-const cost = ({ seconds, memory_bytes: memory }) =>
-  h("p", { class: "cost" }, [seconds && `About ${duration(seconds)}`, memory && `${bytes(memory)} of memory`].filter(Boolean).join(", "));
+const costOf = ({ seconds, memory_bytes: memory }, preset) =>
+  [seconds[preset] && `About ${duration(seconds[preset])}`, memory && `${bytes(memory)} of memory`].filter(Boolean).join(", ");
 
 function actions(...children) {
   return h("div", { class: "actions" }, ...children);
@@ -102,8 +102,12 @@ function draft(job) {
   const go = button("Denoise", attempt(errors, () => start(job, read())), { class: "primary" });
   const startAll = async (request) => { for (const one of drafts()) await patiently(() => start(one, request)); };
   const all = button("", attempt(errors, () => startAll(read())));
+  const cost = h("p", { class: "cost" });
+  const showCost = () => { cost.textContent = job.inspection ? costOf(job.inspection, new FormData(form).get("preset")) : ""; };
+  form.addEventListener("change", showCost);
+  showCost();
   const update = () => { const count = drafts().length; all.hidden = count < 2; all.textContent = `Denoise all ${count}`; };
-  return { parts: [head(job), notes(job), form, inspection(job, { open: true }), actions(errors, job.inspection && cost(job.inspection), go, all)], update };
+  return { parts: [head(job), notes(job), form, inspection(job, { open: true }), actions(errors, cost, go, all)], update };
 }
 
 const drafts = () => [...store.jobs.values()].filter((job) => job.state === "ready");
