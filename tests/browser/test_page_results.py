@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from web_browser import differ, photo, run, settled, tile, until, wait_done
-from web_server import QUICK, SETTINGS
+from web_server import ENVIRONMENT, QUICK, SETTINGS
 
 
 @pytest.fixture(scope="module")
@@ -140,11 +140,7 @@ def copied(page, kind):
 
 def test_the_copied_python_writes_the_same_bytes(page, server, job, tmp_path):
     (tmp_path / "photo.png").write_bytes(photo())
-    subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}\n" + copied(page, "Python")],
-        cwd=tmp_path,
-        check=True,
-    )
+    subprocess.run([sys.executable, "-c", copied(page, "Python")], cwd=tmp_path, env=ENVIRONMENT, check=True)
     result = server.http.get(f"/api/jobs/{job['id']}/result").content
     assert (tmp_path / "photo_denoised.png").read_bytes() == result
 

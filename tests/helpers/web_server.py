@@ -36,6 +36,10 @@ FLAGS = [
 """The same on a command line."""
 
 
+ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+"""Of processes that import what the tests import."""
+
+
 class Server:
     """A running server: its process, its address, and a client with a connection of its own."""
 
@@ -48,9 +52,8 @@ class Server:
             f"limits=Limits(**{limits!r}){options})\nserve(options, tell=lambda address: print(address, flush=True))"
         )
         command = [sys.executable, "-c", code]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT
         )
         self.address = self.process.stdout.readline().strip()
         self.port = urlsplit(self.address).port

@@ -34,6 +34,11 @@ def command_line(job: Job, *, device: str = "auto") -> str:
     return shlex.join(words + ["--strict"] * bool(asked.get("strict")))
 
 
+def stopped_command(command: str, after: int) -> str:
+    """Return the command of a run that was stopped."""
+    return f"{command} --stop-after {after}"
+
+
 def all_commands(job: Job, *, device: str, address: str, token: bool) -> dict[str, str]:
     """Return the job as a command line, as Python and as curl."""
     return {

@@ -31,6 +31,7 @@ from mashpix.jobs.recipe import hash_file, recipe_path
 from mashpix.settings import PRESETS, Settings
 from mashpix.trust.drawing import find_limits, find_residual_limit
 from mashpix.web.asked import Asked
+from mashpix.web.commands import stopped_command
 from mashpix.web.display import Display, numbers
 from mashpix.web.tiles import n_levels
 
@@ -218,7 +219,7 @@ def _denoise(task: Task) -> dict[str, Any]:
     recipe, stopped = outcome.recipe, {}
     if task.stop.is_set() and (after := recipe.settings.stop_after):
         stopped = {"stop_after": after}
-        recipe = _rewrite_recipe(task, command=f"{task.command} --stop-after {after}")
+        recipe = _rewrite_recipe(task, command=stopped_command(task.command, after))
     return {"image": image | limits, "stopped": stopped} | _result_of(task, recipe, seconds=outcome.seconds)
 
 
