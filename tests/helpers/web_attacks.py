@@ -141,7 +141,8 @@ class Ended:
 
 def hold(server: Server, begin: Callable[[socket.socket], None], n: int, *, seconds: float) -> Ended:
     """Open connections that then do nothing; wait until the server has closed them."""
-    idle, started, well = sockets_of(server), time.monotonic(), []
+    well = [server.is_well()]
+    idle, started = sockets_of(server), time.monotonic()
     with ExitStack() as stack:
         for _ in range(n):
             line = stack.enter_context(server.connect())
