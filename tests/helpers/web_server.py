@@ -1,5 +1,6 @@
 """A server of the page in a process of its own, with limits that a test can wait for, and a client for it."""
 
+import asyncio
 import json
 import os
 import re
@@ -94,11 +95,16 @@ class Server:
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)
 
     def ask(self, head, body=b""):
-        """Send raw bytes; return the status and all that comes until the server closes, or the answer is complete."""
+        """Send raw bytes; return the status and the answer; of a stream, what comes first."""
+        answer, length = b"", None
         with self.connect() as line:
             line.sendall(head.replace(b"\n", b"\r\n") + body)
-            answer = line.recv(2**16)
-        return int(answer.split()[1]) if answer else 0, answer
+            while (length is None or len(answer) < length) and (more := line.recv(2**16)):
+                answer += more
+                said, end, _ = answer.partition(b"\r\n\r\n")
+                found = re.search(rb"content-length: (\d+)", said)
+                length = len(said + end) + int(found[1]) if found else 0 if end else None
+        return int(answer.split()[1]) if answer else 0, answer[: length or None]
 
     def is_well(self):
         """Return whether the server answers at once."""
@@ -115,6 +121,25 @@ def serving(folder, **options):
     finally:
         if server.process.poll() is None:
             server.end()
+
+
+def in_process(folder, use, *, token=None, **limits):
+    """Let a function use an application in this process, by a client for it; return what it returns."""
+    from mashpix.web.app import make_app
+    from mashpix.web.limits import Limits, ServerOptions
+
+    async def run():
+        app = make_app(ServerOptions(folder=folder, token=token, device="cpu", limits=Limits(**limits)))
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
+        async with app.app.router.lifespan_context(app.app), client:
+            return await use(app, client)
+
+    return asyncio.run(run())
+
+
+def jobs_of(folder):
+    """Return the folders of jobs."""
+    return list(folder.glob("?" * 32))
 
 
 def png(values):

@@ -24,7 +24,7 @@ class ApiError(HTTPException):
 
 def answer(status: int, code: str, message: str, headers: dict[str, Any] | None = None) -> JSONResponse:
     """Make the answer for an error; options in backquotes are spelled as in the request JSON."""
-    line = " ".join(spelled(message, lambda option: option).split())
+    line = " ".join(spelled(message, lambda option: option).split()).encode(errors="replace").decode()
     return JSONResponse({"code": code, "message": line}, status, headers)
 
 

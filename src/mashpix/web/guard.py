@@ -8,6 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.responses import Response
@@ -27,6 +28,10 @@ READING = ("GET", "HEAD")
 """Methods that change nothing."""
 MAX_JSON = 2**18
 """Largest body of a request that brings no file, bytes."""
+MAX_HEADERS = 100
+"""Headers of a request."""
+MAX_HEAD = 2**15
+"""Largest length of all headers of a request, characters."""
 AROUND_FILE = 2**20
 """Bytes that a body may have beside the file in it."""
 HEADERS = {
@@ -67,6 +72,8 @@ class Guard:
 
     def _refuse(self, scope: Message, headers: Headers) -> Response | None:
         """Return the answer to a request that is not allowed."""
+        if len(headers) > MAX_HEADERS or sum(map(len, headers.keys() + headers.values())) > MAX_HEAD:
+            return answer(431, "head_too_large", f"too many headers ({MAX_HEADERS}, {MAX_HEAD} characters allowed)")
         if not self._is_own_host(headers.get("host", "")):
             return answer(403, "foreign_host", "this server does not answer to that host name")
         if not self._is_own_origin(scope["method"], headers):
@@ -75,6 +82,9 @@ class Guard:
             if scope["path"].startswith("/api/"):
                 return answer(401, "no_token", "the token is needed", {"WWW-Authenticate": "Bearer"})
             return Response(status_code=303, headers={"location": "/login"})
+        _, how = parse_options_header(headers.get("content-type"))
+        if how.get(b"charset", b"utf-8").lower() not in (b"utf-8", b"utf8"):  # some are slow, or make broken text
+            return answer(415, "not_utf_8", "send text as UTF-8")
         length = headers.get("content-length", "0")
         limit = self.options.limits.max_upload + AROUND_FILE if scope["path"] == "/api/jobs" else MAX_JSON
         if length.isdecimal() and int(length) > limit:

@@ -1,19 +1,22 @@
 """The API for jobs: make, start, stop, finish, list, remove them, and follow what happens."""
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from importlib.resources import files as package_files
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
 
+from mashpix.errors import FileError
 from mashpix.web import examples, views
 from mashpix.web.asked import Asked
 from mashpix.web.commands import all_commands
 from mashpix.web.errors import ApiError
 from mashpix.web.job import Job
 from mashpix.web.scheduler import Scheduler
-from mashpix.web.uploads import check_disk, checked, new_job, receive_upload
+from mashpix.web.uploads import check_disk, checked, new_job, receive_upload, take_in
 
 router = APIRouter(prefix="/api", tags=["jobs"])
 
@@ -59,15 +62,23 @@ def accepted(job: Job, request: Request, response: Response) -> dict[str, Any]:
     return show(job, request)
 
 
+@contextmanager
+def place_for_one(request: Request, scheduler: Scheduler) -> Iterator[None]:
+    """Keep a place in the queue for a job that arrives in this block."""
+    give_back = scheduler.admit(client_of(request))
+    try:
+        yield
+    except (OSError, FileError):
+        raise ApiError(507, "disk_full", "the file cannot be kept (no room on the disk of the server)") from None
+    finally:
+        give_back()
+
+
 @router.post("/jobs", status_code=202, response_model=views.JobView, **examples.POST_JOB)
 async def post_job(request: Request, response: Response, scheduler: TheScheduler) -> Any:
     """Send a file to be denoised; with `start=false` it is only inspected, and waits for its start."""
-    give_back = scheduler.admit(client_of(request))
-    try:
+    with place_for_one(request, scheduler):
         job = await receive_upload(request, scheduler, client=client_of(request))
-        await scheduler.add(job)
-    finally:
-        give_back()
     return accepted(job, request, response)
 
 
@@ -86,14 +97,10 @@ async def post_again(job: TheJob, request: Request, response: Response, schedule
 
 
 async def _copy(source: Any, name: str, request: Request, response: Response, scheduler: Scheduler) -> Any:
-    give_back = scheduler.admit(client_of(request))
-    try:
+    with place_for_one(request, scheduler), source.open("rb") as file:
         job = new_job(name, None, "false", client=client_of(request))
         await check_disk(scheduler, source.stat().st_size)
-        await scheduler.copy_source(job, source)
-        await scheduler.add(job)
-    finally:
-        give_back()
+        await take_in(job, file, request, scheduler)
     return accepted(job, request, response)
 
 
@@ -157,7 +164,7 @@ async def get_all_events(scheduler: TheScheduler, last_event_id: LastEvent = Non
 
 
 def _stream(scheduler: Scheduler, job_id: str | None, last: str | None) -> StreamingResponse:
-    after = int(last) if last is not None and last.isascii() and last.isdecimal() else None
+    after = int(last) if last is not None and re.fullmatch(r"[0-9]{1,18}", last) else None
     stream: AsyncIterator[bytes] = scheduler.events.follow(job=job_id, after=after, now=scheduler.state_events(job_id))
     return StreamingResponse(stream, media_type="text/event-stream")
 

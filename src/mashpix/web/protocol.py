@@ -6,6 +6,8 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from mashpix.web.errors import answer
+from mashpix.web.guard import HEADERS
 from mashpix.web.limits import Limits
 
 LOOK_EVERY = 0.5
@@ -35,6 +37,18 @@ class GuardedProtocol(H11Protocol):
         """Note that the client does not read as fast as the answer is written."""
         self.pauses += 1
         super().pause_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not a request in the form of all errors."""
+        if self.conn.our_state is h11.IDLE:
+            refused = answer(400, "bad_request", msg, HEADERS | {"connection": "close"})
+            for event in (
+                h11.Response(status_code=400, headers=refused.raw_headers),
+                h11.Data(data=bytes(refused.body)),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event))
+        self.transport.close()
 
     def _look(self) -> None:
         """Close the connection if it has been in one phase for too long; else look again soon."""

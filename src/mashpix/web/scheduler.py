@@ -77,10 +77,10 @@ class Scheduler:
         return lambda: self.arriving.remove(client)
 
     async def add(self, job: Job) -> None:
-        """Take in a job whose file is on disk."""
-        await asyncio.to_thread(self.store.save, job)
+        """Take in a job that is on disk."""
         self.jobs[job.id] = job
-        await self._changed(job)
+        self.events.publish(job.id, "state", self.show(job))
+        await self._wake()
 
     async def begin(self, job: Job, request: dict[str, Any]) -> None:
         """Denoise a job, for the first time or again."""
@@ -106,16 +106,17 @@ class Scheduler:
         self.jobs.pop(job.id, None)
         if (worker := self.running.get(job.id)) is not None:
             await worker.kill("cancelled")
-        await asyncio.to_thread(self.store.remove, job)
+        await asyncio.wrap_future(self.store.remove(job))
         self.events.publish(job.id, "state", {"state": "removed"})
 
     # What clients see
 
     def show(self, job: Job) -> dict[str, Any]:
         """Return a job as JSON."""
-        queue = [other.id for other in sorted(self._waiting(), key=self._turn)]
+        is_waiting = job.state in WAITING
+        queue = [other.id for other in sorted(self._waiting(), key=self._turn)] if is_waiting else []
         more = {"queue_position": queue.index(job.id) + 1 if job.id in queue else None}
-        expires = None if job.state in WAITING else job.touched + self.limits.keep
+        expires = None if is_waiting else job.touched + self.limits.keep
         return job.shown() | more | {"expires": expires, "finishing": job.task == "finish"}
 
     def state_events(self, job_id: str | None) -> list[Event]:
@@ -127,6 +128,9 @@ class Scheduler:
         """Save a job, tell everybody, and wake the workers."""
         job.touched = time.time()
         self._save(job)
+        await self._wake()
+
+    async def _wake(self) -> None:
         async with self.work:
             self.work.notify_all()
 
@@ -154,9 +158,15 @@ class Scheduler:
                         await worker.kill("idle")
                     worker = None
                     continue
-                if worker is None or not worker.is_alive:
-                    worker = await WorkerProcess.start(device, memory=self.memory)
-                await self._run(job, worker)
+                try:
+                    if worker is None or not worker.is_alive:
+                        worker = await WorkerProcess.start(device, memory=self.memory)
+                    await self._run(job, worker)
+                except OSError as error:
+                    self._fail(job, "no_worker", f"no worker process can be started ({error.strerror})")
+                finally:
+                    del self.running[job.id]
+                    await self._wake()
         finally:
             if worker is not None:
                 await worker.kill("the server ends")
@@ -177,7 +187,6 @@ class Scheduler:
     async def _run(self, job: Job, worker: WorkerProcess) -> None:
         """Run the task of a job, whatever comes of it."""
         if job.id not in self.jobs:  # removed while the worker was started
-            del self.running[job.id]
             return
         self.running[job.id] = worker
         self.served[job.client] = time.monotonic()
@@ -197,10 +206,6 @@ class Scheduler:
         except WorkerDied as died:
             if job.id in self.jobs:
                 self._fail(job, "worker_died", str(died))
-        finally:
-            self.running.pop(job.id, None)
-            async with self.work:
-                self.work.notify_all()
 
     def _task_of(self, job: Job) -> dict[str, Any]:
         return {
@@ -254,9 +259,3 @@ class Scheduler:
             for job in [job for job in self.jobs.values() if job.state not in WAITING and job.touched < old]:
                 await self.remove(job)
             await asyncio.sleep(SWEEP_EVERY)
-
-    async def copy_source(self, job: Job, source: Any) -> None:
-        """Copy a file into the folder of a new job."""
-        with source.open("rb") as file:
-            await asyncio.to_thread(self.store.create, job, file)
-        job.size_bytes = self.store.source(job).stat().st_size

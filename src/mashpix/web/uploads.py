@@ -1,7 +1,7 @@
 """A file that a client sends: taken in below a cap, into the folder of a new job; its name is never a path."""
 
 import asyncio
-from typing import Any
+from typing import Any, BinaryIO
 
 from fastapi import Request
 from pydantic import ValidationError
@@ -19,7 +19,7 @@ MAX_FIELDS = 4
 
 
 async def receive_upload(request: Request, scheduler: Scheduler, *, client: str) -> Job:
-    """Take in a form with a file; return its job, whose file is on disk.
+    """Take in a form with a file; return its job.
 
     Raises
     ------
@@ -37,8 +37,17 @@ async def receive_upload(request: Request, scheduler: Scheduler, *, client: str)
         job = new_job(file.filename or "image", form.get("request"), form.get("start"), client=client)
         if not file.size:
             raise ApiError(422, "empty", "the file is empty")
-        await _keep(scheduler, job, file)
+        await take_in(job, file.file, request, scheduler)
     return job
+
+
+async def take_in(job: Job, file: BinaryIO, request: Request, scheduler: Scheduler) -> None:
+    """Keep the file of a new job, and have it worked on; not if the client has left meanwhile."""
+    await asyncio.to_thread(scheduler.store.create, job, file)
+    if await request.is_disconnected():
+        await asyncio.wrap_future(scheduler.store.remove(job))
+        raise ApiError(400, "client_left", "the client has left")
+    await scheduler.add(job)
 
 
 def new_job(name: str, request: Any, start: Any, *, client: str) -> Job:
@@ -71,13 +80,3 @@ async def check_disk(scheduler: Scheduler, size: int) -> None:
     """Refuse a file for which there is no room within the disk limit."""
     if await asyncio.to_thread(scheduler.store.used) + size > scheduler.limits.disk:
         raise ApiError(507, "disk_full", f"no room for more files (all jobs may take {scheduler.limits.disk} bytes)")
-
-
-async def _keep(scheduler: Scheduler, job: Job, file: UploadFile) -> None:
-    """Copy the file from its spool into the folder of its job."""
-    job.size_bytes = file.size or 0
-    try:
-        await asyncio.to_thread(scheduler.store.create, job, file.file)
-    except OSError as error:
-        scheduler.store.remove(job)
-        raise ApiError(507, "disk_full", f"the file cannot be kept ({error.strerror})") from None
