@@ -8,6 +8,7 @@ import numpy as np
 import pillow_heif
 import pytest
 import tifffile
+from PIL import Image
 
 from bad_files import saved
 from commands import QUICK, run_here
@@ -21,6 +22,7 @@ from zarr_kinds import write_ome
 RNG = np.random.default_rng(0)
 GREY = RNG.normal(120, 12, (32, 40)).clip(0, 255).astype(np.uint8)
 STACK = np.stack([GREY, GREY[::-1]])
+FRAMES = [Image.fromarray(np.dstack([plane] * 3)) for plane in STACK]
 
 
 def build_heic(pixels):
@@ -46,6 +48,7 @@ EXAMPLES = {
     "avif": ("n.avif", lambda: imagecodecs.avif_encode(np.dstack([GREY] * 3), level=95)),
     "bmp": ("o.bmp", lambda: saved(GREY, "bmp")),
     "pnm": ("p.pgm", lambda: saved(GREY, "ppm")),
+    "animation": ("s.webp", lambda: saved(FRAMES[0], "webp", save_all=True, append_images=FRAMES[1:])),
     "gif": ("q.gif", lambda: saved(GREY, "gif")),
     "heif": ("r.heic", lambda: build_heic(np.dstack([GREY] * 3))),
     "raw": ("l.dng", lambda: build_dng(expose(scene(), bits=16, electrons=500))),

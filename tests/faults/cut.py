@@ -1,10 +1,12 @@
-"""Nine small files cut at every byte: each cut is refused."""
+"""Small files of each kind cut at every byte: each cut is refused."""
 
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
+from PIL import Image
 
 from bad_files import GREY, RGB, saved
 from faults.attempts import Attempt
@@ -23,6 +25,11 @@ def make_files() -> dict[str, bytes]:
     files = {kind: saved(grey, kind) for kind in ("png", "jpeg", "npy", "npz")}
     files["webp"] = saved(RGB[:8, :9], "webp", lossless=True)
     files["tiff"] = saved(np.stack([grey, grey[::-1]]), "tiff", photometric="minisblack")
+    frames = [Image.fromarray(RGB[top : top + 8, :9]) for top in (0, 3)]
+    animated = {"save_all": True, "append_images": frames[1:]}
+    files |= {f"animated.{kind}": saved(frames[0], kind, **animated) for kind in ("png", "gif", "webp")}
+    files |= {"gif": saved(grey, "gif"), "bmp": saved(grey, "bmp"), "pgm": saved(grey, "ppm")}
+    files |= {"jxl": imagecodecs.jpegxl_encode(grey, lossless=True), "avif": imagecodecs.avif_encode(RGB[:8, :9])}
     return files | {"fits": build_fits(grey), "dcm": build_dicom(grey), "mrc": build_mrc(grey)}
 
 

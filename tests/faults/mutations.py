@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
+from PIL import Image
 
+from bad_files import saved
 from faults.attempts import Attempt
 from faults.door import pass_through
 from faults.many import try_many
@@ -50,6 +52,9 @@ def make_seeds() -> dict[str, bytes]:
         np.save(file, np.asarray(STACK, order=order))
         seeds[f"a.npy stack, {order}"] = file.getvalue()
     seeds |= {f"a.{kind.replace(', ', ' ', 1)}": data for kind, data in science_seeds(STACK[0]).items()}
+    frames = [Image.fromarray(np.dstack([plane] * 3).astype(np.uint8)) for plane in STACK[0]]
+    for kind in ("png", "gif", "webp"):
+        seeds[f"a.{kind} animation"] = saved(frames[0], kind, save_all=True, append_images=frames[1:])
     file = io.BytesIO()
     with tifffile.TiffWriter(file, ome=True) as writer:
         writer.write(STACK[0], subifds=1, metadata={"axes": "ZYX"}, photometric="minisblack")

@@ -19,9 +19,12 @@ from file_kinds import Extras, header, png
 from science_files import build_dicom, build_fits, build_mrc
 
 ALIVE = {
-    "NPY stack": ("blank", True),
-    "TIFF stack": ("read as ZYX, 3 planes", False),
-    "ImageJ stack": ("ZYX 4 x 12 x 16, networks shared", False),
+    "NPY stack": ("a.tif", "blank", True),
+    "TIFF stack": ("a.tif", "read as ZYX, 3 planes", False),
+    "ImageJ stack": ("a.tif", "ZYX 4 x 12 x 16, networks shared", False),
+    "PNG animated": ("a.png", "TYX 2 x 12 x 16", False),
+    "GIF animated": ("a.gif", "palettes expanded", False),
+    "WebP animated": ("a.webp", "an animated WebP is read only", False),
 }
 """Of the bad files, those that hold stacks: refused by the reader of single pictures, denoised by the command line."""
 AS_STACKS = {"TIFF of 20,000 directories": "a page without the lengths of its strips"}
@@ -98,7 +101,7 @@ def _row_of(name: str) -> str:
         "HTML|text|empty|one byte|sound": "no picture",
         "SVG|EPS|PDF|GIF": "another format by another name",
         "1 bit|CMYK|bool|complex|YCbCr|12 bits": "pixels of another kind",
-        "animated|two": "animated, or two in one",
+        "two": "two in one",
         "stack|ImageJ": "stacks",
     }
     return next((row for pattern, row in rows.items() if re.search(pattern, name)), "damaged header")
@@ -111,8 +114,17 @@ def _bad_files() -> list[Case]:
         if name not in ALIVE
     ]
     alive = [
-        Case(row="stacks", name=name, build=BAD[name][0], code=0, message=message, source="a.tif", is_same=is_same)
-        for name, (message, is_same) in ALIVE.items()
+        Case(
+            row="stacks",
+            name=name,
+            build=BAD[name][0],
+            code=0,
+            message=message,
+            source=source,
+            target="out.png" if "animated" in name else "",
+            is_same=is_same,
+        )
+        for name, (source, message, is_same) in ALIVE.items()
     ]
     return cases + alive
 

@@ -143,7 +143,7 @@ BAD = {
     "PNG 1 bit": (saved(Image.fromarray(GREY > 99), "png"), "1 bit per pixel; convert"),
     "PNG animated": (
         saved(Image.fromarray(GREY), "png", save_all=True, append_images=[Image.fromarray(GREY[::-1])]),
-        "animated",
+        "an animation",
     ),
     "JPEG cut": (saved(RGB, "jpeg")[:-100], "damaged JPEG"),
     "JPEG header cut": (saved(RGB, "jpeg")[:100], "truncated or damaged JPEG"),
@@ -162,7 +162,7 @@ BAD = {
     "WebP on a large canvas": (riff((b"VP8X", CANVAS), (b"VP8L", WEBP[20:])), "canvas of another size"),
     "WebP animated": (
         saved(Image.fromarray(RGB), "webp", save_all=True, append_images=[Image.fromarray(RGB[::-1])]),
-        "animated",
+        "an animation",
     ),
     "TIFF cut": (saved(GREY, "tiff")[:-1], "truncated or damaged TIFF"),
     "TIFF deflate damaged": (DEFLATED[:-30] + bytes(30), "damaged TIFF"),

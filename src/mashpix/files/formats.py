@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mashpix.errors import FileError, MashpixError
 from mashpix.extras import is_there
-from mashpix.files import mrc
+from mashpix.files import mrc, png, webp
 from mashpix.files.atomic import atomic_write
 from mashpix.files.avif import AVIF
 from mashpix.files.bmp import BMP
@@ -63,8 +63,11 @@ BRANDS = dict.fromkeys((b"avif", b"avis"), "avif") | dict.fromkeys(HEIF_BRANDS, 
 PLACED_MAGICS = {dicom.MAGIC: ("dicom", dicom.MAGIC_PLACE), mrc.MAGIC: ("mrc", mrc.MAGIC_PLACE)}
 """Those that are not the first bytes, with their places."""
 LONGEST_MAGIC = max(64, *(place + len(magic) for magic, (_, place) in PLACED_MAGICS.items()))
-STACKS_ONLY = {"microscope": "OME-TIFF", "fits": "TIFF", "dicom": "TIFF", "mrc": "TIFF"}
-"""Formats that are always opened as a stack, and what holds a single image instead."""
+STACKS_ONLY = {
+    "microscope": ("a microscope file", "OME-TIFF"), "fits": ("a FITS file", "TIFF"), "dicom": ("a DICOM file", "TIFF"),
+    "mrc": ("an MRC file", "TIFF"), "animation": ("an animation", "PNG"),
+}  # fmt: skip
+"""Formats that are always opened as a stack, in words, and what holds a single image instead."""
 WITH_EXTRAS = {"rawpy": RAW, "bioio": MICROSCOPE, "astropy": FITS, "pydicom": DICOM, "mrcfile": MRC}
 """Endings of the names of files that an optional library reads."""
 WHITE_IS_LARGEST = {"png", "jpeg", "webp", "jxl", "avif", "bmp"}
@@ -111,8 +114,8 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
 def decode_image(name: str, data: bytes, *, max_pixels: int, suffix: str) -> ImageFile:
     """Decode the bytes of a file of a known format, whose name ends in `suffix`; errors as in `read_image`."""
     if name in STACKS_ONLY:
-        what = "a microscope file" if name == "microscope" else f"a {name.upper()} file"
-        raise FileError(f"{what} (a single image needed here; save it as {STACKS_ONLY[name]})")
+        what, instead = STACKS_ONLY[name]
+        raise FileError(f"{what} (a single image needed here; save it as {instead})")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # decoders warn about what is checked here
@@ -140,6 +143,8 @@ def output_ending(path: Path) -> str:
         name = "" if is_zarr(path) else format_of_file(path)
     except FileError:  # which opening it will say
         name = ""
+    if name == "animation":
+        return ENDINGS["png"]
     if name in READ_ONLY:
         return READ_ONLY[name][1]
     if name in ("", "microscope"):
@@ -182,6 +187,8 @@ def format_of_file(path: Path) -> str:
             raise FileError("not a regular file (an image file is needed)")
         with path.open("rb") as file:
             start = file.read(LONGEST_MAGIC)
+            if webp.is_animated(start) or png.is_animated(file, start):
+                return "animation"
     except (OSError, ValueError) as error:
         raise FileError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
     suffix = path.suffix.lower()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mashpix.axes import Index
 from mashpix.errors import UsageError
+from mashpix.files.animation import open_animation, open_gif
 from mashpix.files.dicom.stack import open_dicom
 from mashpix.files.fits.stack import open_fits
 from mashpix.files.folder import is_zarr
@@ -33,9 +34,11 @@ class Opener(Protocol):
 
 STACKS: dict[str, Opener] = {
     "tiff": open_tiff, "npy": open_npy, "microscope": open_microscope, "fits": open_fits, "dicom": open_dicom,
-    "mrc": open_mrc,
+    "mrc": open_mrc, "gif": open_gif, "animation": open_animation,
 }  # fmt: skip
-"""Formats of files that can hold a stack; `open_tiff` and `open_npy` return None for a single image."""
+"""Formats of files that can hold a stack; those that also hold single images return None for one."""
+ANY_AXES = ("tiff", "npy")
+"""Formats whose files do not say what all of their axes are."""
 
 
 def open_file(path: Path, *, axes: str | None = None, max_pixels: int = MAX_PIXELS, sparse: bool = False) -> OpenFile:
@@ -74,7 +77,7 @@ def open_file(path: Path, *, axes: str | None = None, max_pixels: int = MAX_PIXE
         stack = STACKS[kind](path, axes=axes, max_pixels=max_pixels)
         if stack is not None:
             return stack
-    elif axes is not None and set(axes.upper()) not in ({"Y", "X"}, {"Y", "X", "S"}):
+    if axes is not None and kind not in ANY_AXES and set(axes.upper()) not in ({"Y", "X"}, {"Y", "X", "S"}):
         raise UsageError(f"`axes`: {kind.upper()} holds one image, YX or YXS ({axes!r}; leave it out)")
     data = read_bytes(path, max_pixels=max_pixels)
     image = decode_image(kind, data, max_pixels=max_pixels, suffix=path.suffix)

@@ -2,9 +2,9 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,28 +36,26 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     """Read grey or RGB, with or without alpha; a palette becomes RGB, 2 or 4 bits are stretched to 8."""
     import imagecodecs
 
-    chunks = list(_chunks(data))
+    chunks = list(list_chunks(data))
     width, height, bits, colour_type, is_interlaced = _check_header(chunks, max_pixels=max_pixels)
     is_keyed = b"tRNS" in dict(chunks) and colour_type in (GREY, RGB)
     array = _expand_palette(data) if colour_type == PALETTE else imagecodecs.png_decode(data)
     if array.shape[:2] != (height, width):
         raise FileError(f"damaged PNG ({width} x {height} pixels declared)")
     same_colours = colour_type != PALETTE and not is_keyed
-    carried = [item for item in chunks if _is_carried(item[0], same_colours=same_colours)]
-    left = {name for name, _ in chunks} - ENCODING - {name for name, _ in carried}
-    left -= {b"PLTE"} if colour_type == PALETTE else set()
-    names = ", ".join(sorted(name.decode("latin-1") for name in left))
+    palette = {b"PLTE"} if colour_type == PALETTE else set()
+    carried, left = carried_chunks(chunks, same_colours=same_colours, left_out=palette)
     rest = len(data) - len(MAGIC) - sum(12 + len(content) for _, content in chunks)
     losses = {
         "the palette is expanded to colours": colour_type == PALETTE,
         "the transparent colour becomes an alpha channel": is_keyed,
         f"{bits} bits per pixel become 8": bits < 8 and is_keyed,
         "interlacing is not kept": bool(is_interlaced),
-        f"chunks that do not fit the new pixels are not kept: {names}": bool(left),
+        f"chunks that do not fit the new pixels are not kept: {left}": bool(left),
         f"{rest} bytes after the image are not kept": rest > 0,
     }
     array, alpha = split_alpha(array.reshape(height, width, -1))
-    template = PngTemplate(b"".join(make_chunk(*item) for item in carried), bits if same_colours else 8)
+    template = PngTemplate(carried, bits if same_colours else 8)
     notes = (f"only {2**bits} grey levels: the result is rounded to them",) if template.bits < 8 else ()
     return ImageFile(array, "png", alpha, template, notes, active_remarks(losses), is_rgb=array.ndim == 3)
 
@@ -67,8 +65,6 @@ def _check_header(chunks: list[tuple[bytes, bytes]], *, max_pixels: int) -> tupl
     if chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:
         raise FileError("damaged PNG (no header)")
     width, height, bits, colour_type, _, _, interlacing = struct.unpack(">IIBBBBB", chunks[0][1])
-    if b"acTL" in dict(chunks):
-        raise FileError("an animated PNG (single images only; save the frame that you want)")
     if not width or not height:
         raise FileError(f"damaged PNG ({width} x {height} pixels declared)")
     check_size(width, height, max_pixels=max_pixels)
@@ -80,11 +76,36 @@ def _check_header(chunks: list[tuple[bytes, bytes]], *, max_pixels: int) -> tupl
     return width, height, bits, colour_type, bool(interlacing)
 
 
+def is_animated(file: BinaryIO, start: bytes) -> bool:
+    """Return whether an open file that begins so is an animated PNG: its control chunk stands before the image."""
+    if not start.startswith(MAGIC):
+        return False
+    name, position = b"", len(MAGIC)
+    while name not in (b"acTL", b"IDAT", b"IEND"):
+        file.seek(position)
+        head = file.read(8)
+        if len(head) < 8:
+            return False
+        length, name = struct.unpack(">I4s", head)
+        position += 12 + length
+    return name == b"acTL"
+
+
 def _expand_palette(data: bytes) -> NDArray[Any]:
     from PIL import PngImagePlugin
 
     with PngImagePlugin.PngImageFile(BytesIO(data)) as image:  # Image.open would add a limit of its own
         return np.asarray(image.convert("RGBA" if "transparency" in image.info else "RGB"))
+
+
+def carried_chunks(
+    chunks: list[tuple[bytes, bytes]], *, left_out: Collection[bytes], same_colours: bool = False
+) -> tuple[bytes, str]:
+    """Return the chunks that stay valid when the pixels change, as bytes, and the names of others than `left_out`."""
+    carried = [item for item in chunks if _is_carried(item[0], same_colours=same_colours)]
+    left = {name for name, _ in chunks} - ENCODING - {name for name, _ in carried} - {*left_out}
+    names = ", ".join(sorted(name.decode("latin-1") for name in left))
+    return b"".join(make_chunk(*item) for item in carried), names
 
 
 def _is_carried(name: bytes, *, same_colours: bool) -> bool:
@@ -94,7 +115,7 @@ def _is_carried(name: bytes, *, same_colours: bool) -> bool:
     return name in CARRIED or (same_colours and name in SAME_COLOURS) or (name[:1].islower() and name[3:].islower())
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def list_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield name and content of every chunk, checksums verified, up to the end of the image."""
     position, name = len(MAGIC), b""
     while name != b"IEND":
@@ -149,7 +170,7 @@ def _pack(pixels: NDArray[Any], bits: int) -> bytes:
 def widen(old: PngTemplate, dtype: np.dtype[Any]) -> PngTemplate:
     """Return the template for 16 bits; the background colour is that of 8 bits no longer."""
     kept = [
-        item for item in _chunks(MAGIC + old.chunks + make_chunk(b"IEND", b"")) if item[0] not in (b"bKGD", b"IEND")
+        item for item in list_chunks(MAGIC + old.chunks + make_chunk(b"IEND", b"")) if item[0] not in (b"bKGD", b"IEND")
     ]
     return PngTemplate(b"".join(make_chunk(*item) for item in kept), 8 * dtype.itemsize)
 

@@ -15,7 +15,7 @@ MICROSCOPE = {".czi", ".dv", ".ims", ".lif", ".nd2", ".oib", ".r3d", ".zvi"}
 FITS, MRC = {".fits", ".fit", ".fts", ".fz"}, {".mrc", ".mrcs", ".map", ".rec", ".st"}
 DICOM = {".dcm", ".dicom", ".ima"}
 """DICOM, to try with pydicom if the content is of no known format: old files have no mark."""
-OUTPUTS = dict.fromkeys(RAW, ".tif") | dict.fromkeys(MICROSCOPE, ".ome.tif")
+OUTPUTS = dict.fromkeys(RAW, ".tif") | dict.fromkeys(MICROSCOPE, ".ome.tif") | {".gif": ".png"}
 """Ending of an output, for formats that are read but not written."""
 DOUBLE = {".ome.tif", ".ome.tiff", ".ome.zarr", ".fits.fz"}
 """Endings of two parts."""

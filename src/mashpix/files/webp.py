@@ -18,6 +18,8 @@ IMAGE = {LOSSY, LOSSLESS, EXTENDED, ALPHA}
 QUALITY = 95
 """Quality of a lossy file: the old file does not record its own."""
 LONGEST_SIDE = 16_383
+IS_ANIMATED = 0x02
+"""Flag in the first byte of an extended header."""
 HAS_ALPHA = 0x10
 """The alpha flag, both in the first byte of an extended header and in the last byte of a lossless one."""
 
@@ -57,6 +59,11 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     )
     notes = () if template.is_lossless else (f"lossy WebP: written again with quality {QUALITY}",)
     return ImageFile(array, "webp", alpha, template, notes, losses, is_rgb=True)
+
+
+def is_animated(start: bytes) -> bool:
+    """Return whether the first bytes of a WebP announce an animation."""
+    return start[8:16] == b"WEBP" + EXTENDED and len(start) > 20 and bool(start[20] & IS_ANIMATED)
 
 
 def _find_kind(names: list[bytes]) -> bytes:
