@@ -44,6 +44,8 @@ NEAR = {"masking_ratio": None, "choose_by": "correlation"}
 SHUFFLED = {"shuffle": "always"}
 CHANGES = {  # where a field matters, and another value of it; probes see gaps of 6.1, 4.6 (low 1.0), 9.8 (high 0.0)
     "scale": ({}, "percentiles"),
+    "find_defects": ({}, True),
+    "repair_defects": ({"find_defects": True}, True),
     "masking_ratio": ({}, 0.3),
     "mask_channels": ({}, "shared"),
     "loss": ({}, "squared"),
@@ -76,7 +78,7 @@ CHANGES = {  # where a field matters, and another value of it; probes see gaps o
     "threshold": ({"refine": True}, 9.0),
     "tone_correction": ({"refine": True}, True),
 }
-ON_A_PHOTO = {"tone_correction"}  # the others on any image
+ON_A_PHOTO = {"tone_correction"}  # the others on any image with a hot pixel
 CHANGES_NOTHING = {"tile_size": 64}
 
 
@@ -89,6 +91,7 @@ def result_of(settings, photo=False):
         return denoise(noisy, channel_axis=-1, channels="rgb", settings=settings, device="cpu")
     noise = correlated_noise((96, 64, 3), sigma=20, beta=1.0, rng=np.random.default_rng(0))
     noisy = (100 + 60 * (np.arange(64) > 30)[:, None] + noise).astype(np.float32)
+    noisy[40, 20] = 4000
     return denoise(noisy, channel_axis=-1, channels="rgb", settings=settings, device="cpu")
 
 

@@ -1,0 +1,111 @@
+"""Measure how clean images with defects of the sensor become, and what is taken for a defect where there is none.
+
+python benchmarks/sensors.py ../shared/data
+Seed 0, preset fast, centres of three FMDD images; counts on all real images and on star fields. Writes
+benchmarks/sensors.csv.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+import mashpix
+from _common import Table, load, load_pair, read_folder
+from mashpix.arrays.defects import find_defects
+
+SIDE, N_IMAGES, N_FIELDS = 128, 3, 4
+COLUMNS = ("image", "what", "defects", "found", "false", "error_without", "error_ignored", "error_left_out")
+REAL = ("sidd", "polyu", "cc15", "fmdd", "renoir")
+STARS = (1.2, 0.6)
+"""Standard deviations of the point-spread functions, pixels."""
+
+
+def hot_pixels(noisy: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Set 0.3 % of the pixels to values from 150 to 255."""
+    return np.where(rng.random(noisy.shape) < 0.003, rng.integers(150, 256, noisy.shape), noisy)
+
+
+def dead_row(noisy: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Set a row to 0."""
+    return np.where(np.arange(SIDE)[:, None] == rng.integers(20, SIDE - 20), 0, noisy)
+
+
+def hot_column(noisy: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Set the lower part of a column to 255."""
+    rows, columns = np.indices(noisy.shape)
+    return np.where((columns == rng.integers(20, SIDE - 20)) & (rows > SIDE // 4), 255, noisy)
+
+
+def cosmic_rays(noisy: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw eight straight tracks of 4 to 20 pixels."""
+    result = noisy.copy()
+    for _ in range(8):
+        angle, steps = rng.uniform(0, np.pi), np.arange(rng.integers(4, 20))
+        start = rng.uniform(20, SIDE - 20, 2)
+        rows, columns = (np.rint(start + steps[:, None] * (np.sin(angle), np.cos(angle))).astype(int)).T
+        result[rows, columns] = rng.integers(180, 256)
+    return result
+
+
+DEFECTS: tuple[Callable[[np.ndarray, np.random.Generator], np.ndarray], ...] = (
+    hot_pixels, dead_row, hot_column, cosmic_rays,
+)  # fmt: skip
+
+
+def measure(table: Table, root: Path, name: str) -> None:
+    """Add a row for each kind of defect: root-mean-square errors at the other pixels, in grey levels."""
+    clean, noisy = load_pair(root, "fmdd", name, SIDE)
+    settings = mashpix.preset("fast")
+    whole = mashpix.denoise(noisy, settings=settings, device="cpu")
+    for add in DEFECTS:
+        broken = add(noisy, np.random.default_rng(0)).astype(np.uint8)
+        is_defect = broken != noisy
+        found = find_defects(broken[None])
+        mask = np.zeros_like(is_defect) if found is None else found.mask[0]
+        results = [whole] + [
+            mashpix.denoise(broken, settings=settings.replace(find_defects=find), device="cpu")
+            for find in (False, True)
+        ]
+        errors = [np.sqrt(np.square(result.astype(float) - clean)[~is_defect].mean()) for result in results]
+        counts = is_defect.sum(), (mask & is_defect).sum(), (mask & ~is_defect).sum()
+        table.add(name, add.__name__, *map(int, counts), *(round(float(error), 2) for error in errors))
+
+
+def count_false(table: Table, root: Path) -> None:
+    """Add a row for each set of real images, and for each real image in which something was found."""
+    for kind in REAL:
+        for part in ("noisy", "clean"):
+            fired, paths = 0, sorted((root / kind / part).iterdir())
+            for path in paths:
+                image = load(path)
+                found = find_defects(image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0))
+                if found is not None:
+                    table.add(f"{kind}/{part}/{path.name}", "real", "", int(found.mask.sum()), "")
+                    fired += 1
+            table.add(f"{kind}/{part}", f"{len(paths)} real images", "", fired, "")
+
+
+def star_field(sigma: float, rng: np.random.Generator) -> np.ndarray:
+    """Make 64 stars of 3 to 200 standard deviations of the noise on a faint nebula, 256 x 256."""
+    rows, columns = np.indices((256, 256))
+    image = 100 + 15 * np.exp(-((rows - 128) ** 2 + (columns - 100) ** 2) / 3200) + rng.normal(0, 5, rows.shape)
+    for height in np.geomspace(3, 200, 64):
+        row, column = rng.uniform(8, 248, 2)
+        image += 5 * height * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / (2 * sigma**2))
+    return image
+
+
+if __name__ == "__main__":
+    root = read_folder(__doc__)
+    with Table(Path(__file__).with_suffix(".csv"), COLUMNS) as table:
+        names = sorted(path.name for path in (root / "fmdd" / "clean").iterdir())
+        for name in names[:: len(names) // N_IMAGES][:N_IMAGES]:
+            measure(table, root, name)
+        for sigma in STARS:
+            for seed in range(N_FIELDS):
+                found = find_defects(star_field(sigma, np.random.default_rng(seed))[None])
+                table.add(
+                    f"stars {sigma}, seed {seed}", "64 stars", 0, "", 0 if found is None else int(found.mask.sum())
+                )
+        count_false(table, root)
