@@ -1,7 +1,7 @@
 """Measure how clean images with defects of the sensor become, and what is taken for a defect where there is none.
 
 python benchmarks/sensors.py ../shared/data
-Seed 0, preset fast, centres of three FMDD images; counts on all real images and on star fields. Writes
+Seed 0, preset fast, a synthetic field of cells of 16 bits; counts on star fields and on all real images. Writes
 benchmarks/sensors.csv.
 """
 
@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 import mashpix
-from _common import Table, load, load_pair, read_folder
+from _common import Table, load, read_folder
 from mashpix.arrays.defects import find_defects
 
-SIDE, N_IMAGES, N_FIELDS = 128, 3, 4
+SIDE, N_FIELDS = 128, 4
 COLUMNS = ("image", "what", "defects", "found", "false", "error_without", "error_ignored", "error_left_out")
 REAL = ("sidd", "polyu", "cc15", "fmdd", "renoir")
 STARS = (1.2, 0.6)
@@ -22,8 +22,8 @@ STARS = (1.2, 0.6)
 
 
 def hot_pixels(noisy: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Set 0.3 % of the pixels to values from 150 to 255."""
-    return np.where(rng.random(noisy.shape) < 0.003, rng.integers(150, 256, noisy.shape), noisy)
+    """Set 0.3 % of the pixels to values from 400 to 4000."""
+    return np.where(rng.random(noisy.shape) < 0.003, rng.integers(400, 4001, noisy.shape), noisy)
 
 
 def dead_row(noisy: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -32,9 +32,9 @@ def dead_row(noisy: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def hot_column(noisy: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Set the lower part of a column to 255."""
+    """Set the lower part of a column to 4095."""
     rows, columns = np.indices(noisy.shape)
-    return np.where((columns == rng.integers(20, SIDE - 20)) & (rows > SIDE // 4), 255, noisy)
+    return np.where((columns == rng.integers(20, SIDE - 20)) & (rows > SIDE // 4), 4095, noisy)
 
 
 def cosmic_rays(noisy: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -44,7 +44,7 @@ def cosmic_rays(noisy: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         angle, steps = rng.uniform(0, np.pi), np.arange(rng.integers(4, 20))
         start = rng.uniform(20, SIDE - 20, 2)
         rows, columns = (np.rint(start + steps[:, None] * (np.sin(angle), np.cos(angle))).astype(int)).T
-        result[rows, columns] = rng.integers(180, 256)
+        result[rows, columns] = rng.integers(400, 4001)
     return result
 
 
@@ -53,23 +53,35 @@ DEFECTS: tuple[Callable[[np.ndarray, np.random.Generator], np.ndarray], ...] = (
 )  # fmt: skip
 
 
-def measure(table: Table, root: Path, name: str) -> None:
-    """Add a row for each kind of defect: root-mean-square errors at the other pixels, in grey levels."""
-    clean, noisy = load_pair(root, "fmdd", name, SIDE)
+def cells(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Make twelve blurred cells on 100, with noise that grows with the brightness: clean, and noisy."""
+    rows, columns = np.indices((SIDE, SIDE))
+    clean = np.full((SIDE, SIDE), 100.0)
+    for row, column, size, height in zip(
+        *rng.uniform(10, 118, (2, 12)), rng.uniform(3, 10, 12), rng.uniform(20, 120, 12), strict=True
+    ):
+        clean += height * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / (2 * size**2))
+    return clean, np.rint(clean + rng.normal(0, 2, clean.shape) * np.sqrt(clean / 100)).astype(np.uint16)
+
+
+def measure(table: Table) -> None:
+    """Add a row for each kind of defect: root-mean-square errors at the other pixels."""
+    clean, noisy = cells(np.random.default_rng(0))
     settings = mashpix.preset("fast")
     whole = mashpix.denoise(noisy, settings=settings, device="cpu")
     for add in DEFECTS:
-        broken = add(noisy, np.random.default_rng(0)).astype(np.uint8)
+        broken = add(noisy, np.random.default_rng(0)).astype(np.uint16)
         is_defect = broken != noisy
         found = find_defects(broken[None])
         mask = np.zeros_like(is_defect) if found is None else found.mask[0]
-        results = [whole] + [
+        ignored, left_out = (
             mashpix.denoise(broken, settings=settings.replace(find_defects=find), device="cpu")
             for find in (False, True)
-        ]
+        )
+        results = whole, ignored, left_out
         errors = [np.sqrt(np.square(result.astype(float) - clean)[~is_defect].mean()) for result in results]
         counts = is_defect.sum(), (mask & is_defect).sum(), (mask & ~is_defect).sum()
-        table.add(name, add.__name__, *map(int, counts), *(round(float(error), 2) for error in errors))
+        table.add("cells", add.__name__, *map(int, counts), *(round(float(error), 3) for error in errors))
 
 
 def count_false(table: Table, root: Path) -> None:
@@ -99,9 +111,7 @@ def star_field(sigma: float, rng: np.random.Generator) -> np.ndarray:
 if __name__ == "__main__":
     root = read_folder(__doc__)
     with Table(Path(__file__).with_suffix(".csv"), COLUMNS) as table:
-        names = sorted(path.name for path in (root / "fmdd" / "clean").iterdir())
-        for name in names[:: len(names) // N_IMAGES][:N_IMAGES]:
-            measure(table, root, name)
+        measure(table)
         for sigma in STARS:
             for seed in range(N_FIELDS):
                 found = find_defects(star_field(sigma, np.random.default_rng(seed))[None])
