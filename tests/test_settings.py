@@ -44,6 +44,8 @@ NEAR = {"masking_ratio": None, "choose_by": "correlation"}
 SHUFFLED = {"shuffle": "always"}
 CHANGES = {  # where a field matters, and another value of it; probes see gaps of 6.1, 4.6 (low 1.0), 9.8 (high 0.0)
     "scale": ({}, "percentiles"),
+    "find_defects": ({}, True),
+    "repair_defects": ({"find_defects": True}, True),
     "masking_ratio": ({}, 0.3),
     "mask_channels": ({}, "shared"),
     "loss": ({}, "squared"),
@@ -76,12 +78,13 @@ CHANGES = {  # where a field matters, and another value of it; probes see gaps o
     "threshold": ({"refine": True}, 9.0),
     "tone_correction": ({"refine": True}, True),
 }
-ON_A_PHOTO = {"tone_correction"}  # the others on any image
+ON_A_PHOTO = {"tone_correction"}
+WITH_A_HOT_PIXEL = {"find_defects", "repair_defects"}  # the others on any image
 CHANGES_NOTHING = {"tile_size": 64}
 
 
 @cache
-def result_of(settings, photo=False):
+def result_of(settings, photo=False, hot=False):
     """Correlated noise on steps, or a dark photo with noise before its tone curve, (96, 64, 3), denoised."""
     if photo:
         linear = np.linspace(0.01, 0.05, 64)[:, None] + np.random.default_rng(0).normal(0, 0.04, (96, 64, 3))
@@ -89,6 +92,7 @@ def result_of(settings, photo=False):
         return denoise(noisy, channel_axis=-1, channels="rgb", settings=settings, device="cpu")
     noise = correlated_noise((96, 64, 3), sigma=20, beta=1.0, rng=np.random.default_rng(0))
     noisy = (100 + 60 * (np.arange(64) > 30)[:, None] + noise).astype(np.float32)
+    noisy[40, 20] += 4000 * hot
     return denoise(noisy, channel_axis=-1, channels="rgb", settings=settings, device="cpu")
 
 
@@ -100,8 +104,8 @@ def test_every_field_is_in_one_of_the_lists():
 @pytest.mark.parametrize("field", CHANGES)
 def test_every_field_changes_a_result(field):
     where, value = CHANGES[field]
-    settings, photo = replace(QUICK, **where), field in ON_A_PHOTO
-    assert (result_of(settings, photo) != result_of(replace(settings, **{field: value}), photo)).any()
+    settings, on = replace(QUICK, **where), (field in ON_A_PHOTO, field in WITH_A_HOT_PIXEL)
+    assert (result_of(settings, *on) != result_of(replace(settings, **{field: value}), *on)).any()
 
 
 def test_fields_of_speed_and_memory_change_no_result():

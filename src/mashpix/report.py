@@ -18,6 +18,8 @@ class Report:
     shape, dtype : of the image
     device, threads : where it ran; `threads` counts those that torch may use on a CPU
     hole_fraction : fraction of NaN and infinite values, left as they were
+    defects : number of defects of the sensor of each kind; they were left out
+    repaired : whether the defects were filled from the result; else they are as they were
     channels : how several channels were denoised, "rgb" (the colours of one scene), "independent" or "joint"; None
         for a single one
     constant : True if there was nothing to denoise and the image was returned unchanged
@@ -44,6 +46,8 @@ class Report:
     device: str
     threads: int
     hole_fraction: float = 0.0
+    defects: dict[str, int] = field(default_factory=dict)
+    repaired: bool = False
     channels: Literal["rgb", "independent", "joint"] | None = None
     constant: bool = False
     low_noise_level: float | None = None

@@ -41,6 +41,14 @@ class Settings:
         "how values become the network's 0..1: the nominal range, or the image's own percentiles",
     )  # [scripts]; percentiles: [ours]
 
+    # Defects of the sensor, D1 to D4
+    find_defects: bool = number(
+        False, "find hot and dead pixels, cosmic rays and dead lines, and leave them out"
+    )  # [ours], method.md
+    repair_defects: bool = number(
+        False, "fill the defects that were found from the result; else they are kept"
+    )  # [ours]
+
     # Masking, Eq. 3 and 4
     masking_ratio: float | None = number(
         None, "fraction of pixels hidden; 'auto' chooses it by the image", low=0.0, high=1.0
@@ -153,6 +161,7 @@ PAPER = replace(
 DEFAULT = replace(  # [ours]
     SCRIPTS,
     scale="percentiles",
+    find_defects=True,
     choose_by="correlation",
     low_ratio=0.2,
     shuffle="never",

@@ -25,6 +25,8 @@ BYTES_PER_VALUE = 64
 """Memory for each value of an image, about: see benchmarks/scale.csv."""
 BYTES_FOR_TILES = 5 * 2**28
 """Memory for one tile or window in the network, about, and for torch itself."""
+SECONDS_FOR_DEFECTS = 1.7e-7
+"""Seconds of a CPU core for each value of an image in which defects are looked for, about, before the first update."""
 PREDICTION = 1 / 3
 """Cost of one prediction of a window in updates: the forward pass without the backward pass, which takes twice that."""
 MIN_TIMED, MAX_TIMED = 2, 8
@@ -73,6 +75,11 @@ def model_costs(
             for stage in stages.MEASURING:
                 fitting[numbered(stage, index)] = applying.pop(numbered(stage, index)) * fitted
     return fitting, applying
+
+
+def seconds_before(values: int, settings: Settings) -> float:
+    """Seconds from the image of so many values (height x width x channels) to its first update, about."""
+    return SECONDS_FOR_DEFECTS * values if settings.find_defects else 0.0
 
 
 def fit_updates(settings: Settings) -> int:
@@ -171,6 +178,7 @@ class Estimator:
             window = (channels, settings.window_size, settings.window_size)
             self.seconds_per_update[channels] = time_update(window, settings, device=self.device)
         seconds = updates * self.seconds_per_update[channels]
+        seconds += applied * seconds_before(pixels * channels, settings)
         return Estimate(seconds, expected_memory(pixels * channels * together))
 
 

@@ -186,8 +186,15 @@ def denoise_steps(
     settings = preset(settings)
     chosen, _ = choose_device(device)
     image = mask_missing(image, missing, channel_axis=channel_axis)
-    normalized = normalize(image, channel_axis=channel_axis, data_range=data_range, scale=settings.scale)
-    kind = decide_channels(normalized.array, channels)
+    normalized = normalize(
+        image,
+        channel_axis=channel_axis,
+        data_range=data_range,
+        scale=settings.scale,
+        find=settings.find_defects,
+        repair=settings.repair_defects,
+    )
+    kind = decide_channels(normalized.sound, channels)
     count = len(normalized.array)
     run = partial(
         _denoise_together,

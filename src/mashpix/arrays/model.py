@@ -80,8 +80,11 @@ def normalize_alike(
     kinds = sorted({f"{len(array)} channels of {array.dtype}" for array in arrays})
     if len(kinds) > 1:
         raise InputError(f"images of several kinds ({', '.join(kinds)}; one network serves one kind)")
-    images = [normalize(array, channel_axis=0, data_range=data_range, scale=settings.scale) for array in arrays]
-    values = join([item.array.reshape(len(item.array), -1) for item in images], axis=1)
+    images = [
+        normalize(array, channel_axis=0, data_range=data_range, scale=settings.scale, find=settings.find_defects)
+        for array in arrays
+    ]
+    values = join([item.sound.reshape(len(item.array), -1) for item in images], axis=1)
     low, high = find_scale(values, data_range=data_range, scale=settings.scale)
     return [replace(normalized, low=low, high=high, is_rgb=is_rgb) for normalized in images]
 
@@ -135,7 +138,8 @@ def normalize_like(array: Array, model: Model) -> Normalized:
     wanted = f"{model.channels} channels of {model.dtype}"
     if found != wanted:
         raise InputError(f"not like the images that the model was fitted to ({found}; {wanted} needed)")
-    normalized = normalize(array, channel_axis=0, data_range=None, scale="data-range")
+    how = {"find": model.settings.find_defects, "repair": model.settings.repair_defects}
+    normalized = normalize(array, channel_axis=0, data_range=None, scale="data-range", **how)
     return replace(normalized, low=model.low, high=model.high, is_rgb=model.is_rgb)
 
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mashpix.arrays.colour import Kind
+from mashpix.arrays.defects import Defects, find_defects
 from mashpix.errors import InputError, UsageError
-from mashpix.missing import holds_data
+from mashpix.missing import holds_data, mask_missing
 from mashpix.picture import Picture
 from mashpix.settings import Scale
 
@@ -39,6 +40,8 @@ class Normalized:
     low, high : float64 (C,): the values that become 0 and 1
     data_range, scale : what they were decided by, see `normalize`
     is_rgb : whether the channels are the colours of one scene
+    defects : of the sensor, if there are any; left out like pixels without data, see `sound`
+    repair : whether defects are filled from the result
     """
 
     array: Array
@@ -48,6 +51,15 @@ class Normalized:
     data_range: float | None
     scale: Scale
     is_rgb: bool = False
+    defects: Defects | None = None
+    repair: bool = False
+
+    @property
+    def sound(self) -> Array:
+        """The array, its defects masked like pixels without data."""
+        if self.defects is None:
+            return self.array
+        return mask_missing(self.array, ~holds_data(self.array) | self.defects.mask)
 
     @property
     def unit(self) -> Array:
@@ -68,9 +80,18 @@ class Normalized:
 
 
 def normalize(
-    image: Array, *, channel_axis: int | None, data_range: float | None, scale: Scale, is_rgb: bool = False
+    image: Array,
+    *,
+    channel_axis: int | None,
+    data_range: float | None,
+    scale: Scale,
+    is_rgb: bool = False,
+    find: bool = True,
+    repair: bool = False,
 ) -> Normalized:
-    """Check an array and decide how its values are scaled; nothing is copied. `scale` as in `Settings`.
+    """Check an array, find its defects, and decide how its values are scaled; nothing is copied.
+
+    `scale` as in `Settings`; `find`, `repair` as `find_defects` and `repair_defects` there.
 
     A dtype, a shape or values that cannot be denoised raise `InputError`, a `data_range` that is not a positive number
     raises `UsageError`; it counts for the scale "data-range" only.
@@ -93,8 +114,8 @@ def normalize(
     holes = 1 - holds_data(array).mean()
     if holes > MAX_HOLE_FRACTION:
         raise InputError(f"hardly any pixels with data ({holes:.1%} are without; at most {MAX_HOLE_FRACTION:.0%})")
-    low, high = find_scale(array, data_range=data_range, scale=scale)
-    normalized = Normalized(array, channel_axis, low, high, data_range, scale, is_rgb)
+    defects = find_defects(array) if find else None
+    normalized = _scaled(Normalized(array, channel_axis, array, array, data_range, scale, is_rgb, defects, repair))
     if not normalized.unit.max() <= MAX_RANGE:
         raise InputError(
             f"values too far apart ({normalized.low.min():g} to {normalized.high.max():g}; divide them first)"
@@ -106,8 +127,15 @@ def select_channels(normalized: Normalized, channels: Sequence[int]) -> Normaliz
     """Select some channels, (N, H, W), with the scale that they have alone."""
     first, single = channels[0], len(channels) == 1
     array = normalized.array[first : first + 1] if single else normalized.array[list(channels)]
-    low, high = find_scale(array, data_range=normalized.data_range, scale=normalized.scale)
-    return replace(normalized, array=array, channel_axis=0, low=low, high=high)
+    defects, chosen = normalized.defects, list(channels)
+    defects = defects and Defects(defects.mask[chosen], defects.counts[chosen])
+    return _scaled(replace(normalized, array=array, channel_axis=0, defects=defects))
+
+
+def _scaled(normalized: Normalized) -> Normalized:
+    """Decide how the values are scaled."""
+    low, high = find_scale(normalized.sound, data_range=normalized.data_range, scale=normalized.scale)
+    return replace(normalized, low=low, high=high)
 
 
 def find_scale(array: Array, *, data_range: float | None, scale: Scale) -> tuple[Array, Array]:
@@ -164,7 +192,7 @@ def to_picture(normalized: Normalized, *, multiple: int, device: torch.device) -
     """
     unit = normalized.unit
     pixels = np.empty(normalized.array.shape, dtype=np.float32)
-    valid = holds_data(normalized.array)
+    valid = holds_data(normalized.sound)
     for channel, (plane, held) in enumerate(zip(np.asarray(normalized.array), valid, strict=True)):
         low = normalized.low[channel]
         pixels[channel] = (np.where(held, plane, low).astype(np.float64) - low) / unit[channel]
@@ -184,13 +212,14 @@ def to_array(denoised: Tensor, normalized: Normalized) -> Array:
     height, width = normalized.array.shape[1:]
     scaled = denoised[0, :, :height, :width].to("cpu").numpy()
     result = np.empty(normalized.array.shape, normalized.array.dtype)
+    sound, kept = holds_data(normalized.sound), ~holds_data(normalized.array if normalized.repair else normalized.sound)
     for channel, plane in enumerate(np.asarray(normalized.array)):
-        holes = ~holds_data(normalized.array[channel])
-        if holes.all():
+        held, holes = sound[channel], kept[channel]
+        if not held.any():
             result[channel] = plane
             continue
         values = scaled[channel].astype(np.float64) * normalized.unit[channel] + normalized.low[channel]
-        values = np.clip(values, float(plane[~holes].min()), float(plane[~holes].max()))
+        values = np.clip(values, float(plane[held].min()), float(plane[held].max()))
         result[channel] = np.rint(values) if plane.dtype.kind in "iu" else values
         result[channel][holes] = plane[holes]
     return restore_axes(result, normalized)

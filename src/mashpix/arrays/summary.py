@@ -1,10 +1,11 @@
 """Reports of what was measured and decided, and one report of several."""
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -39,6 +40,8 @@ def describe(
         device=str(device),
         threads=torch.get_num_threads(),
         hole_fraction=float(1 - holds_data(normalized.array).mean()),
+        defects=normalized.defects.by_kind() if normalized.defects else {},
+        repaired=normalized.repair and normalized.defects is not None,
         channels=normalized.channels,
     )
     if result is None:
@@ -60,6 +63,7 @@ def describe(
         tone_change=tone_change,
         notes=(
             *describe_missing(report.hole_fraction, normalized.array.shape),
+            *describe_defects(report.defects, repaired=report.repaired),
             *describe_averaged(result.averaged, len(normalized.array)),
             *((f"few blocks of 16 x 16 pixels: {FEW_BLOCKS}",) if result.few_blocks else ()),
             *((TONES.format(f"by {tone_change:.3g} (RMS)"),) if tone_change else ()),
@@ -91,6 +95,7 @@ def summarise(
         shape=shape,
         channels=channels,
         hole_fraction=fmean(report.hole_fraction for report in reports),
+        **_defects_of(reports),
         mean_spread=fmean(spreads) if spreads else None,
         held_out_error=fmean(squares) ** 0.5 if squares else None,
         few_blocks=any(report.few_blocks for report in reports),
@@ -105,7 +110,7 @@ def summarise(
 
 def _notes(reports: Sequence[Report], worked: Sequence[Report], parts: str, shape: tuple[int, ...]) -> list[str]:
     fraction = fmean(report.hole_fraction for report in reports)
-    notes = list(describe_missing(fraction, shape))
+    notes = [*describe_missing(fraction, shape), *describe_defects(**_defects_of(reports))]
     if blank := sum(report.constant for report in reports):
         notes.append(f"{blank} blank {parts} left as they were")
     ratios = sorted({report.masking_ratio for report in worked if report.masking_ratio is not None})
@@ -130,6 +135,25 @@ def describe_missing(fraction: float, shape: tuple[int, ...]) -> tuple[str, ...]
     """
     count = round(fraction * math.prod(shape))
     return (f"{count} of {math.prod(shape)} values hold no data: left out and kept",) if count else ()
+
+
+def describe_defects(defects: Mapping[str, int], *, repaired: bool = False) -> tuple[str, ...]:
+    """A note on the defects of the sensor by kind; none if there are none.
+
+    Examples
+    --------
+    >>> describe_defects({"hot pixels": 3, "lines": 1})
+    ('defects of the sensor: hot pixels 3, lines 1 (left out and kept)',)
+    """
+    listed = ", ".join(f"{kind} {count}" for kind, count in defects.items())
+    done = "left out, and filled from the result" if repaired else "left out and kept"
+    return (f"defects of the sensor: {listed} ({done})",) if listed else ()
+
+
+def _defects_of(reports: Sequence[Report]) -> dict[str, Any]:
+    """Add up the defects of several reports, as fields of one."""
+    total = sum((Counter(report.defects) for report in reports), Counter())
+    return {"defects": dict(total), "repaired": any(report.repaired for report in reports)}
 
 
 def join_reports(reports: Sequence[Report], groups: Groups, *, shape: tuple[int, ...], channels: Kind) -> Report:

@@ -96,7 +96,7 @@ def recipe_path(target: Path) -> Path:
 def hash_settings(settings: Settings, **others: Any) -> str:
     """Hash the settings and all other options that affect the bytes of an output."""
     known = settings.to_dict()
-    for name in ("stop_after", "tone_correction"):  # off, as in versions without them
+    for name in ("stop_after", "tone_correction", "find_defects", "repair_defects"):  # off, as in versions without them
         if not known[name]:
             del known[name]
     return sha256(json.dumps([known, others], sort_keys=True).encode())

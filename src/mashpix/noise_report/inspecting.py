@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from mashpix.arrays.colour import Channels, Kind, decide_channels
-from mashpix.arrays.costs import expected_costs, expected_memory, time_update
+from mashpix.arrays.costs import expected_costs, expected_memory, seconds_before, time_update
 from mashpix.arrays.normalization import Array, is_blank, normalize, to_picture
+from mashpix.arrays.summary import describe_defects
 from mashpix.deprecation import warn_renamed
 from mashpix.devices import choose_device
 from mashpix.method.mash import side_multiple
@@ -169,16 +171,21 @@ def inspect_image(
     """Inspect one image; the generator returns the report."""
     settings, device = inspection.settings, inspection.device
     multiple = side_multiple(settings)
-    normalized = normalize(image, channel_axis=channel_axis, data_range=inspection.data_range, scale="percentiles")
+    scaled = partial(
+        normalize, image, channel_axis=channel_axis, data_range=inspection.data_range, find=settings.find_defects
+    )
+    normalized = scaled(scale="percentiles")
     report = replace(image_facts(normalized), preset=inspection.name, device=str(device))
     if is_blank(normalized.array):
         return replace(report, notes=("constant image: no noise to measure",))
     picture = to_picture(normalized, multiple=multiple, device=torch.device("cpu"))
     report = replace(report, **estimate_noise(normalized, picture))
+    if normalized.defects is not None:
+        report = replace(report, notes=(*describe_defects(normalized.defects.by_kind()), *report.notes))
     if settings.scale != "percentiles" or device.type != "cpu":
-        normalized = normalize(image, channel_axis=channel_axis, data_range=inspection.data_range, scale=settings.scale)
+        normalized = scaled(scale=settings.scale)
         picture = to_picture(normalized, multiple=multiple, device=device)
-    kind = decide_channels(normalized.array, channels)
+    kind = decide_channels(normalized.sound, channels)
     report = yield from _decide(report, picture, inspection)
     if kind == "independent":
         report = _with_decisions_by_channel(report, picture, inspection)
@@ -194,7 +201,8 @@ def _cost(picture: Picture, kind: Kind | None, inspection: Inspection) -> dict[s
         joint = count if kind == "joint" else 1
         costs = expected_costs(height * width, inspection.settings, joint_channels=joint)
         update = time_update((together, height, width), inspection.settings, device=inspection.device)
-        found["seconds"] = runs * update * sum(costs.values())
+        before = seconds_before(together * height * width, inspection.settings)
+        found["seconds"] = runs * (update * sum(costs.values()) + before)
     return found
 
 

@@ -75,7 +75,7 @@ def to_common_scale(
         raise InputError(f"a denoised image of another kind of value ({denoised.dtype}; numbers needed)")
     normalized = normalize(noisy, channel_axis=channel_axis, data_range=None, scale="percentiles", is_rgb=is_rgb)
     after = denoised[None] if channel_axis is None else np.moveaxis(denoised, channel_axis, 0)
-    after = mask_missing(after, ~holds_data(normalized.array))
+    after = mask_missing(after, ~holds_data(normalized.sound))
     cpu = torch.device("cpu")
     centred = normalized.array - noise_mean(normalized.array, after, is_rgb=is_rgb)
     before, result = (

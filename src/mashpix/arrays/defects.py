@@ -1,0 +1,254 @@
+"""Defects of the sensor in a single image: hot and dead pixels, tracks of cosmic rays, dead and stuck lines (D1 to D4).
+
+What a lens has imaged is never as sharp as a defect: even a star smaller than a pixel lights the pixels beside it. A
+defect stands out from all but one of the four pixels beside it, and from the noise around it by so much that hardly
+anything lies between the two. Derived in docs/method.md, "Defects of the sensor".
+"""
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mashpix.missing import holds_data
+
+Mask = NDArray[np.bool_]
+Values = NDArray[np.floating[Any]]
+Index = NDArray[np.int64]
+
+BLOCK = 16
+"""Side in pixels of the blocks in which the noise is measured (D1)."""
+CALM_QUANTILE, CALM_SIGMA = 0.8, 0.70
+"""Quantile of |pixel - mean of its four neighbours| in a block, and its multiple that is sigma of white noise (D1)."""
+MIN_HEIGHT = 12.0
+"""Least height of a defect above what is around it, in standard deviations of the noise there (D2)."""
+MIN_TRACK_HEIGHT = 8.0
+"""The same for the pixels that touch one: a track of a cosmic ray gets weaker."""
+MAX_SHOULDER = 0.12
+"""Largest second height of the pixels beside a defect, relative to its own: a star of 0.6 pixels has 0.25 (D2)."""
+MAX_BETWEEN = 1 / 3
+"""Largest number of points of half to once the least height, relative to those above it: else noise has tails (D3)."""
+MIN_TRACK, MAX_TRACK = 3, 40
+"""Least number of pixels that touch each other and count as a cosmic ray; largest length of one, pixels."""
+MAX_FRACTION = 0.02
+"""Largest fraction of pixels and lines (but one line may be) that can be defects: beyond, the image is like that."""
+MIN_LINE_HEIGHT = 6.0
+"""Least height of a line above or below both beside it, in standard deviations of the noise (D4)."""
+MIN_STUCK = 48
+"""Least length in pixels of a part of a line that is stuck at the least or the largest value of the image (D4)."""
+EDGE = 8
+"""Lines nearer to the border, in pixels, are not looked at: scans and crops end in frames and half-lit lines."""
+N_COMPARED = 256
+"""Number of pixels of a line, about, that decide about the whole."""
+
+STRIP = 8 * BLOCK
+"""Rows of the strips in which whole images are gone through."""
+
+RING = [(down, right) for down in range(-2, 3) for right in range(-2, 3) if max(abs(down), abs(right)) == 2]
+BESIDE = [(-1, 0), (1, 0), (0, -1), (0, 1)]
+
+KINDS = ("hot pixels", "dead pixels", "cosmic rays", "lines")
+"""The kinds of defects."""
+
+
+class Defects(NamedTuple):
+    """Defects of an image (C, H, W).
+
+    mask : where they are, (C, H, W)
+    counts : how many of each of `KINDS` there are in each channel, (C, 4)
+    """
+
+    mask: Mask
+    counts: NDArray[np.int64]
+
+    def by_kind(self) -> dict[str, int]:
+        """Return how many there are of each kind, in all channels; no kind of which there are none."""
+        totals = zip(KINDS, self.counts.sum(axis=0).tolist(), strict=True)
+        return {kind: total for kind, total in totals if total}
+
+
+def find_defects(array: NDArray[Any]) -> Defects | None:
+    """Find the defects of an image (C, H, W), which may be masked; None if it has none.
+
+    Examples
+    --------
+    >>> image = np.random.default_rng(0).normal(100, 5, (1, 64, 64))
+    >>> image[0, 20, 30], image[0, 40] = 900, 0
+    >>> find_defects(image).by_kind()
+    {'hot pixels': 1, 'lines': 1}
+    """
+    masks, counts = zip(*map(_find_in_plane, array), strict=True)
+    return Defects(np.stack(masks), np.array(counts)) if np.any(masks) else None
+
+
+@np.errstate(over="ignore", invalid="ignore")  # values near the largest float
+def _find_in_plane(plane: NDArray[Any]) -> tuple[Mask, tuple[int, ...]]:
+    """Find the defects of one channel (H, W)."""
+    from scipy import ndimage
+
+    held = holds_data(plane)
+    if min(plane.shape) < BLOCK or not held.any():
+        return np.zeros(plane.shape, bool), (0,) * len(KINDS)
+    values = _filled(np.asarray(plane).astype(np.result_type(plane.dtype, np.float32)), held)
+    least = 1.0 if plane.dtype.kind in "iu" else 0.0
+    sigma = _measure_noise(values, least=least)
+    across, along = (_find_lines(*turned) for turned in ((values, sigma, held), (values.T, sigma.T, held.T)))
+    lines = across | along.T
+    if lines.any():  # else they would count as noise
+        values = _filled(values, held & ~lines)
+        sigma = _measure_noise(values, least=least)
+    free = held & ~lines if held.all() else ndimage.binary_erosion(held, np.ones((5, 5)), border_value=1) & ~lines
+    hot = _find_points(values, sigma, free)
+    dead = _find_points(np.negative(values, out=values), sigma, free)
+    labels, _ = ndimage.label(hot, np.ones((3, 3)))
+    sizes = np.bincount(labels.ravel())[1:]
+    tracks = sizes >= MIN_TRACK
+    number_of_lines = sum(found.any(axis=1).sum() for found in (across, along))
+    return hot | dead | lines, (sizes[~tracks].sum(), dead.sum(), tracks.sum(), number_of_lines)
+
+
+def _filled(values: Values, held: Mask) -> Values:
+    """Fill pixels with the nearest that are held."""
+    from scipy import ndimage
+
+    if held.all():
+        return values
+    nearest = ndimage.distance_transform_edt(~held, return_distances=False, return_indices=True)
+    filled: Values = values[tuple(nearest)]
+    return filled
+
+
+def _strips(values: Values) -> Iterator[tuple[slice, list[Values]]]:
+    """Slices of rows that fit into a cache, and the pixels above, below, left and right of each of theirs."""
+    height = len(values)
+    for top in range(0, height, STRIP):
+        rows = slice(top, min(top + STRIP, height))
+        around = np.clip(np.arange(rows.start - 1, rows.stop + 1), 0, height - 1)
+        padded = np.pad(values[around], ((0, 0), (1, 1)), mode="edge")
+        yield rows, [padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]]
+
+
+def _measure_noise(values: Values, *, least: float) -> Values:
+    """D1: standard deviation of the noise in each block, the largest of it and those that touch it.
+
+    0 where a block shows no noise; otherwise at least `least`.
+    """
+    from scipy import ndimage
+
+    sigma, kept = [], int(CALM_QUANTILE * (BLOCK**2 - 1))
+    for rows, beside in _strips(values):
+        fine = np.abs(values[rows] - sum(beside) / 4)
+        fine = np.pad(fine, [(0, -side % BLOCK) for side in fine.shape], mode="symmetric")
+        rows_of_blocks = fine.reshape(len(fine) // BLOCK, BLOCK, -1, BLOCK).swapaxes(1, 2)
+        blocks = rows_of_blocks.reshape(len(rows_of_blocks), -1, BLOCK**2)
+        sigma.append(CALM_SIGMA * np.partition(blocks, kept, axis=2)[..., kept])
+    largest = ndimage.maximum_filter(np.concatenate(sigma), 3)
+    return np.where(largest > 0, np.maximum(largest, least), 0.0).astype(values.dtype)
+
+
+def _second(a: Values, b: Values, c: Values, d: Values) -> Values:
+    """The second largest of four."""
+    larger, smaller = (np.maximum(a, b), np.maximum(c, d)), (np.minimum(a, b), np.minimum(c, d))
+    return np.asarray(np.maximum(np.minimum(*larger), np.maximum(*smaller)))
+
+
+def _measure_heights(values: Values, sigma: Values, rows: Index, columns: Index) -> tuple[Values, Values]:
+    """D2: heights of pixels in standard deviations, 0 for those with a shoulder; and the median around each."""
+    height, width = values.shape
+    ring, beside = (
+        np.stack([values[_mirrored(rows + y, height), _mirrored(columns + x, width)] for y, x in places])
+        for places in (RING, BESIDE)
+    )
+    pairs = (ring + ring[::-1]) / 2  # of opposite pixels: a slope has no effect
+    around = np.median(pairs, axis=0)
+    noise = sigma[rows // BLOCK, columns // BLOCK]
+    of_ring, of_pairs = (
+        1.4826 * np.median(np.abs(some - np.median(some, axis=0)), axis=0) for some in (ring, np.sqrt(2) * pairs)
+    )
+    spread = np.maximum(noise, np.minimum(of_ring, of_pairs))
+    rise = values[rows, columns] - around
+    is_sharp = (noise > 0) & (_second(*beside) - around < MAX_SHOULDER * rise)
+    return np.where(is_sharp, rise / np.maximum(spread, 1e-30), 0.0), around
+
+
+def _mirrored(index: Index, size: int) -> Index:
+    """Indices up to two beyond the border, reflected in it."""
+    inside = np.where(index < 0, -1 - index, index)
+    return np.where(inside >= size, 2 * size - 1 - inside, inside)
+
+
+def _find_points(values: Values, sigma: Values, free: Mask) -> Mask:
+    """D2 and D3: pixels that are brighter than a lens and the noise can make them, and the tracks that begin there.
+
+    They are filled in `values` with the median around them.
+    """
+    found, columns = np.zeros(values.shape, bool), np.arange(values.shape[1])
+    for strip, beside in _strips(values):
+        least_rise = (1 - MAX_SHOULDER) * MIN_HEIGHT / 2 * _noise_at(sigma, np.arange(strip.start, strip.stop), columns)
+        found[strip] = (values[strip] - _second(*beside) > least_rise) & free[strip]
+    rows, columns = np.nonzero(found)
+    found[:] = False
+    heights, around = _measure_heights(values, sigma, rows, columns)
+    least = MIN_HEIGHT
+    while (above := heights >= least).any():
+        if ((heights >= least / 2) & ~above).sum() <= MAX_BETWEEN * above.sum():
+            break
+        least *= 2
+    chosen = above
+    for _ in range(MAX_TRACK):
+        if not chosen.any():
+            break
+        rows, columns = rows[chosen], columns[chosen]
+        found[rows, columns] = True
+        values[rows, columns] = around[chosen]
+        rows, columns = _touching(rows, columns, free & ~found)
+        heights, around = _measure_heights(values, sigma, rows, columns)
+        chosen = heights >= MIN_TRACK_HEIGHT
+    return found if found.mean() <= MAX_FRACTION else np.zeros_like(found)
+
+
+def _touching(rows: Index, columns: Index, free: Mask) -> tuple[Index, Index]:
+    """The free pixels among the eight that touch any of these."""
+    width = free.shape[1]
+    around = np.add.outer(rows * width + columns, np.add.outer((-width, 0, width), (-1, 0, 1)).ravel())
+    near = np.abs(around % width - columns[:, None]) <= 1
+    touching = np.unique(around[near & (around >= 0) & (around < free.size)])
+    rows, columns = np.divmod(touching, width)
+    chosen = free[rows, columns]
+    return rows[chosen], columns[chosen]
+
+
+def _find_lines(values: Values, sigma: Values, held: Mask) -> Mask:
+    """D4: rows (H, W), one or two pixels high, that differ as a whole from both beside, and stuck parts of such."""
+    from scipy import ndimage
+
+    found = np.zeros(values.shape, bool)
+    lines, columns = np.arange(1, len(values) - 1), np.arange(0, values.shape[1], -(-values.shape[1] // N_COMPARED))
+    typical = np.median(_excess(values[:, columns], lines, 1), axis=1)
+    level = np.median(_noise_at(sigma, lines, columns), axis=1)
+    height = np.where(level > 0, np.abs(typical) / np.maximum(level, 1e-30), 0.0)
+    found[lines] |= (height > MIN_LINE_HEIGHT * max(1.0, np.median(height)))[:, None]
+    for extreme, reach in product((values.min(), values.max()), (1, 2)):
+        at = values == extreme
+        lone = at[reach:-reach] & ~(at[: -2 * reach] | at[2 * reach :])
+        lines = np.nonzero(lone.sum(axis=1) >= MIN_STUCK)[0] + reach
+        noise = _noise_at(sigma, lines, np.arange(values.shape[1]))
+        stuck = lone[lines - reach] & (np.abs(_excess(values, lines, reach)) > MIN_LINE_HEIGHT * noise) & (noise > 0)
+        labels, _ = ndimage.label(stuck, [[0, 0, 0], [1, 1, 1], [0, 0, 0]])
+        found[lines] |= (np.bincount(labels.ravel()) >= MIN_STUCK)[labels] & stuck
+    found[:EDGE] = found[-EDGE:] = False
+    found &= held
+    return found if found.mean() <= max(MAX_FRACTION, 1 / len(found)) else np.zeros_like(found)
+
+
+def _excess(values: Values, lines: Index, reach: int) -> Values:
+    """How much the pixels of rows are beyond both those `reach` above and below."""
+    middle, beside = values[lines], (values[lines - reach], values[lines + reach])
+    return np.asarray(middle - np.clip(middle, np.minimum(*beside), np.maximum(*beside)))
+
+
+def _noise_at(sigma: Values, rows: Index, columns: Index) -> Values:
+    """The noise at the pixels of rows and columns."""
+    return np.asarray(sigma[np.ix_(rows // BLOCK, columns // BLOCK)])
