@@ -48,14 +48,15 @@ def restore(
     grouped: Tensor,
     *,
     noise: NoiseModel,
+    keep_means: bool,
     stage: str,
     tuning: RefineSettings = TUNED,
 ) -> Generator[Step, None, Tensor]:
     """R8: as `blending.restore`."""
-    brightness, keep_mean = noise.brightness(predicted), not noise.is_rgb
+    brightness = noise.brightness(predicted)
     signal = (grouped - predicted).mul_(tuning.restored_share)
     restored = yield from _shrink(
-        noisy - predicted, signal, brightness=brightness, noise=noise, keep_mean=keep_mean, stage=stage, tuning=tuning
+        noisy - predicted, signal, brightness=brightness, noise=noise, keep_mean=keep_means, stage=stage, tuning=tuning
     )
     return restored.add_(predicted)
 
