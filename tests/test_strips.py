@@ -51,7 +51,7 @@ def assert_alike(strip, tile):
 def filters(channels, noisy, pilot, predicted):
     """What strips and tiles both do, by name: the strips, the function of tiles, its images, and how far it reaches."""
     wide, narrow = noise_of(shrinking.SIDE, channels), noise_of(block_matching.SIDE, channels)
-    far = 2 * shrinking.SIDE
+    far, how = 2 * shrinking.SIDE, {"noise": wide, "keep_means": channels != 3}
     return {
         "shrink": (
             strips.shrink(noisy, noise=wide, threshold=2.7, stage=""),
@@ -60,8 +60,8 @@ def filters(channels, noisy, pilot, predicted):
             far,
         ),
         "restore": (
-            strips.restore(noisy, predicted, pilot, noise=wide, stage=""),
-            lambda *images: blending.restore(*images, noise=wide),
+            strips.restore(noisy, predicted, pilot, **how, stage=""),
+            lambda *images: blending.restore(*images, **how),
             (noisy, predicted, pilot),
             far,
         ),

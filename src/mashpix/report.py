@@ -37,6 +37,8 @@ class Report:
     few_blocks : True if there were too few blocks of 16 x 16 pixels to measure the noise in (an image of up to about
         48 x 48, narrow strips, mostly holes): it was limited to what neighbouring pixels show
     tone_change : RMS change by `tone_correction`; None where the image does not show that its noise has a bias
+    rounding_loss : RMS change of the means of regions of 16 x 16 pixels by rounding to whole numbers, as a fraction of
+        what they differ by; None where it does not matter
     seconds : time spent in each stage
     notes : remarks for the user, one line each
     """
@@ -62,6 +64,7 @@ class Report:
     averaged_channels: tuple[int, ...] = ()
     few_blocks: bool = False
     tone_change: float | None = None
+    rounding_loss: float | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

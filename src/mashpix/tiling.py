@@ -1,8 +1,10 @@
 """Overlapping windows and blocks over an image: pure geometry."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -70,3 +72,10 @@ def cut_blocks(plane: Tensor, size: int, stride: int) -> Tensor:
     if min(plane.shape) < size:
         return plane.new_empty((0, size * size))
     return plane.unfold(0, size, stride).unfold(1, size, stride).reshape(-1, size * size)
+
+
+def window_sums(plane: NDArray[Any], side: int) -> NDArray[np.float64]:
+    """Sums over windows side by side, (N,); what is left over at the right and the bottom is left out."""
+    rows, columns = plane.shape[0] // side, plane.shape[1] // side
+    parts = plane[: rows * side, : columns * side].reshape(rows, side, columns, side)
+    return np.asarray(parts.sum(axis=(1, 3), dtype=np.float64).ravel())

@@ -25,6 +25,7 @@ from mashpix.arrays.normalization import (
     to_array,
     to_picture,
 )
+from mashpix.arrays.rounding import rounding_loss
 from mashpix.arrays.summary import describe, join_reports
 from mashpix.arrays.tones import without_tone_bias
 from mashpix.devices import choose_device
@@ -277,8 +278,9 @@ def finished(
 ) -> Step:
     """The last step: the result as arrays, its tones corrected if asked for, and its report."""
     unbiased, change = without_tone_bias(result.denoised, normalized) if tone_correction else (result.denoised, None)
-    report = describe(normalized, result, device=device, seconds=seconds, tone_change=change)
     denoised, spread = to_array(unbiased, normalized), spread_to_array(result.spread, normalized)
+    loss = rounding_loss(denoised, unbiased, normalized)
+    report = describe(normalized, result, device=device, seconds=seconds, tone_change=change, rounding_loss=loss)
     return Step("done", 1, 1, 1.0, denoised=denoised, spread=spread, report=report)
 
 

@@ -102,7 +102,7 @@ def normalize(
         raise InputError(
             f"cannot denoise this kind of value ({image.dtype}; {advice.get(image.dtype.kind, 'numbers needed')})"
         )
-    array = _channels_first(image, channel_axis)
+    array = channels_first(image, channel_axis)
     if min(array.shape[1:]) < MIN_SIDE or array.shape[0] < 1:
         raise InputError(
             f"too small to denoise ({array.shape[2]} x {array.shape[1]} pixels; at least {MIN_SIDE} a side)"
@@ -148,7 +148,8 @@ def find_scale(array: Array, *, data_range: float | None, scale: Scale) -> tuple
     return low, high
 
 
-def _channels_first(image: Array, channel_axis: int | None) -> Array:
+def channels_first(image: Array, channel_axis: int | None) -> Array:
+    """Return an image as (C, H, W); `InputError` for other axes than those of an image."""
     if channel_axis is None:
         if image.ndim != 2:
             raise InputError(

@@ -24,6 +24,9 @@ FEW_BLOCKS = "only noise that neighbouring pixels show was removed"
 TONES = "noise before the tone curve had darkened this photo: tones corrected {}"
 """What happens to photos whose noise is biased, see `refine.tone_bias`."""
 
+ROUNDED = "rounding to whole numbers changes the means of regions {} (`dtype` float32 keeps them)"
+"""What happens to counts of few photons, see `arrays.rounding`."""
+
 
 def describe(
     normalized: Normalized,
@@ -32,6 +35,7 @@ def describe(
     device: torch.device,
     seconds: dict[str, float] | None = None,
     tone_change: float | None = None,
+    rounding_loss: float | None = None,
 ) -> Report:
     """Report what was measured and decided; a result of None stands for an image with nothing to denoise."""
     report = Report(
@@ -61,12 +65,14 @@ def describe(
         seconds=seconds or {},
         few_blocks=result.few_blocks,
         tone_change=tone_change,
+        rounding_loss=rounding_loss,
         notes=(
             *describe_missing(report.hole_fraction, normalized.array.shape),
             *describe_defects(report.defects, repaired=report.repaired),
             *describe_averaged(result.averaged, len(normalized.array)),
             *((f"few blocks of 16 x 16 pixels: {FEW_BLOCKS}",) if result.few_blocks else ()),
             *((TONES.format(f"by {tone_change:.3g} (RMS)"),) if tone_change else ()),
+            *((ROUNDED.format(f"by {rounding_loss:.0%} of what they differ by"),) if rounding_loss else ()),
         ),
     )
 
@@ -100,6 +106,7 @@ def summarise(
         held_out_error=fmean(squares) ** 0.5 if squares else None,
         few_blocks=any(report.few_blocks for report in reports),
         tone_change=fmean(changes) ** 0.5 if changes else None,
+        rounding_loss=max((report.rounding_loss for report in worked if report.rounding_loss), default=None),
         seconds=seconds,
         notes=(
             *_notes(reports, worked, parts, shape),
@@ -120,6 +127,8 @@ def _notes(reports: Sequence[Report], worked: Sequence[Report], parts: str, shap
         notes.append(f"not learnt by the network: {unready} of {len(reports)} {parts} ({AVERAGED})")
     if toned := sum(report.tone_change is not None for report in reports):
         notes.append(TONES.format(f"in {toned} of {len(reports)} {parts}"))
+    if rounded := sum(report.rounding_loss is not None for report in reports):
+        notes.append(ROUNDED.format(f"in {rounded} of {len(reports)} {parts}"))
     if few := sum(report.few_blocks for report in reports):
         notes.append(f"few blocks of 16 x 16 pixels in {few} of {len(reports)} {parts}: {FEW_BLOCKS}")
     return notes

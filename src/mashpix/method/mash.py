@@ -38,6 +38,7 @@ from mashpix.method.predicting import Prediction, pool, predict
 from mashpix.method.readiness import mix, replace_unready
 from mashpix.picture import Picture
 from mashpix.refine.few_blocks import has_few_blocks
+from mashpix.refine.few_photons import counts_few_photons
 from mashpix.refine.refining import MULTIPLE, Noises, measure_noises, refine
 from mashpix.report import Step
 from mashpix.settings import Settings
@@ -110,6 +111,8 @@ def fit_networks(
     masking = yield from choose_masking(picture, settings=settings, generator=generator)  # Eq. 8-10
     networks, noises, target = [], [], picture.pixels
     early_stop = early_stop or EarlyStop(settings.stop_after)
+    means = settings.refine and counts_few_photons(picture)
+    by = settings.replace(loss="squared") if means else settings
     for index in range(settings.fits):
         network = new_network(picture, settings=settings, generator=generator)
         fitting = fit(  # Eq. 3-7
@@ -119,7 +122,7 @@ def fit_networks(
             shuffle=masking.shuffle,
             steps=settings.steps * (1 if picture.is_rgb or not settings.refine else picture.pixels.shape[1]),
             stage=numbered("fit", index),
-            settings=settings,
+            settings=by,
             generator=generator,
             early_stop=early_stop,
         )

@@ -18,16 +18,22 @@ def blend(
 
 
 def restore(
-    noisy: Tensor, predicted: Tensor, grouped: Tensor, *, noise: NoiseModel, tuning: RefineSettings = TUNED
+    noisy: Tensor,
+    predicted: Tensor,
+    grouped: Tensor,
+    *,
+    noise: NoiseModel,
+    keep_means: bool,
+    tuning: RefineSettings = TUNED,
 ) -> Tensor:
     """R8: r = p + W(y - p), the signal of the Wiener filter W being a part of g - p. `noise` is S_p.
 
-    Smoother than the groups g, but only as good as the prediction p.
+    Smoother than the groups g, but only as good as the prediction p; `keep_means` gives each block the mean that y has.
     """
     size = noisy.shape[1], noisy.shape[2]
     variance = noise.variance(noise.brightness(block_means(analyse(predicted, SIDE))))
     gain = wiener_gain(analyse((grouped - predicted) * tuning.restored_share, SIDE), variance)
-    if not noise.is_rgb:  # values that are measurements keep their local mean; the blotches of RGB have to go
+    if keep_means:
         keep_mean(gain)
     return predicted + synthesise(analyse(noisy - predicted, SIDE), gain, variance, size, tuning=tuning)
 

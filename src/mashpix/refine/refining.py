@@ -36,6 +36,7 @@ from mashpix.refine.blending import blend, restore
 from mashpix.refine.block_matching import collaborative_wiener
 from mashpix.refine.colour import from_channels, to_channels
 from mashpix.refine.few_blocks import fine_variance, has_few_blocks, limit
+from mashpix.refine.few_photons import counts_few_photons
 from mashpix.refine.reconciling import measure_again
 from mashpix.refine.residual_noise import NoiseModel, measure_noise
 from mashpix.refine.shrinking import SIDE, halve, shrink, with_slow_part
@@ -93,12 +94,9 @@ def refine(
     g = yield from group(y, y2, noises, settings=settings, tuning=tuning)  # R7
     del y2
     noise = noises.in_prediction
-    if y.is_cpu:
-        r = yield from strips.restore(y, p, g, noise=noise, stage=stages.RESTORE, tuning=tuning)  # R8
-    else:
-        r = yield from by_tiles(
-            partial(restore, noise=noise, tuning=tuning), y, p, g, stage=stages.RESTORE, settings=settings
-        )
+    # values that are measurements keep their local mean; the blotches of RGB have to go
+    keep_means = not noise.is_rgb or counts_few_photons(picture)
+    r = yield from restore_blocks(y, p, g, noise=noise, keep_means=keep_means, settings=settings, tuning=tuning)  # R8
     del y
     x = yield from by_tiles(  # R9 and R10
         partial(blend, noise=noise, tuning=tuning), p, g, r, stage=stages.BLEND, settings=settings
@@ -175,6 +173,23 @@ def group(
         )
         g = yield from by_tiles(by, y, y2, stage=stages.GROUP, settings=settings, context=context)
     return with_slow_part(g, halve(y2), tuning=tuning)
+
+
+def restore_blocks(
+    y: Tensor,
+    p: Tensor,
+    g: Tensor,
+    *,
+    noise: NoiseModel,
+    keep_means: bool,
+    settings: Settings,
+    tuning: RefineSettings = TUNED,
+) -> Generator[Step, None, Tensor]:
+    """R8: the prediction, restored from y."""
+    if y.is_cpu:
+        return strips.restore(y, p, g, noise=noise, keep_means=keep_means, stage=stages.RESTORE, tuning=tuning)
+    by = partial(restore, noise=noise, keep_means=keep_means, tuning=tuning)
+    return by_tiles(by, y, p, g, stage=stages.RESTORE, settings=settings)
 
 
 def by_tiles(

@@ -48,18 +48,19 @@ def restore(
     grouped: Tensor,
     *,
     noise: NoiseModel,
+    keep_means: bool,
     stage: str,
     tuning: RefineSettings = TUNED,
 ) -> Generator[Step, None, Tensor]:
     """R8: as `blending.restore`."""
-    brightness, keep_mean = noise.brightness(predicted), not noise.is_rgb
+    brightness = noise.brightness(predicted)
 
     def read(rows: slice) -> tuple[Tensor, Tensor]:
         noisy_here, here, grouped_here = (image[:, rows] for image in (noisy, predicted, grouped))
         return noisy_here - here, (grouped_here - here).mul_(tuning.restored_share)
 
     restored = yield from _shrink(
-        read, brightness=brightness, noise=noise, keep_mean=keep_mean, stage=stage, tuning=tuning
+        read, brightness=brightness, noise=noise, keep_mean=keep_means, stage=stage, tuning=tuning
     )
     return restored.add_(predicted)
 

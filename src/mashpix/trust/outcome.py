@@ -27,6 +27,9 @@ class Verdict:
         signal_correlation : correlation of the residual with the detail of the denoised image where it has most
         structure : largest slow energy of a block of the residual, over its fast energy and over what is usual at
             its brightness; up to about 3 for noise alone
+        mean_loss : RMS change of the means of regions of 16 x 16 pixels beyond that by chance, as a fraction of what
+            they differ by; where the noise is below one unit of an integer dtype, else 0
+        mean_loss_error : the same change in standard errors of the means; about 1 for noise alone
         residual_excess : how much the level of the residual exceeds that of the noise, estimated from the noisy image
             alone, as a fraction of it, largest of the channels; about 0 for noise alone
         noise_whiteness : 1 minus the largest correlation of the noise of two neighbouring pixels, by that estimate

@@ -9,6 +9,7 @@ from scipy.ndimage import binary_erosion, gaussian_filter
 
 from mashpix.refine.colour import brightness
 from mashpix.refine.residual_noise import NoiseModel
+from mashpix.tiling import window_sums
 from mashpix.trust.whitened_residual import SIDE, ScaledPair
 
 FINE, COARSE = 1.0, 2.0
@@ -38,7 +39,7 @@ def measure_signal(residual: torch.Tensor, both: ScaledPair, noise: NoiseModel) 
     answers = np.array([np.vdot(weight * a, missed) for a in features], dtype=np.float64)
     shift = np.linalg.lstsq(products, answers, rcond=None)[0][:2]
     moved = sum(step * slope for step, slope in zip(shift, slopes, strict=True))
-    energy = window_sums(weight * moved * moved)
+    energy = window_sums(weight * moved * moved, SIDE)
     detail = gaussian_filter(picture, FINE) - gaussian_filter(picture, COARSE)
     return {
         "displacement": float(np.hypot(*shift)),
@@ -50,7 +51,7 @@ def measure_signal(residual: torch.Tensor, both: ScaledPair, noise: NoiseModel) 
 
 def _in_errors(feature: NDArray[Any], missed: NDArray[Any], weight: NDArray[Any]) -> float:
     """Slope of a regression in its standard errors; windows are the independent samples."""
-    above, below = window_sums(weight * feature * missed), window_sums(weight * feature * feature)
+    above, below = (window_sums(weight * feature * other, SIDE) for other in (missed, feature))
     if not below.sum() > 0:
         return 0.0
     rest = above - above.sum() / below.sum() * below
@@ -61,7 +62,7 @@ def _in_errors(feature: NDArray[Any], missed: NDArray[Any], weight: NDArray[Any]
 def _measure_detail(detail: NDArray[Any], missed: NDArray[Any], weight: NDArray[Any], sigma: float) -> dict[str, float]:
     """Regression of the residual on the detail of the image, in the windows that hold most of it."""
     products = detail * missed, detail * detail, missed * missed
-    shared, own, other = (window_sums(weight * product) for product in products)
+    shared, own, other = (window_sums(weight * product, SIDE) for product in products)
     richest = _richest(own)
     common, left, right = (float(values[richest].sum()) for values in (shared, own, other))
     if not (left > 0 and right > 0):
@@ -77,10 +78,3 @@ def _measure_detail(detail: NDArray[Any], missed: NDArray[Any], weight: NDArray[
 def _richest(energy: NDArray[Any]) -> NDArray[np.intp]:
     """Select the windows that hold most."""
     return energy.argsort()[-max(4, int(RICH_FRACTION * energy.size)) :]
-
-
-def window_sums(plane: NDArray[Any], side: int = SIDE) -> NDArray[np.float64]:
-    """Sums over windows side by side, (N,); what is left over at the right and the bottom is left out."""
-    rows, columns = plane.shape[0] // side, plane.shape[1] // side
-    parts = plane[: rows * side, : columns * side].reshape(rows, side, columns, side)
-    return np.asarray(parts.sum(axis=(1, 3), dtype=np.float64).ravel())

@@ -15,11 +15,14 @@ import torch
 from numpy.typing import NDArray
 
 from mashpix.arrays.colour import Channels
+from mashpix.arrays.normalization import channels_first
+from mashpix.arrays.rounding import CHANCE, MAX_LOSS, measure_mean_loss
 from mashpix.missing import holds_data, mask_missing
 from mashpix.refine.residual_noise import NoiseModel
+from mashpix.tiling import window_sums
 from mashpix.trust.outcome import Verdict as Verdict
 from mashpix.trust.residual_level import measure_excess
-from mashpix.trust.signal_in_residual import MIN_ERROR, measure_signal, window_sums
+from mashpix.trust.signal_in_residual import MIN_ERROR, measure_signal
 from mashpix.trust.whitened_residual import (
     SIDE,
     STRIDE,
@@ -72,6 +75,13 @@ RULES = (
     ),
     Rule(
         "missing_detail", "detail missing, {:.2f} times what is left of it", 0.8, 1.2, (("missing_detail_level", 0.4),)
+    ),
+    Rule(
+        "mean_loss",
+        "means of regions changed by {:.0%} of what they differ by",
+        MAX_LOSS,
+        0.5,
+        (("mean_loss_error", CHANCE),),
     ),
     Rule("structure", "a structure in the residual, {:.1f} times the noise", 9.0, 15.0),
     Rule(
@@ -154,6 +164,7 @@ def check(
     of_blocks, places = _measure_blocks(whiten(residual, both.denoised, both.usable, noise))
     measures |= of_blocks
     measures |= measure_signal(residual, both, noise)
+    measures |= _measure_mean_loss(noisy, denoised, channel_axis)
     measures |= measure_excess(both.noisy, residual, both.usable)
     return _judge({name: float(np.clip(value, -MAX_MEASURE, MAX_MEASURE)) for name, value in measures.items()}, places)
 
@@ -223,6 +234,14 @@ def _measure_offset(residual: torch.Tensor, both: ScaledPair, noise: NoiseModel)
         "offset": float(offset[worst]),
         "offset_error": float(offset[worst] / max(error[worst] / sigma[worst], MIN_ERROR)),
     }
+
+
+def _measure_mean_loss(noisy: NDArray[Any], denoised: NDArray[Any], channel_axis: int | None) -> dict[str, float]:
+    """Compare the means of regions, where rounding to whole numbers may have changed them."""
+    if denoised.dtype.kind == "f":
+        return {}
+    found = measure_mean_loss(*(channels_first(array, channel_axis) for array in (noisy, denoised)))
+    return {"mean_loss": found.loss, "mean_loss_error": found.error}
 
 
 def _measure_blocks(blocks: Blocks) -> tuple[dict[str, float], dict[str, Place]]:
