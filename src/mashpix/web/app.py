@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from mashpix import __version__
-from mashpix.web import jobs_api, login, results_api, views
+from mashpix.web import examples, jobs_api, login, results_api, views
 from mashpix.web.errors import ApiError, add_handlers
 from mashpix.web.guard import Guard
 from mashpix.web.info import describe_server
@@ -64,7 +64,8 @@ def make_app(options: ServerOptions) -> Guard:
         yield
         await app.state.scheduler.end()
 
-    app = FastAPI(title="mashpix", version=__version__, description=ABOUT, lifespan=life, docs_url=None, redoc_url=None)
+    about: dict[str, Any] = {"title": "mashpix", "version": __version__, "description": ABOUT}
+    app = FastAPI(**about, responses=examples.ALWAYS, lifespan=life, docs_url=None, redoc_url=None)
     app.state.options = options
     for router in (pages, login.router, info, jobs_api.router, results_api.router):
         app.include_router(router)

@@ -42,21 +42,23 @@ _FORM = {
     "additionalProperties": False,
 }
 
+ALWAYS = _errors(400, 401, 403, 415, 422, 431)
+"""What every route may answer: to broken requests, foreign pages, and those who do not know the token."""
 POST_JOB: dict[str, Any] = {
     "openapi_extra": {
         "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}},
         "x-codeSamples": [{"lang": "Shell", "source": CURL}, {"lang": "Python", "source": PYTHON}],
     },
-    "responses": _errors(400, 413, 415, 422, 429, 507),
+    "responses": _errors(413, 429, 507),
 }
-REFUSED: dict[str, Any] = {"responses": _errors(404, 409, 422, 429, 507)}
+REFUSED: dict[str, Any] = {"responses": _errors(404, 409, 413, 429, 507)}
 NOT_FOUND: dict[str, Any] = {"responses": _errors(404)}
 EVENTS = _also("text/event-stream", 404, schema={"type": "string"})
-PREVIEW = _also("image/png", 404, 422)
+PREVIEW = _also("image/png", 404)
 FILE = _also("application/octet-stream", 404)
 RECIPE = _also("application/json", 404, schema={"type": "object"})
 REPORT: dict[str, Any] = {
     "responses": {200: {"content": {"application/json": {"schema": {"type": "object"}}, "text/html": {}}}}
-    | _errors(404, 422)
+    | _errors(404)
 }
-ZIP = _also("application/zip", 404, 422)
+ZIP = _also("application/zip", 404)
