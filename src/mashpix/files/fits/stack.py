@@ -29,6 +29,7 @@ from mashpix.files.fits.header import (
 from mashpix.files.image_file import check_size, damaged_error
 from mashpix.files.mapped import MappedStack, byte_count
 from mashpix.files.opened import OpenFile
+from mashpix.missing import scale_nodata
 
 MAGIC = b"SIMPLE  ="
 BLOCK = 2880
@@ -58,7 +59,9 @@ class _FitsStack(MappedStack):
 
     def _widen(self, dtype: np.dtype[Any]) -> OpenFile:
         wider = super()._widen(dtype)
-        return replace(wider, nodata=()) if dtype.kind == "f" else wider  # NaN says it then
+        if dtype.kind != "f" or self.dtype.kind == "f":
+            return wider
+        return replace(wider, nodata=scale_nodata(self.nodata, *physical_scale(self.header)))
 
     def finish(self, file: BinaryIO, offset: int, stored: np.dtype[Any]) -> None:
         end = offset + byte_count(self.shape, stored)
