@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mashpix.axes import Index
 from mashpix.errors import FileError, MashpixError
 from mashpix.extras import need
+from mashpix.files.as_tiff import AsTiff
 from mashpix.files.fits.checksums import renew_checksums
 from mashpix.files.fits.header import (
     find_blank,
@@ -37,7 +38,7 @@ BLOCK = 2880
 
 
 @dataclass(kw_only=True)
-class _FitsStack(MappedStack):
+class _FitsStack(AsTiff, MappedStack):
     """The largest image of a FITS file. Integers with any BSCALE and BZERO are denoised as stored, and keep both.
 
     header : of the image; that of a compressed one is the header it had before
