@@ -7,13 +7,16 @@ import subprocess
 import mrcfile
 import numpy as np
 import pytest
+import tifffile
 from astropy.io import fits
 from pydicom import dcmread
 
 from commands import QUICK, run_here
 from faults.door import pass_through, read_pixels
 from mashpix import FileError
+from mashpix.axes import plane_groups
 from mashpix.files import open_file
+from mashpix.files.as_tiff import LOST
 from programs import pixels_by_vips, there
 from science_files import PERSON, build_dicom, build_fits, build_mrc, science_seeds
 
@@ -215,3 +218,36 @@ def test_what_is_damaged_or_too_large_is_refused_in_one_line(name, data, said, t
     ):
         opened[(0,) * (len(opened.shape) - 2)]
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", SEEDS)
+def test_every_kind_can_be_written_as_a_tiff_of_its_values_and_axes(kind, tmp_path):
+    source, target = put(tmp_path, f"a.{kind.split(',')[0]}", SEEDS[kind]), tmp_path / "b.tif"
+    with open_file(source) as opened:
+        assert LOST in opened.check_target(target, strict=False)
+        with opened.copy_to(target, overwrite=False) as copy:
+            for index in opened_planes(opened):
+                copy(index, opened[index][::-1])
+        with tifffile.TiffFile(target) as file, open_file(target) as again:
+            assert (again.axes.strip("S"), again.dtype) == (opened.axes.strip("S"), opened.dtype)
+            found = file.asarray().reshape(opened.shape)
+        for index in opened_planes(opened):
+            np.testing.assert_array_equal(found[index], opened[index][::-1])
+
+
+def opened_planes(opened):
+    """The index of every plane."""
+    return [index for planes in plane_groups(opened.axes, opened.shape, joint=False)[0] for index in planes]
+
+
+def test_what_a_tiff_loses_is_said_before_the_fit_and_refused_by_strict(tmp_path):
+    put(tmp_path, "a.dcm", build_dicom(SIGNED[0]))
+    done = run_here("denoise", "a.dcm", "-o", "b.tif", *QUICK, cwd=tmp_path)
+    assert (done.returncode, LOST in done.stderr) == (0, True), done.stderr
+    assert tifffile.imread(tmp_path / "b.tif").dtype == np.int16
+    done = run_here("denoise", "a.dcm", "-o", "c.tif", "--strict", cwd=tmp_path)
+    assert (done.returncode, "not all of it can be kept" in done.stderr) == (1, True), done.stderr
+    put(tmp_path, "d.dcm", build_dicom(SIGNED[0], photometric="MONOCHROME1"))
+    with open_file(tmp_path / "d.dcm") as opened, pytest.raises(FileError, match="white is 0 in this DICOM"):
+        opened.check_target(tmp_path / "d.tif", strict=False)
+    assert not (tmp_path / "c.tif").exists()

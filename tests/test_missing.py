@@ -5,10 +5,12 @@ import pytest
 import tifffile
 
 import mashpix
+from bad_files import saved
 from commands import run_here
 from mashpix import files
 from mashpix.errors import FileError, InputError, UsageError
 from mashpix.jobs import DenoiseRequest, Note, denoise_file
+from science_files import build_fits
 
 QUICK = mashpix.preset("fast").replace(steps=4, masks=2, channels=4, depth=2)
 EVERY = {"settings": QUICK, "device": "cpu"}
@@ -205,3 +207,26 @@ def test_the_options_reach_every_command(tmp_path, noisy, missing):
     assert f"{missing.sum() / missing.size:.2%}" in ran[1].stdout
     for name in "bcd":
         assert (tifffile.imread(tmp_path / f"{name}.tif")[missing] == -7).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "build", "dtype"),
+    [
+        ("a.png", lambda values: saved(values.astype(np.uint8), "png"), "uint16"),  # multiplied by 257
+        ("a.fits", lambda values: scaled_fits(values.astype(np.int16)), "float32"),  # BSCALE and BZERO applied
+        ("a.npy", lambda values: saved(values.astype(np.uint8), "npy"), "float32"),
+    ],
+)
+def test_values_without_data_are_those_of_the_file_whatever_dtype_is_asked_for(name, build, dtype, tmp_path):
+    values = np.arange(1, 241).reshape(12, 20)
+    (tmp_path / name).write_bytes(build(values))
+    with DenoiseRequest(source=".", target=".", nodata="7..9", dtype=dtype).open(tmp_path / name) as opened:
+        assert opened.dtype == dtype
+        np.testing.assert_array_equal(opened.missing((slice(None),) * 2), (values >= 7) & (values <= 9))
+
+
+def scaled_fits(values):
+    """Integers whose physical values fall as they rise."""
+    data = build_fits(values, checksum=False)
+    cards = [f"BSCALE  = {'-2.0':>20}", f"BZERO   = {'5.0':>20}", "END"]
+    return data.replace(f"{'END':80}{'':160}".encode(), "".join(f"{card:80}" for card in cards).encode(), 1)

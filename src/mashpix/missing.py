@@ -70,6 +70,20 @@ def parse_nodata(text: str) -> NoData:
     return ends
 
 
+def scale_nodata(ranges: Sequence[NoData] | None, scale: float, zero: float = 0) -> tuple[NoData, ...] | None:
+    """Return the ranges of values that are multiplied by `scale` before `zero` is added; None stays None.
+
+    Examples
+    --------
+    >>> scale_nodata([(3, 5)], -2, 1)
+    ((-9, -5),)
+    """
+    if ranges is None:
+        return None
+    ends = (sorted((low * scale + zero, high * scale + zero)) for low, high in ranges)
+    return tuple((low, high) for low, high in ends)
+
+
 def find_nodata(array: Array, ranges: Sequence[NoData]) -> NDArray[np.bool_]:
     """Return where values of an array are in one of the ranges, whose ends are first rounded as its dtype rounds.
 

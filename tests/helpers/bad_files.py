@@ -148,7 +148,6 @@ BAD = {
     "JPEG cut": (saved(RGB, "jpeg")[:-100], "damaged JPEG"),
     "JPEG header cut": (saved(RGB, "jpeg")[:100], "truncated or damaged JPEG"),
     "JPEG bomb": (saved(GREY, "jpeg").replace(b"\0\x0c\0\x10", b"\x4e\x20\x4e\x20"), "20000 pixels cannot be"),
-    "JPEG CMYK": (saved(Image.fromarray(RGB).convert("CMYK"), "jpeg"), "neither grey nor RGB"),
     "JPEG lossless": (LOSSLESS_JPEG, "a rare kind of JPEG"),
     "JPEG 12 bits": (saved(GREY, "jpeg").replace(b"\x08\0\x0c\0\x10", b"\x0c\0\x0c\0\x10"), "a JPEG with 12 bits"),
     "JPEG of two frames": (saved(GREY, "jpeg").replace(b"\xff\xc4", b"\xff\xc0", 1), "it holds 2 images"),

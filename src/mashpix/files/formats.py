@@ -42,6 +42,7 @@ from mashpix.files.raw import image as raw
 from mashpix.files.suffixes import DICOM, FITS, MICROSCOPE, MRC, OUTPUTS, RAW, output_suffix, split_name
 from mashpix.files.tiff.image import TIFF
 from mashpix.files.webp import WEBP
+from mashpix.missing import scale_nodata
 
 WRITABLE: dict[str, Format[Any]] = {
     "png": PNG, "jpeg": JPEG, "webp": WEBP, "tiff": TIFF, "npy": NPY, "npz": NPZ, "jxl": JXL, "avif": AVIF, "bmp": BMP,
@@ -167,7 +168,7 @@ def widen_image(image: ImageFile, dtype: np.dtype[Any]) -> ImageFile:
         pixels=pixels.astype(dtype) * factor,
         alpha=None if alpha is None else alpha.astype(dtype) * factor,
         template=None if old is None else format_.widen(old, dtype),
-        nodata=image.nodata and tuple((low * int(factor), high * int(factor)) for low, high in image.nodata),
+        nodata=scale_nodata(image.nodata, int(factor)),
         notes=(*image.notes, note) if factor > 1 else image.notes,
     )
 

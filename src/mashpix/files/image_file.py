@@ -18,6 +18,8 @@ MAX_PIXELS = 2**29
 """Largest width x height that is read by default: a small file may declare any size."""
 HEADROOM = 2**26
 """Bytes allowed in a file beside its pixels: profiles, previews, tables of tiles, other arrays."""
+INKS = "CMYK: the four inks are denoised, and its profile is kept"
+"""What is said of CMYK."""
 ALPHA_COUNTS = (2, 4)
 """Numbers of channels with the last one alpha, in formats for grey and RGB."""
 

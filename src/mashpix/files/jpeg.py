@@ -7,10 +7,11 @@ from io import BytesIO
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mashpix.errors import FileError
 from mashpix.files.further_images import LISTS, XMP, strip_announcements
-from mashpix.files.image_file import Format, ImageFile, active_remarks, check_size
+from mashpix.files.image_file import INKS, Format, ImageFile, active_remarks, check_size
 
 MAGIC = b"\xff\xd8\xff"
 START_OF_SCAN, END_OF_IMAGE, RESTART_INTERVAL = 0xDA, 0xD9, 0xDD
@@ -18,11 +19,11 @@ JPEG_LS = 0xF7
 """Marker of the frame of JPEG-LS, another format that begins in the same way."""
 FRAMES = {0xC0, 0xC1, 0xC2}
 """Kinds of JPEG that can be read and rewritten: baseline, extended, progressive."""
-APP0, APP1, APP2, APP15, COMMENT = 0xE0, 0xE1, 0xE2, 0xEF, 0xFE
+APP0, APP1, APP2, ADOBE, APP15, COMMENT = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE
+YCCK = 2
+"""Transform that Adobe's segment announces: three inks as luminance and colour differences, and black."""
 NO_FRAMES = {0xC4, 0xC8, 0xCC}
 """Markers in the range of frames that are not frames: Huffman tables, reserved, arithmetic conditioning."""
-JPEG_LS = 0xF7
-"""Marker of the frame of a JPEG-LS."""
 MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
 """A marker in coded data that is neither a stuffed byte nor a restart."""
 END = b"\xff\xd9\0\0"
@@ -34,14 +35,15 @@ LONGEST_SIDE = 65_500
 
 
 class JpegTemplate(NamedTuple):
-    """What a copy reuses from the old file: metadata segments, and how its pixels were encoded."""
+    """What a copy reuses from the old file: metadata segments, how its pixels were encoded, and of four inks, which."""
 
     segments: bytes
     encoding: dict[str, Any]
+    inks: str = ""
 
 
 def read(data: bytes, *, max_pixels: int) -> ImageFile:
-    """Read grey or RGB, without applying the stored orientation."""
+    """Read grey, RGB or CMYK (0 is no ink, as Adobe stores it), without applying the stored orientation."""
     from PIL import JpegImagePlugin
 
     segments = list(_segments(data))
@@ -51,8 +53,7 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
         check_size(*image.size, max_pixels=max_pixels)
         if image.width * image.height > len(data) * BEST_RATIO:
             raise FileError(f"damaged JPEG ({image.width} x {image.height} pixels cannot be in {len(data)} bytes)")
-        if image.mode not in ("L", "RGB"):
-            raise FileError(f"neither grey nor RGB ({image.mode}; convert it to RGB first)")
+        inks = "" if image.mode != "CMYK" else "YCCK" if image.info.get("adobe_transform") == YCCK else "CMYK"
         encoding, is_unusual = _find_encoding(image)
         pixels = np.asarray(image)
     intervals = [data[start + 4 : end] for marker, start, end in segments if marker == RESTART_INTERVAL]
@@ -64,8 +65,10 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
         f"{rest} bytes after the image are not kept": rest > 0 and not is_first,
         "unusual chroma subsampling becomes 4:4:4": is_unusual,
     }
-    template = JpegTemplate(carried, encoding)
-    return ImageFile(pixels, "jpeg", None, template, losses=active_remarks(losses), is_rgb=pixels.ndim == 3)
+    template, lost = JpegTemplate(carried, encoding, inks), active_remarks(losses)
+    if not inks:
+        return ImageFile(pixels, "jpeg", None, template, losses=lost, is_rgb=pixels.ndim == 3)
+    return ImageFile(pixels, "jpeg", None, template, (INKS,), lost, "the colours of this JPEG are inks (CMYK)")
 
 
 def _check_frame(data: bytes, segments: list[tuple[int, int, int]]) -> None:
@@ -116,6 +119,8 @@ def _find_encoding(image: Any) -> tuple[dict[str, Any], bool]:
     encoding: dict[str, Any] = {"qtables": tables, "progressive": "progressive" in image.info}
     if image.mode == "L":
         return encoding, False
+    if image.mode == "CMYK":
+        return encoding | {"subsampling": 0}, len({layer[1:3] for layer in image.layer}) > 1
     sampling = JpegImagePlugin.get_sampling(image)
     letters = bytes(component for component, _, _, _ in image.layer)
     transform = image.info.get("adobe_transform", 0 if letters == b"RGB" else 1)
@@ -158,7 +163,7 @@ def _carried(data: bytes, segments: list[tuple[int, int, int]]) -> tuple[bytes, 
     return carried, is_first
 
 
-def cannot_hold(image: ImageFile, _: JpegTemplate | None) -> str | None:
+def cannot_hold(image: ImageFile, old: JpegTemplate | None) -> str | None:
     """Return why an image cannot be written as JPEG, or None."""
     if image.alpha is not None:
         return "JPEG has no alpha channel (choose PNG or TIFF)"
@@ -166,7 +171,11 @@ def cannot_hold(image: ImageFile, _: JpegTemplate | None) -> str | None:
         return f"JPEG holds 8 bits ({image.pixels.dtype}; choose PNG, TIFF or NPY)"
     if max(image.pixels.shape[:2]) > LONGEST_SIDE:
         return f"too large for JPEG ({max(image.pixels.shape[:2])} pixels per side; at most {LONGEST_SIDE})"
-    return None if image.colours in (1, 3) else f"JPEG holds grey or RGB ({image.colours} channels; choose TIFF or NPY)"
+    return (
+        None
+        if image.colours in (1, 3) or (old and old.inks)
+        else f"JPEG holds grey or RGB ({image.colours} channels; choose TIFF or NPY)"
+    )
 
 
 def encode(image: ImageFile, old: JpegTemplate | None) -> tuple[bytes, list[str]]:
@@ -174,15 +183,26 @@ def encode(image: ImageFile, old: JpegTemplate | None) -> tuple[bytes, list[str]
     from PIL import Image
 
     encoding = old.encoding if old else {"quality": QUALITY, "subsampling": 0}
-    encoded = BytesIO()
-    Image.fromarray(np.ascontiguousarray(image.pixels)).save(encoded, "JPEG", **encoding)
+    encoded, inks = BytesIO(), old.inks if old else ""
+    pixels = np.ascontiguousarray(_as_ycck(image.pixels) if inks == "YCCK" else image.pixels)
+    picture = Image.frombytes("CMYK", pixels.shape[1::-1], pixels.tobytes()) if inks else Image.fromarray(pixels)
+    picture.save(encoded, "JPEG", **encoding)
     data = encoded.getvalue()
     if old is None:
         return data, []
     carried = {marker for marker, _, _ in _segments(data[:2] + old.segments + END)}
-    body = b"".join(data[start:end] for marker, start, end in _segments(data) if marker not in carried | {APP0})
+    left_out = carried | {APP0} | ({ADOBE} if inks else set())
+    body = b"".join(data[start:end] for marker, start, end in _segments(data) if marker not in left_out)
     scan = max(end for _, _, end in _segments(data))
     return data[:2] + old.segments + body + data[scan:], []
+
+
+def _as_ycck(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return the four inks so that an encoder of CMYK, which inverts them, stores those of YCCK."""
+    from PIL import Image
+
+    differences = np.asarray(Image.fromarray(np.ascontiguousarray(pixels[..., :3])).convert("YCbCr"))
+    return np.dstack([255 - differences, pixels[..., 3]])
 
 
 JPEG = Format((MAGIC,), JpegTemplate, read, cannot_hold, encode)

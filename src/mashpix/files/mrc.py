@@ -12,6 +12,7 @@ import numpy as np
 from mashpix.axes import check_axes
 from mashpix.errors import FileError
 from mashpix.extras import need
+from mashpix.files.as_tiff import AsTiff
 from mashpix.files.image_file import check_size
 from mashpix.files.mapped import MappedStack, byte_count
 
@@ -26,7 +27,7 @@ IMOD_STAMP, IMOD_PLACE = 1146047817, 56
 
 
 @dataclass(kw_only=True)
-class _MrcStack(MappedStack):
+class _MrcStack(AsTiff, MappedStack):
     """The planes of an MRC file, and its header."""
 
     header: Any

@@ -112,7 +112,7 @@ class _OpenImage(OpenFile):
         return self.digest
 
     def _widen(self, dtype: np.dtype[Any]) -> OpenFile:
-        image = widen_image(self.image, dtype)
+        image = widen_image(replace(self.image, nodata=self.nodata), dtype)
         return replace(self, dtype=dtype, image=image, notes=image.notes, nodata=image.nodata)
 
     def check_target(self, target: Path, *, strict: bool) -> list[str]:

@@ -40,8 +40,9 @@ class FileRequest:
     overwrite : whether existing outputs may be replaced
     sparse : accept missing chunks of an OME-Zarr as empty
     max_pixels : largest width x height of a plane
-    nodata : values that mean "no data": "VALUE", "LOW..HIGH", the "fill" value of a Zarr, or "none": no pixel but NaN
-        and infinity, whatever the file says and shows; None uses what it says, and constant padding at the border
+    nodata : values in the file, whatever `dtype`, that mean "no data": "VALUE", "LOW..HIGH", the "fill" value of a
+        Zarr, or "none": no pixel but NaN and infinity, whatever the file says and shows; None uses what it says, and
+        constant padding at the border
     mask : an image of the size of a plane that is not 0 at pixels to leave out, in addition
     """
 
@@ -68,8 +69,8 @@ class FileRequest:
         """
         opened = files.open_file(path, axes=self.axes, max_pixels=self.max_pixels, sparse=self.sparse)
         try:
-            opened = opened if self.dtype is None else opened.widened(np.dtype(self.dtype))
             leave_out(opened, nodata=self.nodata, mask=self.mask, max_pixels=self.max_pixels)
+            opened = opened if self.dtype is None else opened.widened(np.dtype(self.dtype))
         except BaseException:
             opened.close()
             raise

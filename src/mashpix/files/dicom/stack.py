@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from mashpix.axes import Index, check_axes, count_planes, samples_axis
 from mashpix.errors import FileError, MashpixError
 from mashpix.extras import need
+from mashpix.files.as_tiff import AsTiff
 from mashpix.files.atomic import atomic_file
 from mashpix.files.dicom.derived import EXPLICIT, IMPLICIT, SIGNATURES, make_derived
 from mashpix.files.dicom.pixels import CODECS, FLOATS, NATIVE, Words, decode_frame, find_words
 from mashpix.files.image_file import check_size
-from mashpix.files.opened import OpenStack, Put
+from mashpix.files.opened import Put
 from mashpix.missing import NoData
 
 MAGIC_PLACE, MAGIC = 128, b"DICM"
@@ -41,7 +42,7 @@ REFUSED = ("PALETTE COLOR", "HSV", "ARGB", "CMYK", "XYB", "YBR_PARTIAL_420", "YB
 
 
 @dataclass(kw_only=True)
-class _DicomStack(OpenStack):
+class _DicomStack(AsTiff):
     """The frames of a DICOM file.
 
     handle : the open file; offset : where its values start
@@ -89,10 +90,9 @@ class _DicomStack(OpenStack):
         frame, is_rgb = self.frames[self.number_of(index)], self.photometric == "RGB"
         return decode_frame(frame, self.syntax, self.plane_shape, self.words, is_rgb=is_rgb)
 
-    def check_target(self, target: Path, *, strict: bool) -> list[str]:
-        """Refuse also a file whose tags cannot be written again."""
+    def try_writing(self) -> None:
+        """Write the tags, which may be such that they cannot be written again."""
         self._write(BytesIO(), BytesIO(), [(0, 0)])
-        return super().check_target(target, strict=strict)
 
     @contextmanager
     def copy_planes(self, target: Path, *, overwrite: bool) -> Iterator[Put]:
@@ -199,6 +199,7 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
         keyword=keyword,
         frames=frames,
         photometric=photometric,
+        native="white is 0 in this DICOM" if photometric == "MONOCHROME1" else "",
     )
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mashpix.axes import Index
 from mashpix.errors import FileError, MashpixError
 from mashpix.extras import need
+from mashpix.files.as_tiff import AsTiff
 from mashpix.files.fits.checksums import renew_checksums
 from mashpix.files.fits.header import (
     find_blank,
@@ -29,6 +30,7 @@ from mashpix.files.fits.header import (
 from mashpix.files.image_file import check_size, damaged_error
 from mashpix.files.mapped import MappedStack, byte_count
 from mashpix.files.opened import OpenFile
+from mashpix.missing import scale_nodata
 
 MAGIC = b"SIMPLE  ="
 BLOCK = 2880
@@ -36,7 +38,7 @@ BLOCK = 2880
 
 
 @dataclass(kw_only=True)
-class _FitsStack(MappedStack):
+class _FitsStack(AsTiff, MappedStack):
     """The largest image of a FITS file. Integers with any BSCALE and BZERO are denoised as stored, and keep both.
 
     header : of the image; that of a compressed one is the header it had before
@@ -58,7 +60,9 @@ class _FitsStack(MappedStack):
 
     def _widen(self, dtype: np.dtype[Any]) -> OpenFile:
         wider = super()._widen(dtype)
-        return replace(wider, nodata=()) if dtype.kind == "f" else wider  # NaN says it then
+        if dtype.kind != "f" or self.dtype.kind == "f":
+            return wider
+        return replace(wider, nodata=scale_nodata(self.nodata, *physical_scale(self.header)))
 
     def finish(self, file: BinaryIO, offset: int, stored: np.dtype[Any]) -> None:
         end = offset + byte_count(self.shape, stored)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.errors import FileError
-from mashpix.files.image_file import Format, ImageFile, check_size, join_alpha, mismatch
+from mashpix.files.image_file import INKS, Format, ImageFile, check_size, join_alpha, mismatch
 from mashpix.files.tiff.copy import (
     HORIZONTAL,
     LEVELS,
@@ -99,7 +99,7 @@ def _find_notes(page: Any, count: int) -> tuple[str, ...]:
     if PHOTOMETRIC not in page.tags:
         notes.append("does not say what its values are (no PhotometricInterpretation): 0 is taken as black")
     if photometric_of(page) == "SEPARATED":
-        notes.append("CMYK: the four inks are denoised, and its profile is kept")
+        notes.append(INKS)
     return tuple(notes)
 
 
