@@ -20,7 +20,7 @@ from mashpix.jobs.batch.manifest import MANIFEST
 from mashpix.jobs.model_reference import ModelReference
 from mashpix.jobs.request import DenoiseRequest
 
-HASH = "734832d73cb070c7f8e9986d5ca6d7558b71b7c3889fa07f1e81024e86b8afa6"
+HASH = "e5b79c67bdb57d51b8904b8cad0d80402049c57008e1b3c908eeb0886c3ec06e"
 """Of the default settings and options, as they are now: if it changes, `--resume` no longer knows earlier outputs."""
 
 

@@ -129,6 +129,10 @@ REQUESTS = {
 """Requests that are refused, by what is wrong with them."""
 
 
+TAKEN = 2.0
+"""Seconds within which the server takes a connection."""
+
+
 @dataclass(frozen=True)
 class Ended:
     """How connections that take their time ended: how many, after how many seconds, how others fared meanwhile."""
@@ -149,6 +153,8 @@ def hold(server: Server, begin: Callable[[socket.socket], None], n: int, *, seco
             line.setblocking(False)
             with suppress(BlockingIOError):
                 begin(line)
+        while sockets_of(server) - idle < n and time.monotonic() < started + TAKEN:
+            time.sleep(0.01)
         until = time.monotonic() + seconds
         while ((held := max(sockets_of(server) - idle, 0)) and time.monotonic() < until) or not well:
             well.append(server.is_well())

@@ -11,6 +11,8 @@ from mashpix.files.reader_process import python_command
 
 LONGEST_LINE = 2**22
 """Largest length of a message in bytes."""
+LAST_MOMENT = 1.0
+"""Seconds that a process may take to die once it has closed its connection."""
 LOOK_EVERY = 0.5
 """Seconds between two looks at the memory of a worker."""
 
@@ -61,6 +63,9 @@ class WorkerProcess:
             if line.endswith(b"\n"):
                 message: dict[str, Any] = json.loads(line)
                 return message
+            with contextlib.suppress(TimeoutError):  # a signal to a process that has just died loses its exit code
+                async with asyncio.timeout(LAST_MOMENT):
+                    await self.process.wait()
         except TimeoutError:
             self.reason = f"the worker gave no sign of life for {timeout:g} s and was ended"
         except ValueError:
