@@ -1,6 +1,7 @@
 """The API for what a job has made: tiles for display, the result, its recipe and reports, all results as one ZIP."""
 
 import io
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,8 +124,15 @@ def _download(path: Path, name: str, kind: str, *, is_there: bool) -> Response:
 
 
 def _attachment(name: str) -> dict[str, str]:
-    """Return the header that names a download (RFC 6266, RFC 5987)."""
-    return {"content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
+    """Return the header that names a download (RFC 6266, RFC 5987), also for programs that know ASCII only.
+
+    Examples
+    --------
+    >>> print(_attachment("Zähne.png")["content-disposition"])
+    attachment; filename="Z_hne.png"; filename*=UTF-8''Z%C3%A4hne.png
+    """
+    plain = re.sub(r"[^\w .()+,=@-]", "_", name, flags=re.ASCII)
+    return {"content-disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"}
 
 
 class _Pipe(io.RawIOBase):
