@@ -238,3 +238,37 @@ def test_a_real_picture_keeps_all_but_its_pixels(shared_data, tmp_path):
     np.testing.assert_array_equal(read_array(tmp_path / "b.zarr" / "0"), 255 - full)
     np.testing.assert_array_equal(read_array(tmp_path / "b.zarr" / "1"), halved(255 - full, 3, 4))
     assert json.loads(before[".zattrs"]) == json.loads(after[".zattrs"])
+
+
+@pytest.mark.parametrize(
+    ("options", "dtype"),
+    [
+        ({"zarr_format": 2, "codec": "blosc", "byteorder": ">"}, "float32"),
+        ({"zarr_format": 3, "codec": "blosc"}, "float32"),
+        ({"zarr_format": 3, "codec": "zstd"}, "uint32"),
+    ],
+)
+def test_a_widened_zarr_has_new_chunks_in_all_sizes_that_are_made(options, dtype, rng, tmp_path):
+    full = rng.integers(0, 4096, (2, 4, 32, 48)).astype(np.uint16)
+    levels = [full, halved(full, 2, 3), full[:, :, :20, :20], halved(full, 2, 3).astype("f4")]
+    source, target = write_ome(tmp_path / "a.zarr", levels, axes="czyx", **options), tmp_path / "b.zarr"
+    with open_file(source) as opened, opened.widened(np.dtype(dtype)) as wider:
+        with wider.copy_to(target, overwrite=False) as copy:
+            for index in planes_of(wider):
+                copy(index, wider[index] * wider.dtype.type(3))
+        assert wider.notes == opened.notes
+    np.testing.assert_array_equal(read_array(target / "0"), full * np.dtype(dtype).type(3))
+    expected = halved((full * np.dtype(dtype).type(3)), 2, 3)
+    np.testing.assert_array_equal(read_array(target / "1"), expected)
+    assert (read_array(target / "0").dtype, read_array(target / "1").dtype) == (np.dtype(dtype), np.dtype(dtype))
+    for kept in ("2", "3"):
+        assert contents(target / kept) == contents(source / kept)
+    with open_file(target) as again:
+        assert again.dtype == dtype
+
+
+def test_a_zarr_that_says_its_dtype_twice_keeps_it(stack, tmp_path):
+    source = write_ome(tmp_path / "a.zarr", [stack])
+    (source / ".zmetadata").write_text("{}")
+    with open_file(source) as opened, pytest.raises(FileError, match="`dtype`: a Zarr that has consolidated metadata"):
+        opened.widened(np.dtype("float32"))

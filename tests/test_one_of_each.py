@@ -2,6 +2,8 @@
 
 import io
 import json
+import struct
+from itertools import chain
 
 import imagecodecs
 import numpy as np
@@ -13,9 +15,12 @@ from PIL import Image
 from bad_files import saved
 from commands import QUICK, run_here
 from instrument_files import build_dng, expose, scene, write_czi
+from mashpix import FileError
+from mashpix.axes import plane_groups
 from mashpix.files import open_file
 from mashpix.files.formats import READ_ONLY, WRITABLE
 from mashpix.files.opening import STACKS
+from mashpix.jobs import DenoiseRequest
 from science_files import build_dicom, build_fits, build_mrc
 from zarr_kinds import write_ome
 
@@ -136,3 +141,53 @@ def test_labels_are_warned_of_and_pictures_are_not(tmp_path):
         np.save(tmp_path / "a.npy", array)
         done = run_here("denoise", "a.npy", "--overwrite", *QUICK, cwd=tmp_path)
         assert ("looks like a label image or a mask" in done.stderr) == is_warned, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "shape", "dtype"),
+    [
+        ({"ome": True, "metadata": {"axes": "CYX", "PhysicalSizeX": 0.3}}, (3, 24, 32), "float32"),
+        ({"imagej": True, "resolution": (5, 5), "metadata": {"axes": "TZYX", "unit": "um"}}, (2, 3, 24, 32), "float32"),
+        ({"byteorder": ">", "compression": "zlib", "photometric": "minisblack"}, (5, 24, 32), "uint16"),
+        ({"photometric": "rgb", "planarconfig": "separate"}, (4, 3, 24, 32), "float64"),
+    ],
+)  # fmt: skip
+def test_a_widened_stack_keeps_the_tags_of_its_pages(options, shape, dtype, tmp_path):
+    stack, source, target = RNG.integers(0, 255, shape).astype(np.uint8), tmp_path / "a.tif", tmp_path / "b.ome.tif"
+    tifffile.imwrite(source, stack, **options)
+    if "resolution" not in options:
+        without_resolution(source)
+    with DenoiseRequest(source=".", target=".", dtype=dtype).open(source) as opened:
+        assert opened.check_target(target, strict=False) == []
+        with opened.copy_to(target, overwrite=False) as copy:
+            for planes in chain(*plane_groups(opened.axes, opened.shape, joint=False)):
+                copy(planes[0], opened[planes[0]] * opened.dtype.type(2))
+    with tifffile.TiffFile(source) as old, tifffile.TiffFile(target) as new:
+        assert (new.series[0].axes, new.imagej_metadata) == (old.series[0].axes, old.imagej_metadata)
+        assert (new.byteorder, new.series[0].dtype) == (old.byteorder, np.dtype(dtype))
+        tags = [file.pages[1].aspage().tags for file in (old, new)]
+        for code in (270, 282, 283, 296, 262)[old.is_ome :]:
+            before, after = (found[code].value if code in found else None for found in tags)
+            assert before == after
+        if old.is_ome:
+            assert 'Type="float"' in new.ome_metadata
+            assert 'PhysicalSizeX="0.3"' in new.ome_metadata
+        np.testing.assert_array_equal(new.asarray(), stack * np.dtype(dtype).type(2))
+
+
+def without_resolution(path):
+    """Give the tags of the resolution, which tifffile writes into every page, the codes of private tags."""
+    data = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as file:
+        for page in file.pages:
+            for number, code in enumerate((282, 283, 296)):
+                struct.pack_into(f"{file.byteorder}H", data, page.aspage().tags[code].offset, 65100 + number)
+    path.write_bytes(data)
+
+
+def test_a_stack_with_more_than_its_planes_keeps_its_dtype(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        writer.write(STACK)
+        writer.write(STACK[:, :9, :9])
+    with pytest.raises(FileError, match="`dtype`: a stack that holds further images"):
+        DenoiseRequest(source=".", target=".", dtype="float32").open(tmp_path / "a.tif")

@@ -7,10 +7,11 @@ metadata, labels and further images stay bit for bit. Only current planes and th
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.axes import Index
@@ -21,7 +22,8 @@ from mashpix.files.ome_zarr.array import open_array
 from mashpix.files.ome_zarr.image import Image, find_image
 from mashpix.files.ome_zarr.levels import made_levels, open_level
 from mashpix.files.ome_zarr.planes import Planes
-from mashpix.files.opened import OpenStack, Put
+from mashpix.files.ome_zarr.widened import check_widening, widen_array
+from mashpix.files.opened import OpenFile, OpenStack, Put
 from mashpix.files.pyramid import level_notes
 
 
@@ -33,14 +35,24 @@ class _ZarrStack(OpenStack):
     planes: Planes
 
     def read_plane(self, index: Index) -> NDArray[Any]:
-        return self.planes[index]
+        return self.planes[index].astype(self.dtype, copy=False)
+
+    def _widen(self, dtype: np.dtype[Any]) -> OpenFile:
+        made = made_levels(self.image)
+        check_widening(self.path, [self.image.full, *made])
+        full, *levels = (replace(layout, dtype=dtype) for layout in (self.image.full, *made))
+        return replace(self, dtype=dtype, image=replace(self.image, full=full, levels=tuple(levels)))
 
     @contextmanager
     def copy_planes(self, target: Path, *, overwrite: bool) -> Iterator[Put]:
         with atomic_folder(target, overwrite=overwrite) as folder:
             copy_files(self.path, folder)
-            sparse = self.planes.array.sparse
-            full = Planes(open_array(folder, self.image.full, sparse=sparse, mode="r+"), self.axes)
+            is_widened = self.dtype != self.planes.array.layout.dtype
+            for layout in (self.image.full, *made_levels(self.image)) if is_widened else ():
+                widen_array(folder, layout, self.dtype)
+            sparse = self.planes.array.sparse or is_widened
+            array = open_array(folder, self.image.full, sparse=sparse, fills=is_widened, mode="r+")
+            full = Planes(array, self.axes)
             levels = [open_level(folder, layout, self.image) for layout in made_levels(self.image)]
 
             def put(index: Index, plane: NDArray[Any]) -> None:

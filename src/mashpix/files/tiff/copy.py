@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from io import SEEK_END, BytesIO
 from itertools import pairwise
+from mmap import mmap
 from typing import Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
@@ -85,7 +86,7 @@ def make_template(file: Any, page: Any, data: bytes, array: NDArray[Any], *, has
         byteorder=file.byteorder,
         layout=layout,
         is_bigtiff=file.is_bigtiff,
-        tags=_find_tags(page, data, has_palette=has_palette),
+        tags=find_tags(page, data, has_palette=has_palette),
         bits=bits if is_packed else None,
         data=data,
         strips=find_strips(page) if can_copy else None,
@@ -139,7 +140,7 @@ def find_strips(page: Any) -> Strips | None:
     return Strips(tuple(page.dataoffsets), tuple(page.databytecounts), *entries, overlap)
 
 
-def _find_tags(page: Any, data: bytes, *, has_palette: bool) -> dict[str, Any]:
+def find_tags(page: Any, data: bytes | mmap, *, has_palette: bool) -> dict[str, Any]:
     """Options of `tifffile.imwrite` that repeat the tags of a page, values as the bytes that they are."""
     raw = [(tag, data[tag.valueoffset : tag.valueoffset + tag.valuebytecount]) for tag in page.tags]
     options: dict[str, Any] = {

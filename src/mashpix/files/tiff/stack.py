@@ -21,7 +21,7 @@ from mashpix.axes import Index
 from mashpix.errors import FileError, MashpixError
 from mashpix.files.atomic import atomic_file
 from mashpix.files.image_file import damaged_error, in_short
-from mashpix.files.opened import OpenStack, Put
+from mashpix.files.opened import OpenFile, OpenStack, Put
 from mashpix.files.pyramid import factors_of, level_notes, shrink_to
 from mashpix.files.tiff.copy import (
     LOSSLESS,
@@ -46,6 +46,7 @@ from mashpix.files.tiff.series import (
     open_tifffile,
     shares_pixels,
 )
+from mashpix.files.tiff.widened import begin_widened, check_widening, lost_by_widening
 
 COMPRESSION, PHOTOMETRIC, FILL_ORDER, SUBSAMPLING = 259, 262, 266, 530
 DEFLATE, RGB = 8, 2
@@ -90,12 +91,21 @@ class _TiffStack(OpenStack):
         shape = (count_planes(self.series), *self.series.keyframe.shape)
         return np.memmap(self.handle, dtype, mode, self.series.dataoffset, shape)
 
+    def _widen(self, dtype: np.dtype[Any]) -> OpenFile:
+        check_widening(self.file, self.series, dtype, is_rgb=bool(self.is_rgb))
+        return replace(self, dtype=dtype, lost=tuple(lost_by_widening(self.file)))
+
+    def _is_widened(self) -> bool:
+        return bool(self.dtype != self.series.dtype.newbyteorder("="))
+
     @contextmanager
     def copy_planes(self, target: Path, *, overwrite: bool) -> Iterator[Put]:
         sums: dict[int, int] = {}
         with atomic_file(target, overwrite=overwrite) as file:
-            self.handle.seek(0)
-            shutil.copyfileobj(self.handle, file)
+            places = begin_widened(file, self.file, self.dtype) if self._is_widened() else []
+            if not places:
+                self.handle.seek(0)
+                shutil.copyfileobj(self.handle, file)
 
             def put(index: Index, plane: NDArray[Any]) -> None:
                 number = self.number_of(index)
@@ -104,7 +114,11 @@ class _TiffStack(OpenStack):
                     whole = self._whole(number)
                     self._colours(whole)[...] = plane
                 try:
-                    self._put(file, number, whole)
+                    if places:
+                        file.seek(places[self.series.pages[number].index])
+                        file.write(whole.astype(self.dtype.newbyteorder(self.file.byteorder)).tobytes())
+                    else:
+                        self._put(file, number, whole)
                 except (MashpixError, OSError):
                     raise
                 except Exception as error:  # a page whose tags differ from the first
@@ -156,7 +170,7 @@ class _TiffStack(OpenStack):
 
     def try_writing(self) -> None:
         """Encode the first plane as its page is encoded."""
-        if not self._is_one_page():
+        if not (self._is_one_page() or self._is_widened()):
             try:
                 encode_segments(*self._lay_out(self.series.pages[0].aspage(), self._whole(0)))
             except Exception as error:
