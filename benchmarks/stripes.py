@@ -1,7 +1,7 @@
 """Measure what stripes cost, what is left of them once they are taken off, and what is taken for stripes.
 
 python benchmarks/stripes.py ../shared/data
-Seed 0, preset fast, centre crops of 256 x 256 of the first pair of each set and a Kodak image with noise of 10, green
+Seed 0, preset fast, centre crops of 128 x 128 of the first pair of each set and a Kodak image with noise of 10, green
 channel; counts on all real images. Writes benchmarks/stripes.csv.
 """
 
@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 import mashpix
-from _common import CROP, Table, centre, load, load_pair, read_folder
+from _common import Table, centre, load, load_pair, read_folder
 from mashpix.arrays.stripes import find_stripes
 from mashpix.metrics import psnr
 
+SIDE = 128
 SETS = ("sidd", "polyu", "cc15", "fmdd", "renoir")
-COLUMNS = ("image", "pattern", "amplitude", "psnr_without", "psnr_off", "psnr_auto", "psnr_on", "left")
+COLUMNS = ("image", "pattern", "amplitude", "psnr_without", "psnr_off", "psnr_auto", "left_auto", "left_on")
 AMPLITUDES = (0.5, 1.0, 2.0, 3.0)
 """RMS of the patterns relative to that of the noise."""
 
@@ -44,33 +45,35 @@ PATTERNS: tuple[Callable[[tuple[int, int], np.random.Generator], np.ndarray], ..
 
 
 def pairs(root: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """One pair of each set, clean and noisy, (CROP, CROP)."""
+    """One pair of each set, clean and noisy, (SIDE, SIDE)."""
     found = {}
     for kind in SETS:
         first = sorted((root / kind / "clean").iterdir())[0]
         found[kind] = tuple(
-            image if image.ndim == 2 else image[..., 1] for image in load_pair(root, kind, first.name, CROP)
+            image if image.ndim == 2 else image[..., 1] for image in load_pair(root, kind, first.name, SIDE)
         )
-    photo = centre(load(sorted((root / "kodak").iterdir())[0]), CROP)[..., 1]
+    photo = centre(load(sorted((root / "kodak").iterdir())[0]), SIDE)[..., 1]
     return found | {"kodak": (photo, photo + np.random.default_rng(0).normal(0, 10, photo.shape))}
 
 
 def measure(table: Table, name: str, clean: np.ndarray, noisy: np.ndarray) -> None:
-    """Add a row for each pattern: PSNR of the results, and how much of the pattern `auto` leaves, relative to it."""
+    """Add a row for each pattern: PSNR of the results, RMS of what is left of the pattern relative to the noise."""
     level = float(np.std(noisy - clean.astype(float)))
     results, without = {}, None
     for pattern in (None, *PATTERNS):
         for amplitude in AMPLITUDES if pattern else (0.0,):
             added = amplitude * level * pattern(noisy.shape, np.random.default_rng(0)) if pattern else 0 * clean
             image = (noisy + added).astype(np.float32)
-            found = find_stripes(image[None])
-            left = np.std(added - (found.pattern[0] if found else 0)) / max(np.std(added), 1e-9)
-            for mode in ("off", "auto", "on"):
+            left = []
+            for mode in ("auto", "on"):
+                found = find_stripes(image[None], mode=mode)
+                left.append(np.std(added - (found.pattern[0] if found else 0)) / level)
+            for mode in ("off", "auto"):
                 settings = mashpix.preset("fast").replace(stripes=mode)
                 results[mode] = psnr(clean, mashpix.denoise(image, settings=settings, device="cpu"), data_range=255)
             without = without or results["off"]
             label = pattern.__name__ if pattern else "none"
-            table.add(name, label, amplitude, *(f"{value:.2f}" for value in (without, *results.values(), left)))
+            table.add(name, label, amplitude, *(f"{value:.2f}" for value in (without, *results.values(), *left)))
 
 
 def count_false(table: Table, root: Path) -> None:

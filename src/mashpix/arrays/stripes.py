@@ -20,14 +20,14 @@ Wave = tuple[float, float, complex]
 
 SEGMENT = 32
 """Pixels of a part of a row, whose median is one measurement of its offset (S1)."""
-MIN_SEGMENTS, MAX_SEGMENTS = 4, 32
+MIN_SEGMENTS, MAX_SEGMENTS = 4, 16
 """Parts of a row: with fewer, offsets cannot be told from the image; more are not needed."""
 SMOOTH = 4.0
 """Standard deviation in rows of the average that stands for the image: slower offsets are left in it (S1)."""
 ROUNDS = 4
 """Times that the offsets are measured, each time with those found so far taken off."""
 MAX_HEIGHT = 4.0
-"""Largest offset that is one, in robust standard deviations of all: beyond, it is an edge (auto only, S2)."""
+"""Largest offset that is one, in robust standard deviations of all: beyond, it is an edge (S2)."""
 MIN_SURE, MIN_AGREEMENT, MAX_REPEAT = 2.0, 0.8, 0.4
 """S3: least median of offset / error, and correlation of both halves of the parts; largest autocorrelation in rows."""
 
@@ -104,9 +104,10 @@ def _find_in_plane(plane: NDArray[Any], mode: Mode) -> tuple[Values, NDArray[np.
     values = ((values - mean) / scale).astype(np.float32)
     for index, turned in enumerate((values, values.T)):
         offsets = _find_offsets(turned, mode)
-        levels[index] = np.sqrt(np.square(offsets).mean())
-        turned -= offsets[:, None]
-        (pattern if index == 0 else pattern.T)[:] += offsets[:, None]
+        if offsets.any():
+            levels[index] = np.sqrt(np.square(offsets).mean())
+            turned -= offsets[:, None]
+            (pattern, pattern.T)[index][:] += offsets[:, None]
     for wave in _find_waves(values, mode):
         levels[2] = np.hypot(levels[2], np.sqrt(2) * abs(wave[2]))
         pattern += _draw(wave, values.shape)
@@ -130,17 +131,18 @@ def _find_offsets(values: Values, mode: Mode) -> Values:
         offsets -= gaussian_filter1d(offsets, SMOOTH, mode="nearest")
     spread = np.median(np.abs(parts - np.median(parts, axis=1, keepdims=True)), axis=1)
     errors = 1.4826 * np.sqrt(np.pi / 2 / parts.shape[1]) * np.maximum(spread, 1e-30)
+    limit = MAX_HEIGHT * 1.4826 * np.median(np.abs(offsets))
     shrunk = offsets * np.maximum(1 - np.square(errors) / np.maximum(np.square(offsets), 1e-30), 0)
+    shrunk[np.abs(offsets) > limit] = 0
     if mode == "on":
         return np.asarray(shrunk, np.float32)
-    limit = MAX_HEIGHT * 1.4826 * np.median(np.abs(offsets))
     halves = (np.clip(np.median(parts[:, first::2], axis=1), -limit, limit) for first in (0, 1))
     is_sure = (
         np.median(np.abs(offsets) / errors) > MIN_SURE
         and _correlate(*halves) > MIN_AGREEMENT
         and _repeat(np.clip(offsets, -limit, limit)) < MAX_REPEAT
     )
-    return np.where((np.abs(offsets) < limit) & is_sure, shrunk, 0).astype(np.float32)
+    return np.asarray(shrunk * is_sure, np.float32)
 
 
 def _correlate(one: Values, other: Values) -> float:
