@@ -46,6 +46,7 @@ CHANGES = {  # where a field matters, and another value of it; probes see gaps o
     "scale": ({}, "percentiles"),
     "find_defects": ({}, True),
     "repair_defects": ({"find_defects": True}, True),
+    "stripes": ({}, "on"),
     "masking_ratio": ({}, 0.3),
     "mask_channels": ({}, "shared"),
     "loss": ({}, "squared"),
@@ -79,18 +80,19 @@ CHANGES = {  # where a field matters, and another value of it; probes see gaps o
     "tone_correction": ({"refine": True}, True),
 }
 ON_A_PHOTO = {"tone_correction"}
-WITH_A_HOT_PIXEL = {"find_defects", "repair_defects"}  # the others on any image
+WITH_A_HOT_PIXEL = {"find_defects", "repair_defects"}
+LONG = {"stripes"}  # the others on any image
 CHANGES_NOTHING = {"tile_size": 64}
 
 
 @cache
-def result_of(settings, photo=False, hot=False):
-    """Correlated noise on steps, or a dark photo with noise before its tone curve, (96, 64, 3), denoised."""
+def result_of(settings, photo=False, hot=False, height=96):
+    """Correlated noise on steps, or a dark photo with noise before its tone curve, (height, 64, 3), denoised."""
     if photo:
         linear = np.linspace(0.01, 0.05, 64)[:, None] + np.random.default_rng(0).normal(0, 0.04, (96, 64, 3))
         noisy = np.rint(255 * tone_curve(linear.clip(0, 1))).astype(np.uint8)
         return denoise(noisy, channel_axis=-1, channels="rgb", settings=settings, device="cpu")
-    noise = correlated_noise((96, 64, 3), sigma=20, beta=1.0, rng=np.random.default_rng(0))
+    noise = correlated_noise((height, 64, 3), sigma=20, beta=1.0, rng=np.random.default_rng(0))
     noisy = (100 + 60 * (np.arange(64) > 30)[:, None] + noise).astype(np.float32)
     noisy[40, 20] += 4000 * hot
     return denoise(noisy, channel_axis=-1, channels="rgb", settings=settings, device="cpu")
@@ -104,7 +106,8 @@ def test_every_field_is_in_one_of_the_lists():
 @pytest.mark.parametrize("field", CHANGES)
 def test_every_field_changes_a_result(field):
     where, value = CHANGES[field]
-    settings, on = replace(QUICK, **where), (field in ON_A_PHOTO, field in WITH_A_HOT_PIXEL)
+    settings = replace(QUICK, **where)
+    on = field in ON_A_PHOTO, field in WITH_A_HOT_PIXEL, 128 if field in LONG else 96
     assert (result_of(settings, *on) != result_of(replace(settings, **{field: value}), *on)).any()
 
 

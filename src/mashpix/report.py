@@ -20,6 +20,7 @@ class Report:
     hole_fraction : fraction of NaN and infinite values, left as they were
     defects : number of defects of the sensor of each kind; they were left out
     repaired : whether the defects were filled from the result; else they are as they were
+    stripes : RMS of the offsets of rows and columns and of the waves that were taken off, of those there were
     channels : how several channels were denoised, "rgb" (the colours of one scene), "independent" or "joint"; None
         for a single one
     constant : True if there was nothing to denoise and the image was returned unchanged
@@ -50,6 +51,7 @@ class Report:
     hole_fraction: float = 0.0
     defects: dict[str, int] = field(default_factory=dict)
     repaired: bool = False
+    stripes: dict[str, float] = field(default_factory=dict)
     channels: Literal["rgb", "independent", "joint"] | None = None
     constant: bool = False
     low_noise_level: float | None = None

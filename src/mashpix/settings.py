@@ -17,6 +17,7 @@ Loss = Literal["squared", "absolute"]
 ChooseBy = Literal["gap", "correlation"]
 NoiseEstimate = Literal["one-pass", "mean"]
 Shuffle = Literal["auto", "always", "never"]
+Stripes = Literal["auto", "on", "off"]
 
 RENAMED = {"channels": "network_channels"}
 """Settings whose flag on the command line is named differently from the field: there, --channels is another option."""
@@ -48,6 +49,11 @@ class Settings:
     repair_defects: bool = number(
         False, "fill the defects that were found from the result; else they are kept"
     )  # [ours]
+
+    # Stripes and periodic patterns, S1 to S5
+    stripes: Stripes = number(
+        "off", "take off noise of rows and columns and periodic patterns: 'auto' where it is sure"
+    )  # [ours], method.md
 
     # Masking, Eq. 3 and 4
     masking_ratio: float | None = number(
@@ -162,6 +168,7 @@ DEFAULT = replace(  # [ours]
     SCRIPTS,
     scale="percentiles",
     find_defects=True,
+    stripes="auto",
     choose_by="correlation",
     low_ratio=0.2,
     shuffle="never",

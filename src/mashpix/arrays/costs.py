@@ -25,8 +25,8 @@ BYTES_PER_VALUE = 64
 """Memory for each value of an image, about: see benchmarks/scale.csv."""
 BYTES_FOR_TILES = 5 * 2**28
 """Memory for one tile or window in the network, about, and for torch itself."""
-SECONDS_FOR_DEFECTS = 1.7e-7
-"""Seconds of a CPU core for each value of an image in which defects are looked for, about, before the first update."""
+SECONDS_FOR_DEFECTS, SECONDS_FOR_STRIPES = 1.7e-7, 1e-7
+"""Seconds of a CPU core for each value of an image in which they are looked for, about, before the first update."""
 PREDICTION = 1 / 3
 """Cost of one prediction of a window in updates: the forward pass without the backward pass, which takes twice that."""
 MIN_TIMED, MAX_TIMED = 2, 8
@@ -79,7 +79,8 @@ def model_costs(
 
 def seconds_before(values: int, settings: Settings) -> float:
     """Seconds from the image of so many values (height x width x channels) to its first update, about."""
-    return SECONDS_FOR_DEFECTS * values if settings.find_defects else 0.0
+    seconds = SECONDS_FOR_DEFECTS * settings.find_defects + SECONDS_FOR_STRIPES * (settings.stripes != "off")
+    return seconds * values
 
 
 def fit_updates(settings: Settings) -> int:

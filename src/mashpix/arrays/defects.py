@@ -91,13 +91,13 @@ def _find_in_plane(plane: NDArray[Any]) -> tuple[Mask, tuple[int, ...]]:
     held = holds_data(plane)
     if min(plane.shape) < BLOCK or not held.any():
         return np.zeros(plane.shape, bool), (0,) * len(KINDS)
-    values = _filled(np.asarray(plane).astype(np.result_type(plane.dtype, np.float32)), held)
+    values = filled(np.asarray(plane).astype(np.result_type(plane.dtype, np.float32)), held)
     least = 1.0 if plane.dtype.kind in "iu" else 0.0
     sigma = _measure_noise(values, least=least)
     across, along = (_find_lines(*turned) for turned in ((values, sigma, held), (values.T, sigma.T, held.T)))
     lines = across | along.T
     if lines.any():  # else they would count as noise
-        values = _filled(values, held & ~lines)
+        values = filled(values, held & ~lines)
         sigma = _measure_noise(values, least=least)
     free = held & ~lines if held.all() else ndimage.binary_erosion(held, np.ones((5, 5)), border_value=1) & ~lines
     hot = _find_points(values, sigma, free)
@@ -109,7 +109,7 @@ def _find_in_plane(plane: NDArray[Any]) -> tuple[Mask, tuple[int, ...]]:
     return hot | dead | lines, (sizes[~tracks].sum(), dead.sum(), tracks.sum(), number_of_lines)
 
 
-def _filled(values: Values, held: Mask) -> Values:
+def filled(values: Values, held: Mask) -> Values:
     """Fill pixels with the nearest that are held."""
     from scipy import ndimage
 

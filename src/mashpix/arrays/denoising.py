@@ -194,6 +194,7 @@ def denoise_steps(
         scale=settings.scale,
         find=settings.find_defects,
         repair=settings.repair_defects,
+        stripes=settings.stripes,
     )
     kind = decide_channels(normalized.sound, channels)
     count = len(normalized.array)

@@ -81,7 +81,14 @@ def normalize_alike(
     if len(kinds) > 1:
         raise InputError(f"images of several kinds ({', '.join(kinds)}; one network serves one kind)")
     images = [
-        normalize(array, channel_axis=0, data_range=data_range, scale=settings.scale, find=settings.find_defects)
+        normalize(
+            array,
+            channel_axis=0,
+            data_range=data_range,
+            scale=settings.scale,
+            find=settings.find_defects,
+            stripes=settings.stripes,
+        )
         for array in arrays
     ]
     values = join([item.sound.reshape(len(item.array), -1) for item in images], axis=1)
@@ -138,8 +145,16 @@ def normalize_like(array: Array, model: Model) -> Normalized:
     wanted = f"{model.channels} channels of {model.dtype}"
     if found != wanted:
         raise InputError(f"not like the images that the model was fitted to ({found}; {wanted} needed)")
-    how = {"find": model.settings.find_defects, "repair": model.settings.repair_defects}
-    normalized = normalize(array, channel_axis=0, data_range=None, scale="data-range", **how)
+    settings = model.settings
+    normalized = normalize(
+        array,
+        channel_axis=0,
+        data_range=None,
+        scale="data-range",
+        find=settings.find_defects,
+        repair=settings.repair_defects,
+        stripes=settings.stripes,
+    )
     return replace(normalized, low=model.low, high=model.high, is_rgb=model.is_rgb)
 
 

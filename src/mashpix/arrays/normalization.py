@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mashpix.arrays.colour import Kind
 from mashpix.arrays.defects import Defects, find_defects
+from mashpix.arrays.stripes import Mode, Stripes, find_stripes
 from mashpix.errors import InputError, UsageError
 from mashpix.missing import holds_data, mask_missing
 from mashpix.picture import Picture
@@ -42,6 +43,7 @@ class Normalized:
     is_rgb : whether the channels are the colours of one scene
     defects : of the sensor, if there are any; left out like pixels without data, see `sound`
     repair : whether defects are filled from the result
+    stripes : that are taken off before anything else, if there are any
     """
 
     array: Array
@@ -53,6 +55,7 @@ class Normalized:
     is_rgb: bool = False
     defects: Defects | None = None
     repair: bool = False
+    stripes: Stripes | None = None
 
     @property
     def sound(self) -> Array:
@@ -88,10 +91,11 @@ def normalize(
     is_rgb: bool = False,
     find: bool = True,
     repair: bool = False,
+    stripes: Mode = "off",
 ) -> Normalized:
-    """Check an array, find its defects, and decide how its values are scaled; nothing is copied.
+    """Check an array, find its defects and stripes, and decide how its values are scaled; nothing is copied.
 
-    `scale` as in `Settings`; `find`, `repair` as `find_defects` and `repair_defects` there.
+    `scale` and `stripes` as in `Settings`; `find`, `repair` as `find_defects` and `repair_defects` there.
 
     A dtype, a shape or values that cannot be denoised raise `InputError`, a `data_range` that is not a positive number
     raises `UsageError`; it counts for the scale "data-range" only.
@@ -115,7 +119,8 @@ def normalize(
     if holes > MAX_HOLE_FRACTION:
         raise InputError(f"hardly any pixels with data ({holes:.1%} are without; at most {MAX_HOLE_FRACTION:.0%})")
     defects = find_defects(array) if find else None
-    normalized = _scaled(Normalized(array, channel_axis, array, array, data_range, scale, is_rgb, defects, repair))
+    unscaled = Normalized(array, channel_axis, array, array, data_range, scale, is_rgb, defects, repair)
+    normalized = _scaled(replace(unscaled, stripes=find_stripes(unscaled.sound, mode=stripes)))
     if not normalized.unit.max() <= MAX_RANGE:
         raise InputError(
             f"values too far apart ({normalized.low.min():g} to {normalized.high.max():g}; divide them first)"
@@ -129,7 +134,8 @@ def select_channels(normalized: Normalized, channels: Sequence[int]) -> Normaliz
     array = normalized.array[first : first + 1] if single else normalized.array[list(channels)]
     defects, chosen = normalized.defects, list(channels)
     defects = defects and Defects(defects.mask[chosen], defects.counts[chosen])
-    return _scaled(replace(normalized, array=array, channel_axis=0, defects=defects))
+    stripes = normalized.stripes and Stripes(normalized.stripes.pattern[chosen], normalized.stripes.levels[chosen])
+    return _scaled(replace(normalized, array=array, channel_axis=0, defects=defects, stripes=stripes))
 
 
 def _scaled(normalized: Normalized) -> Normalized:
@@ -187,7 +193,7 @@ def is_blank(array: Array) -> bool:
 
 
 def to_picture(normalized: Normalized, *, multiple: int, device: torch.device) -> Picture:
-    """Scale the array, mark its holes, and pad it at the right and bottom to a multiple of `multiple`.
+    """Scale the array without its stripes, mark its holes, and pad it at the right and bottom to such a multiple.
 
     The padding is invalid, as a hole is: reflection would show the network copies of hidden pixels.
     """
@@ -197,6 +203,8 @@ def to_picture(normalized: Normalized, *, multiple: int, device: torch.device) -
     for channel, (plane, held) in enumerate(zip(np.asarray(normalized.array), valid, strict=True)):
         low = normalized.low[channel]
         pixels[channel] = (np.where(held, plane, low).astype(np.float64) - low) / unit[channel]
+        if normalized.stripes is not None:
+            pixels[channel] -= normalized.stripes.pattern[channel] / unit[channel]
     pixels[~valid] = 0.0
     height, width = normalized.array.shape[1:]
     padding = (0, -width % multiple, 0, -height % multiple)

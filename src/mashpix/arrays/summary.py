@@ -46,6 +46,7 @@ def describe(
         hole_fraction=float(1 - holds_data(normalized.array).mean()),
         defects=normalized.defects.by_kind() if normalized.defects else {},
         repaired=normalized.repair and normalized.defects is not None,
+        stripes=normalized.stripes.by_kind() if normalized.stripes else {},
         channels=normalized.channels,
     )
     if result is None:
@@ -69,6 +70,7 @@ def describe(
         notes=(
             *describe_missing(report.hole_fraction, normalized.array.shape),
             *describe_defects(report.defects, repaired=report.repaired),
+            *describe_stripes(report.stripes),
             *describe_averaged(result.averaged, len(normalized.array)),
             *((f"few blocks of 16 x 16 pixels: {FEW_BLOCKS}",) if result.few_blocks else ()),
             *((TONES.format(f"by {tone_change:.3g} (RMS)"),) if tone_change else ()),
@@ -102,6 +104,7 @@ def summarise(
         channels=channels,
         hole_fraction=fmean(report.hole_fraction for report in reports),
         **_defects_of(reports),
+        stripes=_stripes_of(reports),
         mean_spread=fmean(spreads) if spreads else None,
         held_out_error=fmean(squares) ** 0.5 if squares else None,
         few_blocks=any(report.few_blocks for report in reports),
@@ -118,6 +121,9 @@ def summarise(
 def _notes(reports: Sequence[Report], worked: Sequence[Report], parts: str, shape: tuple[int, ...]) -> list[str]:
     fraction = fmean(report.hole_fraction for report in reports)
     notes = [*describe_missing(fraction, shape), *describe_defects(**_defects_of(reports))]
+    if striped := sum(bool(report.stripes) for report in reports):
+        described = describe_stripes(_stripes_of(reports))
+        notes += [f"{note} in {striped} of {len(reports)} {parts}" for note in described]
     if blank := sum(report.constant for report in reports):
         notes.append(f"{blank} blank {parts} left as they were")
     ratios = sorted({report.masking_ratio for report in worked if report.masking_ratio is not None})
@@ -157,6 +163,24 @@ def describe_defects(defects: Mapping[str, int], *, repaired: bool = False) -> t
     listed = ", ".join(f"{kind} {count}" for kind, count in defects.items())
     done = "left out, and filled from the result" if repaired else "left out and kept"
     return (f"defects of the sensor: {listed} ({done})",) if listed else ()
+
+
+def describe_stripes(stripes: Mapping[str, float]) -> tuple[str, ...]:
+    """A note on the stripes that were taken off, by kind; none if there are none.
+
+    Examples
+    --------
+    >>> describe_stripes({"rows": 3.14159, "waves": 20.0})
+    ('stripes taken off before the fit: rows 3.14, waves 20 (RMS)',)
+    """
+    listed = ", ".join(f"{kind} {level:.3g}" for kind, level in stripes.items())
+    return (f"stripes taken off before the fit: {listed} (RMS)",) if listed else ()
+
+
+def _stripes_of(reports: Sequence[Report]) -> dict[str, float]:
+    """The RMS of the stripes of several reports over all of them."""
+    kinds = dict.fromkeys(kind for report in reports for kind in report.stripes)
+    return {kind: math.sqrt(fmean(report.stripes.get(kind, 0) ** 2 for report in reports)) for kind in kinds}
 
 
 def _defects_of(reports: Sequence[Report]) -> dict[str, Any]:

@@ -96,8 +96,8 @@ def recipe_path(target: Path) -> Path:
 def hash_settings(settings: Settings, **others: Any) -> str:
     """Hash the settings and all other options that affect the bytes of an output."""
     known = settings.to_dict()
-    for name in ("stop_after", "tone_correction", "find_defects", "repair_defects"):  # off, as in versions without them
-        if not known[name]:
+    for name in ("stop_after", "tone_correction", "find_defects", "repair_defects", "stripes"):
+        if known[name] in (0, "off"):  # as in versions without them
             del known[name]
     return sha256(json.dumps([known, others], sort_keys=True).encode())
 

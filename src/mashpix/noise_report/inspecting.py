@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mashpix.arrays.colour import Channels, Kind, decide_channels
 from mashpix.arrays.costs import expected_costs, expected_memory, seconds_before, time_update
 from mashpix.arrays.normalization import Array, is_blank, normalize, to_picture
-from mashpix.arrays.summary import describe_defects
+from mashpix.arrays.summary import describe_defects, describe_stripes
 from mashpix.deprecation import warn_renamed
 from mashpix.devices import choose_device
 from mashpix.method.mash import side_multiple
@@ -172,16 +172,25 @@ def inspect_image(
     settings, device = inspection.settings, inspection.device
     multiple = side_multiple(settings)
     scaled = partial(
-        normalize, image, channel_axis=channel_axis, data_range=inspection.data_range, find=settings.find_defects
+        normalize,
+        image,
+        channel_axis=channel_axis,
+        data_range=inspection.data_range,
+        find=settings.find_defects,
+        stripes=settings.stripes,
     )
     normalized = scaled(scale="percentiles")
     report = replace(image_facts(normalized), preset=inspection.name, device=str(device))
     if is_blank(normalized.array):
         return replace(report, notes=("constant image: no noise to measure",))
-    picture = to_picture(normalized, multiple=multiple, device=torch.device("cpu"))
-    report = replace(report, **estimate_noise(normalized, picture))
+    striped = replace(normalized, stripes=None)
+    picture = to_picture(striped, multiple=multiple, device=torch.device("cpu"))
+    report = replace(report, **estimate_noise(striped, picture))
     if normalized.defects is not None:
         report = replace(report, notes=(*describe_defects(normalized.defects.by_kind()), *report.notes))
+    if normalized.stripes is not None:
+        report = replace(report, notes=(*describe_stripes(normalized.stripes.by_kind()), *report.notes))
+        picture = to_picture(normalized, multiple=multiple, device=torch.device("cpu"))
     if settings.scale != "percentiles" or device.type != "cpu":
         normalized = scaled(scale=settings.scale)
         picture = to_picture(normalized, multiple=multiple, device=device)

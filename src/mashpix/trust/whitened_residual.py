@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mashpix.arrays.colour import Channels, Kind, decide_channels
-from mashpix.arrays.normalization import normalize, to_picture
+from mashpix.arrays.normalization import Array, Normalized, normalize, to_picture
 from mashpix.arrays.tones import noise_mean
 from mashpix.errors import InputError
 from mashpix.missing import holds_data, mask_missing
@@ -66,25 +66,36 @@ def to_common_scale(
 ) -> ScaledPair:
     """Bring both arrays to the scale of the noisy one; different shapes or an invalid image raise `InputError`.
 
-    A tone curve gives the noise of a dark photo a mean: it is taken off where the result was freed of it.
+    A tone curve gives dark noise a mean: it is taken off where the result was freed of it. So are stripes.
     """
     noisy, denoised = np.asanyarray(noisy), np.asarray(denoised)
     if noisy.shape != denoised.shape:
         raise InputError(f"an image and its denoised version of different shapes ({noisy.shape} and {denoised.shape})")
     if denoised.dtype.kind not in "iuf":
         raise InputError(f"a denoised image of another kind of value ({denoised.dtype}; numbers needed)")
-    normalized = normalize(noisy, channel_axis=channel_axis, data_range=None, scale="percentiles", is_rgb=is_rgb)
+    normalized = normalize(
+        noisy, channel_axis=channel_axis, data_range=None, scale="percentiles", is_rgb=is_rgb, stripes="auto"
+    )
     after = denoised[None] if channel_axis is None else np.moveaxis(denoised, channel_axis, 0)
     after = mask_missing(after, ~holds_data(normalized.sound))
     cpu = torch.device("cpu")
-    centred = normalized.array - noise_mean(normalized.array, after, is_rgb=is_rgb)
+    centred = normalized.array - noise_mean(normalized.array, after, is_rgb=is_rgb) - _pattern(normalized, after)
     before, result = (
-        to_picture(replace(normalized, array=array), multiple=1, device=cpu) for array in (centred, after)
+        to_picture(replace(normalized, array=array, stripes=None), multiple=1, device=cpu) for array in (centred, after)
     )
     usable = (before.valid & result.valid)[0].all(dim=0)
     to_channels = opponent_matrix(before.unit, is_rgb=before.is_rgb)
     noisier, cleaner = (torch.tensordot(to_channels, item.pixels[0], dims=1) * usable for item in (before, result))
     return ScaledPair(noisier, cleaner, usable, before.is_rgb)
+
+
+def _pattern(normalized: Normalized, denoised: Array) -> Array | float:
+    """The stripes of an image (C, H, W) if they are missing in its result; else 0."""
+    if normalized.stripes is None:
+        return 0.0
+    pattern = normalized.stripes.pattern
+    residual = np.where(holds_data(denoised), normalized.array - np.asarray(denoised, np.float32), 0)
+    return pattern if (residual * pattern).sum() > np.square(pattern).sum() / 2 else 0.0
 
 
 def kind_of(noisy: NDArray[Any], *, channel_axis: int | None, channels: Channels) -> Kind | None:
