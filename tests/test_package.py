@@ -16,7 +16,7 @@ SOURCE = Path(mashpix.__file__).parent
 
 LAYERS = [  # each package may import from those above it only; modules of the ground from one another, without circles
     {"errors", "settings", "axes", "deprecation", "devices", "durations", "extras"}
-    | {"metrics", "missing", "notebook", "picture", "report", "steps", "tiling"},
+    | {"metrics", "missing", "notebook", "padding", "picture", "report", "steps", "tiling"},
     {"files", "refine", "simulation"},
     {"noise_estimation", "method"},
     {"arrays"},

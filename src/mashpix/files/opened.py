@@ -68,6 +68,7 @@ class OpenFile(ABC):
         not or has none, None if nothing says what they are
     is_stack : False for a single image, axes "YX" or "YXS", which is in memory
     nodata : ranges of values, both ends included, that mean "no data"; None if nothing says which values do
+    padded : whether constant padding at the border of a plane holds no data
     left_out : pixels to leave out, as the user says, True there: an array that broadcasts to a plane
     fill_value : of a Zarr, of which an unwritten pixel may hold data nevertheless; None elsewhere
     notes : remarks for the user, one line each
@@ -81,6 +82,7 @@ class OpenFile(ABC):
     is_rgb: bool | None
     is_stack: ClassVar[bool]
     nodata: tuple[NoData, ...] | None = None
+    padded: bool = False
     left_out: NDArray[np.bool_] | None = None
     fill_value: float | None = None
     notes: tuple[str, ...] = ()
@@ -101,11 +103,22 @@ class OpenFile(ABC):
 
         A colour of RGB is missing only together with the others. NaN and infinite pixels need not be named.
         """
-        if self.nodata is None:
-            return self.left_out
-        found, axis = find_nodata(self[index], self.nodata), samples_axis(self.axes)
-        found = np.asarray(found.all(axis, keepdims=True)) if self.is_rgb and axis is not None else found
-        return found if self.left_out is None else found | self.left_out
+        found, axis = self.left_out, samples_axis(self.axes)
+        if self.nodata is not None:
+            without = find_nodata(self[index], self.nodata)
+            without = np.asarray(without.all(axis, keepdims=True)) if self.is_rgb and axis is not None else without
+            found = without if found is None else found | without
+        if self.padded and (padding := self.padding(index)) is not None:
+            padding = padding if axis is None else np.expand_dims(padding, axis)
+            found = padding if found is None else found | padding
+        return found
+
+    def padding(self, index: Index) -> NDArray[np.bool_] | None:
+        """Return where a plane is constant padding at its border, True there, (H, W); None without any."""
+        from mashpix.padding import find_padding
+
+        axis, plane = samples_axis(self.axes), self[index]
+        return find_padding(plane[None] if axis is None else np.moveaxis(plane, axis, 0))
 
     def widened(self, dtype: np.dtype[Any]) -> "OpenFile":
         """Return the file with its planes in a dtype that holds all of their values; its copies have that dtype too.

@@ -1,11 +1,11 @@
-"""The options `nodata` and `mask`: which pixels of an open file the user says to leave out."""
+"""Which pixels of an open file to leave out: those that the options `nodata` and `mask` name, or constant padding."""
 
 from pathlib import Path
 
 import numpy as np
 
 from mashpix import files
-from mashpix.axes import samples_axis
+from mashpix.axes import WITHIN, samples_axis
 from mashpix.errors import FileError, UsageError
 from mashpix.files import OpenFile
 from mashpix.missing import NoData, parse_nodata
@@ -34,6 +34,9 @@ def leave_out(opened: OpenFile, *, nodata: str | None, mask: Path | None, max_pi
     FileError
         For a mask that cannot be read, or has another size.
     """
+    if nodata is None and opened.nodata is None:
+        opened.padded = True
+        opened.notes += _describe_padding(opened)
     if nodata is not None:
         opened.nodata = () if nodata == NONE else (*(opened.nodata or ()), _range_of(opened, nodata))
     if mask is not None:
@@ -48,6 +51,16 @@ def leave_out(opened: OpenFile, *, nodata: str | None, mask: Path | None, max_pi
             raise FileError(f"`mask` {str(mask)!r}: another size ({marked.shape}; {size} needed)")
         axis = samples_axis(opened.axes)
         opened.left_out = marked if axis is None else np.expand_dims(marked, axis)
+
+
+def _describe_padding(opened: OpenFile) -> tuple[str, ...]:
+    """A note on the padding of an image, or of the first plane of a stack; none without any."""
+    padding = opened.padding(tuple(slice(None) if letter in WITHIN else 0 for letter in opened.axes))
+    if padding is None:
+        return ()
+    where = "the first plane is" if opened.is_stack else "the image is"
+    count = f"{np.count_nonzero(padding)} of {padding.size} pixels"
+    return (f"{where} padded with a constant at its border ({count}; `nodata` {NONE} takes padding for data)",)
 
 
 def _range_of(opened: OpenFile, text: str) -> NoData:
