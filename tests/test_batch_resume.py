@@ -20,7 +20,7 @@ from mashpix.jobs.batch.manifest import MANIFEST
 from mashpix.jobs.model_reference import ModelReference
 from mashpix.jobs.request import DenoiseRequest
 
-HASH = "e5b79c67bdb57d51b8904b8cad0d80402049c57008e1b3c908eeb0886c3ec06e"
+HASH = "666d99d3730047b994fa17f022104d271b33ad673b0af70b89b182d3e127688a"
 """Of the default settings and options, as they are now: if it changes, `--resume` no longer knows earlier outputs."""
 
 

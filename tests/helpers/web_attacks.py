@@ -156,8 +156,6 @@ def hold(server: Server, begin: Callable[[socket.socket], None], n: int, *, seco
         while sockets_of(server) - idle < n and time.monotonic() < started + TAKEN:
             time.sleep(0.01)
         until = time.monotonic() + seconds
-        while sockets_of(server) == idle and time.monotonic() < until:  # they wait to be taken in
-            time.sleep(0.01)
         while ((held := max(sockets_of(server) - idle, 0)) and time.monotonic() < until) or not well:
             well.append(server.is_well())
             time.sleep(0.05)
