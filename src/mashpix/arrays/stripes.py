@@ -24,6 +24,8 @@ MIN_SEGMENTS, MAX_SEGMENTS = 4, 16
 """Parts of a row: with fewer, offsets cannot be told from the image; more are not needed."""
 SMOOTH = 4.0
 """Standard deviation in rows of the average that stands for the image: slower offsets are left in it (S1)."""
+SLOW, SLOW_FRACTION = 16.0, 0.057
+"""The same of a second look at what is left, and the power of white offsets in it, relative to the first look (S2)."""
 ROUNDS = 4
 """Times that the offsets are measured, each time with those found so far taken off."""
 MAX_HEIGHT = 4.0
@@ -127,13 +129,17 @@ def _find_offsets(values: Values, mode: Mode) -> Values:
     for _ in range(ROUNDS):
         image = gaussian_filter1d(values - offsets[:, None], SMOOTH, axis=0, mode="nearest")
         parts = np.median((values - image).reshape(height, -1, SEGMENT), axis=2)
-        offsets = np.median(parts, axis=1)
-        offsets -= gaussian_filter1d(offsets, SMOOTH, mode="nearest")
+        offsets = _fast(np.median(parts, axis=1), SMOOTH)
     spread = np.median(np.abs(parts - np.median(parts, axis=1, keepdims=True)), axis=1)
     errors = 1.4826 * np.sqrt(np.pi / 2 / parts.shape[1]) * np.maximum(spread, 1e-30)
     limit = MAX_HEIGHT * 1.4826 * np.median(np.abs(offsets))
     shrunk = offsets * np.maximum(1 - np.square(errors) / np.maximum(np.square(offsets), 1e-30), 0)
     shrunk[np.abs(offsets) > limit] = 0
+    rest = values - shrunk[:, None]
+    image = gaussian_filter1d(rest, SLOW, axis=0, mode="nearest")
+    slow = _fast(np.median(np.median((rest - image).reshape(height, -1, SEGMENT), axis=2), axis=1), SLOW)
+    expected = SLOW_FRACTION * np.square(shrunk).mean()
+    shrunk += slow * min(1.0, expected / max(np.square(slow).mean(), 1e-30))
     if mode == "on":
         return np.asarray(shrunk, np.float32)
     halves = (np.clip(np.median(parts[:, first::2], axis=1), -limit, limit) for first in (0, 1))
@@ -143,6 +149,13 @@ def _find_offsets(values: Values, mode: Mode) -> Values:
         and _repeat(np.clip(offsets, -limit, limit)) < MAX_REPEAT
     )
     return np.asarray(shrunk * is_sure, np.float32)
+
+
+def _fast(offsets: Values, smooth: float) -> Values:
+    """Offsets without what changes slowly."""
+    from scipy.ndimage import gaussian_filter1d
+
+    return np.asarray(offsets - gaussian_filter1d(offsets, smooth, mode="nearest"))
 
 
 def _correlate(one: Values, other: Values) -> float:
