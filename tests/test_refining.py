@@ -46,6 +46,23 @@ def error(result, clean):
     return float(np.sqrt(np.mean((result[0].numpy() - clean) ** 2)))
 
 
+def with_hole(picture, radius=12):
+    """The picture without a round part, and the distance of each pixel from its middle."""
+    rows, columns = np.mgrid[0:96, 0:96]
+    distance = torch.from_numpy(np.hypot(rows - 60, columns - 50))
+    return replace(picture, valid=picture.valid & (distance > radius)), distance
+
+
+def test_the_rim_of_a_hole_is_as_clean_as_without_it():
+    picture, clean = picture_of(noisy_scene(0.5)), scene()
+    holed, distance = with_hole(picture)
+    rim = (distance > 12) & (distance <= 15)
+    wrong = blurred(clean) + 0.3
+    results = [refined(image, wrong)[0] - torch.from_numpy(clean) for image in (picture, holed)]
+    whole, beside = (error[:, rim].square().mean() for error in results)
+    assert beside < 1.25 * whole
+
+
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("beta", [0, 1])
 def test_lost_detail_comes_back_and_noise_does_not(channels, beta):
@@ -165,6 +182,7 @@ OTHERS = {
     "calm_in_level": 0.5,
     "min_in_level": 200,
     "floor_of_levels": 2.0,
+    "fill_width": 3.0,
     "max_variance_ratio": 1.1,
     "min_colour_noise": 1e3,
     "range_quantiles": (0.5, 0.51),
@@ -192,8 +210,8 @@ OTHERS = {
 
 @pytest.fixture(scope="module")
 def as_it_ships():
-    """A noisy picture whose noise follows the brightness, one whose noise does not, and what becomes of each."""
-    pictures = [picture_of(textured_noise(3)), picture_of(noisy_scene(0.5))]
+    """A noisy picture whose noise follows the brightness, one with a hole whose noise does not; what becomes of each."""
+    pictures = [picture_of(textured_noise(3)), with_hole(picture_of(noisy_scene(0.5)))[0]]
     prediction = blurred(scene())
     return [(noisy, prediction, refined(noisy, prediction)) for noisy in pictures]
 

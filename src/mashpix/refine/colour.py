@@ -10,6 +10,8 @@ from torch import Tensor
 
 from mashpix.picture import Picture
 from mashpix.refine.dct import cosine_matrix
+from mashpix.refine.gaussian import fill_holes
+from mashpix.refine.tuning import TUNED, RefineSettings
 
 
 def opponent_matrix(unit: Tensor, *, is_rgb: bool) -> Tensor:
@@ -19,13 +21,13 @@ def opponent_matrix(unit: Tensor, *, is_rgb: bool) -> Tensor:
     return cosine_matrix(3).to(unit) * (unit / unit.max())
 
 
-def to_channels(picture: Picture, prediction: Tensor, *, opponent: bool = True) -> tuple[Tensor, Tensor]:
+def to_channels(picture: Picture, prediction: Tensor, *, tuning: RefineSettings = TUNED) -> tuple[Tensor, Tensor]:
     """R1: the noisy y, its holes filled, and the prediction p within the range of its values, (C, H, W) each."""
     low = torch.where(picture.valid, picture.pixels, torch.inf).amin()  # selecting pixels takes many bytes for each
     high = torch.where(picture.valid, picture.pixels, -torch.inf).amax()
     predicted = prediction[0].clamp(low, high)
-    noisy = torch.where(picture.valid[0], picture.pixels[0], predicted)
-    matrix = opponent_matrix(picture.unit, is_rgb=picture.is_rgb and opponent)
+    noisy = fill_holes(picture.pixels[0], predicted, picture.valid[0], width=tuning.fill_width)
+    matrix = opponent_matrix(picture.unit, is_rgb=picture.is_rgb and tuning.opponent_colours)
     return torch.tensordot(matrix, noisy, dims=1), torch.tensordot(matrix, predicted, dims=1)
 
 

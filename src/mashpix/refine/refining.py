@@ -88,7 +88,7 @@ def refine(
         noises = yield from measure_noises(picture, prediction, settings=settings, tuning=tuning)  # R2 to R5
     if noises is None:
         return prediction
-    y, p = to_channels(picture, prediction, opponent=tuning.opponent_colours)  # R1
+    y, p = to_channels(picture, prediction, tuning=tuning)  # R1
     del prediction
     y2 = yield from shrink_again(y, noises, settings=settings, tuning=tuning)  # R6
     g = yield from group(y, y2, noises, settings=settings, tuning=tuning)  # R7
@@ -109,7 +109,7 @@ def measure_noises(
     picture: Picture, prediction: Tensor, *, settings: Settings, tuning: RefineSettings = TUNED
 ) -> Generator[Step, None, Noises | None]:
     """R2 to R5: measure the noise; None where no block is fit for that. Parameters as of `refine`."""
-    y, p = to_channels(picture, prediction, opponent=tuning.opponent_colours)  # R1
+    y, p = to_channels(picture, prediction, tuning=tuning)  # R1
     usable, is_rgb = picture.valid[0].all(dim=0), picture.is_rgb
     in_prediction = measure_noise(y, p, usable, side=SIDE, is_rgb=is_rgb, tuning=tuning)  # R3: S_p
     if in_prediction is None:

@@ -17,6 +17,9 @@ class RefineSettings:
     and tests. Beside each: its unit, its meaning, and its source.
     """
 
+    # R1: channels
+    fill_width: float = 0.7  # pixels: deviation of the Gaussian that continues y into missing pixels [14]
+
     # R3: measuring the noise in the residual of an estimate
     flat_quantiles: tuple[float, float] = (0.0, 0.2)  # quantiles of variation: blocks between these are flat [3]
     textured_quantiles: tuple[float, float] = (0.3, 0.6)  # quantiles of variation: these hold some texture [5]
