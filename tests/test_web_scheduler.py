@@ -24,7 +24,7 @@ for line in sys.stdin:
     if what == "needs memory": held = b"x" * 300_000_000; time.sleep(60)
     if what == "babbles": print("no JSON", flush=True)
     if what == "floods": print("x" * 5_000_000, flush=True)
-    if what == "loses its folder": shutil.rmtree(task["folder"])
+    if what == "loses its folder": shutil.rmtree(task["folder"], ignore_errors=True)
     if what != "start": print(json.dumps({"kind": "result"}), flush=True)
 """
 """Stands in for the worker; the name of the file says what it does."""
