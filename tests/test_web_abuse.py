@@ -56,8 +56,8 @@ def test_a_bad_request_is_refused_in_one_form(server, name):
 
 @pytest.mark.parametrize("name", SLOW)
 def test_a_slow_client_is_closed_at_its_deadline_and_others_do_not_notice(server, name):
-    ended = hold(server, SLOW[name], 4, seconds=60)
-    assert ended.closed == 4
+    ended = hold(server, SLOW[name], 2, seconds=60)
+    assert ended.closed == 2
     assert ended.others_are_well
     assert ended.seconds > 0.9
 

@@ -129,10 +129,6 @@ REQUESTS = {
 """Requests that are refused, by what is wrong with them."""
 
 
-TAKEN = 2.0
-"""Seconds within which the server takes a connection."""
-
-
 @dataclass(frozen=True)
 class Ended:
     """How connections that take their time ended: how many, after how many seconds, how others fared meanwhile."""
@@ -145,18 +141,15 @@ class Ended:
 
 def hold(server: Server, begin: Callable[[socket.socket], None], n: int, *, seconds: float) -> Ended:
     """Open connections that then do nothing; wait until the server has closed them."""
-    well = [server.is_well()]
-    idle, started = sockets_of(server), time.monotonic()
+    started, well, ports = time.monotonic(), [], []
     with ExitStack() as stack:
         for _ in range(n):
             line = stack.enter_context(server.connect())
+            ports.append(line.getsockname()[1])
             line.setblocking(False)
             with suppress(BlockingIOError):
                 begin(line)
-        while sockets_of(server) - idle < n and time.monotonic() < started + TAKEN:
-            time.sleep(0.01)
-        until = time.monotonic() + seconds
-        while ((held := max(sockets_of(server) - idle, 0)) and time.monotonic() < until) or not well:
+        while (held := open_lines(server, ports)) and time.monotonic() < started + seconds:
             well.append(server.is_well())
             time.sleep(0.05)
         return Ended(n, n - held, time.monotonic() - started, all(well))
@@ -193,19 +186,17 @@ def leave(server: Server, n: int) -> None:
             line.sendall(HALF + FILE + bytes(2_000_000))
 
 
-def sockets_of(server: Server) -> int:
-    """Count the sockets that a server has open."""
-    return sum(name.startswith("socket:") for name in _open_files(server))
+def open_lines(server: Server, ports: list[int]) -> int:
+    """Count the connections of these clients that the server has not closed."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ends = {(row[1].rpartition(":")[2], row[2].rpartition(":")[2]) for row in rows if row[3] == "01"}  # established
+    return len({(f"{server.port:04X}", f"{port:04X}") for port in ports} & ends)
 
 
 def spools_of(server: Server) -> int:
     """Count the temporary files that a server has open: they have no name any more."""
-    return sum(name.endswith("(deleted)") for name in _open_files(server))
-
-
-def _open_files(server: Server) -> list[str]:
-    names = []
+    count = 0
     for entry in Path(f"/proc/{server.process.pid}/fd").iterdir():
         with suppress(OSError):
-            names.append(os.readlink(entry))
-    return names
+            count += os.readlink(entry).endswith("(deleted)")
+    return count
