@@ -210,7 +210,7 @@ OTHERS = {
 
 @pytest.fixture(scope="module")
 def as_it_ships():
-    """A noisy picture whose noise follows the brightness, one with a hole whose noise does not; what becomes of each."""
+    """A picture whose noise follows the brightness, one with a hole whose noise does not, and what becomes of each."""
     pictures = [picture_of(textured_noise(3)), with_hole(picture_of(noisy_scene(0.5)))[0]]
     prediction = blurred(scene())
     return [(noisy, prediction, refined(noisy, prediction)) for noisy in pictures]
