@@ -1,5 +1,9 @@
 """Laws of refining on CPUs: compiled strips give what the tiles of GPUs give, in any number of threads."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -107,3 +111,28 @@ def test_the_bytes_do_not_depend_on_the_number_of_threads():
         results.append(drain(strips.shrink(noisy, noise=noise, threshold=2.7, stage="")))
     torch.set_num_threads(before)
     assert torch.equal(*results)
+
+
+REFINE_ONE = """
+import hashlib
+import os
+import subprocess
+import sys
+
+import numpy as np
+from mashpix import denoise, preset
+image = np.random.default_rng(0).normal(100, 10, (64, 64, 3)).astype(np.float32)
+settings = preset("fast").replace(steps=2, masks=2)
+print(hashlib.sha256(denoise(image, settings=settings, channel_axis=-1, channels="rgb").tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_the_bytes_do_not_depend_on_whether_the_kernels_are_compiled_or_loaded(tmp_path):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "NUMBA_CACHE_DIR": str(tmp_path)}
+    hashes = [
+        subprocess.run([sys.executable, "-c", REFINE_ONE], env=environment, capture_output=True, check=True).stdout
+        for _ in range(2)
+    ]
+    assert any(tmp_path.rglob("*.nbc")), "the kernels were kept"
+    assert hashes[0] == hashes[1] != b""

@@ -23,11 +23,14 @@ TINY = np.float32(np.finfo(np.float32).tiny)
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """Compile a function at its first call; what comes out is kept on disk where that can be written to."""
+    """Compile a function at its first call; what comes out is kept on disk where that can be written to.
+
+    Sums keep their order ("reassoc" is left out): else a run that compiles and one that loads differ in the last bits.
+    """
     options: dict[str, Any] = {
         "nogil": True,
         "error_model": "numpy",
-        "fastmath": {"reassoc", "contract", "nsz", "arcp"},
+        "fastmath": {"contract", "nsz", "arcp"},
     }
     try:
         return numba.njit(cache=True, **options)(function)
