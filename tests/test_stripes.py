@@ -104,3 +104,13 @@ def test_planes_of_a_stack_have_stripes_of_their_own(noisy, rng):
         if step.report is not None and step.stage == "plane"
     ]
     assert [bool(report.stripes) for report in reports] == [True, False]
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+def test_the_verdict_takes_stripes_off_without_a_warning_whatever_the_unit_and_with_infinities(noisy, rng, scale):
+    clean, striped = noisy.copy(), noisy + pattern_of("rows", rng).astype(np.float32)
+    clean += rng.normal(0, 0.3, clean.shape)
+    clean[5, 5] = striped[5, 5] = np.inf
+    verdict = mashpix.check(np.float32(scale) * striped, np.float32(scale) * clean)
+    assert verdict.verdict == "good"
+    assert all(np.isfinite(value) for value in verdict.measures.values())

@@ -17,8 +17,9 @@ def test_more_files_than_the_queue_takes_all_arrive(open_page):
     until(lambda: page.locator("#rows .state:text-is('ready')").count() == 9, 60)
 
 
-def test_a_file_that_is_too_large_is_not_sent(open_page, no_jobs):
+def test_a_file_that_is_too_large_is_not_sent(open_page, server, no_jobs):
     page = open_page()
     page.wait_for_selector("#formats:not(:empty)", state="attached")
     page.set_input_files("#files", upload("large.png", bytes(3_000_000)))
     page.wait_for_selector("#rows .state:has-text('too large')")
+    assert server.http.get("/api/jobs").json()["jobs"] == []

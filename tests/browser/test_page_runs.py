@@ -65,7 +65,7 @@ def test_a_reload_finds_the_job_as_it_is(open_page, job):
     wait_done(page)
 
 
-def test_two_tabs_show_the_same(open_page, job):
+def test_two_tabs_show_the_same(open_page, server, job):
     one = open_page()
     other = open_page(context=one.context)
     start(one)
@@ -73,8 +73,10 @@ def test_two_tabs_show_the_same(open_page, job):
     other.click("text=Stop and keep")
     wait_done(one)
     wait_done(other)
+    assert one.inner_text(".verdict") == other.inner_text(".verdict")
     one.click("[aria-label='Remove photo.png']")
     other.wait_for_selector("#welcome-title")
+    assert server.http.get("/api/jobs").json()["jobs"] == []
 
 
 def test_the_page_and_its_job_outlive_a_restart_of_the_server(open_page, server, job, sent, a_photo):

@@ -93,8 +93,9 @@ def _pattern(normalized: Normalized, denoised: Array) -> Array | float:
     """The stripes of an image (C, H, W) if they are missing in its result; else 0."""
     if normalized.stripes is None:
         return 0.0
-    pattern = normalized.stripes.pattern
-    residual = np.where(holds_data(denoised), normalized.array - np.asarray(denoised, np.float32), 0)
+    pattern, held = normalized.stripes.pattern.astype(np.float64), holds_data(denoised)
+    before, after = (np.where(held, np.asarray(array), 0).astype(np.float64) for array in (normalized.array, denoised))
+    residual = before - after
     return pattern if (residual * pattern).sum() > np.square(pattern).sum() / 2 else 0.0
 
 
