@@ -78,7 +78,7 @@ def widened_header(header: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def find_shape(header: Any) -> tuple[int, ...]:
-    """Return the shape of an image, compressed or not; () for a part that is none."""
+    """Return the shape of an image, compressed or not; () for a part that holds no image."""
     prefix = "Z" if header.get("ZIMAGE") else ""
     if not prefix and header.get("XTENSION", "IMAGE").strip() != "IMAGE":
         return ()
