@@ -183,8 +183,8 @@ def test_other_settings_make_another_result(page, server, job):
     page.locator("details:has-text('Other settings') [name=seed]").fill("7")
     page.click("text=Denoise again")
     until(lambda: server.http.get(f"/api/jobs/{job['id']}").json()["request"]["seed"] == 7)
+    again = server.wait(job["id"], "done")
     wait_done(page)
-    again = server.http.get(f"/api/jobs/{job['id']}").json()
     assert again["request"]["settings"] == SETTINGS
     assert again["outcome"]["sha256"] != job["outcome"]["sha256"]
 
