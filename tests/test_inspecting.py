@@ -25,8 +25,8 @@ from mashpix import (
     inspect_steps,
     preset,
 )
-from mashpix.noise_estimation.autocovariance import _model, _solve
 from mashpix.noise_report.html import make_page
+from mashpix.refine.autocovariance import _model, _solve
 from mashpix.simulation import add_poisson_gaussian, correlated_noise, correlation_reached
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from web_server import SETTINGS, png
 
-SLOW = SETTINGS | {"steps": 4000}
+SLOW = SETTINGS | {"steps": 20_000}
 """Settings of a run that is stopped, cancelled or left alone by its test."""
 AWAY = "ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE"
 """What Chromium logs while the server is restarted."""
