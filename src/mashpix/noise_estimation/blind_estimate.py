@@ -1,9 +1,7 @@
 """Blind estimate of the noise of a single image: its level, correlation, and dependence on the intensity.
 
-Each cosine coefficient of 16 x 16 blocks is measured in the blocks that are calmest around its own frequency: a block
-with a slanting edge is calm in all other directions. A block that is chosen for being calm understates
-the noise, so it is chosen by the coefficients of the other half of a chequerboard: for stationary noise the two halves
-are independent. Coefficients that hold texture in every block, above all slow ones, are interpolated by
+Each cosine coefficient of 16 x 16 blocks is measured in the blocks that are calmest around its own frequency, see
+`refine.calm_blocks`. Coefficients that hold texture in every block, above all slow ones, are interpolated by
 `autocovariance`; `noise_level_function` fits the dependence on the intensity.
 
 Block-wise blind estimates in the cosine domain go back to Ponomarenko et al., "An automatic approach to lossy
@@ -12,7 +10,6 @@ ours.
 """
 
 import math
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mashpix.noise_estimation.autocovariance import EVEN, FREQUENCY, SIDE, SLOW, fit_autocovariances, mirror
 from mashpix.noise_estimation.noise_level_function import follow_intensity
+from mashpix.refine.autocovariance import EVEN, FREQUENCY, SIDE, SLOW, fit_autocovariances, mirror
+from mashpix.refine.calm_blocks import MIN_BLOCKS, OUTLIER, count_calm, measure_spectrum
 from mashpix.refine.dct import block_transform
 from mashpix.refine.tuning import TUNED
 from mashpix.tiling import cut_blocks
@@ -32,18 +30,12 @@ MAX_BLOCKS = 8_192
 """Number of blocks that are measured, about."""
 CALM_AROUND_FRACTION = 0.01
 """Fraction of the blocks, the calmest around its frequency, that a coefficient is measured in."""
-MIN_BLOCKS = 40
-"""Least number of blocks for any measurement."""
-AROUND = 3.0
-"""Standard deviation in half periods per block, of the weights of the coefficients around one."""
 CALM_FRACTION = 0.01
 """Fraction of the blocks, the calmest in all, that channels are compared in."""
 CALM_FOR_PEAKS_FRACTION = 0.05
 """Fraction of the blocks, as CALM_AROUND_FRACTION, in which lines and peaks of the spectrum are looked for."""
 N_ROUNDS = 3
 """How often blocks are chosen by the noise that was measured before."""
-OUTLIER = 9.0
-"""Squares beyond so many variances of the noise count as this many when blocks are compared."""
 
 Array = NDArray[np.float64]
 
@@ -91,7 +83,7 @@ def measure_noise_level(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Noise
         return None
     coefficients = blocks @ block_transform(SIDE, blocks).T
     squares, intensity = coefficients.square(), coefficients[..., 0] / SIDE
-    calm = squares[..., FREQUENCY >= SIDE / 3].sum(dim=(0, 2)).argsort()[: _count(squares, CALM_FRACTION)]
+    calm = squares[..., FREQUENCY >= SIDE / 3].sum(dim=(0, 2)).argsort()[: count_calm(squares, CALM_FRACTION)]
     spectrum, scaled = squares[:, calm].mean(dim=1), squares
     ratio = torch.ones_like(intensity)
     for _ in range(N_ROUNDS):
@@ -100,11 +92,11 @@ def measure_noise_level(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Noise
         share = (fitted / scaled.mean(dim=1).clamp(min=1e-30)).clamp(max=1)
         functions = [follow_intensity(*channel) for channel in zip(intensity, ratio, relative, share, strict=True)]
         ratio = torch.stack([function(values) for function, values in zip(functions, intensity, strict=True)])
-        calm = relative[..., FREQUENCY > 1].sum(dim=(0, 2)).argsort()[: _count(squares, CALM_FRACTION)]
+        calm = relative[..., FREQUENCY > 1].sum(dim=(0, 2)).argsort()[: count_calm(squares, CALM_FRACTION)]
         usual = ratio[:, calm].mean(dim=1, keepdim=True)
         ratio = ratio / usual  # the functions give the shape, the calmest blocks how much noise there is
         scaled = squares / ratio[..., None]
-        spectrum = _measure_spectrum(scaled, relative, CALM_AROUND_FRACTION)
+        spectrum = measure_spectrum(scaled, relative, CALM_AROUND_FRACTION)
     covariance, fitted = fit_autocovariances(spectrum, scaled.mean(dim=1))
     relative = (scaled / fitted[:, None]).clamp(max=OUTLIER)
     variance = np.array([table[0, 0] for table in covariance]).clip(min=0)
@@ -115,7 +107,7 @@ def measure_noise_level(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Noise
         for function, share in zip(functions, shares, strict=True)
     )
     shape = len(spectrum), SIDE, SIDE
-    calmer = _measure_spectrum(scaled, relative, CALM_FOR_PEAKS_FRACTION)
+    calmer = measure_spectrum(scaled, relative, CALM_FOR_PEAKS_FRACTION)
     calmer = calmer / calmer.mean(dim=1, keepdim=True)
     return NoiseLevel(
         sigma=sigma,
@@ -148,32 +140,12 @@ def _usable_blocks(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Tensor | N
     return blocks[:, chosen] if chosen.any() else None
 
 
-def _count(squares: Tensor, fraction: float) -> int:
-    """Number of blocks that a fraction of (C, N, K) is, at least MIN_BLOCKS."""
-    return max(int(fraction * squares.shape[1]), min(MIN_BLOCKS, squares.shape[1]))
-
-
-def _measure_spectrum(squares: Tensor, relative: Tensor, fraction: float) -> Tensor:
-    """Mean squares (C, K), each coefficient in the blocks that hold least around it, in the other half of them."""
-    energy = relative.sum(dim=0) @ _around()
-    calm = energy.T.contiguous().topk(_count(squares, fraction), dim=1, largest=False).indices.T
-    return torch.stack([channel.gather(0, calm).mean(dim=0) for channel in squares])
-
-
-@cache
-def _around() -> Tensor:
-    """Weights (K, K) of the coefficients that choose the blocks for one, in columns."""
-    place = torch.cartesian_prod(torch.arange(SIDE), torch.arange(SIDE)).double()
-    near = torch.exp(-torch.cdist(place, place).square() / (2 * AROUND**2))
-    return (near * (EVEN[:, None] != EVEN[None, :]) * (FREQUENCY > 1)[:, None]).float()
-
-
 def _between(coefficients: Tensor, relative: Tensor) -> Array:
     """Correlation (C, C) of the channels' coefficients, each of variance 1 and capped, in the calmest blocks."""
     products = torch.zeros(len(coefficients), len(coefficients), dtype=coefficients.dtype)
     energy = relative.sum(dim=0)
     for chosen in (EVEN, ~EVEN):
-        calm = energy[:, ~chosen & (FREQUENCY > 1)].sum(dim=1).argsort()[: _count(relative, CALM_FRACTION)]
+        calm = energy[:, ~chosen & (FREQUENCY > 1)].sum(dim=1).argsort()[: count_calm(relative, CALM_FRACTION)]
         noise = coefficients[:, calm][..., chosen & (FREQUENCY >= SLOW)].flatten(1)
         products += noise @ noise.T
     deviation = products.diagonal().clamp(min=1e-30).sqrt()

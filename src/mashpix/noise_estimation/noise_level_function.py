@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mashpix.noise_estimation.autocovariance import EVEN, FREQUENCY, SLOW
+from mashpix.refine.autocovariance import EVEN, FREQUENCY, SLOW
 from mashpix.refine.variance_model import VarianceModel
 
 N_LEVELS = 8

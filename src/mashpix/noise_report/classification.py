@@ -5,8 +5,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mashpix.noise_estimation.autocovariance import REACH
 from mashpix.noise_estimation.blind_estimate import NoiseLevel
+from mashpix.refine.autocovariance import REACH
 
 CORRELATED = 0.15
 """Correlation at lag 1, the larger of both directions, above which noise counts as correlated."""

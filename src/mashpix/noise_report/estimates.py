@@ -7,11 +7,11 @@ import torch
 
 from mashpix.arrays.normalization import Array, Normalized
 from mashpix.missing import holds_data
-from mashpix.noise_estimation.autocovariance import REACH
 from mashpix.noise_estimation.blind_estimate import NoiseLevel, measure_noise_level
 from mashpix.noise_report.classification import BLOCKY, classify_noise, measure_blockiness
 from mashpix.noise_report.image_facts import clipped_limits
 from mashpix.picture import Picture
+from mashpix.refine.autocovariance import REACH
 
 DEPENDENT = 1.5
 """Ratio of the largest to the smallest variance above which the noise counts as dependent on the intensity."""

@@ -16,7 +16,8 @@ of a block. The relations, and where each is:
     (R9)   a = 1 / (1 + (d / 0.05 sigma^2)^2), d the local mean of |g - p|^2         blending.agreement
     (R10)  x = a r + (1 - a) g                                                       blending.blend
 
-R11 to R14 undo the bias of a tone curve in the result, see tone_bias.
+R11 to R14 undo the bias of a tone curve in the result, see tone_bias. R15 takes the place of R3 to R5 where the noise
+of R, G and B is independent, see independent_noise.
 
 Except in RGB, the mean of each block is that of y all along: intensities are kept. A figure of the data flow, a strip
 of images and the reason of each relation are in docs/method.md. The Wiener filter behind a threshold and the groups
@@ -37,6 +38,7 @@ from mashpix.refine.block_matching import collaborative_wiener
 from mashpix.refine.colour import from_channels, to_channels
 from mashpix.refine.few_blocks import fine_variance, has_few_blocks, limit
 from mashpix.refine.few_photons import counts_few_photons
+from mashpix.refine.independent_noise import IndependentNoise, measure_independent_noise
 from mashpix.refine.reconciling import measure_again
 from mashpix.refine.residual_noise import NoiseModel, measure_noise
 from mashpix.refine.shrinking import SIDE, halve, shrink, with_slow_part
@@ -111,6 +113,10 @@ def measure_noises(
     """R2 to R5: measure the noise; None where no block is fit for that. Parameters as of `refine`."""
     y, p = to_channels(picture, prediction, tuning=tuning)  # R1
     usable, is_rgb = picture.valid[0].all(dim=0), picture.is_rgb
+    if is_rgb and tuning.opponent_colours and tuning.independent_noise:
+        independent = measure_independent_noise(picture, y, p, tuning=tuning)  # R15
+        if independent is not None:
+            return _known(independent, y, tuning=tuning)
     in_prediction = measure_noise(y, p, usable, side=SIDE, is_rgb=is_rgb, tuning=tuning)  # R3: S_p
     if in_prediction is None:
         return None
@@ -126,6 +132,14 @@ def measure_noises(
     reconciled, capped = in_blocks16
     noises = Noises(capped, reconciled, in_blocks8[0], in_half_size[0] if in_half_size else None)
     return _limited(noises, y, usable) if has_few_blocks(picture, tuning=tuning) else noises
+
+
+def _known(noise: IndependentNoise, y: Tensor, *, tuning: RefineSettings) -> Noises:
+    """The noise of R15, which calls for no caution."""
+    in_blocks16, in_blocks8 = noise.model(SIDE, y), noise.model(block_matching.SIDE, y)
+    half = noise.model(SIDE, y, half_size=True)
+    certain = (model._replace(psd=model.psd / tuning.caution) for model in (in_blocks16, in_blocks8, half))
+    return Noises(in_blocks16, *certain)
 
 
 def _limited(noises: Noises, y: Tensor, usable: Tensor) -> Noises:

@@ -94,12 +94,44 @@ def _solve(design: Array, wanted: Array, weight: Array, hold: Array) -> tuple[Ar
 @cache
 def _model() -> tuple[Array, Array]:
     """Variance of the coefficients (K, lags) for an autocovariance of 1 at one lag, and how each lag is held to 0."""
-    cosine = cosine_matrix(SIDE).double().numpy()
-    one_way = [(cosine[:, lag:] * cosine[:, : SIDE - lag]).sum(axis=1) * (2 if lag else 1) for lag in range(REACH + 1)]
-    basis = np.stack(one_way, axis=1)
+    basis = _one_way(SIDE)
     lags = np.arange(REACH + 1)
     square_lag = (lags[:, None] ** 2 + lags[None, :] ** 2).ravel()
-    return np.kron(basis, basis), HOLD * (square_lag / SHORT**2) ** 2
+    return np.kron(basis, basis).astype(float), HOLD * (square_lag / SHORT**2) ** 2
+
+
+def _one_way(side: int) -> Array:
+    """Variance of the coefficients of `side` pixels in a row, (side, lags), for an autocovariance of 1 at one lag."""
+    cosine: Array = cosine_matrix(side).double().numpy()
+    lags = range(REACH + 1)
+    columns = [(cosine[:, lag:] * cosine[:, : side - lag]).sum(axis=1) * (2 if lag else 1) for lag in lags]
+    basis: Array = np.stack(columns, axis=1)
+    return basis
+
+
+def spectrum_of(quadrant: Array, side: int) -> Array:
+    """Variance of the cosine coefficients (side * side,) of blocks, at least 8 x 8, of noise of an autocovariance."""
+    basis = _one_way(side)
+    spectrum: Array = np.maximum(basis @ quadrant @ basis.T, MIN_POWER * quadrant[0, 0]).ravel()
+    return spectrum
+
+
+def halved(quadrant: Array) -> Array:
+    """Autocovariance of the means of 2 x 2 pixels, where it is known: at the smaller half of the lags.
+
+    Examples
+    --------
+    >>> white = np.zeros((REACH + 1, REACH + 1))
+    >>> white[0, 0] = 4
+    >>> halved(white)[:2, :2]
+    array([[1., 0.],
+           [0., 0.]])
+    """
+    lags = np.arange((REACH + 1) // 2)
+    one_way = np.zeros((REACH + 1, REACH + 1))
+    for shift, weight in ((-1, 0.25), (0, 0.5), (1, 0.25)):
+        np.add.at(one_way, (lags, abs(2 * lags + shift)), weight)
+    return one_way @ quadrant @ one_way.T
 
 
 def mirror(quadrant: Array) -> Array:
