@@ -16,8 +16,8 @@ of a block. The relations, and where each is:
     (R9)   a = 1 / (1 + (d / 0.05 sigma^2)^2), d the local mean of |g - p|^2         blending.agreement
     (R10)  x = a r + (1 - a) g                                                       blending.blend
 
-R11 to R14 undo the bias of a tone curve in the result, see tone_bias. R15 takes the place of R3 to R5 where the noise
-of R, G and B is independent, see independent_noise.
+R11 to R14 undo the bias of a tone curve in the result, see tone_bias. R15 and R16 measure the noise in y itself, see
+blind_noise; R2 to R5 are for what is left: processed photos, and images of few blocks.
 
 Except in RGB, the mean of each block is that of y all along: intensities are kept. A figure of the data flow, a strip
 of images and the reason of each relation are in docs/method.md. The Wiener filter behind a threshold and the groups
@@ -34,11 +34,11 @@ from torch import Tensor
 from mashpix.picture import Picture
 from mashpix.refine import block_matching, stages, strips
 from mashpix.refine.blending import blend, restore
+from mashpix.refine.blind_noise import BlindNoise, measure_blind_noise
 from mashpix.refine.block_matching import collaborative_wiener
 from mashpix.refine.colour import from_channels, to_channels
 from mashpix.refine.few_blocks import fine_variance, has_few_blocks, limit
 from mashpix.refine.few_photons import counts_few_photons
-from mashpix.refine.independent_noise import IndependentNoise, measure_independent_noise
 from mashpix.refine.reconciling import measure_again
 from mashpix.refine.residual_noise import NoiseModel, measure_noise
 from mashpix.refine.shrinking import SIDE, halve, shrink, with_slow_part
@@ -113,10 +113,10 @@ def measure_noises(
     """R2 to R5: measure the noise; None where no block is fit for that. Parameters as of `refine`."""
     y, p = to_channels(picture, prediction, tuning=tuning)  # R1
     usable, is_rgb = picture.valid[0].all(dim=0), picture.is_rgb
-    if is_rgb and tuning.opponent_colours and tuning.independent_noise:
-        independent = measure_independent_noise(picture, y, p, tuning=tuning)  # R15
-        if independent is not None:
-            return _known(independent, y, tuning=tuning)
+    if tuning.blind_noise and (tuning.opponent_colours or not is_rgb):
+        blind = measure_blind_noise(picture, y, tuning=tuning)  # R15 and R16
+        if blind is not None:
+            return _known(blind, y, tuning=tuning)
     in_prediction = measure_noise(y, p, usable, side=SIDE, is_rgb=is_rgb, tuning=tuning)  # R3: S_p
     if in_prediction is None:
         return None
@@ -134,12 +134,12 @@ def measure_noises(
     return _limited(noises, y, usable) if has_few_blocks(picture, tuning=tuning) else noises
 
 
-def _known(noise: IndependentNoise, y: Tensor, *, tuning: RefineSettings) -> Noises:
-    """The noise of R15, which calls for no caution."""
+def _known(noise: BlindNoise, y: Tensor, *, tuning: RefineSettings) -> Noises:
+    """The noise of R15 and R16; where it is the same at any brightness, it is known well and calls for no caution."""
     in_blocks16, in_blocks8 = noise.model(SIDE, y), noise.model(block_matching.SIDE, y)
     half = noise.model(SIDE, y, half_size=True)
-    certain = (model._replace(psd=model.psd / tuning.caution) for model in (in_blocks16, in_blocks8, half))
-    return Noises(in_blocks16, *certain)
+    caution = tuning.caution if noise.variance_model.slope == 0 else 1.0
+    return Noises(in_blocks16, *(model._replace(psd=model.psd / caution) for model in (in_blocks16, in_blocks8, half)))
 
 
 def _limited(noises: Noises, y: Tensor, usable: Tensor) -> Noises:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class RefineSettings:
-    """All tuned constants of refining, in the order of the relations R1 to R15 of `mashpix.refine.refining`.
+    """All tuned constants of refining, in the order of the relations R1 to R16 of `mashpix.refine.refining`.
 
     They are no options of the command line: the defaults are what ships, other values serve benchmarks/ablation.py
     and tests. Beside each: its unit, its meaning, and its source.
@@ -63,8 +63,7 @@ class RefineSettings:
     agreement_window: int = 8  # pixels: side of the windows that estimates are compared in [4]
     disagreement: float = 0.05  # noise variances: squared difference at which either estimate counts for half [4]
 
-    # R15: independent noise in R, G and B
-    calm_fraction: float = 0.05  # fraction of the blocks, the calmest: in these a coefficient is measured [15]
+    # R15 and R16: noise measured in the noisy image alone
     max_colour_difference: float = 1.35  # ratio: largest of the noise of two colours, or bands, that are alike [15]
     max_fast_excess: float = 1.8  # ratio to the colours': most fast noise of a brightness that is like them [15]
     max_white_excess: float = 40.0  # ratio: the same where the colours' noise is white: the rest is texture [15]
@@ -81,7 +80,7 @@ class RefineSettings:
     # Whole ideas, all in use: benchmarks/ablation.py takes them out one by one
     opponent_colours: bool = True  # switch: R1: RGB as brightness and two opponents [5]
     second_measurement: bool = True  # switch: R5: measure again in y1 and reconcile [4]
-    independent_noise: bool = True  # switch: R15: brightness from the colours where channels are independent [15]
+    blind_noise: bool = True  # switch: R15 and R16: the noise of the noisy image itself [15]
     floor_by_flat_bias: bool = True  # switch: R5: the floor as far as flat blocks understate [5]
     slow_part: bool = True  # switch: R6: the slow part from half the size [4]
     groups: bool = True  # switch: R7: shrink similar blocks together [4]

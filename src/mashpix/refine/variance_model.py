@@ -3,7 +3,7 @@
 The affine noise level function of a sensor, var = offset + slope * brightness (Foi et al., "Practical
 Poissonian-Gaussian noise modeling and fitting for single-image raw-data", IEEE TIP 2008), and its estimator where an
 estimate of the clean image is at hand. Its residual is mostly noise already, in flat and in textured blocks alike, so
-least squares through the calmest blocks of each level do. `noise_estimation.noise_level_function` fits the same model
+least squares through the calmest blocks of each level do. `refine.noise_level_function` fits the same model
 to a noisy image alone, where texture is still in every block: there the line runs along the lower edge of the levels.
 """
 

@@ -11,11 +11,10 @@ import torch
 from torch import Tensor
 
 from mashpix.noise_estimation.blind_estimate import measure_noise_level
+from mashpix.refine.blind_noise import find_clipped
 
 NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
 """Lags (rows, columns) at which noise is white if it is uncorrelated there."""
-CLIPPED = 0.001
-"""Fraction of the pixels at the least or the largest value from which these count as clipped."""
 
 
 def measure_excess(noisy: Tensor, residual: Tensor, usable: Tensor) -> dict[str, float]:
@@ -23,7 +22,7 @@ def measure_excess(noisy: Tensor, residual: Tensor, usable: Tensor) -> dict[str,
 
     Gives `residual_excess`, `noise_whiteness` and `noise_evenness` of `Verdict`; none without a block to measure in.
     """
-    clipped = torch.stack([_clipped(plane, usable) for plane in noisy])
+    clipped = torch.stack([find_clipped(plane, usable) for plane in noisy])
     noise = measure_noise_level(noisy, usable.expand_as(noisy), clipped)
     if noise is None or not noise.sigma.min() > 0:
         return {}
@@ -35,13 +34,3 @@ def measure_excess(noisy: Tensor, residual: Tensor, usable: Tensor) -> dict[str,
         "noise_whiteness": float(1 - np.abs(correlation).max()),
         "noise_evenness": float(1 / noise.dependence.max()),
     }
-
-
-def _clipped(plane: Tensor, usable: Tensor) -> Tensor:
-    """Find the pixels (H, W) of the least or the largest value, if many have it."""
-    values = plane[usable]
-    clipped = torch.zeros_like(usable)
-    for extreme in (values.min(), values.max()):
-        if (values == extreme).double().mean() >= CLIPPED:
-            clipped |= plane == extreme
-    return clipped

@@ -1,0 +1,151 @@
+"""Relations R15 and R16: noise measured in the noisy image alone, before any estimate of the clean one.
+
+Where an image is texture all over, an estimate is flat where it missed the texture, and that texture would pass for
+noise in its residual. The calmest blocks of the noisy image hold the least of it (`calm_blocks`).
+
+(R15) A single channel, and channels that are no colours: S and v are those of the calmest blocks.
+
+(R16) RGB whose channels hold independent noise. With the noise spectra S_R, S_G and S_B, the brightness has the noise
+(S_R + S_G + S_B) / 3, which is also the mean of those of the two opponent colours (R1): (S_R + S_B) / 2 and
+(S_R + 4 S_G + S_B) / 6. Nearly all texture is in the brightness, so its noise is best measured in the colours.
+Channels that were interpolated from one another, processed or compressed are not independent, and that shows: their
+colours differ, or hold far less fast noise than the brightness. Then this is not used: in a processed photo the calm
+blocks have lost most of their noise.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mashpix.picture import Picture
+from mashpix.refine.autocovariance import FREQUENCY, REACH, SIDE, SLOW, Array, halved, spectrum_of
+from mashpix.refine.calm_blocks import (
+    CALM_AROUND_FRACTION,
+    N_ROUNDS,
+    OUTLIER,
+    CalmNoise,
+    measure_calm_noise,
+    measure_spectrum,
+    usable_coefficients,
+)
+from mashpix.refine.residual_noise import MEDIAN_SQUARE, NoiseModel
+from mashpix.refine.tuning import TUNED, RefineSettings
+from mashpix.refine.variance_model import VarianceModel
+
+CLIPPED = 0.001
+"""Fraction of the pixels at the least or the largest value from which these count as clipped."""
+BANDS = (FREQUENCY > 5) & (FREQUENCY <= 10), (FREQUENCY > 10) & (FREQUENCY <= 15), FREQUENCY > 15
+"""Coefficients of which the means are compared: the slow ones hold too much of the image."""
+MAX_RATIO = 3.0
+"""Largest ratio of the noise of two opponent colours whose channels are independent: that of noise in R and B alone."""
+
+
+class BlindNoise(NamedTuple):
+    """The noise of C channels.
+
+    autocovariance : for each channel one quadrant, on the network's scale squared, where v is 1
+    variance_model : v (R2)
+    is_rgb : whether the channels are brightness and two opponent colours (R1)
+    """
+
+    autocovariance: list[Array]
+    variance_model: VarianceModel
+    is_rgb: bool
+
+    def model(self, side: int, like: Tensor, *, half_size: bool = False) -> NoiseModel:
+        """The noise in blocks of `side` pixels, of the image or of its half size; a tensor like `like`."""
+        quadrants = (halved(table) if half_size else table for table in self.autocovariance)
+        psd = torch.from_numpy(np.stack([spectrum_of(quadrant, side) for quadrant in quadrants])).to(like)
+        return NoiseModel(psd, self.variance_model, self.is_rgb)
+
+
+def measure_blind_noise(picture: Picture, noisy: Tensor, *, tuning: RefineSettings = TUNED) -> BlindNoise | None:
+    """R15 and R16: measure the noise; None without enough blocks, and for RGB whose channels are not independent.
+
+    noisy : (C, H, W), the image with independent noise in the channels (R1)
+    """
+    pixels, valid = picture.pixels[0].cpu(), picture.valid[0].cpu()
+    clipped = torch.stack([find_clipped(*channel) for channel in zip(pixels, valid, strict=True)])
+    coefficients = usable_coefficients(noisy.cpu(), valid, clipped)
+    if coefficients is None or coefficients.shape[1] < tuning.min_blocks:
+        return None
+    if picture.is_rgb:
+        return _measure_independent(coefficients, tuning=tuning)
+    intensity = coefficients[..., 0].mean(dim=0) / SIDE
+    noise = measure_calm_noise(coefficients, intensity=intensity)
+    return BlindNoise(noise.autocovariance, _variance_model(noise), is_rgb=False)
+
+
+def find_clipped(plane: Tensor, valid: Tensor) -> Tensor:
+    """Find the pixels (H, W) of the least or the largest value, if many have it."""
+    values = plane[valid]
+    clipped = torch.zeros_like(valid)
+    for extreme in (values.min(), values.max()) if len(values) else ():
+        if (values == extreme).double().mean() >= CLIPPED:
+            clipped |= plane == extreme
+    return clipped
+
+
+def _variance_model(noise: CalmNoise) -> VarianceModel:
+    """v of the first channel, 1 in the calmest blocks, and at most as at the ends of the levels it was measured in."""
+    line, places, usual = noise.functions[0].line, noise.functions[0].places, float(noise.usual[0])
+    ends = [max(line.offset + line.slope * place, line.floor) / usual for place in places] or [1.0]
+    ceiling = max(*ends, 1 / min(ends), 1.0)
+    return VarianceModel(line.offset / usual, line.slope / usual, min(ends), ceiling)
+
+
+def _measure_independent(coefficients: Tensor, *, tuning: RefineSettings) -> BlindNoise | None:
+    """R16, of blocks of brightness and opponent colours (3, N, K); None unless the channels are independent."""
+    intensity = coefficients[0, :, 0] / SIDE
+    noise = measure_calm_noise(coefficients[1:], intensity=intensity)
+    brightness = _bands(_own_spectrum(coefficients[:1].square() / noise.ratio[:1, :, None]))[0]
+    colours = _bands(noise.spectrum)
+    model = _variance_model(noise)
+    if _are_white(colours, brightness, tuning=tuning):
+        variances = noise.spectrum[:, FREQUENCY > SLOW].mean(dim=1).double().numpy()
+        white = np.zeros((REACH + 1, REACH + 1))
+        white[0, 0] = 1
+        return BlindNoise([variance * white for variance in (variances.mean(), *variances)], model, is_rgb=True)
+    if _are_alike(colours, brightness, tuning=tuning):
+        both = noise.autocovariance
+        return BlindNoise([(both[0] + both[1]) / 2, *both], model, is_rgb=True)
+    return None
+
+
+def _own_spectrum(squares: Tensor) -> Tensor:
+    """Spectrum (C, K) of the blocks of one channel that are calm in it, (C, N, K)."""
+    spectrum = squares.median(dim=1).values / MEDIAN_SQUARE
+    for _ in range(N_ROUNDS):
+        relative = (squares / spectrum[:, None].clamp(min=torch.finfo(squares.dtype).tiny)).clamp(max=OUTLIER)
+        spectrum = measure_spectrum(squares, relative, CALM_AROUND_FRACTION)
+    return spectrum
+
+
+def _bands(spectrum: Tensor) -> Tensor:
+    """Mean of each band of coefficients of a spectrum (C, K): (C, 3)."""
+    return torch.stack([spectrum[:, band].mean(dim=1) for band in BANDS], dim=1)
+
+
+def _unevenness(values: Tensor, dim: int) -> float:
+    """Largest over least value along a dimension, at the worst place."""
+    return float((values.amax(dim=dim) / values.amin(dim=dim).clamp(min=torch.finfo(values.dtype).tiny)).max())
+
+
+def _are_alike(colours: Tensor, brightness: Tensor, *, tuning: RefineSettings) -> bool:
+    """Whether both colours hold the same noise in all bands, and the brightness as much fast noise as they."""
+    excess = float(brightness[-1] / colours[:, -1].mean())
+    return _unevenness(colours, dim=0) <= tuning.max_colour_difference and excess <= tuning.max_fast_excess
+
+
+def _are_white(colours: Tensor, brightness: Tensor, *, tuning: RefineSettings) -> bool:
+    """Whether the colours hold white noise, and the brightness none that is white and larger.
+
+    Colour noise of a processed photo is never white, but rounding a grey one makes such noise.
+    """
+    if _unevenness(colours, dim=1) > tuning.max_colour_difference or _unevenness(colours, dim=0) > MAX_RATIO:
+        return False
+    is_texture = _unevenness(brightness[None], dim=1) > tuning.max_colour_difference
+    limit = tuning.max_white_excess if is_texture else tuning.max_fast_excess
+    return float(brightness[-1] / colours.mean()) <= limit
