@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from mashpix import PRESETS
 from mashpix.refine import tuning
@@ -159,11 +160,15 @@ def test_the_channels_of_rgb_are_put_together():
     assert np.abs(difference).mean() < 0.01
 
 
-def textured_noise(channels):
+def photo_noise(beta):
+    """Noise as in a processed photo: more of it in the brightness than in the colours."""
+    noise = noisy_scene(beta) - scene()
+    return noise + noise.mean(axis=0)
+
+
+def textured_noise():
     """Noise that follows the brightness, on flat parts, repeated stripes and a hole as black as clipping leaves it."""
-    noisy = noisy_scene(0.5, channels=channels)
-    ramp = np.linspace(0.3, 1.5, 96)
-    noisy = scene(channels) + (noisy - scene(channels)) * ramp
+    noisy = scene() + photo_noise(0.5) * np.linspace(0.3, 1.5, 96)
     noisy[:, 80:, 76:] = 0
     return noisy
 
@@ -196,12 +201,18 @@ OTHERS = {
     "group_size": 8,
     "group_step": 8,
     "search_radius": 8,
+    "max_blind_excess": 0.1,
+    "max_white_unevenness": 1.0,
+    "max_alike_difference": 1.0,
+    "max_fast_excess": 0.1,
+    "max_white_excess": 0.1,
     "restored_share": 1.0,
     "agreement_window": 4,
     "disagreement": 0.5,
     "opponent_colours": False,
     "second_measurement": False,
     "floor_by_flat_bias": False,
+    "blind_noise": False,
     "slow_part": False,
     "groups": False,
 }
@@ -210,8 +221,11 @@ OTHERS = {
 
 @pytest.fixture(scope="module")
 def as_it_ships():
-    """A picture whose noise follows the brightness, one with a hole whose noise does not, and what becomes of each."""
-    pictures = [picture_of(textured_noise(3)), with_hole(picture_of(noisy_scene(0.5)))[0]]
+    """Photos whose noise follows the brightness, and one with a hole whose noise does not; then independent noise."""
+    pictures = [picture_of(textured_noise()), with_hole(picture_of(scene() + photo_noise(0.5)))[0]]
+    pictures += [picture_of(noisy_scene(beta)) for beta in (0, 0.5)]
+    texture = gaussian_filter(np.random.default_rng(1).standard_normal((96, 96)), 0.8)
+    pictures.append(picture_of(noisy_scene(0, sigma=0.02) - scene() + 0.2 * texture))
     prediction = blurred(scene())
     return [(noisy, prediction, refined(noisy, prediction)) for noisy in pictures]
 

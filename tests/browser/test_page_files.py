@@ -110,7 +110,7 @@ def test_an_empty_file_is_refused_where_it_stands(open_page, no_jobs, a_photo):
     page.set_input_files("#files", upload("photo.png", a_photo))
     page.wait_for_selector("button:text-is('Denoise')")
     page.click("[aria-label='Remove nothing.png']")
-    assert names(page) == ["photo.png"]
+    until(lambda: names(page) == ["photo.png"])
 
 
 def test_a_name_is_text_and_nothing_else(page, a_photo):

@@ -7,10 +7,10 @@ noise in its residual. The calmest blocks of the noisy image hold the least of i
 
 (R16) RGB whose channels hold independent noise. With the noise spectra S_R, S_G and S_B, the brightness has the noise
 (S_R + S_G + S_B) / 3, which is also the mean of those of the two opponent colours (R1): (S_R + S_B) / 2 and
-(S_R + 4 S_G + S_B) / 6. Nearly all texture is in the brightness, so its noise is best measured in the colours.
-Channels that were interpolated from one another, processed or compressed are not independent, and that shows: their
-colours differ, or hold far less fast noise than the brightness. Then this is not used: in a processed photo the calm
-blocks have lost most of their noise.
+(S_R + 4 S_G + S_B) / 6. Texture has hardly more than one colour, mostly that of the brightness, so the noise of all is
+measured in the two channels at right angles to that of most texture. Channels that were interpolated from one another,
+processed or compressed are not independent, and that shows: their colours differ, or hold far less fast noise than the
+brightness. Then this is not used: in a processed photo the calm blocks have lost most of their noise.
 """
 
 from typing import NamedTuple
@@ -39,7 +39,7 @@ CLIPPED = 0.001
 BANDS = (FREQUENCY > 5) & (FREQUENCY <= 10), (FREQUENCY > 10) & (FREQUENCY <= 15), FREQUENCY > 15
 """Coefficients of which the means are compared: the slow ones hold too much of the image."""
 MAX_RATIO = 3.0
-"""Largest ratio of the noise of two opponent colours whose channels are independent: that of noise in R and B alone."""
+"""Largest ratio of the noise of two colours whose channels are independent: that of (R - B) to (R - 2 G + B)."""
 
 
 class BlindNoise(NamedTuple):
@@ -66,6 +66,8 @@ def measure_blind_noise(picture: Picture, noisy: Tensor, *, tuning: RefineSettin
 
     noisy : (C, H, W), the image with independent noise in the channels (R1)
     """
+    if not tuning.blind_noise or (picture.is_rgb and not tuning.opponent_colours):
+        return None
     pixels, valid = picture.pixels[0].cpu(), picture.valid[0].cpu()
     clipped = torch.stack([find_clipped(*channel) for channel in zip(pixels, valid, strict=True)])
     coefficients = usable_coefficients(noisy.cpu(), valid, clipped)
@@ -99,19 +101,24 @@ def _variance_model(noise: CalmNoise) -> VarianceModel:
 def _measure_independent(coefficients: Tensor, *, tuning: RefineSettings) -> BlindNoise | None:
     """R16, of blocks of brightness and opponent colours (3, N, K); None unless the channels are independent."""
     intensity = coefficients[0, :, 0] / SIDE
-    noise = measure_calm_noise(coefficients[1:], intensity=intensity)
-    brightness = _bands(_own_spectrum(coefficients[:1].square() / noise.ratio[:1, :, None]))[0]
-    colours = _bands(noise.spectrum)
-    model = _variance_model(noise)
-    if _are_white(colours, brightness, tuning=tuning):
-        variances = noise.spectrum[:, FREQUENCY > SLOW].mean(dim=1).double().numpy()
+    turned = _turn_to_texture(coefficients)
+    noise = measure_calm_noise(turned[1:], intensity=intensity)
+    texture = _bands(_own_spectrum(turned[:1].square() / noise.ratio[:1, :, None]))[0]
+    bands, model = _bands(noise.spectrum), _variance_model(noise)
+    if _are_white(bands, texture, tuning=tuning):
         white = np.zeros((REACH + 1, REACH + 1))
-        white[0, 0] = 1
-        return BlindNoise([variance * white for variance in (variances.mean(), *variances)], model, is_rgb=True)
-    if _are_alike(colours, brightness, tuning=tuning):
-        both = noise.autocovariance
-        return BlindNoise([(both[0] + both[1]) / 2, *both], model, is_rgb=True)
+        white[0, 0] = float(noise.spectrum[:, FREQUENCY > SLOW].mean())
+        return BlindNoise([white] * 3, model, is_rgb=True)
+    if _are_alike(bands, texture, tuning=tuning):
+        return BlindNoise([(noise.autocovariance[0] + noise.autocovariance[1]) / 2] * 3, model, is_rgb=True)
     return None
+
+
+def _turn_to_texture(coefficients: Tensor) -> Tensor:
+    """Turn the channels of (3, N, K): the first is the one of most texture. Noise that is alike in all stays so."""
+    fast = coefficients[..., FREQUENCY > SLOW].flatten(1).double()
+    _, axes = torch.linalg.eigh(fast @ fast.T)
+    return torch.einsum("cd,cnk->dnk", axes.flip(1).to(coefficients), coefficients)
 
 
 def _own_spectrum(squares: Tensor) -> Tensor:
@@ -133,19 +140,19 @@ def _unevenness(values: Tensor, dim: int) -> float:
     return float((values.amax(dim=dim) / values.amin(dim=dim).clamp(min=torch.finfo(values.dtype).tiny)).max())
 
 
-def _are_alike(colours: Tensor, brightness: Tensor, *, tuning: RefineSettings) -> bool:
-    """Whether both colours hold the same noise in all bands, and the brightness as much fast noise as they."""
-    excess = float(brightness[-1] / colours[:, -1].mean())
-    return _unevenness(colours, dim=0) <= tuning.max_colour_difference and excess <= tuning.max_fast_excess
+def _are_alike(colours: Tensor, texture: Tensor, *, tuning: RefineSettings) -> bool:
+    """Whether both colours hold the same noise in all bands, and the channel of texture as much fast noise as they."""
+    excess = float(texture[-1] / colours[:, -1].mean())
+    return _unevenness(colours, dim=0) <= tuning.max_alike_difference and excess <= tuning.max_fast_excess
 
 
-def _are_white(colours: Tensor, brightness: Tensor, *, tuning: RefineSettings) -> bool:
-    """Whether the colours hold white noise, and the brightness none that is white and larger.
+def _are_white(colours: Tensor, texture: Tensor, *, tuning: RefineSettings) -> bool:
+    """Whether the colours hold white noise, and the channel of texture none that is white and larger.
 
     Colour noise of a processed photo is never white, but rounding a grey one makes such noise.
     """
-    if _unevenness(colours, dim=1) > tuning.max_colour_difference or _unevenness(colours, dim=0) > MAX_RATIO:
+    if _unevenness(colours, dim=1) > tuning.max_white_unevenness or _unevenness(colours, dim=0) > MAX_RATIO:
         return False
-    is_texture = _unevenness(brightness[None], dim=1) > tuning.max_colour_difference
-    limit = tuning.max_white_excess if is_texture else tuning.max_fast_excess
-    return float(brightness[-1] / colours.mean()) <= limit
+    is_noise = _unevenness(texture[None], dim=1) <= tuning.max_white_unevenness
+    limit = tuning.max_fast_excess if is_noise else tuning.max_white_excess
+    return float(texture[-1] / colours.mean()) <= limit

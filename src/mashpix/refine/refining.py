@@ -113,13 +113,14 @@ def measure_noises(
     """R2 to R5: measure the noise; None where no block is fit for that. Parameters as of `refine`."""
     y, p = to_channels(picture, prediction, tuning=tuning)  # R1
     usable, is_rgb = picture.valid[0].all(dim=0), picture.is_rgb
-    if tuning.blind_noise and (tuning.opponent_colours or not is_rgb):
-        blind = measure_blind_noise(picture, y, tuning=tuning)  # R15 and R16
-        if blind is not None:
-            return _known(blind, y, tuning=tuning)
     in_prediction = measure_noise(y, p, usable, side=SIDE, is_rgb=is_rgb, tuning=tuning)  # R3: S_p
     if in_prediction is None:
         return None
+    blind = measure_blind_noise(picture, y, tuning=tuning)  # R15 and R16
+    if blind is not None:
+        known = _known(blind, y, tuning=tuning)
+        if known.in_prediction.power().sum() <= tuning.max_blind_excess * in_prediction.power().sum():
+            return known  # else the prediction explains what it takes for noise
     y1 = yield from shrink_blocks(y, noise=in_prediction, stage=stages.SHRINK, settings=settings, tuning=tuning)  # R4
     follow = in_prediction.variance_model != CONSTANT
     measure = partial(measure_again, is_rgb=is_rgb, follow=follow, tuning=tuning)  # R3: S_1, and R5: S

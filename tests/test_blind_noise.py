@@ -1,0 +1,98 @@
+"""Laws of the noise that is measured in the noisy image alone: texture is not taken for it, a photo's is left alone."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from mashpix import denoise, psnr
+from mashpix.picture import Picture
+from mashpix.refine.autocovariance import REACH, halved, spectrum_of
+from mashpix.refine.blind_noise import measure_blind_noise
+from mashpix.refine.colour import to_channels
+from mashpix.simulation import correlated_noise
+
+SIGMA = 0.04
+
+
+def fur(tint=(1.0, 1.0, 1.0), side=128):
+    """Texture all over: no block is calm."""
+    strands = gaussian_filter(np.random.default_rng(1).standard_normal((side, side)), (2, 0.7))
+    return (0.5 + 0.06 * strands / strands.std()) * np.reshape(tint, (3, 1, 1))
+
+
+def noise_of(beta=0.0, *, channels=3, side=128):
+    noise = correlated_noise((side, side, channels), sigma=SIGMA, beta=beta, rng=np.random.default_rng(2))
+    return noise.transpose(2, 0, 1)
+
+
+def measured(array):
+    pixels = torch.from_numpy(np.asarray(array, np.float32))[None]
+    picture = Picture(pixels, torch.ones_like(pixels) == 1, torch.ones(len(array)), is_rgb=len(array) == 3)
+    return measure_blind_noise(picture, to_channels(picture, pixels)[0])
+
+
+@pytest.mark.parametrize("tint", [(1.0, 1.0, 1.0), (1.0, 0.8, 0.6)])
+@pytest.mark.parametrize("beta", [0.0, 0.5])
+def test_texture_of_one_colour_is_not_taken_for_independent_noise(tint, beta):
+    noise = measured(fur(tint) + noise_of(beta))
+    variance, beside = noise.autocovariance[0][0, :2]
+    assert abs(variance / SIGMA**2 - 1) < 0.15
+    assert (beside > 0.2 * variance) == (beta > 0)
+
+
+def test_the_noise_of_unequal_channels_is_their_mean_in_the_brightness():
+    levels = np.array([0.8, 1.3, 1.0])[:, None, None]
+    noise = measured(fur() + levels * noise_of())
+    assert abs(noise.autocovariance[0][0, 0] / np.square(levels * SIGMA).mean() - 1) < 0.15
+
+
+def test_noise_of_a_processed_photo_is_left_to_the_residual():
+    blurred = gaussian_filter(noise_of(), (0, 1, 1))
+    for noise in (noise_of() + 2 * noise_of().mean(axis=0), 3 * blurred + 3 * blurred.mean(axis=0)):
+        assert measured(0.5 + noise) is None
+
+
+def test_rounding_a_tinted_grey_image_makes_no_independent_noise():
+    grey = 128 + 255 * noise_of(channels=1)
+    tinted = np.rint(grey * np.reshape([1.02, 1.0, 0.96], (3, 1, 1))) / 255
+    assert measured(tinted) is None
+
+
+def test_the_noise_of_a_grey_image_is_that_of_its_calm_parts():
+    calm = fur()[:1]
+    calm[:, :, :40] = 0.5
+    noise = measured(calm + noise_of(channels=1))
+    assert abs(noise.autocovariance[0][0, 0] / SIGMA**2 - 1) < 0.3
+
+
+def autocovariance_of(noise, lags):
+    rows, columns = noise.shape
+    return np.array(
+        [[(noise[y:, x:] * noise[: rows - y, : columns - x]).mean() for x in range(lags)] for y in range(lags)]
+    )
+
+
+def test_noise_at_half_the_size_is_that_of_the_means_of_four_pixels():
+    noise = correlated_noise((512, 512), sigma=1, beta=0.5, rng=np.random.default_rng(0))
+    half = noise.reshape(256, 2, 256, 2).mean(axis=(1, 3))
+    found = halved(autocovariance_of(noise, REACH + 1))[:4, :4]
+    np.testing.assert_allclose(found, autocovariance_of(half, 4), atol=0.01)
+
+
+def test_white_noise_has_the_same_variance_in_every_coefficient():
+    white = np.zeros((REACH + 1, REACH + 1))
+    white[0, 0] = 2.0
+    for side in (8, 16):
+        np.testing.assert_allclose(spectrum_of(white, side), 2.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_textured_image_is_not_worse_than_its_input(channels):
+    clean = 255 * fur(side=96)[:channels].transpose(1, 2, 0)
+    if channels == 1:
+        clean[:, :30] = 128  # without a calm part, texture and noise of one channel are alike
+    noisy = clean + 255 * noise_of(channels=channels, side=96).transpose(1, 2, 0)
+    kind = {"channel_axis": -1, "channels": "rgb" if channels == 3 else "independent"}
+    result = denoise(noisy.astype(np.float32), settings="fast", device="cpu", **kind)
+    assert psnr(clean, result, data_range=255) > psnr(clean, noisy, data_range=255)
