@@ -55,6 +55,8 @@ def real_structures():
         "bars": 60.0 * (rows % 24 < 5),
         "sinusoidal grating": 60 * np.sin(2 * np.pi * columns / 9),
         "text": -80.0 * (letters & (rows % 16 < 10)),
+        "cloth": 50
+        * np.where((rows // 4 + columns // 4) % 2, *(np.sin(side * np.pi / 4) ** 2 for side in (rows, columns))),
         "half a fence": 30 * np.sin(2 * np.pi * rows / 7) * (columns < 70),
     }
 

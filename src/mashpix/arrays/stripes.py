@@ -5,6 +5,7 @@ the same in all parts of a row, and does not repeat. Derived in docs/method.md, 
 """
 
 from collections.abc import Iterator
+from itertools import combinations, product
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -49,6 +50,8 @@ MAX_AMPLITUDE = 4.5
 """Largest amplitude of a wave in standard deviations of the noise: beyond, it is the object (auto only)."""
 MAX_HARMONIC = 0.2
 """Largest amplitude at twice and three times the frequency of a wave, relative to it (auto only)."""
+WOVEN = 0.5
+"""Cycles per side of the image within which a sum of two waves is a third (auto only)."""
 MAX_WAVES = 8
 """Largest number of waves that are taken off."""
 
@@ -110,7 +113,8 @@ def _find_in_plane(plane: NDArray[Any], mode: Mode) -> tuple[Values, NDArray[np.
             levels[index] = np.sqrt(np.square(offsets).mean())
             turned -= offsets[:, None]
             (pattern, pattern.T)[index][:] += offsets[:, None]
-    for wave in _find_waves(values, mode):
+    waves = list(_find_waves(values, mode))
+    for wave in waves if mode == "on" or not _are_woven(waves, max(values.shape)) else ():
         levels[2] = np.hypot(levels[2], np.sqrt(2) * abs(wave[2]))
         pattern += _draw(wave, values.shape)
     return pattern * np.float32(scale), levels * scale
@@ -184,6 +188,18 @@ def _find_waves(values: Values, mode: Mode) -> Iterator[Wave]:
             values += _draw(wave, values.shape)
             return
         yield wave
+
+
+def _are_woven(waves: list[Wave], side: int) -> bool:
+    """Whether two waves add up to a third, or to twice it: threads that cross, where independent waves would not."""
+    places = [np.array(wave[:2]) for wave in waves]
+    sums = [one + sign * other for one, other in combinations(places, 2) for sign in (1, -1)]
+    near = (
+        np.abs(total - sign * number * place).max() < WOVEN / side
+        for total, place in product(sums, places)
+        for number, sign in product((1, 2), (1, -1))
+    )
+    return any(near)
 
 
 def _is_sure(wave: Wave, rest: Values) -> bool:
