@@ -71,7 +71,7 @@ def bm3d(noisy: Array, psd_or_sigma: Array | float) -> Array:
     from bm3d import bm3d_rgb
 
     if not hasattr(np, "trapz"):  # numpy has it under another name since 2.4, bm3d calls the old one
-        np.trapz = np.trapezoid
+        np.trapz = np.trapezoid  # noqa: NPY201
 
     return np.asarray(grey(noisy, psd_or_sigma) if noisy.ndim == 2 else bm3d_rgb(noisy, psd_or_sigma))
 

@@ -300,6 +300,13 @@ def test_a_missing_library_names_the_extra(option, folder, bench, measured, monk
     assert 'pip install "mashpix[bench]")' in err
 
 
+def test_bm3d_is_no_part_of_an_extra(folder, bench, measured, monkeypatch):
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    code, _, err = bench(folder, "--baseline", "bm3d")
+    assert (code, measured["all"]) == (ExtraError.exit_code, 0)
+    assert err == "error: 'bm3d': not installed (pip install bm3d; its licence is for non-commercial use)\n"
+
+
 @pytest.fixture(params=baselines.METHODS)
 def baseline(request):
     for module in baselines.NEEDS[request.param]:

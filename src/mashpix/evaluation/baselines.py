@@ -1,7 +1,7 @@
 """Classical denoisers for comparison, as their libraries ship and document them; the noise level is estimated.
 
 All take and return images (H, W) or (H, W, C) with values 0 to 1. Their libraries are the extra `bench` and are
-imported only when they are used.
+imported only when they are used. BM3D's package is free for non-commercial use only: no extra installs it.
 """
 
 import warnings
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mashpix.errors import InputError, UsageError
-from mashpix.extras import need
+from mashpix.errors import ExtraError, InputError, UsageError
+from mashpix.extras import is_there, need
 
 Array = NDArray[Any]
 STRENGTH = 0.8
@@ -54,11 +54,26 @@ def opencv_nlm(noisy: Array) -> Array:
     return np.asarray(cv2.fastNlMeansDenoisingColored(blue_first, h=h, hColor=h))[..., ::-1] / 255
 
 
+def bm3d(noisy: Array) -> Array:
+    """Denoise by the authors' BM3D for white noise; RGB by colour BM3D in opponent colours."""
+    from bm3d import bm3d as by_channel
+    from bm3d import bm3d_rgb
+
+    if (sigma := noise_level(noisy)) == 0:
+        return noisy
+    return np.asarray(bm3d_rgb(noisy, sigma) if noisy.shape[2:] == (3,) else by_channel(noisy, sigma))
+
+
 METHODS: Mapping[str, Callable[[Array], Array]] = MappingProxyType(
-    {"nlm": nlm, "wavelet": wavelet, "opencv-nlm": opencv_nlm}
+    {"nlm": nlm, "wavelet": wavelet, "opencv-nlm": opencv_nlm, "bm3d": bm3d}
 )
 """The baselines by name."""
-NEEDS = {"nlm": ("skimage", "pywt"), "wavelet": ("skimage", "pywt"), "opencv-nlm": ("cv2", "skimage", "pywt")}
+NEEDS = {
+    "nlm": ("skimage", "pywt"),
+    "wavelet": ("skimage", "pywt"),
+    "opencv-nlm": ("cv2", "skimage", "pywt"),
+    "bm3d": ("bm3d", "skimage", "pywt"),
+}
 """The modules that each baseline imports."""
 
 
@@ -66,6 +81,8 @@ def check(name: str) -> None:
     """Refuse a baseline that cannot run: `UsageError` for an unknown one, `ExtraError` if a library is missing."""
     if name not in METHODS:
         raise UsageError(f"unknown baseline ({name!r}; one of {', '.join(METHODS)})")
+    if name == "bm3d" and not is_there("bm3d"):
+        raise ExtraError("'bm3d': not installed (pip install bm3d; its licence is for non-commercial use)")
     need(*NEEDS[name], what=name, extra="bench")
 
 
