@@ -304,7 +304,7 @@ def test_bm3d_is_no_part_of_an_extra(folder, bench, measured, monkeypatch):
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
     code, _, err = bench(folder, "--baseline", "bm3d")
     assert (code, measured["all"]) == (ExtraError.exit_code, 0)
-    assert err == "error: 'bm3d': not installed (pip install bm3d; its licence is for non-commercial use)\n"
+    assert err == "mashpix: 'bm3d': not installed (pip install bm3d; its licence is for non-commercial use)\n"
 
 
 @pytest.fixture(params=baselines.METHODS)

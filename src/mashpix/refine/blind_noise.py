@@ -64,6 +64,9 @@ class BlindNoise(NamedTuple):
 def measure_blind_noise(picture: Picture, noisy: Tensor, *, tuning: RefineSettings = TUNED) -> BlindNoise | None:
     """R15 and R16: measure the noise; None without enough blocks, and for RGB whose channels are not independent.
 
+    None too where the noise follows the brightness so strongly that the calmest blocks are just the darkest.
+
+
     noisy : (C, H, W), the image with independent noise in the channels (R1)
     """
     if not tuning.blind_noise or (picture.is_rgb and not tuning.opponent_colours):
@@ -77,7 +80,8 @@ def measure_blind_noise(picture: Picture, noisy: Tensor, *, tuning: RefineSettin
         return _measure_independent(coefficients, tuning=tuning)
     intensity = coefficients[..., 0].mean(dim=0) / SIDE
     noise = measure_calm_noise(coefficients, intensity=intensity)
-    return BlindNoise(noise.autocovariance, _variance_model(noise), is_rgb=False)
+    model = _variance_model(noise)
+    return BlindNoise(noise.autocovariance, model, is_rgb=False) if model.ceiling <= tuning.max_variance_ratio else None
 
 
 def find_clipped(plane: Tensor, valid: Tensor) -> Tensor:
