@@ -73,7 +73,7 @@ def measure_blind_noise(picture: Picture, noisy: Tensor, *, tuning: RefineSettin
         return None
     pixels, valid = picture.pixels[0].cpu(), picture.valid[0].cpu()
     clipped = torch.stack([find_clipped(*channel) for channel in zip(pixels, valid, strict=True)])
-    coefficients = usable_coefficients(noisy.cpu(), valid, clipped)
+    coefficients = usable_coefficients(noisy.cpu(), valid, clipped, least=tuning.min_blocks)
     if coefficients is None or coefficients.shape[1] < tuning.min_blocks:
         return None
     if picture.is_rgb:

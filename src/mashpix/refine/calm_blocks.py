@@ -63,10 +63,13 @@ class CalmNoise(NamedTuple):
     ratio: Tensor
 
 
-def usable_coefficients(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Tensor | None:
+def usable_coefficients(pixels: Tensor, valid: Tensor, clipped: Tensor, *, least: int = MIN_BLOCKS) -> Tensor | None:
     """Coefficients (C, N, SIDE * SIDE) of blocks without a hole, with noise in every channel, and without clipping.
 
-    pixels, valid, clipped : (C, H, W); where too few blocks are without clipping, it is accepted. None without a block
+    pixels, valid, clipped : (C, H, W)
+    least : with fewer blocks without clipping, it is accepted
+
+    None without a block.
     """
     stride = max(STEP, math.isqrt(pixels[0].numel() // MAX_BLOCKS))
     blocks = torch.stack([cut_blocks(plane, SIDE, stride) for plane in pixels])
@@ -75,7 +78,7 @@ def usable_coefficients(pixels: Tensor, valid: Tensor, clipped: Tensor) -> Tenso
     varies = (blocks.var(dim=2) > TUNED.min_block_variance).all(dim=0)
     usable = cut_blocks(valid.all(dim=0), SIDE, stride).all(dim=1) & varies
     whole = usable & ~cut_blocks(clipped.any(dim=0), SIDE, stride).any(dim=1)
-    chosen = whole if whole.sum() >= MIN_BLOCKS else usable
+    chosen = whole if whole.sum() >= least else usable
     return blocks[:, chosen] @ block_transform(SIDE, blocks).T if chosen.any() else None
 
 
