@@ -2,7 +2,7 @@
 
 import time
 from contextlib import closing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from mashpix.jobs.batch import (
     FileNote,
     NetworkFitted,
     ProcessExecutor,
+    Shard,
     is_folder,
     is_pattern,
     run_batch,
@@ -50,6 +51,7 @@ class FolderOptions:
     dry_run: bool = number(False, "list the files with time and memory, write nothing")
     watch: bool = number(False, "denoise files as they come in, until Ctrl-C")
     interval: float = number(5.0, "seconds between two looks of --watch", low=0.1)
+    shard: str | None = field(default=None, metadata={"help": "denoise this part of the files only", "metavar": "I/N"})
 
     @property
     def used(self) -> list[str]:
@@ -89,6 +91,7 @@ def denoise_folder(
         share_network=share_network,
         resume=options.resume,
         watch_every=options.interval if options.watch else None,
+        shard=Shard.parse(options.shard) if options.shard else None,
     )
     executor = ProcessExecutor(options.jobs, threads)
     if options.dry_run:
