@@ -14,6 +14,11 @@ LOCK = ".mashpix.lock"
 run has finished; the system releases the lock itself when the process ends, in whatever way."""
 
 
+def lock_path(folder: Path, shard: Shard | None = None) -> Path:
+    """Return where the lock file of a run is."""
+    return folder / (LOCK if shard is None else shard.own(LOCK))
+
+
 @contextlib.contextmanager
 def lock_folder(folder: Path, shard: Shard | None = None) -> Iterator[Path]:
     """Lock the folder for this run; yield the path of the lock file.
@@ -27,9 +32,9 @@ def lock_folder(folder: Path, shard: Shard | None = None) -> Iterator[Path]:
     """
     with contextlib.ExitStack() as locks:
         try:
-            path = locks.enter_context(_locked(folder / LOCK, is_shared=shard is not None))
+            path = locks.enter_context(_locked(lock_path(folder), is_shared=shard is not None))
             if shard is not None:
-                path = locks.enter_context(_locked(folder / shard.own(LOCK)))
+                path = locks.enter_context(_locked(lock_path(folder, shard)))
                 for other in of_shards(folder, LOCK, but_of=shard.count):
                     os.close(_open_locked(other))
         except BlockingIOError:
