@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import dask
 from distributed import Client, LocalCluster
 from distributed.utils import silence_logging_cmgr
 
@@ -17,6 +18,9 @@ PATIENCE = 5.0
 """Seconds to wait for a scheduler to answer."""
 SILENT = logging.CRITICAL + 1
 """Level of log messages that is never reached: what matters is raised, or is in the manifest."""
+
+NEVER_GIVE_UP = {"distributed.deploy.lost-worker-timeout": "365 days"}
+"""Else a worker here that dies twice may not be started again: 15 s after its first death it would count as lost."""
 
 
 @contextmanager
@@ -48,6 +52,7 @@ def connect(address: str, *, threads: int | None = None) -> Iterator[Client]:
             if local is None:
                 client = Client(address, timeout=PATIENCE, set_as_default=False)
             else:
+                stack.enter_context(dask.config.set(NEVER_GIVE_UP))
                 client = Client(stack.enter_context(_start(int(local[1]), threads)), set_as_default=False)
         except (OSError, RuntimeError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())[:120] or type(error).__name__

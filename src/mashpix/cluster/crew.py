@@ -40,7 +40,8 @@ class Crew:
         """Ask which workers are there, check those that are new, and return why some cannot be used."""
         self.check_scheduler()
         try:
-            self.there = dict(self.client.scheduler_info()["workers"])
+            # not client.scheduler_info(): now and then it returns what a timer has put there, without any workers
+            self.there = self.client.sync(self.client.scheduler.identity, n_workers=-1)["workers"]
             self.ready = {address: process for address, process in self.ready.items() if address in self.there}
             new = [address for address in self.suited() if address not in self.ready and address not in self.refused]
             answers = self.client.run(check_worker, self.needs, workers=new, on_error="return") if new else {}

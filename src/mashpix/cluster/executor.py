@@ -132,6 +132,7 @@ class _Running(Generic[Task, Result]):
         """Yield the messages of an attempt that has ended; if its worker has died, try again or give up."""
         del self.busy[attempt.worker]
         answer, reason = _fetch(attempt.future)
+        attempt.future.release()  # else it would be computed again once this worker dies
         if answer is not None:
             events, result = answer
             for event in events:
