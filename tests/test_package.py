@@ -24,7 +24,7 @@ LAYERS = [  # each package may import from those above it only; modules of the g
     {"noise_report"},
     {"jobs"},
     {"evaluation"},
-    {"web"},
+    {"web", "cluster"},
     {"cli"},
     {"noise", "__main__"},  # the former name of simulation; `python -m mashpix`
 ]
@@ -62,7 +62,7 @@ def test_torch_is_imported_only_where_it_is_used(code):
 def test_no_optional_package_is_imported():
     used = run(
         "import mashpix.arrays.denoising, mashpix.evaluation.timed_process, mashpix.cli, sys\n"
-        "optional = {'skimage', 'cv2', 'pywt', 'matplotlib', 'zarr', 'bioio', 'pylibCZIrw', 'rawpy'}\n"
+        "optional = {'skimage', 'cv2', 'pywt', 'matplotlib', 'zarr', 'bioio', 'pylibCZIrw', 'rawpy', 'distributed'}\n"
         "print(optional & set(sys.modules))"
     )
     assert used == "set()\n"

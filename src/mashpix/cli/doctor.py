@@ -2,9 +2,10 @@
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
 
 import typer
+
+from mashpix.extras import version_of
 
 PARTS = ("torch", "numpy", "scipy", "pillow", "tifffile", "imagecodecs", "typer")
 """Packages whose version can affect a result or a file."""
@@ -20,7 +21,7 @@ def doctor() -> None:
 
     device, reason = choose_device("auto")
     lines = {"mashpix": __version__, "python": f"{platform.python_version()} on {platform.platform()}"}
-    lines |= {part: _version(part) for part in PARTS}
+    lines |= {part: version_of(part) for part in PARTS}
     lines["processor"] = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads used"
     lines["memory"] = _memory()
     for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
@@ -33,13 +34,6 @@ def doctor() -> None:
     lines["auto"] = f"{device} ({reason})"
     for name, what in lines.items():
         typer.echo(f"{name:<12} {what}")
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "missing"
 
 
 def _memory() -> str:

@@ -2,7 +2,7 @@
 
 import time
 from contextlib import closing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,17 +13,20 @@ from mashpix.cli.console import complain, progress, spell_flag, use_threads
 from mashpix.cli.outcomes import describe_fit, describe_outcome, print_lines
 from mashpix.durations import format_duration
 from mashpix.errors import MashpixError, UsageError, spelled
+from mashpix.extras import need
 from mashpix.jobs import DenoiseRequest
 from mashpix.jobs.batch import (
     Batch,
     BatchEvent,
     BatchProgress,
     Counts,
+    Executor,
     FileDone,
     FileFailed,
     FileNote,
     NetworkFitted,
     ProcessExecutor,
+    Shard,
     is_folder,
     is_pattern,
     run_batch,
@@ -50,6 +53,11 @@ class FolderOptions:
     dry_run: bool = number(False, "list the files with time and memory, write nothing")
     watch: bool = number(False, "denoise files as they come in, until Ctrl-C")
     interval: float = number(5.0, "seconds between two looks of --watch", low=0.1)
+    shard: str | None = field(default=None, metadata={"help": "denoise this part of the files only", "metavar": "I/N"})
+    cluster: str | None = field(
+        default=None,
+        metadata={"help": "denoise on this dask cluster, or on N processes here", "metavar": "tcp://HOST:PORT|local:N"},
+    )
 
     @property
     def used(self) -> list[str]:
@@ -89,11 +97,20 @@ def denoise_folder(
         share_network=share_network,
         resume=options.resume,
         watch_every=options.interval if options.watch else None,
+        shard=Shard.parse(options.shard) if options.shard else None,
     )
+    if options.cluster is not None and (options.dry_run or options.jobs > 1):
+        raise UsageError("`cluster` cannot be combined with `jobs` or `dry_run`: they are about this machine")
     executor = ProcessExecutor(options.jobs, threads)
     if options.dry_run:
         use_threads(executor.threads_each(options.jobs))
         return _print_plan(plan_batch(batch, jobs=options.jobs), jobs=options.jobs)
+    if options.cluster is not None:
+        need("distributed", what="cluster", extra="cluster")
+        from mashpix.cluster import on_cluster
+
+        with on_cluster(batch, options.cluster, threads=threads, say=complain) as (batch, execute):
+            return _denoise_batch(batch, execute)
     if request.device not in ("auto", "cpu"):
         from mashpix.devices import choose_device
 
@@ -123,7 +140,7 @@ def _describe_cost(cost: "Estimate") -> str:
     return f"about {format_duration(cost.seconds)}, {cost.memory / 2**30:.1f} GiB"
 
 
-def _denoise_batch(batch: Batch, executor: ProcessExecutor) -> int:
+def _denoise_batch(batch: Batch, executor: Executor) -> int:
     """Denoise many files, print what happens, and return the exit code."""
     counts, failures, started = Counts(), list[tuple[Path, str]](), time.monotonic()
     exit_code = 0

@@ -182,9 +182,10 @@ def _with_flags(
 
 
 def _flag_of_field(item: Field[Any], *, panel: str | None) -> inspect.Parameter:
-    """Make the flag of a field with a default; its metadata are `help`, `low` and `high`."""
-    low, high = item.metadata["low"], item.metadata["high"]
+    """Make the flag of a field with a default; its metadata are `help`, and `low` and `high` or `metavar`."""
+    low, high = item.metadata.get("low"), item.metadata.get("high")
     metavar = None if item.type is bool or get_origin(item.type) is Literal else _metavar(item.type)
+    metavar = item.metadata.get("metavar", metavar)
     return _flag(
         item.name,
         item.type,

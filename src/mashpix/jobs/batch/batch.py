@@ -5,11 +5,12 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mashpix.errors import FileError
+from mashpix.errors import FileError, UsageError
 from mashpix.jobs.batch.inputs import Discovered
 from mashpix.jobs.batch.items import Item, check_targets, make_item, name_of, stamp_of
 from mashpix.jobs.batch.lock import LOCK
-from mashpix.jobs.batch.manifest import MANIFEST, Entry, provenance_of, read_lines, read_manifest
+from mashpix.jobs.batch.manifest import MANIFEST, Entry, append_lines, provenance_of, read_lines, read_manifest
+from mashpix.jobs.batch.shard import Shard, of_shards
 from mashpix.jobs.model_reference import ModelReference
 from mashpix.jobs.recipe import hash_file
 from mashpix.jobs.request import DenoiseRequest
@@ -28,6 +29,8 @@ class Batch:
     share_network : fit one network to a few of the files first, and apply it to all files of the most common kind
     resume : skip files that an earlier run has done
     watch_every : seconds between two searches for new files; None: end when all files are done
+    shard : the part of the files to do, whose manifest has a name of its own; None: all, and the manifests of earlier
+        shards are gathered into one
     """
 
     inputs: list[Path]
@@ -36,6 +39,17 @@ class Batch:
     share_network: bool = False
     resume: bool = False
     watch_every: float | None = None
+    shard: Shard | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what shards cannot do; `UsageError`."""
+        if self.shard is not None and self.share_network:
+            raise UsageError("`shard` cannot be combined with shared `networks`: each shard would fit its own")
+
+    @property
+    def manifest(self) -> Path:
+        """Where the manifest of this run is."""
+        return self.out / (MANIFEST if self.shard is None else self.shard.own(MANIFEST))
 
     def with_model(self, model: ModelReference) -> "Batch":
         """Return a batch that applies a model to all files."""
@@ -47,7 +61,7 @@ class EarlierRuns:
     """Earlier runs into one output folder.
 
     out : the folder
-    entries : the last line of the manifest for each input, by its name
+    entries : the last line of the manifests for each input, by its name
     outputs : all files that they wrote or began to write, as paths below the folder
     """
 
@@ -77,11 +91,19 @@ class EarlierRuns:
 
 
 def read_earlier_runs(out: Path) -> EarlierRuns:
-    """Read the manifest, and the list of outputs that a killed run had begun."""
-    entries = read_manifest(out / MANIFEST)
-    begun = read_lines(out / LOCK)
+    """Read the manifests, and the lists of outputs that killed runs had begun."""
+    entries = [entry for path in (out / MANIFEST, *of_shards(out, MANIFEST)) for entry in read_manifest(path)]
+    begun = [names for path in (out / LOCK, *of_shards(out, LOCK)) for names in read_lines(path)]
     outputs = {name for entry in entries for name in entry.outputs} | {name for names in begun for name in names}
     return EarlierRuns(out, {entry.input: entry for entry in entries}, outputs)
+
+
+def gather_shards(out: Path) -> None:
+    """Append what shards have recorded to the files of a run of all; that run has locked the folder."""
+    for name in (MANIFEST, LOCK):
+        for path in of_shards(out, name):
+            append_lines(out / name, read_lines(path))
+            path.unlink()
 
 
 def plan_items(batch: Batch, found: Discovered) -> tuple[list[Item], int]:
@@ -97,7 +119,7 @@ def plan_items(batch: Batch, found: Discovered) -> tuple[list[Item], int]:
         If outputs exist and neither `resume` nor `overwrite` is set, or the manifest cannot be read.
     """
     items = items_of(batch, found)
-    check_targets((item.source for item in items), (path for item in items for path in item.outputs))
+    check_targets(found.sources, (path for item in items for path in item.outputs))
     if os.path.exists(batch.out) and not os.path.isdir(batch.out):
         raise FileError(f"the output is a file ({str(batch.out)!r}; name a folder)")
     earlier = read_earlier_runs(batch.out)
@@ -113,8 +135,9 @@ def plan_items(batch: Batch, found: Discovered) -> tuple[list[Item], int]:
 
 
 def items_of(batch: Batch, found: Discovered) -> list[Item]:
-    """Make one item for each file that was found."""
-    return [make_item(path, relative, batch.out, batch.request) for path, relative in found.sources.items()]
+    """Make one item for each file that was found and belongs to the shard."""
+    items = [make_item(path, relative, batch.out, batch.request) for path, relative in found.sources.items()]
+    return [item for item in items if batch.shard is None or batch.shard.owns(name_of(item.target, batch.out))]
 
 
 def allow_own(item: Item, batch: Batch, earlier: EarlierRuns) -> Item:

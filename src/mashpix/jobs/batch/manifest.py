@@ -116,14 +116,19 @@ def read_lines(path: Path) -> list[Any]:
 
 
 def append_line(path: Path, value: Any) -> None:
-    """Add one line to a JSON lines file; on return it is completely on disk.
+    """Add one line to a JSON lines file; as `append_lines`."""
+    append_lines(path, [value])
+
+
+def append_lines(path: Path, values: list[Any]) -> None:
+    """Add lines to a JSON lines file; on return they are completely on disk.
 
     Raises
     ------
     FileError
-        If it cannot be written.
+        If they cannot be written.
     """
-    data = (json.dumps(value) + "\n").encode()
+    data = "".join(json.dumps(value) + "\n" for value in values).encode()
     try:
         with path.open("ab") as file:
             start = _cut_torn_line(path)

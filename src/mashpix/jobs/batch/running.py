@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 
 from mashpix.errors import FileError, UsageError
-from mashpix.jobs.batch.batch import Batch, allow_own, items_of, plan_items, read_earlier_runs
+from mashpix.jobs.batch.batch import Batch, allow_own, gather_shards, items_of, plan_items, read_earlier_runs
 from mashpix.jobs.batch.events import BatchEvent, BatchProgress, Counts, FileDone, FileFailed, FileNote
 from mashpix.jobs.batch.executor import Executor, WorkerMessage
 from mashpix.jobs.batch.inputs import Discovered, find_sources, is_folder, is_pattern
 from mashpix.jobs.batch.items import Item, name_of, stamp_of
 from mashpix.jobs.batch.lock import lock_folder
-from mashpix.jobs.batch.manifest import MANIFEST, Entry, append_entry, append_line
+from mashpix.jobs.batch.manifest import Entry, append_entry, append_line
 from mashpix.jobs.batch.one_file import Job, failed_entry, remove_leftovers, run_item
 from mashpix.jobs.batch.watching import watch
 from mashpix.jobs.denoise_file import denoise_file
@@ -57,7 +57,9 @@ def run_batch(batch: Batch, *, execute: Executor, job: Job = denoise_file) -> Ge
         batch.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"no folder can be made there ({str(batch.out)!r}; {error.strerror})") from None
-    with lock_folder(batch.out) as lock:
+    with lock_folder(batch.out, batch.shard) as lock:
+        if batch.shard is None:
+            gather_shards(batch.out)
         items, skipped = plan_items(batch, found)
         counts = _count(found, items, skipped)
         yield BatchProgress(0.0, replace(counts))
@@ -159,7 +161,7 @@ class _Running:
         """Count an item that has ended, and write its line of the manifest."""
         item = message.task
         outcome, entry = message.result or (None, failed_entry(item, message.death or "", self.batch.out))
-        append_entry(self.batch.out / MANIFEST, entry)
+        append_entry(self.batch.manifest, entry)
         self.items.pop(item.name, None)
         self.fractions.pop(item.name, None)
         self.ended += self.sizes.get(item.name, 0)

@@ -1,0 +1,47 @@
+"""Prepare a batch for a cluster: paths that mean the same on all machines, and workers that are fit for it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from mashpix.cluster.checking import Needs
+from mashpix.cluster.connecting import connect
+from mashpix.cluster.executor import ClusterExecutor
+from mashpix.jobs.batch import Batch, is_pattern
+from mashpix.jobs.batch.lock import lock_path
+
+
+@contextmanager
+def on_cluster(
+    batch: Batch, address: str, *, threads: int | None = None, say: Callable[[str], object] = lambda line: None
+) -> Iterator[tuple[Batch, ClusterExecutor]]:
+    """Connect to a cluster for a batch; yield the batch to run, with absolute paths, and its executor.
+
+    Parameters
+    ----------
+    batch : Batch
+        What to do. All workers must see its files under the same paths.
+    address, threads
+        As for `connect` and `ClusterExecutor`.
+    say : callable
+        See `ClusterExecutor`.
+
+    Raises
+    ------
+    UsageError, DeviceError
+        As for `connect`; `DeviceError` also if a worker cannot be used: it has other versions, does not see an
+        input, or lacks the device.
+    """
+    request, out = batch.request, batch.out.absolute()
+    mask, model = request.mask, request.model
+    request = replace(
+        request, mask=mask and mask.absolute(), model=model and replace(model, path=model.path.absolute())
+    )
+    batch = replace(batch, inputs=[path.absolute() for path in batch.inputs], out=out, request=request)
+    inputs = tuple(path for path in (*batch.inputs, request.mask) if path and not is_pattern(path))
+    needs = Needs(paths=inputs, device=request.device)
+    with connect(address, threads=threads) as client:
+        ClusterExecutor(client, needs).check_workers()
+        # the folder and the lock in it are there once the batch runs: who sees the lock sees the same folder
+        needs = replace(needs, paths=(*inputs, lock_path(out, batch.shard)), folders=(out,))
+        yield batch, ClusterExecutor(client, needs, threads, say)
