@@ -164,6 +164,14 @@ def test_no_small_image_is_worse_than_its_input(name, shape):
         assert ("few blocks" in " ".join(last.report.notes)) == last.report.few_blocks
 
 
+@pytest.mark.parametrize("shape", [(12, 200), (160, 9)])
+def test_narrow_strips_are_denoised(shape, rng):
+    clean = np.broadcast_to(np.sin(np.indices(shape).sum(axis=0) / 30), shape)
+    noisy = clean + rng.normal(0, 0.2, shape)
+    result = denoise(noisy, settings=replace(FAST, steps=60, masks=8), device="cpu")
+    assert np.square(result - clean).mean() < 0.3 * np.square(noisy - clean).mean()
+
+
 def test_few_counts_and_images_of_holes_gain(rng):
     clean = 3 * small_scene("cells", (32, 32), rng)
     holey = small_scene("discs", (96, 96), rng)

@@ -39,6 +39,7 @@ from mashpix.refine.block_matching import collaborative_wiener
 from mashpix.refine.colour import from_channels, to_channels
 from mashpix.refine.few_blocks import fine_variance, has_few_blocks, limit
 from mashpix.refine.few_photons import counts_few_photons
+from mashpix.refine.narrow import continue_narrow
 from mashpix.refine.reconciling import measure_again
 from mashpix.refine.residual_noise import NoiseModel, measure_noise
 from mashpix.refine.shrinking import SIDE, halve, shrink, with_slow_part
@@ -90,8 +91,9 @@ def refine(
         noises = yield from measure_noises(picture, prediction, settings=settings, tuning=tuning)  # R2 to R5
     if noises is None:
         return prediction
-    y, p = to_channels(picture, prediction, tuning=tuning)  # R1
+    picture, p = continue_narrow(picture, prediction)
     del prediction
+    y, p = to_channels(picture, p, tuning=tuning)  # R1
     y2 = yield from shrink_again(y, noises, settings=settings, tuning=tuning)  # R6
     g = yield from group(y, y2, noises, settings=settings, tuning=tuning)  # R7
     del y2
@@ -111,6 +113,8 @@ def measure_noises(
     picture: Picture, prediction: Tensor, *, settings: Settings, tuning: RefineSettings = TUNED
 ) -> Generator[Step, None, Noises | None]:
     """R2 to R5: measure the noise; None where no block is fit for that. Parameters as of `refine`."""
+    is_small = has_few_blocks(picture, tuning=tuning)
+    picture, prediction = continue_narrow(picture, prediction)
     y, p = to_channels(picture, prediction, tuning=tuning)  # R1
     usable, is_rgb = picture.valid[0].all(dim=0), picture.is_rgb
     in_prediction = measure_noise(y, p, usable, side=SIDE, is_rgb=is_rgb, tuning=tuning)  # R3: S_p
@@ -132,7 +136,7 @@ def measure_noises(
         return None
     reconciled, capped = in_blocks16
     noises = Noises(capped, reconciled, in_blocks8[0], in_half_size[0] if in_half_size else None)
-    return _limited(noises, y, usable) if has_few_blocks(picture, tuning=tuning) else noises
+    return _limited(noises, y, usable) if is_small else noises
 
 
 def _known(noise: BlindNoise, y: Tensor, *, tuning: RefineSettings) -> Noises:
