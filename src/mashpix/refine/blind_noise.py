@@ -66,7 +66,6 @@ def measure_blind_noise(picture: Picture, noisy: Tensor, *, tuning: RefineSettin
 
     None too where the noise follows the brightness so strongly that the calmest blocks are just the darkest.
 
-
     noisy : (C, H, W), the image with independent noise in the channels (R1)
     """
     if not tuning.blind_noise or (picture.is_rgb and not tuning.opponent_colours):

@@ -112,7 +112,7 @@ def refine(
 def measure_noises(
     picture: Picture, prediction: Tensor, *, settings: Settings, tuning: RefineSettings = TUNED
 ) -> Generator[Step, None, Noises | None]:
-    """R2 to R5: measure the noise; None where no block is fit for that. Parameters as of `refine`."""
+    """R2 to R5, or R15 and R16: measure the noise; None where no block is fit for that. Parameters as of `refine`."""
     is_small = has_few_blocks(picture, tuning=tuning)
     picture, prediction = continue_narrow(picture, prediction)
     y, p = to_channels(picture, prediction, tuning=tuning)  # R1
@@ -120,7 +120,7 @@ def measure_noises(
     in_prediction = measure_noise(y, p, usable, side=SIDE, is_rgb=is_rgb, tuning=tuning)  # R3: S_p
     if in_prediction is None:
         return None
-    blind = measure_blind_noise(picture, y, tuning=tuning)  # R15 and R16
+    blind = None if is_small else measure_blind_noise(picture, y, tuning=tuning)  # R15 and R16
     if blind is not None:
         known = _known(blind, y, tuning=tuning)
         if known.in_prediction.power().sum() <= tuning.max_blind_excess * in_prediction.power().sum():
