@@ -5,7 +5,7 @@ grid, each read with all the context that can change it, and with masks that bel
 and the result does not depend on the blocks, which are whole numbers of cells; memory is that of a cell and a block.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,11 +15,11 @@ from mashpix.arrays.model import MAX_FITTED_PIXELS, Model
 from mashpix.arrays.normalization import Array, is_blank
 from mashpix.arrays.planes import Part, Planes, StackJob, apply_parts, finish, fit_parts, run
 from mashpix.arrays.summary import summarise
-from mashpix.axes import window_of
+from mashpix.axes import Index, window_of
 from mashpix.errors import UsageError
 from mashpix.method.mash import context_of
 from mashpix.missing import holds_data
-from mashpix.report import Step
+from mashpix.report import Report, Step
 from mashpix.steps import relay, scaled
 from mashpix.tiling import Tile, tiles
 
@@ -27,6 +27,8 @@ CELL = 2048
 """Side in pixels of the cells that are denoised at once: another number gives other last bits."""
 WINDOW = 512
 """Side in pixels of the windows that networks are fitted to."""
+Known = Callable[[Index], Report | None]
+"""Returns the report of a block that is done already, of the last of its planes, by its index there; else None."""
 MAX_SEEN = 256
 """Windows that those are chosen from."""
 GRAIN = 8
@@ -40,28 +42,45 @@ STRIDES = (0.7548776662466927, 0.5698402909980532)
 """1 / p and 1 / p**2 for the real root of p**3 = p + 1: fractions of their multiples cover a square evenly."""
 
 
+def block_side(wanted: int) -> int:
+    """The side of blocks that are a whole number of cells, and at least as large as wanted, in pixels."""
+    return -(-wanted // CELL) * CELL
+
+
 def cut_blocks(job: StackJob, group: Sequence[Planes], *, side: int) -> list[Planes]:
-    """Cut planes into blocks of a whole number of cells, at least `side` pixels a side."""
-    side = -(-side // CELL) * CELL
+    """Cut planes into blocks of at least `side` pixels a side."""
+    side = block_side(side)
     grid = list(tiles(job.length("Y"), job.length("X"), tile_size=side, context=0))
     return [_window(job, planes, tile.target) for planes in group for tile in grid]
 
 
-def denoise_in_blocks(job: StackJob, groups: list[list[Planes]], *, side: int) -> Generator[Step, None, None]:
-    """Denoise groups of planes block by block; what looks at a whole plane, as for stripes, is left out."""
+def denoise_in_blocks(
+    job: StackJob, groups: list[list[Planes]], *, side: int, known: Known
+) -> Generator[Step, None, None]:
+    """Denoise groups of planes block by block; what looks at a whole plane, as for stripes, is left out.
+
+    Blocks whose report is known are done already: their steps carry nothing else.
+    """
     if side < 1:
         raise UsageError(f"`block_size`: not a positive number ({side})")
     job = replace(job, settings=job.settings.replace(stripes="off"))
-    steps = run(job, groups, lambda group: denoise_blocks(job, group, side=side))
+    steps = run(job, groups, lambda group: denoise_blocks(job, group, side=side, known=known))
     return relay(
         steps,
         lambda step: replace(step, report=step.report.noted(NOTE)) if step.stage == "done" and step.report else step,
     )
 
 
-def denoise_blocks(job: StackJob, group: list[Planes], *, side: int) -> Generator[Step, None, None]:
+def denoise_blocks(job: StackJob, group: list[Planes], *, side: int, known: Known) -> Generator[Step, None, None]:
     """Denoise all planes block by block, with networks fitted to windows of some of them."""
-    blocks = cut_blocks(job, group, side=side)
+    blocks = list[Planes]()
+    for block in cut_blocks(job, group, side=side):
+        if (report := known(block[-1])) is None:
+            blocks.append(block)
+        else:
+            yield Step("block", 1, 1, report=report)
+    if not blocks:
+        return
     joint = len(group[0]) * job.length("S") if job.channels == "joint" else 1
     count = min(MAX_FITTED_PIXELS // WINDOW**2, len(group) * max(job.length("Y") * job.length("X") // WINDOW**2, 1))
     fitting, _ = model_costs(WINDOW**2, count, job.settings, share_noise=True, joint_channels=joint)

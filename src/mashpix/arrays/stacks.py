@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mashpix.arrays.blocks import denoise_in_blocks
+from mashpix.arrays.blocks import Known, denoise_in_blocks
 from mashpix.arrays.colour import Channels, decide_stack_channels
 from mashpix.arrays.planes import Indexable, StackJob, collect, denoise_alone, denoise_shared, mask_stack, run
 from mashpix.axes import Networks, check_axes, plane_groups
@@ -120,6 +120,7 @@ def denoise_stack_steps(
     fit: Literal["once", "each"] | None = None,
     joint: bool | None = None,
     early_stop: EarlyStop | None = None,
+    known_blocks: Known = lambda index: None,
 ) -> Generator[Step, None, None]:
     """Denoise a stack step by step: the generator behind `denoise_stack`, with the same parameters and errors.
 
@@ -129,6 +130,9 @@ def denoise_stack_steps(
     ----------
     early_stop : EarlyStop or None
         As in `denoise_steps`; later fits make as many updates as the one that was stopped.
+    known_blocks : callable
+        Returns the report of a block that an earlier run has finished, by the index of the block, else None: such a
+        block is not denoised again, and its step holds that report only.
 
     Yields
     ------
@@ -150,5 +154,5 @@ def denoise_stack_steps(
     shared = networks == "shared"
     if block_size is not None:
         groups = groups if shared else [[planes] for group in groups for planes in group]
-        return denoise_in_blocks(job, groups, side=block_size)
+        return denoise_in_blocks(job, groups, side=block_size, known=known_blocks)
     return run(job, groups, lambda group: (denoise_shared if shared and len(group) > 1 else denoise_alone)(job, group))

@@ -133,7 +133,7 @@ def check_kept(lost: Iterable[str]) -> None:
         raise FileError(f"not all of it can be kept ({'; '.join(lost)}; leave out `strict` to allow that)")
 
 
-def mismatch(pixels: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> str | None:
+def mismatch(pixels: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> str | None:
     """Return why pixels cannot replace those of a file (another shape or dtype), or None."""
     if (pixels.shape, pixels.dtype) == (shape, dtype.newbyteorder("=")):
         return None

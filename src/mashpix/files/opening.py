@@ -121,7 +121,7 @@ class _OpenImage(OpenFile):
     @contextmanager
     def copy_to(self, target: Path, *, overwrite: bool, strict: bool = False) -> Iterator[Copy]:
         planes = [self.image.pixels]
-        with Copy(lambda _, plane: planes.__setitem__(0, plane), self.shape, self.dtype).closing() as copy:
+        with Copy(lambda _, plane: planes.__setitem__(0, np.asarray(plane)), self.shape, self.dtype).closing() as copy:
             yield copy
         result = replace(self.image, pixels=planes.pop())
         warnings = write_image(target, result, overwrite=overwrite, strict=strict)

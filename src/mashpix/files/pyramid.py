@@ -51,11 +51,12 @@ def shrink_to(image: NDArray[Any], shape: Shape) -> NDArray[Any] | None:
     return rounded(means_of(image, shape), image.dtype)
 
 
-def means_of(image: NDArray[Any], shape: Shape) -> NDArray[Any]:
-    """Average blocks of pixels, without rounding; the size must be an integer fraction."""
+def means_of(image: NDArray[Any], shape: Shape, factors: Shape | None = None) -> NDArray[Any]:
+    """Average blocks of pixels, without rounding; the size must be an integer fraction, or that of `factors`."""
     small = image
-    for axis, (long, short) in enumerate(zip(image.shape, shape, strict=True)):
-        if (factor := max(round(long / short), 1)) > 1:
+    factors = factors or tuple(max(round(long / short), 1) for long, short in zip(image.shape, shape, strict=True))
+    for axis, (factor, short) in enumerate(zip(factors, shape, strict=True)):
+        if factor > 1:
             small = _shrink_axis(small, axis, short, factor)
     return small
 
