@@ -34,9 +34,9 @@ def job_of(plane, **options):
     return StackJob(plane, "YX", None, TINY, 0, torch.device("cpu"), **options)
 
 
-def test_the_bytes_do_not_depend_on_the_block_size(rng):
+def test_the_bytes_do_not_depend_on_the_by_blocks(rng):
     noisy = picture(rng, 150, 100)
-    first, *others = (denoise_stack(noisy, axes="YX", settings=TINY, block_size=side) for side in (1, 100, 999))
+    first, *others = (denoise_stack(noisy, axes="YX", settings=TINY, by_blocks=side) for side in (1, 100, 999))
     assert (first != noisy).mean() > 0.99
     for other in others:
         np.testing.assert_array_equal(first, other)
@@ -44,9 +44,9 @@ def test_the_bytes_do_not_depend_on_the_block_size(rng):
 
 def test_cells_give_what_one_cell_gives(monkeypatch, rng):
     noisy = picture(rng, 416, 64)
-    cut = denoise_stack(noisy, axes="YX", settings=REFINED, block_size=64)
+    cut = denoise_stack(noisy, axes="YX", settings=REFINED, by_blocks=64)
     monkeypatch.setattr(blocks, "CELL", 512)
-    whole = denoise_stack(noisy, axes="YX", settings=REFINED, block_size=64)
+    whole = denoise_stack(noisy, axes="YX", settings=REFINED, by_blocks=64)
     difference = np.abs(cut - whole) / NOISE
     assert np.quantile(difference, 0.99) < 1e-3  # in groups, a last bit decides which of two blocks is closer
     assert difference.max() < 5e-2
@@ -55,7 +55,7 @@ def test_cells_give_what_one_cell_gives(monkeypatch, rng):
 
 def test_there_is_no_seam(rng):
     noisy = (100 + np.arange(512)[:, None] / 9 + rng.normal(0, NOISE, (512, 128))).astype(np.float32)
-    removed = noisy - denoise_stack(noisy, axes="YX", settings=TINY, block_size=64)
+    removed = noisy - denoise_stack(noisy, axes="YX", settings=TINY, by_blocks=64)
     steps = np.abs(np.diff(removed, axis=0)).mean(axis=1)
     across = steps[63::64]
     assert abs(across.mean() - steps.mean()) < 4 * steps.std() / np.sqrt(len(across))
@@ -65,7 +65,7 @@ def test_there_is_no_seam(rng):
 def test_an_empty_block_stays_as_it_is(empty, rng):
     noisy = picture(rng, 140, 150)
     noisy[64:128, 64:128] = empty
-    steps = [step for step in denoise_stack_steps(noisy, axes="YX", settings=TINY, block_size=64) if step.report]
+    steps = [step for step in denoise_stack_steps(noisy, axes="YX", settings=TINY, by_blocks=64) if step.report]
     assert [step.report.constant for step in steps[:-1]] == [number == 4 for number in range(9)]
     np.testing.assert_array_equal(steps[4].denoised, noisy[64:128, 64:128])
     assert (steps[0].denoised != noisy[:64, :64]).any()
@@ -73,9 +73,9 @@ def test_an_empty_block_stays_as_it_is(empty, rng):
 
 def test_a_blank_plane_and_a_speck_in_it(rng):
     blank = np.zeros((128, 128), np.uint8)
-    np.testing.assert_array_equal(denoise_stack(blank, axes="YX", settings=TINY, block_size=64), blank)
+    np.testing.assert_array_equal(denoise_stack(blank, axes="YX", settings=TINY, by_blocks=64), blank)
     blank[70:110, 70:110] = rng.integers(1, 200, (40, 40))
-    assert (denoise_stack(blank, axes="YX", settings=TINY, block_size=64) != blank).any()
+    assert (denoise_stack(blank, axes="YX", settings=TINY, by_blocks=64) != blank).any()
 
 
 def test_windows_cover_the_brightness_and_the_structure(rng):
@@ -95,14 +95,14 @@ def test_windows_cover_the_brightness_and_the_structure(rng):
 
 def test_planes_of_a_stack_share_the_network_of_their_channel(rng):
     noisy = np.stack([picture(rng, 80, 70), 3 * picture(rng, 80, 70)])
-    both = denoise_stack(noisy, axes="CYX", settings=TINY, block_size=64)
+    both = denoise_stack(noisy, axes="CYX", settings=TINY, by_blocks=64)
     for plane, denoised in zip(noisy, both, strict=True):
-        np.testing.assert_array_equal(denoised, denoise_stack(plane, axes="YX", settings=TINY, block_size=64))
+        np.testing.assert_array_equal(denoised, denoise_stack(plane, axes="YX", settings=TINY, by_blocks=64))
 
 
 def test_colours_are_denoised_together(rng):
     noisy = np.stack([picture(rng, 80, 70)] * 3, axis=-1) + rng.normal(0, NOISE, (80, 70, 3)).astype(np.float32)
-    *_, last = denoise_stack_steps(noisy, axes="YXS", settings=TINY, block_size=64)
+    *_, last = denoise_stack_steps(noisy, axes="YXS", settings=TINY, by_blocks=64)
     assert last.report.channels == "rgb"
     assert any("stripes and padding not looked for" in note for note in last.report.notes)
 
@@ -119,6 +119,6 @@ def test_every_window_of_a_plane_sees_the_same_mask():
     assert torch.equal(drawn((300, 300), (20, 30)), whole[:, :, 300:320, 300:330])
 
 
-def test_a_block_size_is_positive(rng):
-    with pytest.raises(UsageError, match="block_size"):
-        denoise_stack(picture(rng), axes="YX", settings=TINY, block_size=0)
+def test_a_by_blocks_is_positive(rng):
+    with pytest.raises(UsageError, match="by_blocks"):
+        denoise_stack(picture(rng), axes="YX", settings=TINY, by_blocks=0)

@@ -1,11 +1,13 @@
 """Overlapping windows and blocks over an image: pure geometry."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Tile(NamedTuple):
@@ -61,7 +63,7 @@ def tile_count(height: int, width: int, *, tile_size: int) -> int:
     return -(-height // tile_size) * -(-width // tile_size)
 
 
-def cut_blocks(plane: Tensor, size: int, stride: int) -> Tensor:
+def cut_blocks(plane: "Tensor", size: int, stride: int) -> "Tensor":
     """Blocks of `size` x `size` pixels every `stride` pixels of a plane (H, W), as rows: (N, size * size).
 
     Examples

@@ -62,7 +62,7 @@ def denoise_in_blocks(
     Blocks whose report is known are done already: their steps carry nothing else.
     """
     if side < 1:
-        raise UsageError(f"`block_size`: not a positive number ({side})")
+        raise UsageError(f"`by_blocks`: not a positive number ({side})")
     job = replace(job, settings=job.settings.replace(stripes="off"))
     steps = run(job, groups, lambda group: denoise_blocks(job, group, side=side, known=known))
     return relay(

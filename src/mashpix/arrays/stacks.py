@@ -29,7 +29,7 @@ def denoise_stack(
     settings: Settings | str = "default",
     seed: int = 0,
     device: str = "auto",
-    block_size: int | None = None,
+    by_blocks: int | None = None,
     fit: Literal["once", "each"] | None = None,
     joint: bool | None = None,
 ) -> NDArray[Any]:
@@ -54,7 +54,7 @@ def denoise_stack(
         stacks may return masked planes.
     data_range, settings, seed, device
         As for `denoise`.
-    block_size : int or None
+    by_blocks : int or None
         Denoise each plane block by block, of about this side in pixels: memory is that of a block, for planes of any
         size. The result does not depend on the number, but differs from that without it: a network is fitted to
         windows of the planes, and neither stripes nor padding are looked for. A stack that is read from a file must
@@ -98,7 +98,7 @@ def denoise_stack(
         settings=settings,
         seed=seed,
         device=device,
-        block_size=block_size,
+        by_blocks=by_blocks,
         fit=fit,
         joint=joint,
     )
@@ -116,7 +116,7 @@ def denoise_stack_steps(
     settings: Settings | str = "default",
     seed: int = 0,
     device: str = "auto",
-    block_size: int | None = None,
+    by_blocks: int | None = None,
     fit: Literal["once", "each"] | None = None,
     joint: bool | None = None,
     early_stop: EarlyStop | None = None,
@@ -152,7 +152,7 @@ def denoise_stack_steps(
     job = StackJob(stack, axes, data_range, settings, seed, chosen, kind, early_stop=early_stop)
     groups = plane_groups(axes, tuple(stack.shape), joint=together)
     shared = networks == "shared"
-    if block_size is not None:
+    if by_blocks is not None:
         groups = groups if shared else [[planes] for group in groups for planes in group]
-        return denoise_in_blocks(job, groups, side=block_size, known=known_blocks)
+        return denoise_in_blocks(job, groups, side=by_blocks, known=known_blocks)
     return run(job, groups, lambda group: (denoise_shared if shared and len(group) > 1 else denoise_alone)(job, group))

@@ -6,7 +6,7 @@ is the proof that a block is done.
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import product
@@ -59,13 +59,14 @@ class BlockStore:
         """Remove all blocks."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def put(self, index: Index, verdict: Verdict, report: Report | None, **arrays: NDArray[Any] | None) -> None:
-        """Write a block, then its record."""
+    def put(
+        self, index: Index, verdict: Verdict, report: Report | None, arrays: dict[str, NDArray[Any] | None]
+    ) -> None:
+        """Write the arrays of a block by their endings, then its record."""
         for ending, array in arrays.items():
-            if array is not None:
-                data = BytesIO()
-                np.save(data, array)
-                atomic_write(self._path(index, ending), data.getvalue(), overwrite=True)
+            data = BytesIO()
+            np.save(data, np.asarray(array))
+            atomic_write(self._path(index, ending), data.getvalue(), overwrite=True)
         record = {"verdict": verdict.to_dict(), "report": report and report.to_dict()}
         atomic_write(self._path(index, "json"), to_json(record), overwrite=True)
 
@@ -82,14 +83,14 @@ class BlockStore:
         """Read a plane or a window of it from the blocks that it touches."""
         region = region_of(index, self.shape)
         result = np.empty(shape_of(region), np.float32 if ending == SPREAD else self.dtype)
-        for block in self._blocks(index):
+        for block in self.blocks(index):
             place = region_of(block, self.shape)
             both, values = overlap_of(place, region), np.load(self._path(block, ending), mmap_mode="r")
             result[relative(both, region)] = values.reshape(shape_of(place))[relative(both, place)]
         lengths = zip(result.shape, self.axes, strict=True)
         return result.reshape([length for length, letter in lengths if letter in WITHIN])
 
-    def _blocks(self, index: Index) -> Iterator[Index]:
+    def blocks(self, index: Index) -> Iterator[Index]:
         """Yield the blocks that a plane or a window touches."""
         ranges = dict(zip(self.axes, region_of(index, self.shape), strict=True))
         lengths = dict(zip(self.axes, self.shape, strict=True))
@@ -103,9 +104,9 @@ class BlockStore:
         for rows, columns in product(*edges):
             yield window_of(index, self.axes, rows, columns)
 
-    def plane(self, index: Index, ending: str = DENOISED) -> WindowedPlane:
-        """Return a plane that is read window by window."""
-        return WindowedPlane(index, self.axes, self.shape, self.dtype, lambda window: self.read(window, ending))
+    def plane(self, index: Index, read: Callable[[Index], NDArray[Any]] | None = None) -> WindowedPlane:
+        """Return a plane of the result, or of what `read` returns, to be read window by window."""
+        return WindowedPlane(index, self.axes, self.shape, self.dtype, read or self.read)
 
     def _record(self, index: Index) -> Any:
         path = self._path(index, "json")

@@ -7,15 +7,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mashpix.axes import WITHIN, Index, window_of
+from mashpix.axes import Index, window_of
 from mashpix.files.ome_zarr.array import open_array
 from mashpix.files.ome_zarr.image import Image
 from mashpix.files.ome_zarr.metadata import Layout
 from mashpix.files.ome_zarr.planes import Planes
 from mashpix.files.opened import numbers_of
-from mashpix.files.pyramid import Shape, factors_of, means_of, rounded
-from mashpix.files.windows import AT_ONCE, WindowedPlane, within
-from mashpix.tiling import tiles
+from mashpix.files.pyramid import Shape, factors_of, means_of, rounded, shrink_windows
+from mashpix.files.windows import WindowedPlane, within
 
 
 @dataclass
@@ -59,26 +58,13 @@ class Level:
     ) -> Iterator[tuple[Index, NDArray[Any]]]:
         """The means of the pixels of a plane, window by window of this size."""
         layout, axes = self.planes.array.layout, self.planes.axes
-        factors = tuple(factor for factor, letter in zip(self.factors, axes, strict=True) if letter in WITHIN)
         if not isinstance(plane, WindowedPlane):
             shape = (length for number, length in zip(small, layout.shape, strict=True) if isinstance(number, slice))
             yield small, means_of(plane, tuple(shape))
             return
-        places = [axes.index(letter) for letter in "YX"]
-        (height, width), (down, across) = ([of[place] for place in places] for of in (layout.shape, self.factors))
-        side, tall = (max(AT_ONCE // max(down, across) // chunk, 1) * chunk for chunk in self.planes.chunk)
-        for tile in tiles(height, width, tile_size=side, tile_width=tall, context=0):
-            rows, columns = (
-                slice(part.start * factor, min(part.stop * factor, self.full[place]))
-                for part, factor, place in zip(tile.target, (down, across), places, strict=True)
-            )
-            values, window = plane.read(window_of(index, axes, rows, columns)), window_of(small, axes, *tile.target)
-            lengths = (
-                len(range(*item.indices(length)))
-                for item, length in zip(window, layout.shape, strict=True)
-                if isinstance(item, slice)
-            )
-            yield window, means_of(values, tuple(lengths), factors)
+        size, factors = ([of[axes.index(letter)] for letter in "YX"] for of in (layout.shape, self.factors))
+        for window, means in shrink_windows(plane, size, factors, self.planes.chunk):
+            yield window_of(small, axes, *window), means
 
 
 def made_levels(image: Image) -> list[Layout]:
