@@ -88,6 +88,7 @@ CHANGES = {
     "nodata": "-9999",
     "mask": Path(__file__),
     "dtype": "float32",
+    "by_blocks": 64,
 }
 
 

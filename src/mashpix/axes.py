@@ -19,7 +19,10 @@ Networks = Literal["shared", "each"]
 """One network for all planes of one kind, or one for each plane."""
 
 Index = tuple[int | slice, ...]
-"""Index of one plane in a stack: numbers for the axes outside the plane, slices for those within."""
+"""Index of one plane in a stack: numbers for the axes outside the plane, slices for those within.
+
+Slices of Y and X with a start and a stop name a window of the plane.
+"""
 
 
 def check_axes(axes: str, shape: tuple[int, ...]) -> str:
@@ -104,6 +107,18 @@ def plane_groups(axes: str, shape: tuple[int, ...], *, joint: bool) -> list[list
     if joint:
         return [[tuple(index(place | channel) for channel in channels) for place in places]]
     return [[(index(place | channel),) for place in places] for channel in channels]
+
+
+def window_of(index: Index, axes: str, rows: slice, columns: slice) -> Index:
+    """The index of a window of a plane.
+
+    Examples
+    --------
+    >>> window_of((2, slice(None), slice(None)), "TYX", slice(0, 8), slice(8, 16))
+    (2, slice(0, 8, None), slice(8, 16, None))
+    """
+    within = {"Y": rows, "X": columns}
+    return tuple(within.get(letter, item) for letter, item in zip(axes, index, strict=True))
 
 
 def middle_plane(axes: str, shape: tuple[int, ...]) -> Index:

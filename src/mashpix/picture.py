@@ -15,9 +15,11 @@ class Picture:
     unit : float32 (C,), the step in the units of the array that corresponds to 1
     is_rgb : whether the three channels are the colours of one scene, in one unit. Decided when the array is
         normalized, never guessed from their number
+    origin : row and column of the first pixel in the plane that this is a window of; None for a whole image
     """
 
     pixels: Tensor
     valid: Tensor
     unit: Tensor
     is_rgb: bool = False
+    origin: tuple[int, int] | None = None

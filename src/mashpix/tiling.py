@@ -1,11 +1,13 @@
 """Overlapping windows and blocks over an image: pure geometry."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Tile(NamedTuple):
@@ -31,9 +33,10 @@ class Tile(NamedTuple):
         return slice(first - top, last - top), slice(start - left, end - left)
 
 
-def tiles(height: int, width: int, *, tile_size: int, context: int) -> Iterator[Tile]:
+def tiles(height: int, width: int, *, tile_size: int, context: int, tile_width: int | None = None) -> Iterator[Tile]:
     """Cover an image with tiles that each see `context` pixels more on every side, inside the image.
 
+    Tiles are square, unless they have another width.
     Where nothing farther than `context` can change an output pixel, the kept regions put side by side equal
     the untiled result: no blend is needed, and there is no seam.
 
@@ -42,9 +45,10 @@ def tiles(height: int, width: int, *, tile_size: int, context: int) -> Iterator[
     >>> [tile.read for tile in tiles(4, 10, tile_size=4, context=1)]
     [(0, 4, 0, 5), (0, 4, 3, 9), (0, 4, 7, 10)]
     """
+    tile_width = tile_width or tile_size
     for top in range(0, height, tile_size):
-        for left in range(0, width, tile_size):
-            bottom, right = min(top + tile_size, height), min(left + tile_size, width)
+        for left in range(0, width, tile_width):
+            bottom, right = min(top + tile_size, height), min(left + tile_width, width)
             read = (
                 max(top - context, 0),
                 min(bottom + context, height),
@@ -59,7 +63,7 @@ def tile_count(height: int, width: int, *, tile_size: int) -> int:
     return -(-height // tile_size) * -(-width // tile_size)
 
 
-def cut_blocks(plane: Tensor, size: int, stride: int) -> Tensor:
+def cut_blocks(plane: "Tensor", size: int, stride: int) -> "Tensor":
     """Blocks of `size` x `size` pixels every `stride` pixels of a plane (H, W), as rows: (N, size * size).
 
     Examples

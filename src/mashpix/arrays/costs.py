@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import torch
 
 from mashpix.arrays.model import MAX_FITTED_IMAGES
+from mashpix.arrays.normalization import MAX_VALUES
 from mashpix.devices import available_memory
 from mashpix.errors import InputError
 from mashpix.method.fitting import fit, new_network
@@ -49,8 +50,14 @@ def check_memory(values: int) -> None:
     if free is not None and needed > free:
         raise InputError(
             f"not enough memory (about {needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free; "
-            "denoise it in parts)"
+            "`by_blocks` denoises it in blocks)"
         )
+
+
+def needs_blocks(values: int) -> bool:
+    """Whether an image of so many values must be denoised block by block: no tensor, or no free memory, holds it."""
+    free = available_memory()
+    return values > MAX_VALUES or (free is not None and expected_memory(values) > free)
 
 
 def expected_costs(pixels: int, settings: Settings, *, joint_channels: int = 1) -> Costs:

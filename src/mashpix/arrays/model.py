@@ -159,9 +159,10 @@ def normalize_like(array: Array, model: Model) -> Normalized:
 
 
 def apply_to_image(
-    model: Model, normalized: Normalized, *, generator: torch.Generator
+    model: Model, normalized: Normalized, *, generator: torch.Generator, origin: tuple[int, int] | None = None
 ) -> Generator[Step, None, Result]:
-    """Denoise an image of `normalize_like`."""
+    """Denoise an image of `normalize_like`, or the window of a plane that starts at `origin`."""
     picture = to_picture(normalized, multiple=side_multiple(model.settings), device=generator.device)
+    picture = replace(picture, origin=origin)
     fitted = Fitted(model.masking, model.shuffled_fraction, model.networks, model.noises)
     return apply_networks(fitted, picture, settings=model.settings, generator=generator)

@@ -112,7 +112,7 @@ def normalize(
             f"too small to denoise ({array.shape[2]} x {array.shape[1]} pixels; at least {MIN_SIDE} a side)"
         )
     if array.size > MAX_VALUES:
-        raise InputError(f"too large ({array.size} values; at most {MAX_VALUES}, denoise it in parts)")
+        raise InputError(f"too large ({array.size} values; at most {MAX_VALUES}, `by_blocks` denoises it in blocks)")
     if data_range is not None and not (np.isfinite(data_range) and data_range > 0):
         raise UsageError(f"`data_range`: not a positive number ({data_range})")
     holes = 1 - holds_data(array).mean()

@@ -33,6 +33,8 @@ from mashpix.steps import scaled
 
 Planes = tuple[Index, ...]
 """Planes that are denoised together as one image: one, or with `joint` one of each channel."""
+Part = slice | list[int]
+"""Some of the channels of an image (C, H, W)."""
 
 
 class Indexable(Protocol):
@@ -64,7 +66,7 @@ class StackJob:
     early_stop: EarlyStop | None = None
 
     @property
-    def parts(self) -> list[slice | list[int]]:
+    def parts(self) -> list[Part]:
         """Channels of an image (C, H, W) that are denoised together: all, some, or each by itself."""
         if self.groups:
             return [list(group) for group in self.groups]
@@ -140,7 +142,7 @@ def denoise_alone(job: StackJob, group: list[Planes]) -> Generator[Step, None, N
                 if step.report is None:
                     yield step
             end = replace(end, denoised=step.denoised, spread=step.spread, report=step.report)
-        yield from _finish(job, planes, end)
+        yield from finish(job, planes, end)
 
 
 def denoise_shared(job: StackJob, group: list[Planes]) -> Generator[Step, None, None]:
@@ -154,11 +156,38 @@ def denoise_shared(job: StackJob, group: list[Planes]) -> Generator[Step, None, 
     )
     fitting, applying = sum(fitting_costs.values()), len(group) * sum(applying_costs.values())
     share, seconds = fitting / (fitting + applying), dict[str, float]()
-    models: list[Model | None] = []
+
+    def choose(part: Part) -> list[Array]:
+        return choose_pictures(lambda index: job.read(group[index])[part], len(group))
+
+    job, models = yield from fit_parts(job, choose, plan=fitting_costs, share=share, seconds=seconds)
+    yield from apply_models(job, group, models, plan=applying_costs, start=share, seconds=seconds)
+
+
+def fit_parts(
+    job: StackJob,
+    choose: Callable[[Part], list[Array]],
+    *,
+    plan: dict[str, float],
+    share: float,
+    seconds: dict[str, float],
+) -> Generator[Step, None, tuple[StackJob, list[Model | None]]]:
+    """Fit one model for each of `job.parts`, None where all is blank, to the images that `choose` reads of that part.
+
+    Returns the job with the groups of its channels, and the models; `share` is the fraction of the run that this is.
+    """
+
+    def chosen(part: Part) -> list[Normalized]:
+        images, rgb = choose(part), job.channels == "rgb"
+        return normalize_alike(images, data_range=job.data_range, settings=job.settings, is_rgb=rgb) if images else []
+
     if job.channels == "joint":
-        job = replace(job, groups=_find_groups(job, group))
+        images = chosen(slice(None))
+        groups = find_groups(images, settings=job.settings) if images else ()
+        job = replace(job, groups=groups if len(groups) > 1 else ())
+    models: list[Model | None] = []
     for number, part in enumerate(job.parts):
-        images = _choose(job, group, part)
+        images = chosen(part)
         if not images:
             models.append(None)
             continue
@@ -166,24 +195,10 @@ def denoise_shared(job: StackJob, group: list[Planes]) -> Generator[Step, None, 
         fit = fit_to_images(
             images, share_noise=True, settings=job.settings, generator=generator, early_stop=job.early_stop
         )
-        steps = present(fit, images[0], plan=fitting_costs, seconds=seconds)
+        steps = present(fit, images[0], plan=plan, seconds=seconds)
         models.append((yield from scaled(steps, share * number / len(job.parts), share / len(job.parts))))
         del images, fit, steps
-    yield from apply_models(job, group, models, plan=applying_costs, start=share, seconds=seconds)
-
-
-def _choose(job: StackJob, group: list[Planes], part: slice | list[int] = slice(None)) -> list[Normalized]:
-    """Choose the images, or a part of their channels, that networks are fitted to: none if all are blank."""
-    chosen = choose_pictures(lambda index: job.read(group[index])[part], len(group))
-    rgb = job.channels == "rgb"
-    return normalize_alike(chosen, data_range=job.data_range, settings=job.settings, is_rgb=rgb) if chosen else []
-
-
-def _find_groups(job: StackJob, group: list[Planes]) -> Groups:
-    """Group the channels that help to predict each other in the images that networks would be fitted to."""
-    images = _choose(job, group)
-    groups = find_groups(images, settings=job.settings) if images else ()
-    return groups if len(groups) > 1 else ()
+    return job, models
 
 
 def apply_models(
@@ -201,30 +216,47 @@ def apply_models(
     """
     share = (1 - start) / len(group)
     for index, planes in enumerate(group):
-        picture = job.read(planes)
-        spread = np.zeros(picture.shape, np.float32)
-        reports, groups = list[Report](), list[tuple[int, ...]]()
-        for number, (part, model) in enumerate(zip(job.parts, models, strict=True)):
-            if model is None or is_blank(picture[part]):
-                continue
-            door = normalize_like(picture[part], model)
-            generator = torch.Generator(job.device).manual_seed(job.seed)  # the same masks for all do not flicker
-            applying = present(apply_to_image(model, door, generator=generator), door, plan=plan, seconds=seconds)
-            done = start + share * (index + number / len(job.parts))
-            result = yield from scaled(applying, done, share / len(job.parts))
-            alone = None in model.noises  # planes that share their noise must not flicker
-            tones = alone and model.settings.tone_correction
-            last = finished(result, door, device=job.device, seconds=seconds, tone_correction=tones)
-            assert last.report is not None
-            reports.append(last.report)
-            groups.append(tuple(np.arange(len(picture))[part].tolist()))
-            picture[part], spread[part], seconds = last.denoised, last.spread, {}
-        report = reports[0] if reports else None
-        if job.channels and len(job.parts) > 1 and reports:
-            report = join_reports(reports, tuple(groups), shape=picture.shape, channels=job.channels)
+        applying = apply_parts(job, job.read(planes), models, plan=plan, seconds=seconds)
+        done = yield from scaled(applying, start + share * index, share)
+        seconds = {} if done.report else seconds
         fraction = start + share * (index + 1)
-        end = Step("plane", index + 1, len(group), fraction, denoised=picture, spread=spread, report=report)
-        yield from _finish(job, planes, end)
+        yield from finish(job, planes, replace(done, index=index + 1, total=len(group), fraction=fraction))
+
+
+def apply_parts(
+    job: StackJob,
+    picture: Array,
+    models: Sequence[Model | None],
+    *,
+    plan: dict[str, float],
+    seconds: dict[str, float],
+    origin: tuple[int, int] | None = None,
+) -> Generator[Step, None, Step]:
+    """Denoise an image (C, H, W), in place, or the window of a plane that starts at `origin`; return its last step.
+
+    That has no report where all parts are blank.
+    """
+    spread = np.zeros(picture.shape, np.float32)
+    reports, groups = list[Report](), list[tuple[int, ...]]()
+    for number, (part, model) in enumerate(zip(job.parts, models, strict=True)):
+        if model is None or is_blank(picture[part]):
+            continue
+        door = normalize_like(picture[part], model)
+        generator = torch.Generator(job.device).manual_seed(job.seed)  # the same masks for all do not flicker
+        applying = apply_to_image(model, door, generator=generator, origin=origin)
+        steps = present(applying, door, plan=plan, seconds=seconds)
+        result = yield from scaled(steps, number / len(job.parts), 1 / len(job.parts))
+        alone = None in model.noises and origin is None  # planes that share their noise must not flicker
+        tones = alone and model.settings.tone_correction
+        last = finished(result, door, device=job.device, seconds=seconds, tone_correction=tones)
+        assert last.report is not None
+        reports.append(last.report)
+        groups.append(tuple(np.arange(len(picture))[part].tolist()))
+        picture[part], spread[part], seconds = last.denoised, last.spread, {}
+    report = reports[0] if reports else None
+    if job.channels and len(job.parts) > 1 and reports:
+        report = join_reports(reports, tuple(groups), shape=picture.shape, channels=job.channels)
+    return Step("plane", 1, 1, 1.0, denoised=picture, spread=spread, report=report)
 
 
 def choose_pictures(read: Callable[[int], Array], count: int) -> list[Array]:
@@ -248,7 +280,7 @@ def count_fitted(pixels: int) -> int:
     return min(max(MAX_FITTED_PIXELS // pixels, 1), MAX_FITTED_IMAGES)
 
 
-def _finish(job: StackJob, planes: Planes, end: Step) -> Generator[Step, None, None]:
+def finish(job: StackJob, planes: Planes, end: Step) -> Generator[Step, None, None]:
     """Yield a step for each plane of a finished image (C, H, W); a blank one has neither spread nor report yet."""
     image, spread, report = np.asarray(end.denoised), end.spread, end.report
     if report is None:

@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from mashpix.arrays.blocks import Known, denoise_in_blocks
 from mashpix.arrays.colour import Channels, decide_stack_channels
 from mashpix.arrays.planes import Indexable, StackJob, collect, denoise_alone, denoise_shared, mask_stack, run
 from mashpix.axes import Networks, check_axes, plane_groups
@@ -28,6 +29,7 @@ def denoise_stack(
     settings: Settings | str = "default",
     seed: int = 0,
     device: str = "auto",
+    by_blocks: int | None = None,
     fit: Literal["once", "each"] | None = None,
     joint: bool | None = None,
 ) -> NDArray[Any]:
@@ -52,6 +54,11 @@ def denoise_stack(
         stacks may return masked planes.
     data_range, settings, seed, device
         As for `denoise`.
+    by_blocks : int or None
+        Denoise each plane block by block, of about this side in pixels: memory is that of a block, for planes of any
+        size. The result does not depend on the number, but differs from that without it: a network is fitted to
+        windows of the planes, and neither stripes nor padding are looked for. A stack that is read from a file must
+        then return windows when it is indexed with slices.
     fit, joint
         Deprecated: `networks` ("once" is "shared") and `channels="joint"`.
 
@@ -91,6 +98,7 @@ def denoise_stack(
         settings=settings,
         seed=seed,
         device=device,
+        by_blocks=by_blocks,
         fit=fit,
         joint=joint,
     )
@@ -108,9 +116,11 @@ def denoise_stack_steps(
     settings: Settings | str = "default",
     seed: int = 0,
     device: str = "auto",
+    by_blocks: int | None = None,
     fit: Literal["once", "each"] | None = None,
     joint: bool | None = None,
     early_stop: EarlyStop | None = None,
+    known_blocks: Known = lambda index: None,
 ) -> Generator[Step, None, None]:
     """Denoise a stack step by step: the generator behind `denoise_stack`, with the same parameters and errors.
 
@@ -120,6 +130,9 @@ def denoise_stack_steps(
     ----------
     early_stop : EarlyStop or None
         As in `denoise_steps`; later fits make as many updates as the one that was stopped.
+    known_blocks : callable
+        Returns the report of a block that an earlier run has finished, by the index of the block, else None: such a
+        block is not denoised again, and its step holds that report only.
 
     Yields
     ------
@@ -139,4 +152,7 @@ def denoise_stack_steps(
     job = StackJob(stack, axes, data_range, settings, seed, chosen, kind, early_stop=early_stop)
     groups = plane_groups(axes, tuple(stack.shape), joint=together)
     shared = networks == "shared"
+    if by_blocks is not None:
+        groups = groups if shared else [[planes] for group in groups for planes in group]
+        return denoise_in_blocks(job, groups, side=by_blocks, known=known_blocks)
     return run(job, groups, lambda group: (denoise_shared if shared and len(group) > 1 else denoise_alone)(job, group))

@@ -84,7 +84,7 @@ def summarise(
     *,
     shape: tuple[int, ...],
     channels: Kind | None,
-    parts: Literal["planes", "channels"] = "planes",
+    parts: Literal["planes", "channels", "cells", "blocks"] = "planes",
 ) -> Report:
     """Join the reports of all parts: decisions of the first, means (of errors the RMS), and times added up.
 

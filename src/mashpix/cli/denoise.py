@@ -20,7 +20,7 @@ from mashpix.settings import preset
 @folder_flags
 @shared_flags(
     "output preset recipe device threads seed strength detail data_range save compare overwrite in_place strict "
-    "max_pixels axes networks fit channels joint sparse nodata mask dtype"
+    "max_pixels axes networks fit channels joint sparse nodata mask dtype by_blocks"
 )
 def denoise(
     inputs: Annotated[

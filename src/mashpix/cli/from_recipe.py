@@ -29,5 +29,7 @@ def options_of(recipe: Recipe | None, given: dict[str, Any]) -> dict[str, Any]:
     if recipe.mask and "mask" not in given:
         raise UsageError(f"the recipe left out the pixels of a mask ({recipe.mask['name']!r}; give it with --mask)")
     stack = recipe.stack or {}
-    found = {name: getattr(recipe, name) for name in TAKEN} | {name: stack.get(name) for name in ("axes", "networks")}
+    found = {name: getattr(recipe, name) for name in TAKEN} | {
+        name: stack.get(name) for name in ("axes", "networks", "by_blocks")
+    }
     return {name: value for name, value in found.items() if value is not None}

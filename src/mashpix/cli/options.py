@@ -63,6 +63,13 @@ SHARED = (
     _switch("in_place", "Replace the inputs themselves."),
     _switch("strict", "Refuse an image if part of its file cannot be kept."),
     _flag("max_pixels", int, "Refuse larger images.", metavar="N", min=1, default=MAX_PIXELS),
+    _flag(
+        "by_blocks",
+        int | None,
+        "Denoise each plane in blocks of about this side, for planes of any size; default: only those too large.",
+        metavar="N",
+        min=1,
+    ),
     _flag("axes", str | None, "Axes of a stack, such as TZCYX; default: as the file says.", metavar="LETTERS"),
     _flag(
         "networks",

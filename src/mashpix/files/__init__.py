@@ -4,7 +4,7 @@ from mashpix.files.atomic import atomic_write
 from mashpix.files.folder import is_zarr
 from mashpix.files.formats import check_writable, encode_map, read_image, write_image
 from mashpix.files.hashing import hash_file
-from mashpix.files.image_file import FORMATS, MAX_PIXELS, ImageFile
+from mashpix.files.image_file import FORMATS, MAX_PIXELS, MAX_WHOLE, ImageFile
 from mashpix.files.map_stack import map_stack
 from mashpix.files.opened import Copy, OpenFile, Put
 from mashpix.files.opening import open_file
@@ -14,6 +14,7 @@ from mashpix.files.suffixes import check_same_format
 __all__ = [
     "FORMATS",
     "MAX_PIXELS",
+    "MAX_WHOLE",
     "Copy",
     "ImageFile",
     "OpenFile",

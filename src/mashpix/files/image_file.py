@@ -14,6 +14,8 @@ FORMATS = (
     "PNG, JPEG, JPEG XL, WebP, AVIF, HEIC, GIF, BMP, PNM, TIFF, NPY, NPZ, FITS, DICOM, MRC, camera raw, CZI, ND2 or LIF"
 )
 """Readable formats, in words; HEIC and the last seven need extras."""
+MAX_WHOLE = 2**28
+"""Largest width x height of a single image that is read at once, where its format allows for windows."""
 MAX_PIXELS = 2**29
 """Largest width x height that is read by default: a small file may declare any size."""
 HEADROOM = 2**26
@@ -133,7 +135,7 @@ def check_kept(lost: Iterable[str]) -> None:
         raise FileError(f"not all of it can be kept ({'; '.join(lost)}; leave out `strict` to allow that)")
 
 
-def mismatch(pixels: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> str | None:
+def mismatch(pixels: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> str | None:
     """Return why pixels cannot replace those of a file (another shape or dtype), or None."""
     if (pixels.shape, pixels.dtype) == (shape, dtype.newbyteorder("=")):
         return None

@@ -15,6 +15,7 @@ from mashpix.files.mapped import byte_count, fill
 from mashpix.files.npy import make_header
 from mashpix.files.opened import Put
 from mashpix.files.tiff.empty import begin_tiff
+from mashpix.files.windows import WindowedPlane, parts_of
 
 FLOAT = np.dtype(np.float32)
 OME_AXES = frozenset("TZCYXS")
@@ -49,8 +50,9 @@ def map_stack(
         start = _begin_npy(file, shape, stored) if is_npy else _begin_tiff(file, target.name, axes, shape, stored)
         fill(file, start, byte_count(shape, stored))
 
-        def put(index: Index, plane: NDArray[Any]) -> None:
-            np.memmap(file, stored, "r+", start, shape)[index] = plane
+        def put(index: Index, plane: NDArray[Any] | WindowedPlane) -> None:
+            for window, values in parts_of(index, plane):
+                np.memmap(file, stored, "r+", start, shape)[window] = values
 
         yield put
 

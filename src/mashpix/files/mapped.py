@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mashpix.axes import Index
 from mashpix.files.atomic import atomic_file
 from mashpix.files.opened import OpenFile, OpenStack, Put
+from mashpix.files.windows import WindowedPlane, parts_of
 
 AT_ONCE = 2**24
 """Bytes of zeros to write at a time."""
@@ -35,6 +36,7 @@ class MappedStack(OpenStack):
     stored: np.dtype[Any]
     order: Literal["C", "F"] = "C"
     block: ClassVar[int] = 1
+    by_windows: ClassVar[bool] = True
 
     @abstractmethod
     def begin(self) -> tuple[bytes, np.dtype[Any]] | None:
@@ -75,8 +77,9 @@ class MappedStack(OpenStack):
             offset, stored = self._begin_copy(file)
             file.flush()
 
-            def put(index: Index, plane: NDArray[Any]) -> None:
-                self._map(file, "r+", offset, stored)[index] = self.encode(plane)
+            def put(index: Index, plane: NDArray[Any] | WindowedPlane) -> None:
+                for window, values in parts_of(index, plane):
+                    self._map(file, "r+", offset, stored)[window] = self.encode(values)
 
             yield put
             file.flush()

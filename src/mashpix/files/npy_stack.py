@@ -1,6 +1,7 @@
 """Stacks in NPY files: planes are read on demand; pickles are never read."""
 
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from mashpix.axes import MAX_COLOURS, check_axes, guess_axes
 from mashpix.errors import FileError
-from mashpix.files.image_file import check_size
+from mashpix.files.image_file import MAX_WHOLE, check_size
 from mashpix.files.mapped import MappedStack, byte_count
 from mashpix.files.npy import make_header, read_header
 
@@ -24,23 +25,24 @@ class _NpyStack(MappedStack):
         return make_header(self.shape, stored, is_fortran=self.order == "F"), stored
 
 
-def open_npy(path: Path, *, axes: str | None, max_pixels: int) -> _NpyStack | None:
-    """Open an NPY file as a stack; None if it holds a single image."""
+def open_npy(path: Path, *, axes: str | None, max_pixels: int, max_whole: int = MAX_WHOLE) -> _NpyStack | None:
+    """Open an NPY file as a stack; None if it holds a single image of at most `max_whole` pixels."""
     file, stack = path.open("rb"), None
     try:
-        stack = _open_stack(path, file, axes=axes, max_pixels=max_pixels)
+        stack = _open_stack(path, file, axes=axes, max_pixels=max_pixels, max_whole=max_whole)
     finally:
         if stack is None:
             file.close()
     return stack
 
 
-def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int) -> _NpyStack | None:
+def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int, max_whole: int) -> _NpyStack | None:
     shape, is_fortran, dtype = read_header(file)
-    if axes is None and (len(shape) < 3 or (len(shape) == 3 and shape[2] <= MAX_COLOURS)):
+    is_small = prod(shape[:2]) <= max_whole or len(shape) < 2
+    if is_small and axes is None and (len(shape) < 3 or (len(shape) == 3 and shape[2] <= MAX_COLOURS)):
         return None
     axes, note = (check_axes(axes, shape), None) if axes is not None else guess_axes(shape)
-    if axes in ("YX", "YXS") and len(shape) <= 3 and shape[-1] <= MAX_COLOURS:
+    if is_small and axes in ("YX", "YXS") and len(shape) <= 3 and shape[-1] <= MAX_COLOURS:
         return None
     lengths = dict(zip(axes, shape, strict=True))
     check_size(lengths["X"], lengths["Y"], lengths.get("S", 1), max_pixels=max_pixels)

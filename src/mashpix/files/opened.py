@@ -15,10 +15,11 @@ from mashpix.errors import FileError
 from mashpix.files.hashing import hash_file
 from mashpix.files.image_file import check_kept, mismatch
 from mashpix.files.suffixes import check_same_format
+from mashpix.files.windows import WindowedPlane, is_window, whole_plane, within
 from mashpix.missing import NoData, find_nodata
 
-Put = Callable[[Index, NDArray[Any]], None]
-"""Writes a new plane at the place of `opened[index]`."""
+Put = Callable[[Index, Any], None]
+"""Writes a new plane, an array or a `WindowedPlane`, at the place of `opened[index]`."""
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Copy:
     warnings: list[str] = field(default_factory=list)
     is_closed: bool = False
 
-    def __call__(self, index: Index, plane: NDArray[Any]) -> None:
+    def __call__(self, index: Index, plane: NDArray[Any] | WindowedPlane) -> None:
         """Replace the plane at an index, by one of the same shape and dtype.
 
         Raises
@@ -96,19 +97,27 @@ class OpenFile(ABC):
 
     @abstractmethod
     def __getitem__(self, index: Index) -> NDArray[Any]:
-        """One plane, read-only. The plane that was read last is kept: reading it again costs nothing."""
+        """One plane or a window of it, read-only. What was read last is kept: reading it again costs nothing."""
+
+    @property
+    def plane_shape(self) -> tuple[int, ...]:
+        """Lengths of the axes within a plane."""
+        return tuple(length for letter, length in zip(self.axes, self.shape, strict=True) if letter in WITHIN)
 
     def missing(self, index: Index) -> NDArray[np.bool_] | None:
         """Return where a plane holds no data, True there, as an array that broadcasts to it; None if nothing says so.
 
-        A colour of RGB is missing only together with the others. NaN and infinite pixels need not be named.
+        A colour of RGB is missing only together with the others. NaN and infinite pixels need not be named. In a window
+        of a plane, padding is not looked for.
         """
         found, axis = self.left_out, samples_axis(self.axes)
+        if found is not None and is_window(index):
+            found = np.broadcast_to(found, self.plane_shape)[within(index)]
         if self.nodata is not None:
             without = find_nodata(self[index], self.nodata)
             without = np.asarray(without.all(axis, keepdims=True)) if self.is_rgb and axis is not None else without
             found = without if found is None else found | without
-        if self.padded and (padding := self.padding(index)) is not None:
+        if self.padded and not is_window(index) and (padding := self.padding(index)) is not None:
             padding = padding if axis is None else np.expand_dims(padding, axis)
             found = padding if found is None else found | padding
         return found
@@ -171,23 +180,22 @@ class OpenFile(ABC):
 
 @dataclass(kw_only=True)
 class OpenStack(OpenFile):
-    """A stack in a file; each format says how a plane is read, and how one of a copy is replaced."""
+    """A stack in a file; each format says how a plane is read, and how one of a copy is replaced.
+
+    by_windows : whether that is done window by window; else a `WindowedPlane` is replaced as a whole
+    """
 
     is_stack: ClassVar[bool] = True
+    by_windows: ClassVar[bool] = False
     kept: tuple[Index, NDArray[Any]] | None = field(default=None, init=False)
 
     @abstractmethod
     def read_plane(self, index: Index) -> NDArray[Any]:
-        """Read one plane, in native byte order."""
+        """Read one plane, or if `by_windows` a window of it, in native byte order."""
 
     @abstractmethod
     def copy_planes(self, target: Path, *, overwrite: bool) -> AbstractContextManager[Put]:
         """Copy the file; the copy gets its name when the block ends without an error."""
-
-    @property
-    def plane_shape(self) -> tuple[int, ...]:
-        """Lengths of the axes within a plane."""
-        return tuple(length for letter, length in zip(self.axes, self.shape, strict=True) if letter in WITHIN)
 
     def number_of(self, index: Index) -> int:
         """Return how many planes lie before one, where the axes outside of a plane come first."""
@@ -195,10 +203,11 @@ class OpenStack(OpenFile):
         return int(np.ravel_multi_index(numbers, self.shape[: len(numbers)])) if numbers else 0
 
     def __getitem__(self, index: Index) -> NDArray[Any]:
-        if self.kept is None or self.kept[0] != index:
+        place = index if self.by_windows else whole_plane(index)
+        if self.kept is None or self.kept[0] != place:
             self.kept = None  # so that two planes are never held at once
-            self.kept = index, read_only(self.read_plane(index))
-        return self.kept[1]
+            self.kept = place, read_only(self.read_plane(place))
+        return self.kept[1] if place == index else self.kept[1][within(index)]
 
     def sha256(self) -> str:
         """Return the hash of the file, which is read again for it."""
@@ -224,9 +233,13 @@ class OpenStack(OpenFile):
         self._check_kept(target, strict=strict)
         with (
             self.copy_planes(target, overwrite=overwrite) as put,
-            Copy(put, self.plane_shape, self.dtype).closing() as copy,
+            Copy(put if self.by_windows else _whole(put), self.plane_shape, self.dtype).closing() as copy,
         ):
             yield copy
+
+
+def _whole(put: Put) -> Put:
+    return lambda index, plane: put(index, np.asarray(plane))
 
 
 def numbers_of(index: Index) -> tuple[int, ...]:

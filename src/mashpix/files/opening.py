@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -17,7 +18,7 @@ from mashpix.files.fits.stack import open_fits
 from mashpix.files.folder import is_zarr
 from mashpix.files.formats import check_writable, decode_image, format_of_file, read_bytes, widen_image, write_image
 from mashpix.files.hashing import sha256
-from mashpix.files.image_file import MAX_PIXELS, ImageFile
+from mashpix.files.image_file import MAX_PIXELS, MAX_WHOLE, ImageFile
 from mashpix.files.microscopes.stack import open_microscope
 from mashpix.files.mrc import open_mrc
 from mashpix.files.npy_stack import open_npy
@@ -37,11 +38,20 @@ STACKS: dict[str, Opener] = {
     "mrc": open_mrc, "gif": open_gif, "animation": open_animation,
 }  # fmt: skip
 """Formats of files that can hold a stack; those that also hold single images return None for one."""
+BY_WINDOWS = {"npy": open_npy, "tiff": open_tiff}
+"""Those of them whose single images can be read window by window."""
 ANY_AXES = ("tiff", "npy")
 """Formats whose files do not say what all of their axes are."""
 
 
-def open_file(path: Path, *, axes: str | None = None, max_pixels: int = MAX_PIXELS, sparse: bool = False) -> OpenFile:
+def open_file(
+    path: Path,
+    *,
+    axes: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    max_whole: int = MAX_WHOLE,
+    sparse: bool = False,
+) -> OpenFile:
     """Open an image or a stack of any format; its content, not its name, determines the format.
 
     Parameters
@@ -52,6 +62,8 @@ def open_file(path: Path, *, axes: str | None = None, max_pixels: int = MAX_PIXE
         One letter per axis, as tifffile writes them; None uses what the file says, or guesses and adds a note.
     max_pixels : int
         Largest width x height of a plane.
+    max_whole : int
+        Width x height from which a single image in TIFF or NPY is not read at once, but opened as a stack of one plane.
     sparse : bool
         Whether chunks of a Zarr may be missing: they are read as its fill value, and stay missing in a copy.
 
@@ -74,7 +86,8 @@ def open_file(path: Path, *, axes: str | None = None, max_pixels: int = MAX_PIXE
         return open_zarr(path, axes=axes, max_pixels=max_pixels, sparse=sparse)
     kind = format_of_file(path)
     if kind in STACKS:
-        stack = STACKS[kind](path, axes=axes, max_pixels=max_pixels)
+        opener = partial(BY_WINDOWS[kind], max_whole=max_whole) if kind in BY_WINDOWS else STACKS[kind]
+        stack = opener(path, axes=axes, max_pixels=max_pixels)
         if stack is not None:
             return stack
     if axes is not None and kind not in ANY_AXES and set(axes.upper()) not in ({"Y", "X"}, {"Y", "X", "S"}):
@@ -121,7 +134,7 @@ class _OpenImage(OpenFile):
     @contextmanager
     def copy_to(self, target: Path, *, overwrite: bool, strict: bool = False) -> Iterator[Copy]:
         planes = [self.image.pixels]
-        with Copy(lambda _, plane: planes.__setitem__(0, plane), self.shape, self.dtype).closing() as copy:
+        with Copy(lambda _, plane: planes.__setitem__(0, np.asarray(plane)), self.shape, self.dtype).closing() as copy:
             yield copy
         result = replace(self.image, pixels=planes.pop())
         warnings = write_image(target, result, overwrite=overwrite, strict=strict)

@@ -1,9 +1,14 @@
 """The smaller sizes of an image: remade from the result by averaging blocks of pixels."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mashpix.axes import WITHIN, window_of
+from mashpix.files.windows import AT_ONCE, WindowedPlane
+from mashpix.tiling import tiles
 
 Shape = tuple[int, ...]
 
@@ -51,13 +56,36 @@ def shrink_to(image: NDArray[Any], shape: Shape) -> NDArray[Any] | None:
     return rounded(means_of(image, shape), image.dtype)
 
 
-def means_of(image: NDArray[Any], shape: Shape) -> NDArray[Any]:
-    """Average blocks of pixels, without rounding; the size must be an integer fraction."""
+def means_of(image: NDArray[Any], shape: Shape, factors: Shape | None = None) -> NDArray[Any]:
+    """Average blocks of pixels, without rounding; the size must be an integer fraction, or that of `factors`."""
     small = image
-    for axis, (long, short) in enumerate(zip(image.shape, shape, strict=True)):
-        if (factor := max(round(long / short), 1)) > 1:
+    factors = factors or tuple(max(round(long / short), 1) for long, short in zip(image.shape, shape, strict=True))
+    for axis, (factor, short) in enumerate(zip(factors, shape, strict=True)):
+        if factor > 1:
             small = _shrink_axis(small, axis, short, factor)
     return small
+
+
+def shrink_windows(
+    plane: WindowedPlane, size: Sequence[int], factors: Sequence[int], chunk: tuple[int, int]
+) -> Iterator[tuple[tuple[slice, slice], NDArray[Any]]]:
+    """Average blocks of pixels, without rounding, window by window of the smaller size, each of whole chunks of it.
+
+    `size`, `factors` and `chunk` are those of rows and columns; yields rows and columns of the window, and its means.
+    """
+    sides = [max(AT_ONCE // max(factors) // side, 1) * side for side in chunk]
+    lengths = dict(zip(plane.axes, plane.stack_shape, strict=True))
+    for tile in tiles(*size, tile_size=sides[0], tile_width=sides[1], context=0):
+        rows, columns = (
+            slice(part.start * factor, min(part.stop * factor, lengths[letter]))
+            for part, factor, letter in zip(tile.target, factors, "YX", strict=True)
+        )
+        values = plane.read(window_of(plane.index, plane.axes, rows, columns))
+        within = [letter for letter in plane.axes if letter in WITHIN]
+        small = dict(zip("YX", tile.target, strict=True))
+        shape = (small[letter].stop - small[letter].start if letter in small else lengths[letter] for letter in within)
+        by = dict(zip("YX", factors, strict=True))
+        yield tile.target, means_of(values, tuple(shape), tuple(by.get(letter, 1) for letter in within))
 
 
 def _shrink_axis(image: NDArray[Any], axis: int, length: int, factor: int) -> NDArray[Any]:

@@ -5,13 +5,15 @@ from typing import Literal
 import numpy as np
 
 from mashpix.arrays.colour import Channels, Kind, decide_channels, decide_stack_channels
-from mashpix.axes import middle_plane, samples_axis
+from mashpix.axes import Index, middle_plane, samples_axis, window_of
 from mashpix.errors import UsageError
-from mashpix.files import OpenFile
+from mashpix.files import MAX_WHOLE, OpenFile
 from mashpix.missing import mask_missing
 
 ModelChannels = Literal["auto", "rgb", "joint"]
 """The kinds of channels that a model can have: it denoises all of them together."""
+PART = 2048
+"""Side of the part of a large plane that is looked at, pixels."""
 
 
 def channels_of(opened: OpenFile, said: Channels = "auto") -> Channels:
@@ -47,8 +49,17 @@ def decide_file_channels(opened: OpenFile, said: Channels) -> tuple[Kind | None,
     return decide_stack_channels(opened.axes, tuple(opened.shape), channels)
 
 
+def middle_part(opened: OpenFile) -> Index:
+    """Return the index of the plane in the middle, or of the middle of that plane where it is large."""
+    middle, lengths = middle_plane(opened.axes, opened.shape), dict(zip(opened.axes, opened.shape, strict=True))
+    starts = [max(lengths[letter] - PART, 0) // 2 for letter in "YX"]
+    if lengths["Y"] * lengths["X"] <= MAX_WHOLE:
+        return middle
+    return window_of(middle, opened.axes, *(slice(start, start + PART) for start in starts))
+
+
 def _measure(opened: OpenFile) -> Kind | None:
     """Measure the samples of the middle plane."""
-    middle, axis = middle_plane(opened.axes, tuple(opened.shape)), samples_axis(opened.axes)
+    middle, axis = middle_part(opened), samples_axis(opened.axes)
     plane = mask_missing(opened[middle], opened.missing(middle))
     return None if axis is None else decide_channels(np.moveaxis(plane, axis, 0), "auto")

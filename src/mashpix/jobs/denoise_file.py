@@ -11,7 +11,8 @@ import numpy as np
 
 from mashpix import __version__, files
 from mashpix.axes import middle_plane, samples_axis
-from mashpix.jobs.channels import channels_of, decide_file_channels
+from mashpix.jobs.channels import channels_of, decide_file_channels, middle_part
+from mashpix.jobs.denoise_blocks import assemble, begin_store, check_blocks, put_blocks
 from mashpix.jobs.events import Event, Note, Outcome, Written
 from mashpix.jobs.kept_planes import KeptPlanes
 from mashpix.jobs.memory import one_line_for_memory
@@ -25,6 +26,7 @@ from mashpix.steps import relay
 
 if TYPE_CHECKING:
     from mashpix.files import Copy, OpenFile, Put
+    from mashpix.jobs.block_store import BlockStore
     from mashpix.trust.stack_verdict import PlaneVerdicts
 
 
@@ -59,31 +61,43 @@ def denoise_file(
     started = time.perf_counter()
     with one_line_for_memory(), request.open(request.source) as opened:
         check_kind(kind_of(opened.axes, opened.shape, opened.dtype), request.model)
+        request = replace(request, by_blocks=request.block_side(opened))
+        check_blocks(request)
         lost = [*opened.lost, *opened.check_target(request.target, strict=request.strict)]
         outputs = _check_outputs(request)
         yield from (Note(text, "info") for text in opened.notes)
         yield from map(Note, lost)
-        planes = KeptPlanes(opened, most=_count_kept(opened, request))
+        planes = KeptPlanes(opened, most=1 if request.by_blocks else _count_kept(opened, request))
         yield from map(Note, _warn_of_labels(planes))
         early_stop = EarlyStop(request.settings.stop_after, is_wanted_now)
-        steps = _denoise(planes, opened, request, early_stop)
-        input_sha256 = opened.sha256()
+        input_sha256, store = opened.sha256(), None
+        if request.by_blocks is not None:
+            store = yield from begin_store(opened, request, input_sha256=input_sha256)
+        steps = _denoise(planes, opened, request, early_stop, store)
+        if store is not None:
+            report, judged = yield from put_blocks(steps, planes, store, request)
         with _open_outputs(opened, outputs, request) as (copy, maps):
-            report, judged = yield from _put_planes(steps, planes, copy, maps, request)
+            if store is not None:
+                assemble(store, planes, copy, maps)
+            else:
+                report, judged = yield from _put_planes(steps, planes, copy, maps, request)
         yield from (Note(text) for text in copy.warnings if text not in lost)
         if opened.is_stack or not report.constant:  # for a single image, the outcome reports that it is constant
             yield from (Note(text, "info") for text in report.notes)
         done = replace(request, settings=request.settings.replace(stop_after=early_stop.after))
+        is_named = opened.is_stack or store is not None
         recipe = _make_recipe(done, opened, report, judged, input_sha256=input_sha256)
         made: dict[str, Callable[[], bytes]] = {
             "recipe": recipe.to_json,
             "report": lambda: to_json(recipe.report),
-            "compare": lambda: judged.draw(named=opened.is_stack),
+            "compare": lambda: judged.draw(named=is_named),
         }
         for kind, path in outputs.items():
             if kind in made:
                 files.atomic_write(path, made[kind](), overwrite=request.overwrite)
             yield Written(path, kind)
+        if store is not None:
+            store.remove()
         return Outcome(
             target=request.target,
             axes=opened.axes,
@@ -92,7 +106,7 @@ def denoise_file(
             verdict=judged.sum_up(),
             recipe=recipe,
             written=outputs,
-            compared=judged.worst.name if opened.is_stack and request.compare and judged.worst else "",
+            compared=judged.worst.name if is_named and request.compare and judged.worst else "",
             seconds=time.perf_counter() - started,
         )
 
@@ -112,7 +126,7 @@ def _warn_of_labels(planes: KeptPlanes) -> list[str]:
     """Return a warning if the plane in the middle is not an image that was measured, but names areas."""
     from mashpix.arrays.label_images import looks_like_labels
 
-    plane, axis = planes[middle_plane(planes.axes, planes.shape)], samples_axis(planes.axes)
+    plane, axis = planes[middle_part(planes.stack)], samples_axis(planes.axes)
     is_labels = looks_like_labels(plane if axis is None else np.moveaxis(plane, axis, -1))
     warning = "looks like a label image or a mask (flat areas without noise): denoising may change its values"
     return [warning] if is_labels else []
@@ -129,7 +143,7 @@ def _count_kept(opened: "OpenFile", request: DenoiseRequest) -> int:
 
 
 def _denoise(
-    planes: KeptPlanes, opened: "OpenFile", request: DenoiseRequest, early_stop: EarlyStop
+    planes: KeptPlanes, opened: "OpenFile", request: DenoiseRequest, early_stop: EarlyStop, store: "BlockStore | None"
 ) -> Generator[Step, None, None]:
     """Return the steps of denoising all planes; refuse at once what cannot be denoised."""
     from mashpix.arrays.denoising import denoise_steps
@@ -144,7 +158,9 @@ def _denoise(
         return apply_model_steps(load_model(request.model), planes, axes=axes, channels=request.channels, **where)
     how: dict[str, Any] = {"data_range": request.data_range, "settings": request.settings} | where
     how |= {"channels": channels_of(opened, request.channels), "early_stop": early_stop}
-    if opened.is_stack:
+    if store is not None:
+        how |= {"by_blocks": store.side, "known_blocks": store.report_of}
+    if opened.is_stack or store is not None:
         return denoise_stack_steps(planes, axes=axes, networks=request.networks, **how)
     only = middle_plane(axes, opened.shape)
     steps = denoise_steps(planes[only], channel_axis=samples_axis(axes), preview_every=request.preview_every, **how)
@@ -210,8 +226,9 @@ def _make_recipe(
     from mashpix.jobs.model_file import load_model
 
     verdict, model = judged.sum_up().to_dict(), request.model
-    if opened.is_stack:
-        verdict |= {"planes": judged.list_planes()}
+    blocks = {"by_blocks": request.by_blocks} if request.by_blocks else {}
+    if opened.is_stack or blocks:
+        verdict |= {judged.parts: judged.list_planes()}
     return Recipe(
         version=__version__,
         torch_version=str(torch.__version__),  # else a class of torch, which every reader would have to import
@@ -226,7 +243,7 @@ def _make_recipe(
         command=request.command,
         report=report.to_dict() | {"verdict": verdict},
         detail=request.detail,
-        stack={"axes": opened.axes, "networks": request.networks} if opened.is_stack else None,
+        stack={"axes": opened.axes, "networks": request.networks} | blocks if opened.is_stack or blocks else None,
         channels=request.channels,
         nodata=request.nodata,
         mask={"name": request.mask.name, "sha256": hash_file(request.mask)} if request.mask else None,

@@ -24,7 +24,7 @@ class KeptPlanes:
     def __init__(self, stack: OpenFile, *, most: int = 1) -> None:
         self.stack, self.most = stack, most
         self.axes, self.shape, self.dtype = stack.axes, tuple(stack.shape), stack.dtype
-        self._kept: dict[tuple[int, ...], Any] = {}
+        self._kept: dict[tuple[Any, ...], Any] = {}
 
     def __getitem__(self, index: Index) -> Any:
         """Return a plane and keep it; it must not be changed."""
@@ -42,6 +42,6 @@ class KeptPlanes:
         return plane
 
 
-def _key_of(index: Index) -> tuple[int, ...]:
-    """Return the numbers along the axes outside of the plane."""
-    return tuple(place for place in index if isinstance(place, int))
+def _key_of(index: Index) -> tuple[Any, ...]:
+    """Return the numbers along the axes outside of the plane, and the bounds of a window of it."""
+    return tuple(place if isinstance(place, int) else (place.start, place.stop) for place in index)

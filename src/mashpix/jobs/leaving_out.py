@@ -24,7 +24,9 @@ def check_nodata(text: str | None) -> None:
         raise UsageError(f"`nodata`: neither VALUE, LOW..HIGH, {FILL} nor {NONE} ({text!r}; {error})") from None
 
 
-def leave_out(opened: OpenFile, *, nodata: str | None, mask: Path | None, max_pixels: int) -> None:
+def leave_out(
+    opened: OpenFile, *, nodata: str | None, mask: Path | None, max_pixels: int, find_padding: bool = True
+) -> None:
     """Tell an open file which of its values and pixels hold no data.
 
     Raises
@@ -34,7 +36,7 @@ def leave_out(opened: OpenFile, *, nodata: str | None, mask: Path | None, max_pi
     FileError
         For a mask that cannot be read, or has another size.
     """
-    if nodata is None and opened.nodata is None:
+    if find_padding and nodata is None and opened.nodata is None:
         opened.padded = True
         opened.notes += _describe_padding(opened)
     if nodata is not None:

@@ -64,7 +64,7 @@ def new_map(path: Path, like: "OpenFile", *, overwrite: bool) -> "Iterator[Put]"
             yield put
         return
     values: list[NDArray[Any]] = []
-    yield lambda index, plane: values.append(plane)
+    yield lambda index, plane: values.append(np.asarray(plane))
     files.atomic_write(path, files.encode_map(values[0], suffix=path.suffix), overwrite=overwrite)
 
 

@@ -1,6 +1,7 @@
 """Requests for jobs: frozen, picklable, with a default for every option, and independent of any front end."""
 
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -11,7 +12,7 @@ from mashpix.arrays.colour import Channels, check_choice
 from mashpix.axes import Networks
 from mashpix.deprecation import FITS
 from mashpix.errors import UsageError
-from mashpix.files import MAX_PIXELS, OpenFile
+from mashpix.files import MAX_PIXELS, MAX_WHOLE, OpenFile
 from mashpix.files.hashing import hash_file
 from mashpix.jobs.leaving_out import check_nodata, leave_out
 from mashpix.jobs.model_reference import ModelReference
@@ -67,14 +68,30 @@ class FileRequest:
 
         `FileError` for a dtype that does not fit.
         """
-        opened = files.open_file(path, axes=self.axes, max_pixels=self.max_pixels, sparse=self.sparse)
+        limits = {"max_pixels": self.max_pixels, "max_whole": self.max_whole}
+        opened = files.open_file(path, axes=self.axes, sparse=self.sparse, **limits)
         try:
-            leave_out(opened, nodata=self.nodata, mask=self.mask, max_pixels=self.max_pixels)
+            leave_out(
+                opened,
+                nodata=self.nodata,
+                mask=self.mask,
+                max_pixels=self.max_pixels,
+                find_padding=self.block_side(opened) is None,
+            )
             opened = opened if self.dtype is None else opened.widened(np.dtype(self.dtype))
         except BaseException:
             opened.close()
             raise
         return opened
+
+    @property
+    def max_whole(self) -> int:
+        """The most pixels of a single image that are read at once, as for `files.open_file`."""
+        return MAX_WHOLE
+
+    def block_side(self, opened: OpenFile) -> int | None:
+        """Return the side of the blocks that the planes of a file are denoised by, pixels; None: each as a whole."""
+        return None
 
     @property
     def hashed_missing(self) -> dict[str, Any]:
@@ -103,6 +120,8 @@ class DenoiseRequest(FileRequest):
     in_place : whether the input itself may be replaced
     strict : refuse a file if part of it cannot be kept
     command : the command line that reproduces the output, for its recipe; "" if there is none
+    by_blocks : denoise planes in blocks of about this side, pixels; the bytes do not depend on the number. None does
+        so only where a plane is too large
     preview_every : of a single image, network updates between two steps with a preview; 0 for none. No bytes change
     """
 
@@ -121,6 +140,7 @@ class DenoiseRequest(FileRequest):
     in_place: bool = False
     strict: bool = False
     command: str = ""
+    by_blocks: int | None = None
     preview_every: int = 0
 
     def __post_init__(self) -> None:
@@ -132,12 +152,27 @@ class DenoiseRequest(FileRequest):
             raise UsageError(f"`save`: unknown ({', '.join(unknown)}; any of {', '.join(get_args(Map))})")
 
     @property
+    def max_whole(self) -> int:
+        """None, if blocks are asked for."""
+        return MAX_WHOLE if self.by_blocks is None else 0
+
+    def block_side(self, opened: OpenFile) -> int | None:
+        """Return the side of blocks that are asked for, or needed."""
+        from mashpix.arrays.blocks import CELL, block_side
+        from mashpix.arrays.costs import needs_blocks
+
+        if self.by_blocks is None and (self.model is not None or not needs_blocks(prod(opened.plane_shape))):
+            return None
+        return block_side(self.by_blocks or CELL)
+
+    @property
     def options(self) -> dict[str, Any]:
         """Options besides settings, seed and device that affect the bytes of an output, for the hash in a manifest."""
         names = ("strength", "detail", "data_range", "axes")
         fit = next(fit for fit, networks in FITS.items() if networks == self.networks)  # as version 0.1 hashed it
         model = {"model": self.model.sha256} if self.model else {}
         found = {name: getattr(self, name) for name in names} | {"fit": fit} | hashed_channels(self.channels)
+        found |= {"blocks": True} if self.by_blocks else {}
         return found | model | self.hashed_missing | self.widening
 
 

@@ -22,7 +22,7 @@ not learnt to predict are replaced first (readiness.replace_unready).
 """
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -39,7 +39,7 @@ from mashpix.method.readiness import mix, replace_unready
 from mashpix.picture import Picture
 from mashpix.refine.few_blocks import has_few_blocks
 from mashpix.refine.few_photons import counts_few_photons
-from mashpix.refine.refining import MULTIPLE, Noises, measure_noises, refine
+from mashpix.refine.refining import BLEND_REACH, MULTIPLE, REACH, Noises, measure_noises, refine
 from mashpix.report import Step
 from mashpix.settings import Settings
 from mashpix.steps import drain, numbered, numbered_steps, relay
@@ -151,12 +151,17 @@ def _measure(
 def predict_ready(
     network: UNet, picture: Picture, masking_ratio: float, index: int, *, settings: Settings, generator: torch.Generator
 ) -> Generator[Step, None, Prediction]:
-    """Predict an image with the `index`-th network; before refining, what that has not learnt is replaced."""
+    """Predict an image with the `index`-th network; before refining, what that has not learnt is replaced.
+
+    Not in a window of a plane: whether the network is ready must not differ from window to window.
+    """
     stage = numbered("predict", index)
     prediction = yield from predict(
         network, picture, masking_ratio, stage=stage, settings=settings, generator=generator
     )
-    return replace_unready(prediction, picture, masking_ratio, settings=settings) if settings.refine else prediction
+    if not settings.refine or picture.origin is not None:
+        return prediction
+    return replace_unready(prediction, picture, masking_ratio, settings=settings)
 
 
 def apply_networks(
@@ -204,6 +209,14 @@ def apply(
 def side_multiple(settings: Settings) -> int:
     """The number that both sides of an image must be multiples of."""
     return math.lcm(2**settings.depth, MULTIPLE if settings.refine else 1)
+
+
+def context_of(networks: Sequence[UNet], settings: Settings) -> int:
+    """Distance beyond which no pixel can change the result, rounded up to `side_multiple`."""
+    reach = max(network.context for network in networks)
+    if settings.refine:
+        reach = max(reach + BLEND_REACH, REACH)
+    return -(-reach // side_multiple(settings)) * side_multiple(settings)
 
 
 def _preview(network: UNet, picture: Picture, masking_ratio: float, *, settings: Settings) -> Tensor:

@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mashpix.settings import Loss, MaskChannels
+
+MASK_TILE = 256
+"""Side in pixels of the tiles that the mask of a large plane is drawn in: another number gives other masks."""
 
 
 def draw_hidden(
@@ -30,6 +34,34 @@ def draw_hidden(
     drawn = channels if mask_channels == "each" else 1
     hidden = torch.rand((batch, drawn, height, width), generator=generator, device=generator.device) < masking_ratio
     return hidden.expand(batch, channels, height, width)
+
+
+def draw_window(
+    shape: Sequence[int],
+    masking_ratio: float,
+    *,
+    origin: tuple[int, int],
+    mask_channels: MaskChannels,
+    generator: torch.Generator,
+) -> Tensor:
+    """As `draw_hidden`, for a window of a plane that starts at `origin`: every window of the plane sees the same mask.
+
+    The mask is drawn tile by tile of the plane, each from a generator of its own.
+    """
+    key = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+    hidden = torch.empty(tuple(shape), dtype=torch.bool, device=generator.device)
+    (top, left), (height, width) = origin, shape[2:]
+    for row in range(top // MASK_TILE, -(-(top + height) // MASK_TILE)):
+        for column in range(left // MASK_TILE, -(-(left + width) // MASK_TILE)):
+            seed = np.random.SeedSequence((key, row, column)).generate_state(1, np.uint64)[0]
+            own = torch.Generator(generator.device).manual_seed(int(seed) >> 1)
+            size = (*shape[:2], MASK_TILE, MASK_TILE)
+            drawn = draw_hidden(size, masking_ratio, mask_channels=mask_channels, generator=own)
+            down, right = row * MASK_TILE - top, column * MASK_TILE - left  # of the tile, in the window
+            inside = slice(max(-down, 0), height - down), slice(max(-right, 0), width - right)
+            target = slice(max(down, 0), down + MASK_TILE), slice(max(right, 0), right + MASK_TILE)
+            hidden[:, :, *target] = drawn[:, :, *inside]
+    return hidden
 
 
 def hide(pixels: Tensor, hidden: Tensor) -> Tensor:

@@ -1,12 +1,13 @@
 """Mean and spread over random masks (Eq. 11); large images by tiles."""
 
 from collections.abc import Generator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from mashpix.method.masking import draw_hidden, hide
+from mashpix.method.masking import draw_hidden, draw_window, hide
 from mashpix.method.network import UNet, repeatable
 from mashpix.picture import Picture
 from mashpix.report import Step
@@ -51,7 +52,8 @@ def predict(
     errors = picture.pixels.new_zeros((2, picture.pixels.shape[1]))  # sum of squares, count
     index = 0
     for mask in range(masks):
-        hidden = draw_hidden(
+        draw = draw_hidden if picture.origin is None else partial(draw_window, origin=picture.origin)
+        hidden = draw(
             picture.pixels.shape,
             masking_ratio,
             mask_channels=settings.mask_channels,

@@ -51,6 +51,8 @@ from mashpix.tiling import tile_count, tiles
 
 MULTIPLE = 2 * SIDE
 """The number that both sides of an image must be multiples of: blocks of 16 pixels at half the size."""
+REACH, BLEND_REACH = 144, 28
+"""Distance beyond which no pixel of the noisy image, and none of the prediction, can change the refined image."""
 MAX_TILE = 320
 """Side in pixels of the largest tiles that are refined: overlapping blocks hold each pixel many times over."""
 

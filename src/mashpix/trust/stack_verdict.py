@@ -9,25 +9,32 @@ from numpy.typing import NDArray
 
 from mashpix.arrays.colour import Channels, decide_stack_channels
 from mashpix.arrays.planes import mask_stack, read_picture
-from mashpix.axes import WITHIN, Index, check_axes, middle_plane, plane_groups, samples_axis
+from mashpix.axes import Index, check_axes, middle_plane, plane_groups, samples_axis
 from mashpix.errors import InputError
 from mashpix.trust.comparison_sheet import compare
 from mashpix.trust.verdict import GOOD, Verdict, check_changed, severity
 
 
 def name_plane(index: Index, axes: str) -> str:
-    """Name a plane: its place along each axis outside of it, counted from 0.
+    """Name a plane, or a window of it: its place along each axis outside of it, counted from 0.
 
     Examples
     --------
     >>> name_plane((3, 0, slice(None), slice(None)), "TCYX")
     'T 3, C 0'
+    >>> name_plane((3, slice(0, 2048), slice(2048, 4096)), "TYX")
+    'T 3, rows 0-2047, columns 2048-4095'
     """
-    outside = [f"{letter} {place}" for letter, place in zip(axes, index, strict=True) if letter not in WITHIN]
-    return ", ".join(outside) or "the picture"
+    names = {"Y": "rows", "X": "columns"}
+    found = [
+        f"{names[letter]} {place.start}-{place.stop - 1}" if isinstance(place, slice) else f"{letter} {place}"
+        for letter, place in zip(axes, index, strict=True)
+        if not isinstance(place, slice) or place.stop is not None
+    ]
+    return ", ".join(found) or "the picture"
 
 
-def sum_up(verdicts: Mapping[str, Verdict]) -> Verdict:
+def sum_up(verdicts: Mapping[str, Verdict], *, parts: str = "planes") -> Verdict:
     """One verdict on a stack, that on its worst plane; the reason names that plane and counts those that are not good.
 
     Examples
@@ -39,7 +46,7 @@ def sum_up(verdicts: Mapping[str, Verdict]) -> Verdict:
         return next(iter(verdicts.values()))
     worst = max(verdicts, key=lambda name: severity(verdicts[name]))
     bad = sum(verdict.verdict != GOOD for verdict in verdicts.values())
-    count = f"{bad} of {len(verdicts)} planes not good" if bad else f"all {len(verdicts)} planes"
+    count = f"{bad} of {len(verdicts)} {parts} not good" if bad else f"all {len(verdicts)} {parts}"
     found = verdicts[worst]
     return replace(found, reason=f"{count}, the worst is {worst}: {found.reason}", plane=worst)
 
@@ -66,12 +73,14 @@ class PlaneVerdicts:
     """The verdicts on the planes of a stack as they come in, and one plane to look at; a single image has one plane.
 
     axes, shape : of the stack
+    parts : what the planes are called
     by_name : verdicts by the names of the planes
     worst : kept of the planes that came in
     """
 
     axes: str
     shape: tuple[int, ...]
+    parts: str = "planes"
     by_name: dict[str, Verdict] = field(default_factory=dict)
     worst: WorstPlane | None = None
 
@@ -93,7 +102,7 @@ class PlaneVerdicts:
 
     def sum_up(self) -> Verdict:
         """One verdict on all planes: see `sum_up`."""
-        return sum_up(self.by_name)
+        return sum_up(self.by_name, parts=self.parts)
 
     def list_planes(self) -> dict[str, str]:
         """The verdict on each plane as a line, with the reason where it is not good."""

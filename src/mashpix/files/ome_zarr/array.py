@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mashpix.axes import Index
 from mashpix.errors import FileError
 from mashpix.files.image_file import in_short
 from mashpix.files.ome_zarr.metadata import LAYOUTS, Layout
@@ -109,6 +110,14 @@ class ZarrArray:
             raise FileError(f"chunk {name!r} cannot be written ({in_short(error)})") from None
         if not np.array_equal(self.read_part(place, part), values, equal_nan=True):
             raise FileError(f"chunk {self.layout.chunk_name(place)!r} does not hold what was written (a lossy codec?)")
+
+
+def region_of(index: Index, shape: tuple[int, ...]) -> Region:
+    """Return the region of a plane, or of a window of it, in a stack."""
+    return tuple(
+        slice(item, item + 1) if isinstance(item, int) else slice(*item.indices(length)[:2])
+        for item, length in zip(index, shape, strict=True)
+    )
 
 
 def shape_of(region: Region) -> tuple[int, ...]:

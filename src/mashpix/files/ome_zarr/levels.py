@@ -1,18 +1,20 @@
 """Make the smaller sizes of an image in an OME-Zarr from its planes, from several planes if Z is smaller too."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from mashpix.axes import Index
+from mashpix.axes import Index, window_of
 from mashpix.files.ome_zarr.array import open_array
 from mashpix.files.ome_zarr.image import Image
 from mashpix.files.ome_zarr.metadata import Layout
 from mashpix.files.ome_zarr.planes import Planes
 from mashpix.files.opened import numbers_of
-from mashpix.files.pyramid import Shape, factors_of, means_of, rounded
+from mashpix.files.pyramid import Shape, factors_of, means_of, rounded, shrink_windows
+from mashpix.files.windows import WindowedPlane, within
 
 
 @dataclass
@@ -30,7 +32,7 @@ class Level:
     full: Shape
     sums: dict[tuple[int, ...], tuple[Any, int]] = field(default_factory=dict)
 
-    def put(self, index: Index, plane: NDArray[Any]) -> None:
+    def put(self, index: Index, plane: NDArray[Any] | WindowedPlane) -> None:
         """Take a full-size plane; write the plane that it contributes to once all of its parts have arrived."""
         layout, needed = self.planes.array.layout, 1
         small = tuple(
@@ -42,13 +44,27 @@ class Level:
                 if number >= length:
                     return  # the remainder at the end of an axis
                 needed *= min(factor, whole - number * factor)  # fewer at the end of an axis
-        shape = tuple(length for number, length in zip(small, layout.shape, strict=True) if isinstance(number, slice))
-        total, count = self.sums.pop(numbers_of(small), (0, 0))
-        total, count = total + means_of(plane, shape), count + 1
-        if count < needed:
-            self.sums[numbers_of(small)] = total, count
-        else:
-            self.planes.put(small, rounded(total / count, layout.dtype))
+        for window, means in self._shrink(index, small, plane):
+            place = (*numbers_of(small), *(item.start or 0 for item in within(window)))
+            total, count = self.sums.pop(place, (0, 0))
+            total, count = total + means, count + 1
+            if count < needed:
+                self.sums[place] = total, count
+            else:
+                self.planes.put(window, rounded(total / count, layout.dtype))
+
+    def _shrink(
+        self, index: Index, small: Index, plane: NDArray[Any] | WindowedPlane
+    ) -> Iterator[tuple[Index, NDArray[Any]]]:
+        """The means of the pixels of a plane, window by window of this size."""
+        layout, axes = self.planes.array.layout, self.planes.axes
+        if not isinstance(plane, WindowedPlane):
+            shape = (length for number, length in zip(small, layout.shape, strict=True) if isinstance(number, slice))
+            yield small, means_of(plane, tuple(shape))
+            return
+        size, factors = ([of[axes.index(letter)] for letter in "YX"] for of in (layout.shape, self.factors))
+        for window, means in shrink_windows(plane, size, factors, self.planes.chunk):
+            yield window_of(small, axes, *window), means
 
 
 def made_levels(image: Image) -> list[Layout]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.axes import WITHIN, Index
-from mashpix.files.ome_zarr.array import Region, ZarrArray, overlap_of, relative, shape_of
+from mashpix.files.ome_zarr.array import Region, ZarrArray, overlap_of, region_of, relative, shape_of
 
 MAX_KEPT = 2**26
 """Bytes of planes to keep for reading, and for writing, because they share chunks."""
@@ -31,8 +31,8 @@ class Planes:
     waiting: dict[Starts, dict[Starts, tuple[Region, NDArray[Any]]]] = field(default_factory=dict)
 
     def __getitem__(self, index: Index) -> NDArray[Any]:
-        """One plane."""
-        plane = self._region(index)
+        """One plane, or a window of it."""
+        plane = region_of(index, self.array.layout.shape)
         block = self._share_chunks(plane)
         if prod(shape_of(block)) * self.array.layout.dtype.itemsize > MAX_KEPT:
             values = self.array.read(plane)
@@ -45,7 +45,7 @@ class Planes:
 
     def put(self, index: Index, plane: NDArray[Any]) -> None:
         """Replace a plane; it is written once all that share its chunks have arrived, or too many are waiting."""
-        region = self._region(index)
+        region = region_of(index, self.array.layout.shape)
         block = self._share_chunks(region)
         planes = self.waiting.setdefault(_starts(block), {})
         planes[_starts(region)] = region, np.array(plane, self.array.layout.dtype).reshape(shape_of(region))
@@ -53,6 +53,12 @@ class Planes:
             self._write(self.waiting.pop(_starts(block)))
         elif sum(len(planes) for planes in self.waiting.values()) * plane.nbytes > MAX_KEPT:
             self.flush()
+
+    @property
+    def chunk(self) -> tuple[int, int]:
+        """Rows and columns of a chunk."""
+        sides = dict(zip(self.axes, self.array.layout.chunks, strict=True))
+        return sides["Y"], sides["X"]
 
     def flush(self) -> None:
         """Write all planes that are waiting."""
@@ -75,11 +81,6 @@ class Planes:
         """Count the planes of a region."""
         lengths = zip(shape_of(block), self.axes, strict=True)
         return prod(length for length, letter in lengths if letter not in WITHIN)
-
-    def _region(self, index: Index) -> Region:
-        """Return the region of a plane."""
-        lengths = zip(index, self.array.layout.shape, strict=True)
-        return tuple(slice(item, item + 1) if isinstance(item, int) else slice(0, length) for item, length in lengths)
 
     def _share_chunks(self, plane: Region) -> Region:
         """Return the region of the planes that share chunks with a plane."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from mashpix.files.ome_zarr.planes import Planes
 from mashpix.files.ome_zarr.widened import check_widening, widen_array
 from mashpix.files.opened import OpenFile, OpenStack, Put
 from mashpix.files.pyramid import level_notes
+from mashpix.files.windows import WindowedPlane, parts_of
 
 
 @dataclass(kw_only=True)
@@ -33,6 +34,7 @@ class _ZarrStack(OpenStack):
 
     image: Image
     planes: Planes
+    by_windows: ClassVar[bool] = True
 
     def read_plane(self, index: Index) -> NDArray[Any]:
         return self.planes[index].astype(self.dtype, copy=False)
@@ -55,9 +57,10 @@ class _ZarrStack(OpenStack):
             full = Planes(array, self.axes)
             levels = [open_level(folder, layout, self.image) for layout in made_levels(self.image)]
 
-            def put(index: Index, plane: NDArray[Any]) -> None:
-                os.utime(folder)  # a sign of life: an old temporary folder counts as left by a killed run
-                full.put(index, plane)
+            def put(index: Index, plane: NDArray[Any] | WindowedPlane) -> None:
+                for window, values in parts_of(index, plane, full.chunk):
+                    os.utime(folder)  # a sign of life: an old temporary folder counts as left by a killed run
+                    full.put(window, values)
                 for level in levels:
                     level.put(index, plane)
 

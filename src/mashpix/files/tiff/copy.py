@@ -1,7 +1,7 @@
 """Write a TIFF with new pixels and the rest of an old one: new strips in a copy of it, or a new file with its tags."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from io import SEEK_END, BytesIO
 from itertools import pairwise
@@ -207,18 +207,25 @@ def _encode(array: NDArray[Any], **options: Any) -> bytes:
 
 def put_pixels(file: BinaryIO, old: TiffTemplate, strips: Strips, array: NDArray[Any]) -> None:
     """Write new strips or tiles into a copy of the old file: in their old places if they fit, else at the end."""
-    segments = encode_segments(old, array)
-    if len(segments) != len(strips.offsets):
-        raise FileError(f"an unusual layout of strips that cannot be written again ({len(strips.offsets)} of them)")
-    offsets = list(strips.offsets)
-    for index, (segment, room) in enumerate(zip(segments, strips.counts, strict=True)):
-        if len(segment) > room or strips.overlap:
+    put_segments(file, old, strips, encode_segments(old, array))
+
+
+def put_segments(file: BinaryIO, old: TiffTemplate, strips: Strips, segments: Iterable[bytes]) -> None:
+    """As `put_pixels`, for strips or tiles that are encoded already, or one by one."""
+    offsets, counts = list(strips.offsets), list[int]()
+    for index, segment in enumerate(segments):
+        counts.append(len(segment))
+        if index >= len(offsets):
+            break
+        if len(segment) > strips.counts[index] or strips.overlap:
             offsets[index] = _append(file, segment)
         else:
             file.seek(offsets[index])
             file.write(segment)
+    if len(counts) != len(offsets):
+        raise FileError(f"an unusual layout of strips that cannot be written again ({len(offsets)} of them)")
     _patch(file, old, strips.offsets_entry, offsets)
-    _patch(file, old, strips.counts_entry, [len(segment) for segment in segments])
+    _patch(file, old, strips.counts_entry, counts)
 
 
 def _append(file: BinaryIO, segment: bytes) -> int:

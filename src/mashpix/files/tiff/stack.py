@@ -6,21 +6,22 @@ series and everything else in the file stay bit for bit. Only the current planes
 
 import shutil
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, ClassVar, Literal
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mashpix.axes import Index
+from mashpix.axes import Index, window_of
 from mashpix.errors import FileError, MashpixError
 from mashpix.files.atomic import atomic_file
-from mashpix.files.image_file import damaged_error, in_short
+from mashpix.files.image_file import MAX_WHOLE, damaged_error, in_short
 from mashpix.files.opened import OpenFile, OpenStack, Put
 from mashpix.files.pyramid import factors_of, level_notes, shrink_to
 from mashpix.files.tiff.copy import (
@@ -31,11 +32,12 @@ from mashpix.files.tiff.copy import (
     find_layout,
     find_strips,
     photometric_of,
-    put_pixels,
+    put_segments,
 )
 from mashpix.files.tiff.directories import check_chain
 from mashpix.files.tiff.image import ALPHA_KINDS, has_colour
 from mashpix.files.tiff.nodata import read_nodata
+from mashpix.files.tiff.segments import checksum, encode_bands, read_window, segment_size
 from mashpix.files.tiff.series import (
     check_series,
     count_planes,
@@ -47,6 +49,7 @@ from mashpix.files.tiff.series import (
     shares_pixels,
 )
 from mashpix.files.tiff.widened import begin_widened, check_widening, lost_by_widening
+from mashpix.files.windows import WindowedPlane, is_window, within
 
 COMPRESSION, PHOTOMETRIC, FILL_ORDER, SUBSAMPLING = 259, 262, 266, 530
 DEFLATE, RGB = 8, 2
@@ -61,12 +64,15 @@ class _TiffStack(OpenStack):
     series: Any
     has_alpha: bool
     shares_pixels: bool
+    by_windows: ClassVar[bool] = True
 
     def close(self) -> None:
         self.handle.close()
 
     def read_plane(self, index: Index) -> NDArray[Any]:
-        plane = self._whole(self.number_of(index))
+        rows, columns = (index[self.axes.index(letter)] for letter in "YX")
+        number = self.number_of(index)
+        plane = self._window(number, rows, columns) if is_window(index) else self._whole(number)
         return self._colours(plane) if self.has_alpha else plane
 
     def _colours(self, plane: NDArray[Any]) -> NDArray[Any]:
@@ -80,6 +86,20 @@ class _TiffStack(OpenStack):
         except Exception as error:  # decoders raise arbitrary errors on damaged files
             raise damaged_error(f"TIFF, plane {number + 1}", error) from None
         return np.array(plane, self.dtype, order="C")
+
+    def _window(self, number: int, rows: Any, columns: Any) -> NDArray[Any]:
+        """Read a window of a plane, with its alpha."""
+        if self._is_one_page():
+            plane = self._mapped("r")[number]
+            window = (slice(None), rows, columns) if self.series.keyframe.axes == "SYX" else (rows, columns)
+            return np.array(plane[window], self.dtype, order="C")
+        page = self.series.pages[number].aspage()
+        height, width = page.imagelength, page.imagewidth
+        try:
+            part = read_window(page, self.handle, slice(*rows.indices(height)[:2]), slice(*columns.indices(width)[:2]))
+        except Exception as error:
+            raise damaged_error(f"TIFF, plane {number + 1}", error) from None
+        return np.array(part, self.dtype, order="C")
 
     def _is_one_page(self) -> bool:
         """Return whether one directory represents all planes, uncompressed, one after another."""
@@ -107,8 +127,12 @@ class _TiffStack(OpenStack):
                 self.handle.seek(0)
                 shutil.copyfileobj(self.handle, file)
 
-            def put(index: Index, plane: NDArray[Any]) -> None:
+            def put(index: Index, plane: NDArray[Any] | WindowedPlane) -> None:
                 number = self.number_of(index)
+                if isinstance(plane, WindowedPlane) and self._takes_windows():
+                    self._put_windows(file, number, plane)
+                    sums[number] = checksum(plane.shape[0], partial(_read_rows, plane))
+                    return
                 whole = np.ascontiguousarray(plane, self.dtype)
                 if self.has_alpha:
                     whole = self._whole(number)
@@ -129,6 +153,31 @@ class _TiffStack(OpenStack):
             file.flush()
             self._check(file, sums)
 
+    @property
+    def is_small(self) -> bool:
+        """Whether a plane is read at once."""
+        page = self.series.keyframe
+        return bool(page.imagelength * page.imagewidth <= MAX_WHOLE)
+
+    def _takes_windows(self) -> bool:
+        """Return whether planes can be written window by window: rows of strips or tiles hold rows of pixels."""
+        page = self.series.keyframe
+        return not (self._is_widened() or self.has_alpha or page.planarconfig != 1)
+
+    def _put_windows(self, file: BinaryIO, number: int, plane: WindowedPlane) -> None:
+        """Replace a plane of the copy, in all its sizes, window by window."""
+        if self._is_one_page():
+            file.flush()
+            for window, values in plane.windows():
+                replace(self, handle=file)._mapped("r+")[number][within(window)] = values
+            return
+        for level in self.series.levels:
+            page = level.pages[number].aspage()
+            factors = factors_of(plane.shape, page.shape)
+            if factors is not None:
+                encoded = encode_bands(plane, page, factors, self._template(page))
+                self._put_page(file, page, encoded)
+
     def _put(self, file: BinaryIO, number: int, plane: NDArray[Any]) -> None:
         """Replace a plane of the copy, in all its sizes."""
         if self._is_one_page():
@@ -139,15 +188,21 @@ class _TiffStack(OpenStack):
             page = level.pages[number].aspage()
             resized = shrink_to(plane, page.shape)
             if resized is not None:
-                self._put_page(file, page, resized)
+                self._put_page(file, page, encode_segments(*self._lay_out(page, resized)))
 
-    def _put_page(self, file: BinaryIO, page: Any, array: NDArray[Any]) -> None:
-        """Replace the pixels of one page; a lossy compression becomes deflate."""
+    def _checksum(self, number: int) -> int:
+        """Return the checksum of a plane, of a large one row by row."""
+        if self.is_small or not self._takes_windows():
+            return crc32(self._whole(number).data)
+        return checksum(self.series.keyframe.imagelength, lambda rows: self._window(number, rows, slice(None)))
+
+    def _put_page(self, file: BinaryIO, page: Any, segments: Iterable[bytes]) -> None:
+        """Replace the strips or tiles of one page; a lossy compression becomes deflate."""
         strips = find_strips(page)
         if strips is None:
             raise FileError("a page without the lengths of its strips (save it with another program first)")
-        old, axes_last = self._lay_out(page, array)
-        put_pixels(file, old, strips._replace(overlap=strips.overlap or self.shares_pixels), axes_last)
+        strips = strips._replace(overlap=strips.overlap or self.shares_pixels)
+        put_segments(file, self._template(page), strips, segments)
         changes: dict[int, tuple[int, ...]] = {FILL_ORDER: (1,)} if page.fillorder != 1 else {}
         if compression_of(page) not in LOSSLESS:
             changes |= {COMPRESSION: (DEFLATE,)}
@@ -159,20 +214,25 @@ class _TiffStack(OpenStack):
 
     def _lay_out(self, page: Any, array: NDArray[Any]) -> tuple[TiffTemplate, NDArray[Any]]:
         """Return how a page is encoded, and its pixels with samples last."""
-        old = TiffTemplate(
-            shape=array.shape,
-            dtype=array.dtype,
+        return self._template(page), np.moveaxis(array, 0, -1) if page.axes == "SYX" else array
+
+    def _template(self, page: Any) -> TiffTemplate:
+        """Return how a page is encoded."""
+        return TiffTemplate(
+            shape=page.shape,
+            dtype=self.dtype,
             byteorder=self.file.byteorder,
             layout=find_layout(self.file, page)[0],
             is_bigtiff=self.file.is_bigtiff,
         )
-        return old, np.moveaxis(array, 0, -1) if page.axes == "SYX" else array
 
     def try_writing(self) -> None:
         """Encode the first plane as its page is encoded."""
         if not (self._is_one_page() or self._is_widened()):
             try:
-                encode_segments(*self._lay_out(self.series.pages[0].aspage(), self._whole(0)))
+                page = self.series.pages[0].aspage()
+                start = slice(0, segment_size(page)[0]), slice(None)
+                encode_segments(*self._lay_out(page, self._whole(0) if self.is_small else self._window(0, *start)))
             except Exception as error:
                 raise FileError(f"planes that cannot be written again ({in_short(error)}; save it anew)") from None
 
@@ -182,16 +242,21 @@ class _TiffStack(OpenStack):
         with open_tifffile(file, self.file.filename, is_ome=self.file.is_ome) as copied:
             copy = replace(self, handle=file, file=copied, series=largest(copied.series))
             same = copy.series.shape == self.series.shape
-            same = same and all(crc32(copy._whole(number).data) == total for number, total in sums.items())
+            same = same and all(copy._checksum(number) == total for number, total in sums.items())
         if not same:
             raise FileError("an unusual TIFF whose planes cannot be replaced (save it as OME-TIFF first)")
 
 
-def open_tiff(path: Path, *, axes: str | None, max_pixels: int) -> _TiffStack | None:
-    """Open a TIFF as a stack; None if it holds a single image in one size."""
+def _read_rows(plane: WindowedPlane, rows: slice) -> NDArray[Any]:
+    """Read rows of a plane."""
+    return plane.read(window_of(plane.index, plane.axes, rows, slice(None)))
+
+
+def open_tiff(path: Path, *, axes: str | None, max_pixels: int, max_whole: int = MAX_WHOLE) -> _TiffStack | None:
+    """Open a TIFF as a stack; None if it holds a single image in one size, of at most `max_whole` pixels."""
     file, stack = path.open("rb"), None
     try:
-        stack = _open_stack(path, file, axes=axes, max_pixels=max_pixels)
+        stack = _open_stack(path, file, axes=axes, max_pixels=max_pixels, max_whole=max_whole)
     except MashpixError:
         raise
     except Exception as error:  # readers raise arbitrary errors on damaged files
@@ -202,12 +267,13 @@ def open_tiff(path: Path, *, axes: str | None, max_pixels: int) -> _TiffStack | 
     return stack
 
 
-def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int) -> _TiffStack | None:
+def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int, max_whole: int) -> _TiffStack | None:
     with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
         count = check_chain(data)
     tiff, notes = open_own_planes(file, path.name, count)
     series = largest(tiff.series)
-    if count_planes(series) == 1 and len(series.levels) == 1 and is_single(tiff):
+    is_small = series.keyframe.imagelength * series.keyframe.imagewidth <= max_whole
+    if is_small and count_planes(series) == 1 and len(series.levels) == 1 and is_single(tiff):
         return None
     check_series(tiff, series, path.stat().st_size, max_pixels=max_pixels)
     page = series.keyframe
