@@ -38,6 +38,7 @@ class BlockStore:
     folder : where they are
     axes, shape, dtype : of the stack
     side : of the blocks, pixels
+    run : what the blocks depend on, as JSON
     """
 
     folder: Path
@@ -45,14 +46,12 @@ class BlockStore:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     side: int
+    run: bytes
 
-    def begin(self, depends_on: dict[str, Any]) -> int:
+    def begin(self) -> int:
         """Keep the blocks of a run with the same input and options, else remove them; return how many are done."""
-        run = to_json(depends_on)
-        if not (self.folder / RUN).is_file() or (self.folder / RUN).read_bytes() != run:
+        if not (self.folder / RUN).is_file() or (self.folder / RUN).read_bytes() != self.run:
             self.remove()
-            self.folder.mkdir(parents=True)
-            atomic_write(self.folder / RUN, run)
         return sum(1 for _ in self.folder.glob("block-*.json"))
 
     def remove(self) -> None:
@@ -62,7 +61,10 @@ class BlockStore:
     def put(
         self, index: Index, verdict: Verdict, report: Report | None, arrays: dict[str, NDArray[Any] | None]
     ) -> None:
-        """Write the arrays of a block by their endings, then its record."""
+        """Write the arrays of a block by their endings, then its record; the first block makes the folder."""
+        if not self.folder.exists():
+            self.folder.mkdir(parents=True)
+            atomic_write(self.folder / RUN, self.run)
         for ending, array in arrays.items():
             data = BytesIO()
             np.save(data, np.asarray(array))

@@ -14,7 +14,7 @@ from mashpix.jobs.block_store import DENOISED, SPREAD, BlockStore
 from mashpix.jobs.events import Note
 from mashpix.jobs.kept_planes import KeptPlanes
 from mashpix.jobs.outputs import residual_of
-from mashpix.jobs.recipe import hash_settings
+from mashpix.jobs.recipe import hash_settings, to_json
 from mashpix.jobs.request import DenoiseRequest
 from mashpix.report import Report, Step
 
@@ -40,7 +40,6 @@ def begin_store(opened: "OpenFile", request: DenoiseRequest, *, input_sha256: st
     target = request.target
     folder = target.with_name(f".{target.name}.mashpix-blocks")
     assert request.by_blocks is not None
-    store = BlockStore(folder, opened.axes, tuple(opened.shape), opened.dtype, request.by_blocks)
     run = {
         "version": __version__,
         "settings": hash_settings(request.settings, **request.options),
@@ -48,10 +47,11 @@ def begin_store(opened: "OpenFile", request: DenoiseRequest, *, input_sha256: st
         "device": str(choose_device(request.device)[0]),
         "threads": torch.get_num_threads(),
         "input_sha256": input_sha256,
-        "side": store.side,
+        "side": request.by_blocks,
         "save": sorted(request.save),
     }
-    if done := store.begin(run):
+    store = BlockStore(folder, opened.axes, tuple(opened.shape), opened.dtype, request.by_blocks, to_json(run))
+    if done := store.begin():
         yield Note(f"goes on with an interrupted run ({done} blocks are done)", "info")
     return store
 
