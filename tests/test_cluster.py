@@ -12,7 +12,7 @@ from batches import batch_of, fill, numbers, of_kind, reverse
 from commands import QUICK, names, run_here
 from mashpix.errors import DeviceError
 from mashpix.files import ImageFile, write_image
-from mashpix.files.atomic import MARK
+from mashpix.files.atomic import MARK, remove_stale
 from mashpix.jobs.batch import BatchProgress, FileDone, FileFailed, FileNote, run_batch
 from mashpix.jobs.batch.manifest import MANIFEST, read_manifest
 from mashpix.jobs.events import Note
@@ -31,7 +31,10 @@ def job(request):
     if request.source.read_bytes() == b"crash":
         os.kill(os.getpid(), signal.SIGSEGV)
     yield Note(f"{torch.get_num_threads()} threads")
-    return (yield from reverse(request))
+    try:
+        return (yield from reverse(request))
+    finally:  # as every real job, it leaves nothing half-written when it is closed
+        remove_stale(request.target, older_than=0)
 
 
 def old_versions():
