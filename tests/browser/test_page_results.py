@@ -96,7 +96,7 @@ def test_zoom_and_pan_keep_both_sides_together(page):
     assert differ(moved, fitted)
     assert not differ(*sides(moved))
     page.press("#canvas", "1")
-    assert page.inner_text("#scale") == "1:1"
+    until(lambda: page.inner_text("#scale") == "1:1")
     page.press("#canvas", "0")
     assert not differ(settled(page), fitted)
     slide(page, "Strength", 1)

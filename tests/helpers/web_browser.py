@@ -67,9 +67,10 @@ def choose(page, settings):
 
 
 def run(page, settings=SETTINGS):
-    """Denoise the image that is shown."""
+    """Denoise the image that is shown, once it is ready for that."""
+    page.wait_for_selector(button := "#panel .actions .primary:text-is('Denoise')")
     choose(page, settings)
-    page.click("#panel .actions .primary:text-is('Denoise')")
+    page.click(button)
 
 
 def wait_done(page):
