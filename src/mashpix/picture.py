@@ -15,6 +15,8 @@ class Picture:
     unit : float32 (C,), the step in the units of the array that corresponds to 1
     is_rgb : whether the three channels are the colours of one scene, in one unit. Decided when the array is
         normalized, never guessed from their number
+    white : the value of white, of the same scale as the pixels of the widest channel; that of the brightest pixel where
+        the type of the array does not say what white is
     origin : row and column of the first pixel in the plane that this is a window of; None for a whole image
     """
 
@@ -22,4 +24,5 @@ class Picture:
     valid: Tensor
     unit: Tensor
     is_rgb: bool = False
+    white: float = 1.0
     origin: tuple[int, int] | None = None

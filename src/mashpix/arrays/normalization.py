@@ -213,6 +213,7 @@ def to_picture(normalized: Normalized, *, multiple: int, device: torch.device) -
         F.pad(torch.from_numpy(valid)[None], padding).to(device),
         torch.from_numpy(unit.astype(np.float32)).to(device),
         normalized.is_rgb,
+        255 / float(unit.max()) if normalized.array.dtype == np.uint8 else 1.0,
     )
 
 

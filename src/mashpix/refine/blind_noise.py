@@ -3,7 +3,8 @@
 Where an image is texture all over, an estimate is flat where it missed the texture, and that texture would pass for
 noise in its residual. The calmest blocks of the noisy image hold the least of it (`calm_blocks`).
 
-(R15) A single channel, and channels that are no colours: S and v are those of the calmest blocks.
+(R15) A single channel, also one stored as RGB, and channels that are no colours: S and v are those of the calmest
+blocks.
 
 (R16) RGB whose channels hold independent noise. With the noise spectra S_R, S_G and S_B, the brightness has the noise
 (S_R + S_G + S_B) / 3, which is also the mean of those of the two opponent colours (R1): (S_R + S_B) / 2 and
@@ -30,6 +31,7 @@ from mashpix.refine.calm_blocks import (
     measure_spectrum,
     usable_coefficients,
 )
+from mashpix.refine.colour import is_grey
 from mashpix.refine.residual_noise import MEDIAN_SQUARE, NoiseModel
 from mashpix.refine.tuning import TUNED, RefineSettings
 from mashpix.refine.variance_model import VarianceModel
@@ -72,15 +74,18 @@ def measure_blind_noise(picture: Picture, noisy: Tensor, *, tuning: RefineSettin
         return None
     pixels, valid = picture.pixels[0].cpu(), picture.valid[0].cpu()
     clipped = torch.stack([find_clipped(*channel) for channel in zip(pixels, valid, strict=True)])
-    coefficients = usable_coefficients(noisy.cpu(), valid, clipped, least=tuning.min_blocks)
+    channels = noisy.cpu()
+    grey = picture.is_rgb and is_grey(channels)
+    coefficients = usable_coefficients(channels[:1] if grey else channels, valid, clipped, least=tuning.min_blocks)
     if coefficients is None or coefficients.shape[1] < tuning.min_blocks:
         return None
-    if picture.is_rgb:
+    if picture.is_rgb and not grey:
         return _measure_independent(coefficients, tuning=tuning)
     intensity = coefficients[..., 0].mean(dim=0) / SIDE
     noise = measure_calm_noise(coefficients, intensity=intensity)
-    model = _variance_model(noise)
-    return BlindNoise(noise.autocovariance, model, is_rgb=False) if model.ceiling <= tuning.max_variance_ratio else None
+    if (model := _variance_model(noise)).ceiling > tuning.max_variance_ratio:
+        return None
+    return BlindNoise(noise.autocovariance * (len(channels) if grey else 1), model, picture.is_rgb)
 
 
 def find_clipped(plane: Tensor, valid: Tensor) -> Tensor:

@@ -13,6 +13,9 @@ from mashpix.refine.dct import cosine_matrix
 from mashpix.refine.gaussian import fill_holes
 from mashpix.refine.tuning import TUNED, RefineSettings
 
+GREY = 1e-4
+"""Most variance of the opponent colours, against that of the brightness, of a grey image that is stored as RGB."""
+
 
 def opponent_matrix(unit: Tensor, *, is_rgb: bool) -> Tensor:
     """Matrix M (C, C) of R1, from the network's scale (`Picture.unit`) to channels of independent noise."""
@@ -36,6 +39,11 @@ def from_channels(pixels: Tensor, picture: Picture, *, opponent: bool = True) ->
     matrix = opponent_matrix(picture.unit, is_rgb=picture.is_rgb and opponent)
     result: Tensor = torch.tensordot(torch.linalg.inv(matrix), pixels, dims=1)[None]
     return result
+
+
+def is_grey(channels: Tensor) -> bool:
+    """Whether brightness and opponent colours (3, H, W) are those of a grey image that is stored as RGB."""
+    return bool(channels[1:].var() <= GREY * channels[0].var())
 
 
 def brightness(channels: Tensor, *, is_rgb: bool) -> Tensor:

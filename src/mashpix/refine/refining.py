@@ -17,7 +17,7 @@ of a block. The relations, and where each is:
     (R10)  x = a r + (1 - a) g                                                       blending.blend
 
 R11 to R14 undo the bias of a tone curve in the result, see tone_bias. R15 and R16 measure the noise in y itself, see
-blind_noise; R2 to R5 are for what is left: processed photos, and images of few blocks.
+blind_noise; R2 to R5 are for what is left: processed photos, whose noise R17 limits, and images of few blocks.
 
 Except in RGB, the mean of each block is that of y all along: intensities are kept. A figure of the data flow, a strip
 of images and the reason of each relation are in docs/method.md. The Wiener filter behind a threshold and the groups
@@ -36,12 +36,12 @@ from mashpix.refine import block_matching, stages, strips
 from mashpix.refine.blending import blend, restore
 from mashpix.refine.blind_noise import BlindNoise, measure_blind_noise
 from mashpix.refine.block_matching import collaborative_wiener
-from mashpix.refine.colour import from_channels, to_channels
+from mashpix.refine.colour import from_channels, is_grey, to_channels
 from mashpix.refine.few_blocks import fine_variance, has_few_blocks, limit
 from mashpix.refine.few_photons import counts_few_photons
 from mashpix.refine.narrow import continue_narrow
 from mashpix.refine.reconciling import measure_again
-from mashpix.refine.residual_noise import NoiseModel, measure_noise
+from mashpix.refine.residual_noise import NoiseModel, brightness_limit, measure_noise
 from mashpix.refine.shrinking import SIDE, halve, shrink, with_slow_part
 from mashpix.refine.tuning import TUNED, RefineSettings
 from mashpix.refine.variance_model import CONSTANT
@@ -114,7 +114,7 @@ def refine(
 def measure_noises(
     picture: Picture, prediction: Tensor, *, settings: Settings, tuning: RefineSettings = TUNED
 ) -> Generator[Step, None, Noises | None]:
-    """R2 to R5, or R15 and R16: measure the noise; None where no block is fit for that. Parameters as of `refine`."""
+    """R2 to R5, or R15 to R17: measure the noise; None where no block is fit for that. Parameters as of `refine`."""
     is_small = has_few_blocks(picture, tuning=tuning)
     picture, prediction = continue_narrow(picture, prediction)
     y, p = to_channels(picture, prediction, tuning=tuning)  # R1
@@ -138,7 +138,11 @@ def measure_noises(
         return None
     reconciled, capped = in_blocks16
     noises = Noises(capped, reconciled, in_blocks8[0], in_half_size[0] if in_half_size else None)
-    return _limited(noises, y, usable) if is_small else noises
+    if is_small:
+        return _limited(noises, y, usable)
+    if is_rgb and not is_grey(y):
+        return _without_texture(noises, white=picture.white, tuning=tuning)
+    return noises
 
 
 def _known(noise: BlindNoise, y: Tensor, *, tuning: RefineSettings) -> Noises:
@@ -155,6 +159,14 @@ def _limited(noises: Noises, y: Tensor, usable: Tensor) -> Noises:
     in_prediction, in_blocks16, in_blocks8 = (limit(noise, variance) for noise in noises[:3])
     half = noises.in_half_size and limit(noises.in_half_size, variance / 4)
     return Noises(in_prediction, in_blocks16, in_blocks8, half)
+
+
+def _without_texture(noises: Noises, *, white: float, tuning: RefineSettings) -> Noises:
+    """R17: limit the noise of the brightness; its spectrum keeps its form."""
+    limit = brightness_limit(noises.in_blocks16, white=white, tuning=tuning)
+    factor = torch.ones_like(noises.in_blocks16.psd[:, :1])
+    factor[0] = (limit / noises.in_blocks16.power()[0]).clamp(max=1)
+    return Noises(*(noise and noise._replace(psd=noise.psd * factor) for noise in noises))
 
 
 def shrink_blocks(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mashpix.refine import colour
+from mashpix.refine.autocovariance import FREQUENCY, SLOW
 from mashpix.refine.dct import block_transform
 from mashpix.refine.tuning import TUNED, RefineSettings
 from mashpix.refine.variance_model import CONSTANT, VarianceModel, between, depends_on_brightness, fit_variance_model
@@ -92,6 +93,16 @@ def measure_noise(
         return None
     squares = (residual[:, chosen] @ block_transform(side, residual).T).square() / ratio[chosen, None]
     return NoiseModel(_clipped_mean(squares, rounds=tuning.n_clippings), model, is_rgb)
+
+
+def brightness_limit(noise: NoiseModel, *, white: float, tuning: RefineSettings) -> float:
+    """R17: the most mean variance of the brightness's noise, by that of both opponent colours in blocks of 16 pixels.
+
+    white : as in `Picture`
+    """
+    slow = (FREQUENCY > 1) & (FREQUENCY <= SLOW)
+    colours = float(noise.psd[1:, slow].mean(dim=1).min())
+    return max((tuning.max_cleaned_noise * white) ** 2, tuning.max_over_colours * colours)
 
 
 def cut_usable(*images: Tensor, usable: Tensor, side: int, tuning: RefineSettings = TUNED) -> list[Tensor]:

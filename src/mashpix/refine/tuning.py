@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class RefineSettings:
-    """All tuned constants of refining, in the order of the relations R1 to R16 of `mashpix.refine.refining`.
+    """All tuned constants of refining, in the order of the relations R1 to R17 of `mashpix.refine.refining`.
 
     They are no options of the command line: the defaults are what ships, other values serve benchmarks/ablation.py
     and tests. Beside each: its unit, its meaning, and its source.
@@ -69,6 +69,12 @@ class RefineSettings:
     max_alike_difference: float = 1.2  # ratio: most that the noise of two colours that are alike differs by [15]
     max_fast_excess: float = 1.6  # ratio to the colours': most fast noise of a channel that is like them [15]
     max_white_excess: float = 40.0  # ratio: the same where the colours' noise is white: the rest is texture [15]
+
+    # R17: how much of what the residual of a processed photo shows is noise
+    max_over_colours: float = (
+        1.0  # ratio: most noise of the brightness to the slow noise of the colours, variances [16]
+    )
+    max_cleaned_noise: float = 0.0314  # of white: most noise of the brightness whatever the colours hold, RMS [16]
 
     # R11 to R14: the bias of a tone curve
     n_tone_levels: int = 16  # levels of tone: in these, variance and third moment are measured [9]
