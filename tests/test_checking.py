@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
+import torch
+from scipy.fft import idctn
 from scipy.ndimage import gaussian_filter
 
 from mashpix import Verdict, check
 from mashpix.errors import InputError
 from mashpix.jobs.recipe import to_json
 from mashpix.simulation import correlated_noise
-from mashpix.trust.verdict import GOOD, LOOK, LOST
+from mashpix.trust.residual_tails import measure_tails
+from mashpix.trust.verdict import GOOD, LOOK, LOST, RULES, counted_rules
 
 SIGMA = 10.0
 
@@ -47,6 +50,17 @@ DAMAGES = {
 def test_noise_alone_is_good_whatever_its_correlation(beta, channels):
     clean, noisy = noisy_picture(beta, channels)
     assert check(noisy, clean, channel_axis=None if channels is None else -1).verdict == GOOD
+
+
+def test_texture_that_passed_for_noise_is_seen(rng):
+    """What shrinking removes of texture has no coefficient above a threshold."""
+    strength = np.exp(-np.hypot(*np.indices((16, 16))) / 6)
+    coefficients = rng.uniform(-1, 1, (16, 16, 16, 16)) * strength
+    removed = 20 * idctn(coefficients, axes=(2, 3), norm="ortho").swapaxes(1, 2).reshape(256, 256)
+    rule = next(rule for rule in RULES if rule.measure == "short_tails")
+    for residual, seen in ((removed, True), (correlated_noise((256, 256), sigma=20, beta=1, rng=rng), False)):
+        measures = measure_tails(torch.from_numpy(residual), torch.ones((256, 256), dtype=torch.bool))
+        assert (rule in counted_rules(measures) and measures["short_tails"] > rule.look) == seen
 
 
 @pytest.mark.parametrize("channels", [None, 3])

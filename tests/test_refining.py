@@ -206,6 +206,8 @@ OTHERS = {
     "max_alike_difference": 1.0,
     "max_fast_excess": 0.1,
     "max_white_excess": 0.1,
+    "max_over_colours": 0.01,
+    "max_cleaned_noise": 10.0,
     "restored_share": 1.0,
     "agreement_window": 4,
     "disagreement": 0.5,
@@ -221,11 +223,12 @@ OTHERS = {
 
 @pytest.fixture(scope="module")
 def as_it_ships():
-    """Photos whose noise follows the brightness, and one with a hole whose noise does not; then independent noise."""
+    """Photos whose noise follows the brightness, one with a hole, independent noise, grey noise."""
     pictures = [picture_of(textured_noise()), with_hole(picture_of(scene() + photo_noise(0.5)))[0]]
     pictures += [picture_of(noisy_scene(beta)) for beta in (0, 0.5)]
     texture = gaussian_filter(np.random.default_rng(1).standard_normal((96, 96)), 0.8)
     pictures.append(picture_of(noisy_scene(0, sigma=0.02) - scene() + 0.2 * texture))
+    pictures.append(picture_of(scene() + 2 * photo_noise(0.5).mean(axis=0) + 0.01 * photo_noise(0.5)))
     prediction = blurred(scene())
     return [(noisy, prediction, refined(noisy, prediction)) for noisy in pictures]
 

@@ -166,7 +166,9 @@ def _without_texture(noises: Noises, *, white: float, tuning: RefineSettings) ->
     limit = brightness_limit(noises.in_blocks16, white=white, tuning=tuning)
     factor = torch.ones_like(noises.in_blocks16.psd[:, :1])
     factor[0] = (limit / noises.in_blocks16.power()[0]).clamp(max=1)
-    return Noises(*(noise and noise._replace(psd=noise.psd * factor) for noise in noises))
+    in_prediction, in_blocks16, in_blocks8 = (noise._replace(psd=noise.psd * factor) for noise in noises[:3])
+    half = noises.in_half_size and noises.in_half_size._replace(psd=noises.in_half_size.psd * factor)
+    return Noises(in_prediction, in_blocks16, in_blocks8, half)
 
 
 def shrink_blocks(

@@ -71,9 +71,7 @@ class RefineSettings:
     max_white_excess: float = 40.0  # ratio: the same where the colours' noise is white: the rest is texture [15]
 
     # R17: how much of what the residual of a processed photo shows is noise
-    max_over_colours: float = (
-        1.0  # ratio: most noise of the brightness to the slow noise of the colours, variances [16]
-    )
+    max_over_colours: float = 1.0  # ratio: most noise of the brightness to slow noise of the colours [16]
     max_cleaned_noise: float = 0.0314  # of white: most noise of the brightness whatever the colours hold, RMS [16]
 
     # R11 to R14: the bias of a tone curve

@@ -34,6 +34,10 @@ class Verdict:
             alone, as a fraction of it, largest of the channels; about 0 for noise alone
         noise_whiteness : 1 minus the largest correlation of the noise of two neighbouring pixels, by that estimate
         noise_evenness : least over largest variance of the noise in dark and bright places, by that estimate
+        short_tails : how much the fourth moment of the residual's fast coefficients falls short of that of noise;
+            about 0 for noise alone, more where weak texture was removed and strong texture kept
+        short_tails_error : the same in standard errors
+        slow_excess : level of the residual over that of its fastest coefficients; 1 for white noise
     place : top, left, height and width in pixels of a block that the reason speaks of; None if it speaks of all
     plane : of a stack, the plane that the reason speaks of, as in "T 3, C 0"
     """

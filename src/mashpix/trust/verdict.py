@@ -6,6 +6,7 @@ noise that is expected is measured in flat blocks of that very residual (residua
 in the noisy image alone (residual_level): an error that is everywhere looks like noise in the residual.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from mashpix.refine.residual_noise import NoiseModel
 from mashpix.tiling import window_sums
 from mashpix.trust.outcome import Verdict as Verdict
 from mashpix.trust.residual_level import measure_excess
+from mashpix.trust.residual_tails import measure_tails
 from mashpix.trust.signal_in_residual import MIN_ERROR, measure_signal
 from mashpix.trust.whitened_residual import (
     SIDE,
@@ -90,6 +92,13 @@ RULES = (
         0.3,
         0.7,
         (("noise_whiteness", 0.8), ("noise_evenness", 0.1)),
+    ),
+    Rule(
+        "short_tails",
+        "texture may have passed for noise: what was removed has short tails, by {:.2f}",
+        0.12,
+        math.inf,
+        (("short_tails_error", 3.0), ("slow_excess", 1.25)),
     ),
 )
 """The rules that decide. Limits are chosen on one half of the images of benchmarks/verdicts.csv, see docs/trust.md."""
@@ -166,6 +175,7 @@ def check(
     measures |= measure_signal(residual, both, noise)
     measures |= _measure_mean_loss(noisy, denoised, channel_axis)
     measures |= measure_excess(both.noisy, residual, both.usable)
+    measures |= measure_tails(residual[0], both.usable)
     return _judge({name: float(np.clip(value, -MAX_MEASURE, MAX_MEASURE)) for name, value in measures.items()}, places)
 
 
