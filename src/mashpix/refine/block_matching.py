@@ -37,6 +37,8 @@ def collaborative_wiener(noisy: Tensor, pilot: Tensor, *, noise: NoiseModel, tun
     inside = (inside[:, None] * width + inside).reshape(-1)
     transform, across = block_transform(SIDE, noisy), across_group(corners.shape[1]).to(noisy)
     total, weights = (torch.zeros((channels, height * width)).to(noisy) for _ in range(2))
+    differ = torch.full((corners.shape[1], 1), noise.across).to(noisy)
+    differ[0] = 1  # the mean of the blocks of a group
     for group in torch.split(corners, GROUPS_AT_ONCE):
         pixels = (group[:, :, None] + inside).reshape(-1)
         signal, coefficients = (
@@ -45,7 +47,7 @@ def collaborative_wiener(noisy: Tensor, pilot: Tensor, *, noise: NoiseModel, tun
         )  # (C, groups, blocks in a group, coefficients of a block)
         mean = noise.brightness(signal[:, :, 0, 0]) / (SIDE * group.shape[1] ** 0.5)
         variance = tuning.caution * noise.variance(mean).mT[:, :, None, :]
-        gain = wiener_gain(signal, variance)
+        gain = wiener_gain(signal, variance * differ)
         gain[:, :, 0, 0] = 1  # the mean of a group is kept
         weight = block_weight(gain, variance, dim=(2, 3), tuning=tuning)
         filtered = across.T @ (coefficients * gain) @ transform

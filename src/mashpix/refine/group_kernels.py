@@ -61,7 +61,7 @@ def _add_distances(own, other, count, distances):  # type: ignore[no-untyped-def
 
 
 @compiled
-def filter_strip(noisy, pilot, members, ratio, psd, cosine, min_kept, top, total, weight):  # type: ignore[no-untyped-def] # fmt: skip
+def filter_strip(noisy, pilot, members, ratio, psd, cosine, across, min_kept, top, total, weight):  # type: ignore[no-untyped-def] # fmt: skip
     """Wiener filter of groups (R7), added to `total` and `weight`, (C, pixels, W), whose first row is `top`.
 
     ratio : (rows, columns): v at the mean brightness of each group
@@ -79,7 +79,7 @@ def filter_strip(noisy, pilot, members, ratio, psd, cosine, min_kept, top, total
                 group = members[down, right]
                 _group_analyse(noisy[channel], group, cosine, blocks, coefficients)
                 _group_analyse(pilot[channel], group, cosine, blocks, signal)
-                kept = _group_gain(coefficients, signal, psd[channel], np.float32(size) * ratio[down, right])
+                kept = _group_gain(coefficients, signal, psd[channel], np.float32(size) * ratio[down, right], across)
                 own = np.float32(1) / (kept / whole + min_kept)
                 _group_synthesise(coefficients, cosine, own / np.float32(size), blocks)
                 for index in range(size):
@@ -108,7 +108,7 @@ def _spread(corners, weight):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _group_gain(coefficients, signal, psd, ratio):  # type: ignore[no-untyped-def]
+def _group_gain(coefficients, signal, psd, ratio, across):  # type: ignore[no-untyped-def]
     """Multiply the coefficients of a group by their gain; returns the sum of gain^2 S."""
     size = signal.shape[1]
     kept = np.float32(0)
@@ -118,7 +118,7 @@ def _group_gain(coefficients, signal, psd, ratio):  # type: ignore[no-untyped-de
         squares = np.float32(0)
         for block in range(size):
             energy = signals[block] * signals[block]
-            gain = energy / max(energy + variance, TINY)
+            gain = energy / max(energy + (across * variance if block else variance), TINY)
             squares += gain * gain
             values[block] *= gain
         if index == 0:  # the mean of a group is kept

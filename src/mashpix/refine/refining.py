@@ -24,6 +24,7 @@ of images and the reason of each relation are in docs/method.md. The Wiener filt
 are those of BM3D (Dabov et al., IEEE TIP 2007); measuring the noise, R5 and R8 to R10 are ours.
 """
 
+import math
 from collections.abc import Callable, Generator
 from functools import partial
 from typing import NamedTuple
@@ -39,6 +40,7 @@ from mashpix.refine.block_matching import collaborative_wiener
 from mashpix.refine.colour import from_channels, is_grey, to_channels
 from mashpix.refine.few_blocks import fine_variance, has_few_blocks, limit
 from mashpix.refine.few_photons import counts_few_photons
+from mashpix.refine.jpeg_blocks import blockiness
 from mashpix.refine.narrow import continue_narrow
 from mashpix.refine.reconciling import measure_again
 from mashpix.refine.residual_noise import NoiseModel, brightness_limit, measure_noise
@@ -53,6 +55,8 @@ MULTIPLE = 2 * SIDE
 """The number that both sides of an image must be multiples of: blocks of 16 pixels at half the size."""
 REACH, BLEND_REACH = 144, 28
 """Distance beyond which no pixel of the noisy image, and none of the prediction, can change the refined image."""
+BRIGHTNESS = math.sqrt(3)
+"""The first opponent colour of white over white."""
 MAX_TILE = 320
 """Side in pixels of the largest tiles that are refined: overlapping blocks hold each pixel many times over."""
 
@@ -141,7 +145,9 @@ def measure_noises(
     if is_small:
         return _limited(noises, y, usable)
     if is_rgb and not is_grey(y):
-        return _without_texture(noises, white=picture.white, tuning=tuning)
+        noises = _without_texture(noises, white=picture.white, tuning=tuning)  # R17
+        across = _across_groups(y[0], white=picture.white, tuning=tuning)  # R18
+        noises = noises._replace(in_blocks8=noises.in_blocks8._replace(across=across))
     return noises
 
 
@@ -169,6 +175,13 @@ def _without_texture(noises: Noises, *, white: float, tuning: RefineSettings) ->
     in_prediction, in_blocks16, in_blocks8 = (noise._replace(psd=noise.psd * factor) for noise in noises[:3])
     half = noises.in_half_size and noises.in_half_size._replace(psd=noises.in_half_size.psd * factor)
     return Noises(in_prediction, in_blocks16, in_blocks8, half)
+
+
+def _across_groups(brightness: Tensor, *, white: float, tuning: RefineSettings) -> float:
+    """R18: how much harder what the blocks of a group differ by is shrunk, by the blocks of JPEG that are seen."""
+    none, whole = tuning.seen_blockiness
+    share = (blockiness(brightness / BRIGHTNESS, white=white) - none) / (whole - none)
+    return 1 + (tuning.max_across - 1) * min(max(share, 0.0), 1.0)
 
 
 def shrink_blocks(

@@ -33,11 +33,13 @@ class NoiseModel(NamedTuple):
     psd : S, (C, side * side): variance of each cosine coefficient where v is 1, on the network's scale squared
     variance_model : v
     is_rgb : whether the channels are brightness and two opponent colours (R1)
+    across : factor of the variance in what the blocks of a group differ by (R18)
     """
 
     psd: Tensor
     variance_model: VarianceModel
     is_rgb: bool = False
+    across: float = 1.0
 
     def variance(self, brightness: Tensor) -> Tensor:
         """Variance of each coefficient, (C, side * side, N), in blocks of a brightness (N,)."""

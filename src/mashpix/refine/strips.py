@@ -119,8 +119,8 @@ def collaborative_wiener(
         ratio = noise.variance_model.ratio(torch.from_numpy(means)).numpy()
         top, bottom = max(rows[first] - radius, 0), min(rows[last - 1] + radius + side, height)
         total, weight = (np.zeros((channels, bottom - top, width), np.float32) for _ in range(2))
-        least = np.float32(tuning.min_kept_noise)
-        kernels.filter_strip(*images, members, ratio, psd, cosine, least, top, total, weight)
+        across, least = np.float32(noise.across), np.float32(tuning.min_kept_noise)
+        kernels.filter_strip(*images, members, ratio, psd, cosine, across, least, top, total, weight)
         return int(top), total, weight
 
     return (yield from _by_strips(add_up, _cut(len(rows), step, width), (channels, height, width), stage=stage))

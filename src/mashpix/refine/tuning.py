@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class RefineSettings:
-    """All tuned constants of refining, in the order of the relations R1 to R17 of `mashpix.refine.refining`.
+    """All tuned constants of refining, in the order of the relations R1 to R18 of `mashpix.refine.refining`.
 
     They are no options of the command line: the defaults are what ships, other values serve benchmarks/ablation.py
     and tests. Beside each: its unit, its meaning, and its source.
@@ -57,6 +57,10 @@ class RefineSettings:
     group_size: int = 32  # blocks: blocks in a group [4]
     group_step: int = 4  # pixels: distance of the blocks that a group is gathered for [5]
     search_radius: int = 16  # pixels: largest distance of the others along each axis [by hand]
+
+    # R18: groups where the blocks of JPEG are seen
+    seen_blockiness: tuple[float, float] = (0.7, 1.0)  # excess of the steps at blocks: from none to all of it [16]
+    max_across: float = 5.0  # factor: the variance of what the blocks of a group differ by, at most [16]
 
     # R8 to R10: restoring and blending
     restored_share: float = 0.5  # fraction: part of what the groups find beside p that counts as signal [by hand]
