@@ -173,6 +173,11 @@ def textured_noise():
     return noisy
 
 
+def in_blocks(noise):
+    """Noise with the steps between blocks that JPEG leaves."""
+    return 0.2 * noise + noise.reshape(3, 12, 8, 12, 8).mean(axis=(2, 4)).repeat(8, axis=1).repeat(8, axis=2) * 4
+
+
 OTHERS = {
     "flat_quantiles": (0.0, 0.4),
     "min_blocks": 10_000,
@@ -208,6 +213,12 @@ OTHERS = {
     "max_white_excess": 0.1,
     "max_over_colours": 0.01,
     "max_cleaned_noise": 10.0,
+    "sensor_fourth": (9.0, 10.0),
+    "sensor_deviation": (9.0, 10.0),
+    "sensor_factor": 1.0,
+    "other_factor": 1.0,
+    "seen_blockiness": (0.01, 0.0),
+    "max_across": 1.0,
     "restored_share": 1.0,
     "agreement_window": 4,
     "disagreement": 0.5,
@@ -229,6 +240,7 @@ def as_it_ships():
     texture = gaussian_filter(np.random.default_rng(1).standard_normal((96, 96)), 0.8)
     pictures.append(picture_of(noisy_scene(0, sigma=0.02) - scene() + 0.2 * texture))
     pictures.append(picture_of(scene() + 2 * photo_noise(0.5).mean(axis=0) + 0.01 * photo_noise(0.5)))
+    pictures.append(picture_of(scene() + in_blocks(photo_noise(0.5))))
     prediction = blurred(scene())
     return [(noisy, prediction, refined(noisy, prediction)) for noisy in pictures]
 

@@ -43,7 +43,7 @@ from mashpix.refine.few_photons import counts_few_photons
 from mashpix.refine.jpeg_blocks import blockiness
 from mashpix.refine.narrow import continue_narrow
 from mashpix.refine.reconciling import measure_again
-from mashpix.refine.residual_noise import NoiseModel, brightness_limit, measure_noise
+from mashpix.refine.residual_noise import NoiseModel, brightness_limit, measure_noise, ramp, sensor_likeness
 from mashpix.refine.shrinking import SIDE, halve, shrink, with_slow_part
 from mashpix.refine.tuning import TUNED, RefineSettings
 from mashpix.refine.variance_model import CONSTANT
@@ -145,7 +145,8 @@ def measure_noises(
     if is_small:
         return _limited(noises, y, usable)
     if is_rgb and not is_grey(y):
-        noises = _without_texture(noises, white=picture.white, tuning=tuning)  # R17
+        likeness = sensor_likeness(y, p, usable, noise=in_prediction, tuning=tuning)  # R19
+        noises = _of_photo(noises, likeness=likeness, white=picture.white, tuning=tuning)  # R17
         across = _across_groups(y[0], white=picture.white, tuning=tuning)  # R18
         noises = noises._replace(in_blocks8=noises.in_blocks8._replace(across=across))
     return noises
@@ -167,11 +168,13 @@ def _limited(noises: Noises, y: Tensor, usable: Tensor) -> Noises:
     return Noises(in_prediction, in_blocks16, in_blocks8, half)
 
 
-def _without_texture(noises: Noises, *, white: float, tuning: RefineSettings) -> Noises:
-    """R17: limit the noise of the brightness; its spectrum keeps its form."""
+def _of_photo(noises: Noises, *, likeness: float, white: float, tuning: RefineSettings) -> Noises:
+    """R17 and R19: limit the noise of the brightness, and trust it by its likeness to that of a sensor."""
+    power = noises.in_blocks16.power()[0]
     limit = brightness_limit(noises.in_blocks16, white=white, tuning=tuning)
-    factor = torch.ones_like(noises.in_blocks16.psd[:, :1])
-    factor[0] = (limit / noises.in_blocks16.power()[0]).clamp(max=1)
+    likeness = likeness if power <= limit else 0.0
+    factor = torch.full_like(noises.in_blocks16.psd[:, :1], tuning.sensor_factor**likeness)
+    factor[0] *= tuning.other_factor ** (1 - likeness) * (limit / power).clamp(max=1)
     in_prediction, in_blocks16, in_blocks8 = (noise._replace(psd=noise.psd * factor) for noise in noises[:3])
     half = noises.in_half_size and noises.in_half_size._replace(psd=noises.in_half_size.psd * factor)
     return Noises(in_prediction, in_blocks16, in_blocks8, half)
@@ -179,9 +182,8 @@ def _without_texture(noises: Noises, *, white: float, tuning: RefineSettings) ->
 
 def _across_groups(brightness: Tensor, *, white: float, tuning: RefineSettings) -> float:
     """R18: how much harder what the blocks of a group differ by is shrunk, by the blocks of JPEG that are seen."""
-    none, whole = tuning.seen_blockiness
-    share = (blockiness(brightness / BRIGHTNESS, white=white) - none) / (whole - none)
-    return 1 + (tuning.max_across - 1) * min(max(share, 0.0), 1.0)
+    share = ramp(blockiness(brightness / BRIGHTNESS, white=white), *tuning.seen_blockiness)
+    return 1 + (tuning.max_across - 1) * share
 
 
 def shrink_blocks(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mashpix.refine import colour
-from mashpix.refine.autocovariance import FREQUENCY, SLOW
+from mashpix.refine.autocovariance import FREQUENCY, SIDE, SLOW
 from mashpix.refine.dct import block_transform
 from mashpix.refine.tuning import TUNED, RefineSettings
 from mashpix.refine.variance_model import CONSTANT, VarianceModel, between, depends_on_brightness, fit_variance_model
@@ -23,6 +23,10 @@ OUTLIER = 3.0
 """Coefficients beyond so many standard deviations are texture that the estimate missed."""
 CLIPPED_SQUARE = 0.9733
 """Mean square of a standard normal variable within k = OUTLIER: 1 - 2 k phi(k) / (2 Phi(k) - 1)."""
+FAST = 5.0
+"""Half periods per block: slower coefficients hold more of what an estimate missed."""
+TINY = 1e-30
+"""Keeps ratios finite where nothing is left in a block."""
 MEDIAN_SQUARE = 0.4549
 """Median of the square of a standard normal variable: that of the chi-squared distribution of one degree."""
 
@@ -105,6 +109,30 @@ def brightness_limit(noise: NoiseModel, *, white: float, tuning: RefineSettings)
     slow = (FREQUENCY > 1) & (FREQUENCY <= SLOW)
     colours = float(noise.psd[1:, slow].mean(dim=1).min())
     return max((tuning.max_cleaned_noise * white) ** 2, tuning.max_over_colours * colours)
+
+
+def sensor_likeness(
+    noisy: Tensor, estimate: Tensor, usable: Tensor, *, noise: NoiseModel, tuning: RefineSettings
+) -> float:
+    """R19: whether a residual is like the noise of a sensor, 1, or like texture or noise that a camera has treated, 0.
+
+    The fast coefficients of a sensor's noise are normal, and in flat blocks they are as strong as the noise model says.
+    """
+    blocks, structure = cut_usable(noisy, estimate, usable=usable, side=SIDE, tuning=tuning)
+    ratio = noise.variance_model.ratio(noise.brightness(structure.mean(dim=2)))
+    flat = between(structure.var(dim=2).sum(dim=0) / ratio, tuning.flat_quantiles)
+    coefficients = (blocks - structure)[0, flat] @ block_transform(SIDE, blocks).T
+    squares = coefficients[:, FREQUENCY > FAST].double().square() / ratio[flat, None]
+    squares = squares / squares.mean(dim=0).clamp(min=TINY)
+    energy = squares.mean(dim=1, keepdim=True).clamp(min=TINY)
+    relative = squares / energy
+    fourth = float((relative / relative.mean(dim=0).clamp(min=TINY)).square().mean())
+    return ramp(fourth, *tuning.sensor_fourth) * ramp(float(energy.log().std(correction=0)), *tuning.sensor_deviation)
+
+
+def ramp(value: float, whole: float, none: float) -> float:
+    """1 at `whole` and beyond, 0 at `none` and beyond, linear between."""
+    return min(max((value - none) / (whole - none), 0.0), 1.0)
 
 
 def cut_usable(*images: Tensor, usable: Tensor, side: int, tuning: RefineSettings = TUNED) -> list[Tensor]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class RefineSettings:
-    """All tuned constants of refining, in the order of the relations R1 to R18 of `mashpix.refine.refining`.
+    """All tuned constants of refining, in the order of the relations R1 to R19 of `mashpix.refine.refining`.
 
     They are no options of the command line: the defaults are what ships, other values serve benchmarks/ablation.py
     and tests. Beside each: its unit, its meaning, and its source.
@@ -59,8 +59,14 @@ class RefineSettings:
     search_radius: int = 16  # pixels: largest distance of the others along each axis [by hand]
 
     # R18: groups where the blocks of JPEG are seen
-    seen_blockiness: tuple[float, float] = (0.7, 1.0)  # excess of the steps at blocks: from none to all of it [16]
+    seen_blockiness: tuple[float, float] = (1.0, 0.7)  # excess of the steps at blocks: all of it, none [16]
     max_across: float = 5.0  # factor: the variance of what the blocks of a group differ by, at most [16]
+
+    # R19: photos, by whether their noise is like that of a sensor
+    sensor_fourth: tuple[float, float] = (3.0, 3.15)  # fourth moment of coefficients: that of a sensor, of others [16]
+    sensor_deviation: tuple[float, float] = (0.2, 0.3)  # logarithm: deviation of blocks of a sensor, of others [16]
+    sensor_factor: float = 1.3  # factor of the noise if it is a sensor's [16]
+    other_factor: float = 0.7  # factor of the noise in the brightness if it is not [16]
 
     # R8 to R10: restoring and blending
     restored_share: float = 0.5  # fraction: part of what the groups find beside p that counts as signal [by hand]
