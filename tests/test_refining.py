@@ -240,7 +240,8 @@ def as_it_ships():
     texture = gaussian_filter(np.random.default_rng(1).standard_normal((96, 96)), 0.8)
     pictures.append(picture_of(noisy_scene(0, sigma=0.02) - scene() + 0.2 * texture))
     pictures.append(picture_of(scene() + 2 * photo_noise(0.5).mean(axis=0) + 0.01 * photo_noise(0.5)))
-    pictures.append(picture_of(scene() + in_blocks(photo_noise(0.5))))
+    weak, uneven = 0.15 * photo_noise(0.5), np.linspace(0.3, 1.5, 96)
+    pictures += [picture_of(scene() + noise) for noise in (weak, weak * uneven, in_blocks(photo_noise(0.5)))]
     prediction = blurred(scene())
     return [(noisy, prediction, refined(noisy, prediction)) for noisy in pictures]
 

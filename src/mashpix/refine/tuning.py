@@ -65,8 +65,8 @@ class RefineSettings:
     # R19: photos, by whether their noise is like that of a sensor
     sensor_fourth: tuple[float, float] = (3.0, 3.15)  # fourth moment of coefficients: that of a sensor, of others [16]
     sensor_deviation: tuple[float, float] = (0.2, 0.3)  # logarithm: deviation of blocks of a sensor, of others [16]
-    sensor_factor: float = 1.3  # factor of the noise if it is a sensor's [16]
-    other_factor: float = 0.7  # factor of the noise in the brightness if it is not [16]
+    sensor_factor: float = 1.3  # factor: noise that is like a sensor's is multiplied by this [16]
+    other_factor: float = 0.7  # factor: other noise of the brightness is multiplied by this [16]
 
     # R8 to R10: restoring and blending
     restored_share: float = 0.5  # fraction: part of what the groups find beside p that counts as signal [by hand]
