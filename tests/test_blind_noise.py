@@ -139,3 +139,13 @@ def test_a_grey_image_stored_as_rgb_is_denoised_as_one_channel():
     )
     alone, as_rgb = results
     assert np.std(as_rgb[..., 0] - alone) < 0.25 * np.std(grey - alone)
+
+
+def test_an_image_without_noise_comes_back_unchanged():
+    """Steps and soft discs, as in a screenshot: the calmest blocks hold nothing at all."""
+    rows, columns = np.mgrid[:128, :128]
+    discs = sum(np.clip(9 - np.hypot(rows - 20 * k, columns - 24 * k), 0, 1) for k in range(1, 6))
+    image = (40 + 30 * (columns // 40) + 90 * discs).astype(np.uint8)
+    noise = measured(image[None] / 255)
+    assert 0 < noise.model(SIDE, torch.ones(1)).psd.min() < 1e-6
+    np.testing.assert_array_equal(denoise(image, settings="fast", device="cpu"), image)

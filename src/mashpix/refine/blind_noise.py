@@ -40,6 +40,8 @@ CLIPPED = 0.001
 """Fraction of the pixels at the least or the largest value from which these count as clipped."""
 BANDS = (FREQUENCY > 5) & (FREQUENCY <= 10), (FREQUENCY > 10) & (FREQUENCY <= 15), FREQUENCY > 15
 """Coefficients of which the means are compared: the slow ones hold too much of the image."""
+LEAST = 1e-4
+"""Least level of the noise, of the brightest value: the calmest blocks of an image without noise hold none."""
 MAX_RATIO = 3.0
 """Largest ratio of the noise of two colours whose channels are independent: that of (R - B) to (R - 2 G + B)."""
 
@@ -60,7 +62,7 @@ class BlindNoise(NamedTuple):
         """The noise in blocks of `side` pixels, of the image or of its half size; a tensor like `like`."""
         quadrants = (halved(table) if half_size else table for table in self.autocovariance)
         psd = torch.from_numpy(np.stack([spectrum_of(quadrant, side) for quadrant in quadrants])).to(like)
-        return NoiseModel(psd, self.variance_model, self.is_rgb)
+        return NoiseModel(psd.clamp(min=LEAST**2), self.variance_model, self.is_rgb)
 
 
 def measure_blind_noise(picture: Picture, noisy: Tensor, *, tuning: RefineSettings = TUNED) -> BlindNoise | None:
