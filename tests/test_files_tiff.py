@@ -52,6 +52,24 @@ def test_values_of_few_bits_stay_packed(bits, compression, byteorder, rng, tmp_p
     np.testing.assert_array_equal(new.asarray(), values[::-1])
 
 
+@pytest.mark.parametrize("text", ["cells", "", '{"n": 1}', "shape=(64, 96)"])
+def test_a_description_before_that_of_tifffile_is_read_and_kept(text, grey, tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", grey, description=text, metadata={"k": 1})
+    image = read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(image.pixels, grey)
+    assert write_image(tmp_path / "b.tif", image) == []
+    old, new = (pages_of(tmp_path / name).first for name in ("a.tif", "b.tif"))
+    assert (new.description, new.description1) == (old.description, old.description1)
+
+
+@pytest.mark.parametrize("text", [None, "cells"])
+def test_a_page_that_is_a_stack_says_so_behind_a_description_too(text, grey, tmp_path):
+    options = {"photometric": "minisblack", "truncate": True, "metadata": {"axes": "ZYX"}}
+    tifffile.imwrite(tmp_path / "a.tif", np.stack([grey] * 3), description=text, **options)
+    with pytest.raises(FileError, match="a stack of 3 planes"):
+        read_image(tmp_path / "a.tif")
+
+
 @pytest.mark.parametrize("bits", [2, 4, 12])
 @pytest.mark.parametrize("planar", [False, True])
 def test_colours_of_few_bits_stay_packed(bits, planar, rng, tmp_path):

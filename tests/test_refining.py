@@ -178,6 +178,41 @@ def in_blocks(noise):
     return 0.2 * noise + noise.reshape(3, 12, 8, 12, 8).mean(axis=(2, 4)).repeat(8, axis=1).repeat(8, axis=2) * 4
 
 
+SKY, STAR_NOISE = 0.1, 0.02
+"""Level of the sky, and of its noise, around the stars of `star_field`."""
+
+
+def star_field(width):
+    """Clean and noisy sky (1, 96, 96) with 16 stars of 7 to 40 noise levels, and their places (rows, columns)."""
+    rng = np.random.default_rng(0)
+    rows, columns = (12 + 24 * places + rng.uniform(-4, 4, 16) for places in np.divmod(np.arange(16), 4))
+    down, right = np.mgrid[0:96, 0:96]
+    clean = np.full((96, 96), SKY)
+    for row, column, height in zip(rows, columns, np.geomspace(7, 40, 16), strict=True):
+        clean += height * STAR_NOISE * np.exp(-((down - row) ** 2 + (right - column) ** 2) / (2 * width**2))
+    return clean[None], (clean + rng.normal(0, STAR_NOISE, clean.shape))[None], (rows, columns)
+
+
+@pytest.mark.parametrize("width", [0.6, 1.2])
+def test_stars_that_the_prediction_has_missed_keep_their_flux_and_the_sky_gets_clean(width):
+    clean, noisy, places = star_field(width)
+    result = refined(picture_of(noisy), torch.full((1, 1, 96, 96), SKY))[0, 0].numpy()
+    for row, column in np.rint(np.transpose(places)).astype(int):
+        near = slice(row - 3, row + 4), slice(column - 3, column + 4)
+        weight = clean[0][near] - SKY
+        before, after = ((weight * (image[near] - SKY)).sum() for image in (noisy[0], result))
+        assert abs(after / before - 1) < 0.1
+    sky = clean[0] < SKY + 0.01 * STAR_NOISE
+    assert (result - clean[0])[sky].std() < 0.25 * STAR_NOISE
+
+
+@pytest.mark.parametrize("beta", [0, 0.5])
+def test_images_without_stars_keep_their_bytes(beta):
+    picture, prediction = picture_of(noisy_scene(beta, channels=1)), blurred(scene(channels=1))
+    without = refined(picture, prediction, tuning=RefineSettings(compact_structures=False))
+    assert torch.equal(refined(picture, prediction), without)
+
+
 OTHERS = {
     "flat_quantiles": (0.0, 0.4),
     "min_blocks": 10_000,
@@ -222,6 +257,12 @@ OTHERS = {
     "restored_share": 1.0,
     "agreement_window": 4,
     "disagreement": 0.5,
+    "compact_widths": (2.0,),
+    "compact_height": 9.0,
+    "compact_loss": 50.0,
+    "compact_range": 0.5,
+    "compact_share": 1.5,
+    "compact_structures": False,
     "opponent_colours": False,
     "second_measurement": False,
     "floor_by_flat_bias": False,
@@ -234,7 +275,7 @@ OTHERS = {
 
 @pytest.fixture(scope="module")
 def as_it_ships():
-    """Photos whose noise follows the brightness, one with a hole, independent noise, grey noise."""
+    """Photos whose noise follows the brightness, one with a hole, independent noise, grey noise; stars."""
     pictures = [picture_of(textured_noise()), with_hole(picture_of(scene() + photo_noise(0.5)))[0]]
     pictures += [picture_of(noisy_scene(beta)) for beta in (0, 0.5)]
     texture = gaussian_filter(np.random.default_rng(1).standard_normal((96, 96)), 0.8)
@@ -242,15 +283,17 @@ def as_it_ships():
     pictures.append(picture_of(scene() + 2 * photo_noise(0.5).mean(axis=0) + 0.01 * photo_noise(0.5)))
     weak, uneven = 0.15 * photo_noise(0.5), np.linspace(0.3, 1.5, 96)
     pictures += [picture_of(scene() + noise) for noise in (weak, weak * uneven, in_blocks(photo_noise(0.5)))]
-    prediction = blurred(scene())
-    return [(noisy, prediction, refined(noisy, prediction)) for noisy in pictures]
+    examples = [(noisy, blurred(scene())) for noisy in pictures]
+    examples.append((picture_of(star_field(0.6)[1]), torch.full((1, 1, 96, 96), SKY)))
+    return [(noisy, prediction, refined(noisy, prediction)) for noisy, prediction in examples]
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_each_tuned_constant_changes_some_result(name, as_it_ships):
     other = RefineSettings(**{name: OTHERS[name]})
+    examples = as_it_ships[::-1] if name.startswith("compact") else as_it_ships  # the stars first, to save time
     assert any(
-        not torch.equal(refined(noisy, prediction, tuning=other), result) for noisy, prediction, result in as_it_ships
+        not torch.equal(refined(noisy, prediction, tuning=other), result) for noisy, prediction, result in examples
     )
 
 

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import mashpix
+from mashpix.arrays.defects import find_defects
+from mashpix.arrays.normalization import normalize
 from mashpix.arrays.stripes import find_stripes
 
 QUICK = mashpix.preset("fast").replace(steps=4, masks=2, channels=4, depth=2)
@@ -90,6 +92,20 @@ def test_pixels_without_data_have_no_say(noisy, rng):
     found = find_stripes(image[None])
     assert set(found.by_kind()) == {"rows"}
     assert np.isfinite(found.pattern).all()
+
+
+def test_defects_that_stripes_hide_are_found(noisy, rng):
+    hot, stuck = np.zeros(noisy.shape, bool), np.zeros(noisy.shape, bool)
+    hot[8:120:8, 8:120:7] = rng.random((14, 16)) < 0.2
+    stuck[20:80, 61] = True
+    image = noisy + 3 * pattern_of("columns", rng).astype(np.float32) + 20 * NOISE * hot
+    image[stuck] = image.max() + 1  # it shows no stripes
+    normalized = normalize(image, channel_axis=None, data_range=None, scale="data-range", stripes="auto")
+    found, hidden = (defects.mask[0] for defects in (normalized.defects, find_defects(image[None])))
+    assert (hidden & hot).sum() < 0.5 * hot.sum()
+    assert (found & hot & ~stuck).sum() > 0.9 * (hot & ~stuck).sum()
+    assert found[stuck].all()
+    assert not found[~hot & ~stuck].any()
 
 
 def test_inspect_measures_the_stripes_and_names_them(noisy, rng):

@@ -6,7 +6,7 @@ anything lies between the two. Derived in docs/method.md, "Defects of the sensor
 """
 
 from collections.abc import Iterator
-from itertools import product
+from itertools import product, repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,8 +69,10 @@ class Defects(NamedTuple):
         return {kind: total for kind, total in totals if total}
 
 
-def find_defects(array: NDArray[Any]) -> Defects | None:
+def find_defects(array: NDArray[Any], *, pattern: Values | None = None) -> Defects | None:
     """Find the defects of an image (C, H, W), which may be masked; None if it has none.
+
+    pattern : (C, H, W), stripes that would hide them; whatever is stuck shows none
 
     Examples
     --------
@@ -79,22 +81,26 @@ def find_defects(array: NDArray[Any]) -> Defects | None:
     >>> find_defects(image).by_kind()
     {'hot pixels': 1, 'lines': 1}
     """
-    masks, counts = zip(*map(_find_in_plane, array), strict=True)
+    patterns = repeat(None, len(array)) if pattern is None else pattern
+    masks, counts = zip(*map(_find_in_plane, array, patterns), strict=True)
     return Defects(np.stack(masks), np.array(counts)) if np.any(masks) else None
 
 
 @np.errstate(over="ignore", invalid="ignore")  # values near the largest float
-def _find_in_plane(plane: NDArray[Any]) -> tuple[Mask, tuple[int, ...]]:
+def _find_in_plane(plane: NDArray[Any], pattern: Values | None) -> tuple[Mask, tuple[int, ...]]:
     """Find the defects of one channel (H, W)."""
     from scipy import ndimage
 
     held = holds_data(plane)
     if min(plane.shape) < BLOCK or not held.any():
         return np.zeros(plane.shape, bool), (0,) * len(KINDS)
-    values = filled(np.asarray(plane).astype(np.result_type(plane.dtype, np.float32)), held)
+    values = read = filled(np.asarray(plane).astype(np.result_type(plane.dtype, np.float32)), held)
+    if pattern is not None:
+        values = read - pattern
     least = 1.0 if plane.dtype.kind in "iu" else 0.0
     sigma = _measure_noise(values, least=least)
-    across, along = (_find_lines(*turned) for turned in ((values, sigma, held), (values.T, sigma.T, held.T)))
+    across = _find_lines(values, read, sigma, held)
+    along = _find_lines(values.T, read.T, sigma.T, held.T)
     lines = across | along.T
     if lines.any():  # else they would count as noise
         values = filled(values, held & ~lines)
@@ -220,8 +226,12 @@ def _touching(rows: Index, columns: Index, free: Mask) -> tuple[Index, Index]:
     return rows[chosen], columns[chosen]
 
 
-def _find_lines(values: Values, sigma: Values, held: Mask) -> Mask:
-    """D4: rows (H, W), one or two pixels high, that differ as a whole from both beside, and stuck parts of such."""
+def _find_lines(values: Values, read: Values, sigma: Values, held: Mask) -> Mask:
+    """D4: rows (H, W), one or two pixels high, that differ as a whole from both beside, and stuck parts of such.
+
+    values : without their stripes
+    read : with them, as the sensor has read them
+    """
     from scipy import ndimage
 
     found = np.zeros(values.shape, bool)
@@ -230,8 +240,8 @@ def _find_lines(values: Values, sigma: Values, held: Mask) -> Mask:
     level = np.median(_noise_at(sigma, lines, columns), axis=1)
     height = np.where(level > 0, np.abs(typical) / np.maximum(level, 1e-30), 0.0)
     found[lines] |= (height > MIN_LINE_HEIGHT * max(1.0, np.median(height)))[:, None]
-    for extreme, reach in product((values.min(), values.max()), (1, 2)):
-        at = values == extreme
+    for extreme, reach in product((read.min(), read.max()), (1, 2)):
+        at = read == extreme
         lone = at[reach:-reach] & ~(at[: -2 * reach] | at[2 * reach :])
         lines = np.nonzero(lone.sum(axis=1) >= MIN_STUCK)[0] + reach
         noise = _noise_at(sigma, lines, np.arange(values.shape[1]))

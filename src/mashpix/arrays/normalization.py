@@ -120,7 +120,10 @@ def normalize(
         raise InputError(f"hardly any pixels with data ({holes:.1%} are without; at most {MAX_HOLE_FRACTION:.0%})")
     defects = find_defects(array) if find else None
     unscaled = Normalized(array, channel_axis, array, array, data_range, scale, is_rgb, defects, repair)
-    normalized = _scaled(replace(unscaled, stripes=find_stripes(unscaled.sound, mode=stripes)))
+    striped = find_stripes(unscaled.sound, mode=stripes)
+    if find and striped is not None:
+        defects = find_defects(array, pattern=striped.pattern)
+    normalized = _scaled(replace(unscaled, defects=defects, stripes=striped))
     if not normalized.unit.max() <= MAX_RANGE:
         raise InputError(
             f"values too far apart ({normalized.low.min():g} to {normalized.high.max():g}; divide them first)"

@@ -17,7 +17,8 @@ of a block. The relations, and where each is:
     (R10)  x = a r + (1 - a) g                                                       blending.blend
 
 R11 to R14 undo the bias of a tone curve in the result, see tone_bias. R15 and R16 measure the noise in y itself, see
-blind_noise; R2 to R5 are for what is left: processed photos, whose noise R17 limits, and images of few blocks.
+blind_noise; R2 to R5 are for what is left: processed photos, whose noise R17 to R19 correct, and images of few
+blocks. R20 restores stars, see compact.
 
 Except in RGB, the mean of each block is that of y all along: intensities are kept. A figure of the data flow, a strip
 of images and the reason of each relation are in docs/method.md. The Wiener filter behind a threshold and the groups
@@ -38,6 +39,7 @@ from mashpix.refine.blending import blend, restore
 from mashpix.refine.blind_noise import BlindNoise, measure_blind_noise
 from mashpix.refine.block_matching import collaborative_wiener
 from mashpix.refine.colour import from_channels, is_grey, to_channels
+from mashpix.refine.compact import restore_compact
 from mashpix.refine.few_blocks import fine_variance, has_few_blocks, limit
 from mashpix.refine.few_photons import counts_few_photons
 from mashpix.refine.jpeg_blocks import blockiness
@@ -112,13 +114,16 @@ def refine(
         partial(blend, noise=noise, tuning=tuning), p, g, r, stage=stages.BLEND, settings=settings
     )
     del p, g, r
-    return from_channels(x, picture, opponent=tuning.opponent_colours)
+    x = from_channels(x, picture, opponent=tuning.opponent_colours)
+    if picture.origin is not None:  # a window of a plane, which does not show whether others hold stars
+        return x
+    return restore_compact(picture, x, noise=noises.in_blocks8, tuning=tuning)  # R20
 
 
 def measure_noises(
     picture: Picture, prediction: Tensor, *, settings: Settings, tuning: RefineSettings = TUNED
 ) -> Generator[Step, None, Noises | None]:
-    """R2 to R5, or R15 to R17: measure the noise; None where no block is fit for that. Parameters as of `refine`."""
+    """R2 to R5 and R17 to R19, or R15 and R16: measure the noise; None where no block is fit for that. Parameters as of `refine`."""
     is_small = has_few_blocks(picture, tuning=tuning)
     picture, prediction = continue_narrow(picture, prediction)
     y, p = to_channels(picture, prediction, tuning=tuning)  # R1

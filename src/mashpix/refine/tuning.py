@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class RefineSettings:
-    """All tuned constants of refining, in the order of the relations R1 to R19 of `mashpix.refine.refining`.
+    """All tuned constants of refining, in the order of the relations R1 to R20 of `mashpix.refine.refining`.
 
     They are no options of the command line: the defaults are what ships, other values serve benchmarks/ablation.py
     and tests. Beside each: its unit, its meaning, and its source.
@@ -84,6 +84,13 @@ class RefineSettings:
     max_over_colours: float = 1.0  # ratio: most noise of the brightness to slow noise of the colours [16]
     max_cleaned_noise: float = 0.0314  # of white: most noise of the brightness whatever the colours hold, RMS [16]
 
+    # R20: compact structures
+    compact_widths: tuple[float, ...] = (0.6, 0.9, 1.3)  # pixels: deviations of the Gaussians [17]
+    compact_height: float = 5.0  # noise deviations: what a response has to exceed at least [17]
+    compact_loss: float = 2.0  # noise deviations: amounts above this are lost structure, not noise [17]
+    compact_range: float = 4.0  # ratio: most noise of bright places to that of calm ones [17]
+    compact_share: float = 0.3  # fraction: so many of them must have lost that much [17]
+
     # R11 to R14: the bias of a tone curve
     n_tone_levels: int = 16  # levels of tone: in these, variance and third moment are measured [9]
     min_in_tone_level: int = 256  # pixels: images with fewer in a level are left as they are [by hand]
@@ -99,6 +106,7 @@ class RefineSettings:
     blind_noise: bool = True  # switch: R15 and R16: the noise of the noisy image itself [15]
     floor_by_flat_bias: bool = True  # switch: R5: the floor as far as flat blocks understate [5]
     slow_part: bool = True  # switch: R6: the slow part from half the size [4]
+    compact_structures: bool = True  # switch: R20: bring back compact structures [17]
     groups: bool = True  # switch: R7: shrink similar blocks together [4]
 
 

@@ -1,6 +1,5 @@
 """Read TIFF images, and choose how to write them: see `copy` for a copy of the old file with new pixels."""
 
-import json
 from io import BytesIO
 from typing import Any
 
@@ -125,8 +124,10 @@ def _check_single(file: Any, page: Any, count: int) -> None:
     planes = count
     if file.is_imagej and file.imagej_metadata:
         planes = max(planes, int(file.imagej_metadata.get("images", 1)))
-    if page.is_shaped:
-        shape = json.loads(page.description).get("shape", ())
+    if page.is_shaped:  # the first description may be the user's own
+        from tifffile.tifffile import shaped_description_metadata
+
+        shape = shaped_description_metadata(page.shaped_description).get("shape", ())
         planes = max(planes, int(np.prod(shape, dtype=object)) // max(int(np.prod(page.shape, dtype=object)), 1))
     if STK_PLANES in page.tags:
         planes = max(planes, page.tags[STK_PLANES].count)
