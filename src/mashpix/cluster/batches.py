@@ -8,7 +8,7 @@ from mashpix.cluster.checking import Needs
 from mashpix.cluster.connecting import connect
 from mashpix.cluster.executor import ClusterExecutor
 from mashpix.jobs.batch import Batch, is_pattern
-from mashpix.jobs.batch.lock import lock_path
+from mashpix.jobs.lock import lock_path
 
 
 @contextmanager
