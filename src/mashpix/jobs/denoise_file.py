@@ -16,6 +16,7 @@ from mashpix.jobs.events import Event, Note, Outcome, Written
 from mashpix.jobs.kept_planes import KeptPlanes
 from mashpix.jobs.memory import one_line_for_memory
 from mashpix.jobs.outputs import MAPS, new_map, put_plane, residual_of
+from mashpix.jobs.parts import denoise_elsewhere
 from mashpix.jobs.recipe import Recipe, hash_file, to_json
 from mashpix.jobs.request import DenoiseRequest
 from mashpix.method.early_stop import EarlyStop
@@ -23,11 +24,15 @@ from mashpix.report import Report, Step
 
 if TYPE_CHECKING:
     from mashpix.files import Copy, OpenFile, Put
+    from mashpix.jobs.batch.executor import Executor
     from mashpix.trust.stack_verdict import PlaneVerdicts
 
 
 def denoise_file(
-    request: DenoiseRequest, *, is_wanted_now: Callable[[], bool] = lambda: False
+    request: DenoiseRequest,
+    *,
+    is_wanted_now: Callable[[], bool] = lambda: False,
+    execute: "Executor | None" = None,
 ) -> Generator[Event, None, Outcome]:
     """Denoise one file, an image or a stack, and write all that belongs to the result.
 
@@ -40,6 +45,8 @@ def denoise_file(
     is_wanted_now : callable
         Asked after each network update: True ends the fit, and the result is made with the network as it is. The
         recipe then has `stop_after` among its settings, which gives the same bytes again.
+    execute : Executor, optional
+        Denoises the planes of a stack, or the blocks of large planes, elsewhere; default: here.
 
     Yields
     ------
@@ -60,10 +67,13 @@ def denoise_file(
         request, outputs, planes, lost = checked.request, checked.outputs, checked.planes, checked.lost
         early_stop = EarlyStop(request.settings.stop_after, is_wanted_now)
         input_sha256, store = opened.sha256(), None
-        if request.by_blocks is not None or (opened.is_stack and store_folder(request.target).is_dir()):
+        is_shared = execute is not None or store_folder(request.target).is_dir()
+        if request.by_blocks is not None or (opened.is_stack and is_shared):
             store, count = at_end.enter_context(open_store(opened, request, input_sha256=input_sha256))
             if count:
                 yield Note(f"goes on with an interrupted run ({count} {store.parts} are done)", "info")
+            if execute is not None:
+                yield from denoise_elsewhere(opened, checked, store, execute)
         steps = steps_of(opened, planes, request, early_stop, store)
         if store is not None:
             found = yield from put_blocks(steps, planes, store, request)
