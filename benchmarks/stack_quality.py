@@ -29,7 +29,7 @@ import torch
 import mashpix
 from _common import Table, centre
 from mashpix.arrays.modelling import apply_model_steps, fit_model_steps
-from mashpix.arrays.planes import choose_pictures
+from mashpix.arrays.shared import choose_pictures
 from mashpix.report import Step
 from mashpix.simulation import add_poisson_gaussian
 from mashpix.steps import drain

@@ -21,8 +21,8 @@ from mashpix.jobs.batch import (
     run_batch,
     run_in_process,
 )
-from mashpix.jobs.batch.lock import LOCK
 from mashpix.jobs.batch.manifest import MANIFEST, read_manifest
+from mashpix.jobs.lock import LOCK
 from mashpix.jobs.recipe import sha256
 
 

@@ -19,10 +19,10 @@ from mashpix.errors import FileError
 from mashpix.files import ImageFile, write_image
 from mashpix.jobs.batch import NOWHERE, ProcessExecutor, find_sources
 from mashpix.jobs.batch.items import make_item
-from mashpix.jobs.batch.lock import LOCK, lock_folder
 from mashpix.jobs.batch.manifest import append_line, read_lines, read_manifest
 from mashpix.jobs.batch.watching import watch
 from mashpix.jobs.denoise_file import denoise_file
+from mashpix.jobs.lock import LOCK, lock_folder
 from mashpix.jobs.request import DenoiseRequest
 from mashpix.steps import drain
 

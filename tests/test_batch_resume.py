@@ -15,8 +15,8 @@ from mashpix import Settings
 from mashpix.errors import FileError
 from mashpix.jobs.batch import FileDone, FileFailed, find_sources, plan_items, provenance_of
 from mashpix.jobs.batch import manifest as manifests
-from mashpix.jobs.batch.lock import LOCK
 from mashpix.jobs.batch.manifest import MANIFEST
+from mashpix.jobs.lock import LOCK
 from mashpix.jobs.model_reference import ModelReference
 from mashpix.jobs.request import DenoiseRequest
 

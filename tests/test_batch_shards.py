@@ -9,8 +9,8 @@ from commands import QUICK, names, run_here
 from mashpix.errors import FileError, UsageError
 from mashpix.files import ImageFile, write_image
 from mashpix.jobs.batch import FileFailed, Shard
-from mashpix.jobs.batch.lock import LOCK, lock_folder
 from mashpix.jobs.batch.manifest import MANIFEST, append_line, read_manifest
+from mashpix.jobs.lock import LOCK, lock_folder
 
 COUNT = 3
 

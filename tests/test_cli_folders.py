@@ -9,7 +9,7 @@ import pytest
 from commands import QUICK, names, run_here, start_cli
 from mashpix.cli.folders import FolderOptions, is_batch
 from mashpix.files import ImageFile, write_image
-from mashpix.jobs.batch.lock import LOCK
+from mashpix.jobs.lock import LOCK
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from mashpix.cli import app
 from mashpix.cli.folders import FolderOptions, is_batch
 from mashpix.cli.targets import find_targets
 from mashpix.files import ImageFile, formats, open_file, read_image, write_image
-from mashpix.jobs.batch.lock import LOCK
+from mashpix.jobs.lock import LOCK
 from mashpix.jobs.memory import one_line_for_memory
 from measured_page import read_part
 

@@ -9,6 +9,7 @@ import zarr
 
 from commands import run_here
 from mashpix.arrays import blocks
+from mashpix.errors import FileError
 from mashpix.files import windows
 from mashpix.files.pyramid import shrink_to
 from mashpix.files.tiff.segments import read_window
@@ -177,3 +178,19 @@ def test_options_that_need_whole_planes_are_refused(plane, in_npy, tmp_path):
     done = run_here("denoise", tmp_path / "a.npy", "--by-blocks", 64, "--detail", 0.5)
     assert done.returncode == 2
     assert "--detail needs whole planes" in done.stderr
+
+
+def test_blocks_made_with_other_threads_are_not_thrown_away(plane, in_npy, tmp_path):
+    folder = tmp_path / ".c.npy.mashpix-blocks"
+    steps = denoise_file(
+        DenoiseRequest(source=tmp_path / "a.npy", target=tmp_path / "c.npy", settings=TINY, device="cpu", by_blocks=64)
+    )
+    next(step for step in steps if getattr(step, "stage", "") == "block")
+    with pytest.raises(FileError, match="another run is writing there"):
+        denoise(tmp_path / "a.npy", tmp_path / "c.npy", by_blocks=64)
+    steps.close()
+    run_file = json.loads((folder / "run.json").read_bytes())
+    (folder / "run.json").write_text(json.dumps(run_file | {"threads": 99}))
+    with pytest.raises(FileError, match=r"blocks of another run are there \(.*; threads 99, here \d"):
+        denoise(tmp_path / "a.npy", tmp_path / "c.npy", by_blocks=64)
+    assert len(list(folder.glob("block-*.json"))) == 1

@@ -57,3 +57,12 @@ class ExtraError(MashpixError, ImportError):
     """A library that the request needs is not installed; the message names the extra that brings it."""
 
     exit_code = 3
+
+
+def reason_of(error: Exception) -> str:
+    """Return the reason why a job failed, in one line."""
+    if isinstance(error, MashpixError):
+        return str(error)
+    if isinstance(error, OSError):  # it vanished
+        return f"cannot be read ({error.strerror})"
+    return f"{type(error).__name__}: {error}"

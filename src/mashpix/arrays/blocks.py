@@ -5,21 +5,23 @@ grid, each read with all the context that can change it, and with masks that bel
 and the result does not depend on the blocks, which are whole numbers of cells; memory is that of a cell and a block.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from mashpix.arrays.costs import model_costs
 from mashpix.arrays.model import MAX_FITTED_PIXELS, Model
 from mashpix.arrays.normalization import Array, is_blank
-from mashpix.arrays.planes import Part, Planes, StackJob, apply_parts, finish, fit_parts, run
+from mashpix.arrays.planes import Part, Planes, StackJob, run
+from mashpix.arrays.shared import apply_parts, fit_and_apply
 from mashpix.arrays.summary import summarise
-from mashpix.axes import Index, window_of
+from mashpix.axes import window_of
 from mashpix.errors import UsageError
 from mashpix.method.mash import context_of
 from mashpix.missing import holds_data
-from mashpix.report import Report, Step
+from mashpix.report import Step
 from mashpix.steps import relay, scaled
 from mashpix.tiling import Tile, tiles
 
@@ -27,8 +29,6 @@ CELL = 2048
 """Side in pixels of the cells that are denoised at once: another number gives other last bits."""
 WINDOW = 512
 """Side in pixels of the windows that networks are fitted to."""
-Known = Callable[[Index], Report | None]
-"""Returns the report of a block that is done already, of the last of its planes, by its index there; else None."""
 MAX_SEEN = 256
 """Windows that those are chosen from."""
 GRAIN = 8
@@ -54,50 +54,31 @@ def cut_blocks(job: StackJob, group: Sequence[Planes], *, side: int) -> list[Pla
     return [_window(job, planes, tile.target) for planes in group for tile in grid]
 
 
-def denoise_in_blocks(
-    job: StackJob, groups: list[list[Planes]], *, side: int, known: Known
-) -> Generator[Step, None, None]:
-    """Denoise groups of planes block by block; what looks at a whole plane, as for stripes, is left out.
-
-    Blocks whose report is known are done already: their steps carry nothing else.
-    """
+def denoise_in_blocks(job: StackJob, groups: list[list[Planes]], *, side: int) -> Generator[Step, None, None]:
+    """Denoise groups of planes block by block; what looks at a whole plane, as for stripes, is left out."""
     if side < 1:
         raise UsageError(f"`by_blocks`: not a positive number ({side})")
     job = replace(job, settings=job.settings.replace(stripes="off"))
-    steps = run(job, groups, lambda group: denoise_blocks(job, group, side=side, known=known))
+    steps = run(job, groups, denoise_blocks, cut=lambda group: cut_blocks(job, group, side=side))
     return relay(
         steps,
         lambda step: replace(step, report=step.report.noted(NOTE)) if step.stage == "done" and step.report else step,
     )
 
 
-def denoise_blocks(job: StackJob, group: list[Planes], *, side: int, known: Known) -> Generator[Step, None, None]:
-    """Denoise all planes block by block, with networks fitted to windows of some of them."""
-    blocks = list[Planes]()
-    for block in cut_blocks(job, group, side=side):
-        if (report := known(block[-1])) is None:
-            blocks.append(block)
-        else:
-            yield Step("block", 1, 1, report=report)
-    if not blocks:
-        return
-    joint = len(group[0]) * job.length("S") if job.channels == "joint" else 1
-    count = min(MAX_FITTED_PIXELS // WINDOW**2, len(group) * max(job.length("Y") * job.length("X") // WINDOW**2, 1))
-    fitting, _ = model_costs(WINDOW**2, count, job.settings, share_noise=True, joint_channels=joint)
-    _, applying = model_costs(CELL**2, count, job.settings, share_noise=True, joint_channels=joint)
-    whole = sum(fitting.values()), sum(applying.values()) * len(group) * job.length("Y") * job.length("X") / CELL**2
-    share, seconds = whole[0] / sum(whole), dict[str, float]()
+def denoise_blocks(job: StackJob, group: list[Planes], todo: list[Planes]) -> Generator[Step, None, None]:
+    """Denoise blocks of a group of planes, with networks fitted to windows of them."""
+    pixels = job.length("Y") * job.length("X")
+    count = min(MAX_FITTED_PIXELS // WINDOW**2, len(group) * max(pixels // WINDOW**2, 1))
+    how: dict[str, Any] = {"share_noise": True, "joint_channels": job.count_joint(group)}
+    fitting, _ = model_costs(WINDOW**2, count, job.settings, **how)
+    _, applying = model_costs(CELL**2, count, job.settings, **how)
 
     def choose(part: Part) -> list[Array]:
         return [job.read(window)[part] for window in choose_windows(job, group, part)]
 
-    job, models = yield from fit_parts(job, choose, plan=fitting, share=share, seconds=seconds)
-    for index, block in enumerate(blocks):
-        steps = denoise_block(job, block, models, plan=applying, seconds=seconds)
-        last = yield from scaled(steps, share + (1 - share) * index / len(blocks), (1 - share) / len(blocks))
-        seconds = {} if last.report else seconds
-        fraction = share + (1 - share) * (index + 1) / len(blocks)
-        yield from finish(job, block, replace(last, index=index + 1, total=len(blocks), fraction=fraction))
+    cells = len(group) * pixels / CELL**2
+    yield from fit_and_apply(job, todo, choose, fitting=fitting, applying=applying, count=cells, denoise=denoise_block)
 
 
 def denoise_block(
@@ -108,7 +89,7 @@ def denoise_block(
     plan: dict[str, float],
     seconds: dict[str, float],
 ) -> Generator[Step, None, Step]:
-    """Denoise one block of `cut_blocks`, cell by cell; return its last step, as `apply_parts` does."""
+    """Denoise one block of `cut_blocks`, cell by cell; return its last step, as `denoise_image` does."""
     result = job.read(block)
     spread, reports = np.zeros(result.shape, np.float32), []
     known = [(context_of(model.networks, model.settings)) for model in models if model is not None]

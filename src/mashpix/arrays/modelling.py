@@ -14,7 +14,8 @@ from mashpix.arrays.costs import model_costs
 from mashpix.arrays.denoising import present
 from mashpix.arrays.model import Model, find_groups, fit_to_images, normalize_alike, normalize_like, on_device
 from mashpix.arrays.normalization import Array
-from mashpix.arrays.planes import Indexable, StackJob, apply_models, collect, read_picture, run
+from mashpix.arrays.planes import Indexable, StackJob, collect, read_picture, run
+from mashpix.arrays.shared import apply_models
 from mashpix.axes import check_axes, plane_groups
 from mashpix.deprecation import channels_from
 from mashpix.devices import choose_device
@@ -132,7 +133,7 @@ def fit_model_steps(
     seed: int = 0,
     device: str = "auto",
 ) -> Generator[Step, None, Model]:
-    """Fit a model step by step: as `fit_model`, to images (C, H, W), such as `planes.choose_pictures` selects.
+    """Fit a model step by step: as `fit_model`, to images (C, H, W), such as `shared.choose_pictures` selects.
 
     Yields
     ------
@@ -186,4 +187,4 @@ def apply_model_steps(
     share_noise = any(noises is not None for noises in model.noises)
     model, plan = on_device(model, chosen), model_costs(first[0].size, 1, model.settings, share_noise=share_noise)[1]
     models = [model] * len(job.parts)
-    return run(job, groups, lambda group: apply_models(job, group, models, plan=plan, start=0.0, seconds={}))
+    return run(job, groups, lambda job, _, todo: apply_models(job, todo, models, plan=plan))

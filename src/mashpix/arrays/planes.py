@@ -1,6 +1,6 @@
-"""Denoise the planes of a stack one by one: with shared networks, with networks of their own, or with a model."""
+"""The planes of a stack: read, denoised one by one, each alone or as `shared` does, and given back."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -9,20 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from mashpix.arrays.colour import Kind
-from mashpix.arrays.costs import check_memory, model_costs
-from mashpix.arrays.denoising import denoise_steps, finished, present
-from mashpix.arrays.model import (
-    MAX_FITTED_IMAGES,
-    MAX_FITTED_PIXELS,
-    Model,
-    apply_to_image,
-    find_groups,
-    fit_to_images,
-    normalize_alike,
-    normalize_like,
-)
-from mashpix.arrays.normalization import Array, Normalized, is_blank
-from mashpix.arrays.summary import join_reports, summarise
+from mashpix.arrays.denoising import denoise_steps
+from mashpix.arrays.kept import NOTHING, Kept, Place
+from mashpix.arrays.normalization import Array, is_blank
+from mashpix.arrays.summary import summarise
 from mashpix.axes import Index, samples_axis
 from mashpix.method.early_stop import EarlyStop
 from mashpix.method.relations import Groups
@@ -53,7 +43,10 @@ class Indexable(Protocol):
 
 @dataclass(frozen=True)
 class StackJob:
-    """The options that all planes share; `channels` is how those of C and S are denoised, None for a single one."""
+    """The options that all planes share; `channels` is how those of C and S are denoised, None for a single one.
+
+    `kept` is what other runs have done, and `number` that of the group of images that is denoised.
+    """
 
     stack: Indexable
     axes: str
@@ -64,6 +57,8 @@ class StackJob:
     channels: Kind | None = None
     groups: Groups = ()
     early_stop: EarlyStop | None = None
+    kept: Kept = NOTHING
+    number: int = 0
 
     @property
     def parts(self) -> list[Part]:
@@ -73,6 +68,10 @@ class StackJob:
         if self.channels != "independent":
             return [slice(None)]
         return [slice(index, index + 1) for index in range(self.length("S"))]
+
+    def count_joint(self, group: list[Planes]) -> int:
+        """Number of the channels of an image that are denoised jointly, 1 if they are not."""
+        return len(group[0]) * self.length("S") if self.channels == "joint" else 1
 
     def length(self, axis: str) -> int:
         """Length of the stack along an axis, 1 where it has none of that name."""
@@ -99,17 +98,33 @@ def mask_stack(stack: Indexable, missing: NDArray[np.bool_] | None, axes: str) -
 
 
 def run(
-    job: StackJob, groups: list[list[Planes]], denoise_group: Callable[[list[Planes]], Generator[Step, None, None]]
+    job: StackJob,
+    groups: list[list[Planes]],
+    denoise_group: Callable[[StackJob, list[Planes], list[Planes]], Generator[Step, None, None]],
+    *,
+    cut: Callable[[list[Planes]], list[Planes]] = lambda group: group,
 ) -> Generator[Step, None, None]:
-    """Denoise all planes, group by group, then yield the report of all."""
-    reports: list[Report] = []
+    """Denoise all images, group by group, then yield the report of all.
+
+    `denoise_group` gets a group, and those of its images (or of the blocks that `cut` makes of them) that are to be
+    done: wanted, and not done already.
+    """
+    reports, count = list[Report](), 0
     for number, group in enumerate(groups):
-        for step in denoise_group(group):
+        todo = list[Planes]()
+        for planes in cut(group):
+            if (known := job.kept.report_of(planes[-1])) is not None:
+                reports.append(known)
+            elif job.kept.is_wanted(Place(count, number, planes[-1])):
+                todo.append(planes)
+            count += 1
+        for step in denoise_group(replace(job, number=number), group, todo) if todo else ():
             if step.report is not None:
                 reports.append(step.report)
             yield replace(step, fraction=(number + step.fraction) / len(groups))
-    report = summarise(reports, shape=tuple(job.stack.shape), channels=job.channels)
-    yield Step("done", 1, 1, 1.0, report=report)
+    if reports:
+        report = summarise(reports, shape=tuple(job.stack.shape), channels=job.channels)
+        yield Step("done", 1, 1, 1.0, report=report)
 
 
 def collect(steps: Generator[Step, None, None], stack: Indexable) -> NDArray[Any]:
@@ -121,11 +136,11 @@ def collect(steps: Generator[Step, None, None], stack: Indexable) -> NDArray[Any
     return result
 
 
-def denoise_alone(job: StackJob, group: list[Planes]) -> Generator[Step, None, None]:
+def denoise_alone(job: StackJob, group: list[Planes], todo: list[Planes]) -> Generator[Step, None, None]:
     """Denoise each image with networks of its own."""
-    for index, planes in enumerate(group):
+    for index, planes in enumerate(todo):
         picture = job.read(planes)
-        end = Step("plane", index + 1, len(group), (index + 1) / len(group), denoised=picture)
+        end = Step("plane", index + 1, len(todo), (index + 1) / len(todo), denoised=picture)
         if not is_blank(picture):
             steps = denoise_steps(
                 picture,
@@ -138,146 +153,11 @@ def denoise_alone(job: StackJob, group: list[Planes]) -> Generator[Step, None, N
                 preview_every=0,
                 early_stop=job.early_stop,
             )
-            for step in scaled(steps, index / len(group), 1 / len(group)):
+            for step in scaled(steps, index / len(todo), 1 / len(todo)):
                 if step.report is None:
                     yield step
             end = replace(end, denoised=step.denoised, spread=step.spread, report=step.report)
         yield from finish(job, planes, end)
-
-
-def denoise_shared(job: StackJob, group: list[Planes]) -> Generator[Step, None, None]:
-    """Denoise all images with networks that are fitted to some of them."""
-    fitting_costs, applying_costs = model_costs(
-        job.length("Y") * job.length("X"),
-        min(len(group), MAX_FITTED_IMAGES),
-        job.settings,
-        share_noise=True,
-        joint_channels=len(group[0]) * job.length("S") if job.channels == "joint" else 1,
-    )
-    fitting, applying = sum(fitting_costs.values()), len(group) * sum(applying_costs.values())
-    share, seconds = fitting / (fitting + applying), dict[str, float]()
-
-    def choose(part: Part) -> list[Array]:
-        return choose_pictures(lambda index: job.read(group[index])[part], len(group))
-
-    job, models = yield from fit_parts(job, choose, plan=fitting_costs, share=share, seconds=seconds)
-    yield from apply_models(job, group, models, plan=applying_costs, start=share, seconds=seconds)
-
-
-def fit_parts(
-    job: StackJob,
-    choose: Callable[[Part], list[Array]],
-    *,
-    plan: dict[str, float],
-    share: float,
-    seconds: dict[str, float],
-) -> Generator[Step, None, tuple[StackJob, list[Model | None]]]:
-    """Fit one model for each of `job.parts`, None where all is blank, to the images that `choose` reads of that part.
-
-    Returns the job with the groups of its channels, and the models; `share` is the fraction of the run that this is.
-    """
-
-    def chosen(part: Part) -> list[Normalized]:
-        images, rgb = choose(part), job.channels == "rgb"
-        return normalize_alike(images, data_range=job.data_range, settings=job.settings, is_rgb=rgb) if images else []
-
-    if job.channels == "joint":
-        images = chosen(slice(None))
-        groups = find_groups(images, settings=job.settings) if images else ()
-        job = replace(job, groups=groups if len(groups) > 1 else ())
-    models: list[Model | None] = []
-    for number, part in enumerate(job.parts):
-        images = chosen(part)
-        if not images:
-            models.append(None)
-            continue
-        generator = torch.Generator(job.device).manual_seed(job.seed)
-        fit = fit_to_images(
-            images, share_noise=True, settings=job.settings, generator=generator, early_stop=job.early_stop
-        )
-        steps = present(fit, images[0], plan=plan, seconds=seconds)
-        models.append((yield from scaled(steps, share * number / len(job.parts), share / len(job.parts))))
-        del images, fit, steps
-    return job, models
-
-
-def apply_models(
-    job: StackJob,
-    group: list[Planes],
-    models: Sequence[Model | None],
-    *,
-    plan: dict[str, float],
-    start: float,
-    seconds: dict[str, float],
-) -> Generator[Step, None, None]:
-    """Denoise all images with one model for each of `job.parts`; None where all are blank.
-
-    `start` is the fraction already done, `seconds` the time that fitting took: it is reported with the first image.
-    """
-    share = (1 - start) / len(group)
-    for index, planes in enumerate(group):
-        applying = apply_parts(job, job.read(planes), models, plan=plan, seconds=seconds)
-        done = yield from scaled(applying, start + share * index, share)
-        seconds = {} if done.report else seconds
-        fraction = start + share * (index + 1)
-        yield from finish(job, planes, replace(done, index=index + 1, total=len(group), fraction=fraction))
-
-
-def apply_parts(
-    job: StackJob,
-    picture: Array,
-    models: Sequence[Model | None],
-    *,
-    plan: dict[str, float],
-    seconds: dict[str, float],
-    origin: tuple[int, int] | None = None,
-) -> Generator[Step, None, Step]:
-    """Denoise an image (C, H, W), in place, or the window of a plane that starts at `origin`; return its last step.
-
-    That has no report where all parts are blank.
-    """
-    spread = np.zeros(picture.shape, np.float32)
-    reports, groups = list[Report](), list[tuple[int, ...]]()
-    for number, (part, model) in enumerate(zip(job.parts, models, strict=True)):
-        if model is None or is_blank(picture[part]):
-            continue
-        door = normalize_like(picture[part], model)
-        generator = torch.Generator(job.device).manual_seed(job.seed)  # the same masks for all do not flicker
-        applying = apply_to_image(model, door, generator=generator, origin=origin)
-        steps = present(applying, door, plan=plan, seconds=seconds)
-        result = yield from scaled(steps, number / len(job.parts), 1 / len(job.parts))
-        alone = None in model.noises and origin is None  # planes that share their noise must not flicker
-        tones = alone and model.settings.tone_correction
-        last = finished(result, door, device=job.device, seconds=seconds, tone_correction=tones)
-        assert last.report is not None
-        reports.append(last.report)
-        groups.append(tuple(np.arange(len(picture))[part].tolist()))
-        picture[part], spread[part], seconds = last.denoised, last.spread, {}
-    report = reports[0] if reports else None
-    if job.channels and len(job.parts) > 1 and reports:
-        report = join_reports(reports, tuple(groups), shape=picture.shape, channels=job.channels)
-    return Step("plane", 1, 1, 1.0, denoised=picture, spread=spread, report=report)
-
-
-def choose_pictures(read: Callable[[int], Array], count: int) -> list[Array]:
-    """Choose images (C, H, W) to fit a network to: spread over all `count`, none blank."""
-    middle = read(count // 2)
-    most = count_fitted(middle[0].size)
-    spread = [int((index + 0.5) * count / most) for index in range(most)]
-    chosen: list[Array] = []
-    for index in dict.fromkeys([*spread, *range(count)]):
-        picture = read(index)
-        if not is_blank(picture):
-            chosen.append(picture)
-        if len(chosen) == most:
-            break
-    check_memory(sum(picture.size for picture in chosen))
-    return chosen
-
-
-def count_fitted(pixels: int) -> int:
-    """The maximum number of images of `pixels` (height x width) that a network is fitted to."""
-    return min(max(MAX_FITTED_PIXELS // pixels, 1), MAX_FITTED_IMAGES)
 
 
 def finish(job: StackJob, planes: Planes, end: Step) -> Generator[Step, None, None]:

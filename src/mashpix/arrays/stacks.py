@@ -6,9 +6,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mashpix.arrays.blocks import Known, denoise_in_blocks
+from mashpix.arrays.blocks import denoise_in_blocks
 from mashpix.arrays.colour import Channels, decide_stack_channels
-from mashpix.arrays.planes import Indexable, StackJob, collect, denoise_alone, denoise_shared, mask_stack, run
+from mashpix.arrays.kept import NOTHING, Kept
+from mashpix.arrays.planes import Indexable, Planes, StackJob, collect, denoise_alone, mask_stack, run
+from mashpix.arrays.shared import denoise_shared
 from mashpix.axes import Networks, check_axes, plane_groups
 from mashpix.deprecation import channels_from, networks_from
 from mashpix.devices import choose_device
@@ -120,7 +122,7 @@ def denoise_stack_steps(
     fit: Literal["once", "each"] | None = None,
     joint: bool | None = None,
     early_stop: EarlyStop | None = None,
-    known_blocks: Known = lambda index: None,
+    kept: Kept = NOTHING,
 ) -> Generator[Step, None, None]:
     """Denoise a stack step by step: the generator behind `denoise_stack`, with the same parameters and errors.
 
@@ -130,9 +132,9 @@ def denoise_stack_steps(
     ----------
     early_stop : EarlyStop or None
         As in `denoise_steps`; later fits make as many updates as the one that was stopped.
-    known_blocks : callable
-        Returns the report of a block that an earlier run has finished, by the index of the block, else None: such a
-        block is not denoised again, and its step holds that report only.
+    kept : Kept
+        What other runs have done, and what this one is to do and keeps for them: there is no step for a plane or block
+        that is done already or is not wanted.
 
     Yields
     ------
@@ -149,10 +151,14 @@ def denoise_stack_steps(
     kind, together = decide_stack_channels(axes, tuple(stack.shape), channels)
     chosen, _ = choose_device(device)
     early_stop = early_stop or EarlyStop(settings.stop_after)
-    job = StackJob(stack, axes, data_range, settings, seed, chosen, kind, early_stop=early_stop)
+    job = StackJob(stack, axes, data_range, settings, seed, chosen, kind, early_stop=early_stop, kept=kept)
     groups = plane_groups(axes, tuple(stack.shape), joint=together)
     shared = networks == "shared"
     if by_blocks is not None:
         groups = groups if shared else [[planes] for group in groups for planes in group]
-        return denoise_in_blocks(job, groups, side=by_blocks, known=known_blocks)
-    return run(job, groups, lambda group: (denoise_shared if shared and len(group) > 1 else denoise_alone)(job, group))
+        return denoise_in_blocks(job, groups, side=by_blocks)
+
+    def denoise(job: StackJob, group: list[Planes], todo: list[Planes]) -> Generator[Step, None, None]:
+        return (denoise_shared if shared and len(group) > 1 else denoise_alone)(job, group, todo)
+
+    return run(job, groups, denoise)

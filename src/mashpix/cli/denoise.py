@@ -1,5 +1,6 @@
 """`mashpix denoise`: denoise images, and write a recipe beside each."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +9,7 @@ import typer
 from mashpix.cli.console import use_threads
 from mashpix.cli.folders import FolderOptions, denoise_folder, is_batch
 from mashpix.cli.from_recipe import options_of, read_known
+from mashpix.cli.one_input import denoise_shared, is_shared
 from mashpix.cli.options import build_settings, folder_flags, respell, settings_flags, shared_flags
 from mashpix.cli.outcomes import denoise_files, shared_request
 from mashpix.cli.targets import find_targets
@@ -45,6 +47,9 @@ def denoise(
     threads = options.pop("threads", None)
     settings = build_settings(known.settings if known else preset(preset_name or "default"), overrides)
     request = shared_request(settings=settings, **options)
+    if is_shared(inputs, request, folders):
+        source, target = inputs[0], find_targets(inputs, output, in_place=request.in_place)[0]
+        raise typer.Exit(denoise_shared(replace(request, source=source, target=target), folders, threads=threads))
     is_folder = is_batch(inputs, output, folders, in_place=request.in_place)
     if request.compare is not None and (is_folder or len(inputs) > 1):
         raise UsageError("--compare draws one image (give one input)")

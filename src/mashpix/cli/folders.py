@@ -53,7 +53,7 @@ class FolderOptions:
     dry_run: bool = number(False, "list the files with time and memory, write nothing")
     watch: bool = number(False, "denoise files as they come in, until Ctrl-C")
     interval: float = number(5.0, "seconds between two looks of --watch", low=0.1)
-    shard: str | None = field(default=None, metadata={"help": "denoise this part of the files only", "metavar": "I/N"})
+    shard: str | None = field(default=None, metadata={"help": "denoise this part only", "metavar": "I/N"})
     cluster: str | None = field(
         default=None,
         metadata={"help": "denoise on this dask cluster, or on N processes here", "metavar": "tcp://HOST:PORT|local:N"},

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,12 @@ import typer
 
 from mashpix.cli.console import complain, follow
 from mashpix.errors import DeviceError, MashpixError, UsageError
-from mashpix.jobs import DenoiseRequest, FitOutcome, Outcome, denoise_file
+from mashpix.jobs import DenoiseRequest, Event, FitOutcome, Outcome, PartOutcome, denoise_file
 from mashpix.jobs.batch import NOWHERE
 from mashpix.report import Report
+
+DenoiseJob = Callable[[DenoiseRequest], Generator[Event, None, Outcome | PartOutcome]]
+"""Denoises a file, or a part of it."""
 
 
 def shared_request(**options: Any) -> DenoiseRequest:
@@ -22,13 +25,16 @@ def shared_request(**options: Any) -> DenoiseRequest:
     return DenoiseRequest(source=NOWHERE, target=NOWHERE, command=command, **options)
 
 
-def denoise_files(shared: DenoiseRequest, sources: list[Path], targets: list[Path]) -> int:
+def denoise_files(
+    shared: DenoiseRequest, sources: list[Path], targets: list[Path], *, job: DenoiseJob = denoise_file
+) -> int:
     """Denoise files one after another, report those that fail, and return the exit code."""
     exit_code = 0
     for source, target in zip(sources, targets, strict=True):
         name, request = str(source), replace(shared, source=source, target=target)
         try:
-            print_lines(describe_outcome(follow(denoise_file(request), name, notes_of=name)))
+            outcome = follow(job(request), name, notes_of=name)
+            print_lines(describe_outcome(outcome) if isinstance(outcome, Outcome) else [describe_part(outcome)])
         except (DeviceError, UsageError):
             raise
         except MashpixError as error:
@@ -56,6 +62,14 @@ def describe_outcome(outcome: Outcome) -> list[str]:
     if outcome.compared:
         lines.append(f"{str(outcome.written['compare'])!r}: {outcome.compared}")
     return lines
+
+
+def describe_part(outcome: PartOutcome) -> str:
+    """Describe a part of a denoised file."""
+    left = (
+        f"{outcome.left} left to others" if outcome.left else "none left: the command without --shard writes the result"
+    )
+    return f"{str(outcome.target)!r}: {outcome.done} {outcome.parts} done, {left}, {outcome.seconds:.0f} s"
 
 
 def _summarise(report: Report) -> str:

@@ -11,10 +11,11 @@ outcome. All three travel between threads and processes. A job prints nothing an
 from mashpix.jobs.background import in_background, run
 from mashpix.jobs.blend_files import blend_files
 from mashpix.jobs.denoise_file import denoise_file
-from mashpix.jobs.events import BlendOutcome, Event, FitOutcome, InspectOutcome, Note, Outcome, Written
+from mashpix.jobs.events import BlendOutcome, Event, FitOutcome, InspectOutcome, Note, Outcome, PartOutcome, Written
 from mashpix.jobs.fit_model import fit_model
 from mashpix.jobs.inspect_file import inspect_file
 from mashpix.jobs.model_reference import ModelReference, refer_to_model
+from mashpix.jobs.parts import denoise_part
 from mashpix.jobs.recipe import Recipe, read_recipe
 from mashpix.jobs.request import BlendRequest, DenoiseRequest, FitRequest, InspectRequest
 from mashpix.report import Step
@@ -31,11 +32,13 @@ __all__ = [
     "ModelReference",
     "Note",
     "Outcome",
+    "PartOutcome",
     "Recipe",
     "Step",
     "Written",
     "blend_files",
     "denoise_file",
+    "denoise_part",
     "fit_model",
     "in_background",
     "inspect_file",

@@ -6,7 +6,8 @@ is the proof that a block is done.
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import product
@@ -16,12 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mashpix.arrays.kept import Fit, Kept, Place
 from mashpix.axes import WITHIN, Index, window_of
+from mashpix.errors import FileError
 from mashpix.files.atomic import atomic_write
 from mashpix.files.ome_zarr.array import overlap_of, region_of, relative, shape_of
 from mashpix.files.opened import numbers_of
 from mashpix.files.windows import WindowedPlane, within
-from mashpix.jobs.recipe import to_json
+from mashpix.jobs.recipe import sha256, to_json
 from mashpix.report import Report
 from mashpix.trust.outcome import Verdict
 
@@ -32,39 +35,63 @@ DENOISED, SPREAD = "npy", "spread.npy"
 
 
 @dataclass(frozen=True)
-class BlockStore:
-    """The blocks of all planes of a stack.
+class BlockStore(Kept):
+    """The blocks of all planes of a stack, and the models that they are made with.
 
     folder : where they are
     axes, shape, dtype : of the stack
-    side : of the blocks, pixels
+    side : of the blocks, pixels; None: each plane is a block
     run : what the blocks depend on, as JSON
+    wanted : numbers of the blocks to do, see `Place`
     """
 
     folder: Path
     axes: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    side: int
+    side: int | None
     run: bytes
+    wanted: Container[int] = range(sys.maxsize)
 
-    def begin(self) -> int:
-        """Keep the blocks of a run with the same input and options, else remove them; return how many are done."""
-        if not (self.folder / RUN).is_file() or (self.folder / RUN).read_bytes() != self.run:
-            self.remove()
+    @property
+    def parts(self) -> str:
+        """What the blocks are called."""
+        return "planes" if self.side is None else "blocks"
+
+    def begin(self, *, may_remove: bool) -> int:
+        """Keep the blocks of a run with the same input and options; return how many are done.
+
+        If it `may_remove` those of other runs it does, unless only the threads differ; `FileError` if not.
+        """
+        path = self.folder / RUN
+        _write_first(path, self.run)
+        known, own = (json.loads(run) for run in (path.read_bytes(), self.run))
+        differs = [name for name in own if known.get(name) != own[name]]
+        if differs and may_remove and differs != ["threads"]:
+            self._forget()
+            atomic_write(path, self.run, overwrite=True)
+        elif differs:
+            found = ", ".join(f"{name} {str(known.get(name))[:8]}, here {str(own[name])[:8]}" for name in differs)
+            raise FileError(
+                f"blocks of another run are there ({str(self.folder)!r}; {found}; remove it to start again)"
+            )
         return sum(1 for _ in self.folder.glob("block-*.json"))
 
     def remove(self) -> None:
         """Remove all blocks."""
+        self._forget()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _forget(self) -> None:
+        """Remove all blocks and models, their records first: a record proves that the rest is there."""
+        for pattern in ("block-*.json", "fit-*.json", "block-*", "fit-*"):
+            for path in self.folder.glob(pattern):
+                path.unlink(missing_ok=True)
 
     def put(
         self, index: Index, verdict: Verdict, report: Report | None, arrays: dict[str, NDArray[Any] | None]
     ) -> None:
-        """Write the arrays of a block by their endings, then its record; the first block makes the folder."""
-        if not self.folder.exists():
-            self.folder.mkdir(parents=True)
-            atomic_write(self.folder / RUN, self.run)
+        """Write the arrays of a block by their endings, then its record."""
         for ending, array in arrays.items():
             data = BytesIO()
             np.save(data, np.asarray(array))
@@ -76,6 +103,34 @@ class BlockStore:
         """Return the report of a block that is done, else None."""
         found = self._record(index)
         return Report(**found["report"]) if found and found["report"] else None
+
+    def is_wanted(self, place: Place) -> bool:
+        """Return whether a block is one to do."""
+        return place.number in self.wanted
+
+    def fit_of(self, group: int) -> Fit | None:
+        """Read the models of a group, if they are there."""
+        from mashpix.jobs.model_file import read_model
+
+        record = self.folder / f"fit-{group}.json"
+        if not record.exists():
+            return None
+        found = json.loads(record.read_bytes())
+        models = [name and read_model(self.folder / name) for name in found["models"]]
+        return tuple(map(tuple, found["groups"])), models
+
+    def keep_fit(self, group: int, fit: Fit) -> Fit:
+        """Write the models of a group, unless they are there; return those that are there then."""
+        from mashpix.jobs.model_file import encode_model
+
+        record, names = self.folder / f"fit-{group}.json", list[str | None]()
+        for model in fit[1]:
+            data = encode_model(model, origin={}) if model else b""
+            names.append(f"fit-{sha256(data)[:16]}.safetensors" if model else None)
+            if model:
+                atomic_write(self.folder / str(names[-1]), data, overwrite=True)
+        _write_first(record, to_json({"groups": fit[0], "models": names}))
+        return self.fit_of(group) or fit
 
     def verdict_of(self, index: Index) -> Verdict:
         """Return the verdict on a block that is done."""
@@ -96,19 +151,24 @@ class BlockStore:
         """Yield the blocks that a plane or a window touches."""
         ranges = dict(zip(self.axes, region_of(index, self.shape), strict=True))
         lengths = dict(zip(self.axes, self.shape, strict=True))
+        if self.side is None:
+            yield index
+            return
+        side = self.side
         edges = (
             [
-                slice(start, min(start + self.side, lengths[letter]))
-                for start in range(ranges[letter].start // self.side * self.side, ranges[letter].stop, self.side)
+                slice(start, min(start + side, lengths[letter]))
+                for start in range(ranges[letter].start // side * side, ranges[letter].stop, side)
             ]
             for letter in "YX"
         )
         for rows, columns in product(*edges):
             yield window_of(index, self.axes, rows, columns)
 
-    def plane(self, index: Index, read: Callable[[Index], NDArray[Any]] | None = None) -> WindowedPlane:
-        """Return a plane of the result, or of what `read` returns, to be read window by window."""
-        return WindowedPlane(index, self.axes, self.shape, self.dtype, read or self.read)
+    def plane(self, index: Index, read: Callable[[Index], NDArray[Any]] | None = None) -> NDArray[Any] | WindowedPlane:
+        """Return a plane of the result, or of what `read` returns; one in several blocks to be read by windows."""
+        read = read or self.read
+        return read(index) if self.side is None else WindowedPlane(index, self.axes, self.shape, self.dtype, read)
 
     def _record(self, index: Index) -> Any:
         path = self._path(index, "json")
@@ -117,3 +177,12 @@ class BlockStore:
     def _path(self, index: Index, ending: str) -> Path:
         starts = [*numbers_of(index), *(item.start or 0 for item in within(index))]
         return self.folder / f"block-{'-'.join(map(str, starts))}.{ending}"
+
+
+def _write_first(path: Path, data: bytes) -> None:
+    """Write a file, unless it is there or another run writes it at the same moment."""
+    try:
+        atomic_write(path, data)
+    except FileError:
+        if not path.exists():
+            raise

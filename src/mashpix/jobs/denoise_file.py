@@ -5,33 +5,34 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mashpix import __version__, files
-from mashpix.axes import middle_plane, samples_axis
-from mashpix.jobs.channels import channels_of, decide_file_channels, middle_part
-from mashpix.jobs.denoise_blocks import assemble, begin_store, check_blocks, put_blocks
+from mashpix.jobs.checked import check_request, steps_of
+from mashpix.jobs.denoise_blocks import assemble, judge, open_store, put_blocks, store_folder
 from mashpix.jobs.events import Event, Note, Outcome, Written
 from mashpix.jobs.kept_planes import KeptPlanes
 from mashpix.jobs.memory import one_line_for_memory
-from mashpix.jobs.model_reference import check_kind, kind_of
-from mashpix.jobs.outputs import MAPS, check_outputs, new_map, put_plane, residual_of, sidecar_paths
+from mashpix.jobs.outputs import MAPS, new_map, put_plane, residual_of
+from mashpix.jobs.parts import denoise_elsewhere
 from mashpix.jobs.recipe import Recipe, hash_file, to_json
 from mashpix.jobs.request import DenoiseRequest
 from mashpix.method.early_stop import EarlyStop
 from mashpix.report import Report, Step
-from mashpix.steps import relay
 
 if TYPE_CHECKING:
     from mashpix.files import Copy, OpenFile, Put
-    from mashpix.jobs.block_store import BlockStore
+    from mashpix.jobs.batch.executor import Executor
     from mashpix.trust.stack_verdict import PlaneVerdicts
 
 
 def denoise_file(
-    request: DenoiseRequest, *, is_wanted_now: Callable[[], bool] = lambda: False
+    request: DenoiseRequest,
+    *,
+    is_wanted_now: Callable[[], bool] = lambda: False,
+    execute: "Executor | None" = None,
 ) -> Generator[Event, None, Outcome]:
     """Denoise one file, an image or a stack, and write all that belongs to the result.
 
@@ -44,6 +45,8 @@ def denoise_file(
     is_wanted_now : callable
         Asked after each network update: True ends the fit, and the result is made with the network as it is. The
         recipe then has `stop_after` among its settings, which gives the same bytes again.
+    execute : Executor, optional
+        Denoises the planes of a stack, or the blocks of large planes, elsewhere; default: here.
 
     Yields
     ------
@@ -59,23 +62,23 @@ def denoise_file(
         As for `denoise` and `denoise_stack`, mostly before any work is done; `InputError` also if memory runs out.
     """
     started = time.perf_counter()
-    with one_line_for_memory(), request.open(request.source) as opened:
-        check_kind(kind_of(opened.axes, opened.shape, opened.dtype), request.model)
-        request = replace(request, by_blocks=request.block_side(opened))
-        check_blocks(request)
-        lost = [*opened.lost, *opened.check_target(request.target, strict=request.strict)]
-        outputs = _check_outputs(request)
-        yield from (Note(text, "info") for text in opened.notes)
-        yield from map(Note, lost)
-        planes = KeptPlanes(opened, most=1 if request.by_blocks else _count_kept(opened, request))
-        yield from map(Note, _warn_of_labels(planes))
+    with one_line_for_memory(), request.open(request.source) as opened, ExitStack() as at_end:
+        checked = yield from check_request(opened, request)
+        request, outputs, planes, lost = checked.request, checked.outputs, checked.planes, checked.lost
         early_stop = EarlyStop(request.settings.stop_after, is_wanted_now)
         input_sha256, store = opened.sha256(), None
-        if request.by_blocks is not None:
-            store = yield from begin_store(opened, request, input_sha256=input_sha256)
-        steps = _denoise(planes, opened, request, early_stop, store)
+        is_shared = execute is not None or store_folder(request.target).is_dir()
+        if request.by_blocks is not None or (opened.is_stack and is_shared):
+            store, count = at_end.enter_context(open_store(opened, request, input_sha256=input_sha256))
+            if count:
+                yield Note(f"goes on with an interrupted run ({count} {store.parts} are done)", "info")
+            if execute is not None:
+                yield from denoise_elsewhere(opened, checked, store, execute)
+        steps = steps_of(opened, planes, request, early_stop, store)
         if store is not None:
-            report, judged = yield from put_blocks(steps, planes, store, request)
+            found = yield from put_blocks(steps, planes, store, request)
+            assert found is not None
+            report, judged = found, judge(planes, store, found)
         with _open_outputs(opened, outputs, request) as (copy, maps):
             if store is not None:
                 assemble(store, planes, copy, maps)
@@ -109,62 +112,6 @@ def denoise_file(
             compared=judged.worst.name if is_named and request.compare and judged.worst else "",
             seconds=time.perf_counter() - started,
         )
-
-
-def _check_outputs(request: DenoiseRequest) -> dict[str, Path]:
-    """Return the files to write by kind, the comparison last; refuse those that cannot be written."""
-    outputs = {"denoised": request.target} | sidecar_paths(request)
-    if request.compare is not None:
-        outputs["compare"] = request.compare
-    clash = f"`compare` is another output ({str(request.compare)!r}; name another file)"
-    how = {"overwrite": request.overwrite, "in_place": request.in_place}
-    check_outputs(outputs, [request.source], clash=clash, **how)
-    return outputs
-
-
-def _warn_of_labels(planes: KeptPlanes) -> list[str]:
-    """Return a warning if the plane in the middle is not an image that was measured, but names areas."""
-    from mashpix.arrays.label_images import looks_like_labels
-
-    plane, axis = planes[middle_part(planes.stack)], samples_axis(planes.axes)
-    is_labels = looks_like_labels(plane if axis is None else np.moveaxis(plane, axis, -1))
-    warning = "looks like a label image or a mask (flat areas without noise): denoising may change its values"
-    return [warning] if is_labels else []
-
-
-def _count_kept(opened: "OpenFile", request: DenoiseRequest) -> int:
-    """Return how many planes to keep: those of the current image, and those that a network is being fitted to."""
-    from mashpix.arrays.planes import count_fitted
-
-    lengths = dict(zip(opened.axes, opened.shape, strict=True))
-    together = lengths.get("C", 1) if opened.is_stack and decide_file_channels(opened, request.channels)[1] else 1
-    fitted = count_fitted(lengths["Y"] * lengths["X"])
-    return together * (fitted + 2) + 1  # choosing those reads a plane in the middle, and so does the warning of labels
-
-
-def _denoise(
-    planes: KeptPlanes, opened: "OpenFile", request: DenoiseRequest, early_stop: EarlyStop, store: "BlockStore | None"
-) -> Generator[Step, None, None]:
-    """Return the steps of denoising all planes; refuse at once what cannot be denoised."""
-    from mashpix.arrays.denoising import denoise_steps
-    from mashpix.arrays.modelling import apply_model_steps
-    from mashpix.arrays.stacks import denoise_stack_steps
-
-    axes = opened.axes
-    where: dict[str, Any] = {"seed": request.seed, "device": request.device}
-    if request.model is not None:
-        from mashpix.jobs.model_file import load_model
-
-        return apply_model_steps(load_model(request.model), planes, axes=axes, channels=request.channels, **where)
-    how: dict[str, Any] = {"data_range": request.data_range, "settings": request.settings} | where
-    how |= {"channels": channels_of(opened, request.channels), "early_stop": early_stop}
-    if store is not None:
-        how |= {"by_blocks": store.side, "known_blocks": store.report_of}
-    if opened.is_stack or store is not None:
-        return denoise_stack_steps(planes, axes=axes, networks=request.networks, **how)
-    only = middle_plane(axes, opened.shape)
-    steps = denoise_steps(planes[only], channel_axis=samples_axis(axes), preview_every=request.preview_every, **how)
-    return relay(steps, lambda step: step if step.report is None else replace(step, plane=only))
 
 
 @contextmanager

@@ -64,6 +64,24 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class PartOutcome:
+    """The outcome of denoising a part of the blocks of one file.
+
+    target : the denoised file, which is not written yet
+    parts : what the blocks are called: "planes" if each is a plane
+    done : number of blocks done by this run
+    left : number of blocks that no run has done yet
+    seconds : of the whole job
+    """
+
+    target: Path
+    parts: str
+    done: int
+    left: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class FitOutcome:
     """The outcome of fitting a model.
 

@@ -120,7 +120,8 @@ def _choose(
     places: "list[tuple[int, Planes]]", request: FitRequest
 ) -> "tuple[list[Any], ModelChannels, dict[str, Any]]":
     """Choose the images to fit to; return them, their kind of channels, and their description for the header."""
-    from mashpix.arrays.planes import choose_pictures, read_picture
+    from mashpix.arrays.planes import read_picture
+    from mashpix.arrays.shared import choose_pictures
 
     inputs: dict[str, str] = {}
     kinds: set[str] = set()

@@ -7,13 +7,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TypeVar
 
-from mashpix.errors import FileError, MashpixError
+from mashpix.errors import FileError, MashpixError, reason_of
 from mashpix.files.atomic import remove_stale
 from mashpix.jobs.batch.batch import Batch
 from mashpix.jobs.batch.events import BatchEvent, BatchProgress, Counts, FileNote, NetworkFitted
 from mashpix.jobs.batch.executor import Executor
 from mashpix.jobs.batch.items import Item
-from mashpix.jobs.batch.one_file import reason_of
 from mashpix.jobs.events import Event, FitOutcome, Note
 from mashpix.jobs.fit_model import fit_model, origin_of
 from mashpix.jobs.model_reference import ModelReference, kind_of, read_origin

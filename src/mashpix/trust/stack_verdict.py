@@ -94,11 +94,16 @@ class PlaneVerdicts:
         channels: Channels = "auto",
     ) -> None:
         """Take in a plane, and what its samples are."""
-        name, is_middle = name_plane(index, self.axes), index == middle_plane(self.axes, self.shape)
+        name, rank = name_plane(index, self.axes), self.rank(index, verdict)
         self.by_name[name] = verdict
-        rank = severity(verdict) if verdict.verdict != GOOD else (0, float(is_middle))
         if self.worst is None or rank > self.worst.rank:
             self.worst = WorstPlane(name, noisy, denoised, rank, channels)
+
+    def rank(self, index: Index, verdict: Verdict) -> tuple[int, float]:
+        """What orders a plane, or a block of one, before the others as the one to look at."""
+        if verdict.verdict != GOOD or self.parts != "planes":
+            return severity(verdict)
+        return 0, float(index == middle_plane(self.axes, self.shape))
 
     def sum_up(self) -> Verdict:
         """One verdict on all planes: see `sum_up`."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import uvicorn
 
 from mashpix.errors import UsageError
-from mashpix.jobs.batch.lock import lock_folder
+from mashpix.jobs.lock import lock_folder
 from mashpix.web.app import make_app
 from mashpix.web.limits import ServerOptions
 from mashpix.web.protocol import protocol_with

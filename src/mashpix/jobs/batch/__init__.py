@@ -7,8 +7,8 @@ from mashpix.jobs.batch.inputs import find_sources, is_folder, is_pattern
 from mashpix.jobs.batch.items import Item, check_targets, output_name
 from mashpix.jobs.batch.manifest import Provenance, provenance_of
 from mashpix.jobs.batch.running import run_batch
-from mashpix.jobs.batch.shard import Shard
 from mashpix.jobs.batch.workers import ProcessExecutor
+from mashpix.jobs.shard import Shard
 
 __all__ = [
     "NOWHERE",

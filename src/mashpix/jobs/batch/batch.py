@@ -8,12 +8,12 @@ from pathlib import Path
 from mashpix.errors import FileError, UsageError
 from mashpix.jobs.batch.inputs import Discovered
 from mashpix.jobs.batch.items import Item, check_targets, make_item, name_of, stamp_of
-from mashpix.jobs.batch.lock import LOCK
 from mashpix.jobs.batch.manifest import MANIFEST, Entry, append_lines, provenance_of, read_lines, read_manifest
-from mashpix.jobs.batch.shard import Shard, of_shards
+from mashpix.jobs.lock import LOCK
 from mashpix.jobs.model_reference import ModelReference
 from mashpix.jobs.recipe import hash_file
 from mashpix.jobs.request import DenoiseRequest
+from mashpix.jobs.shard import Shard, of_shards
 
 NOWHERE = Path()
 """Placeholder for source and target in the request that all files of a batch share."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from mashpix.errors import FileError, MashpixError
+from mashpix.errors import FileError, reason_of
 from mashpix.files.atomic import remove, remove_stale
 from mashpix.jobs.batch.items import Item, name_of, stamp_of
 from mashpix.jobs.batch.manifest import Entry, provenance_of
@@ -77,15 +77,6 @@ def failed_entry(
         sidecars=dict.fromkeys(left[1:]),
         error=error,
     )
-
-
-def reason_of(error: Exception) -> str:
-    """Return the reason why a job failed, in one line."""
-    if isinstance(error, MashpixError):
-        return str(error)
-    if isinstance(error, OSError):  # it vanished
-        return f"cannot be read ({error.strerror})"
-    return f"{type(error).__name__}: {error}"
 
 
 def remove_leftovers(item: Item) -> None:

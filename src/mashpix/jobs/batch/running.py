@@ -13,12 +13,12 @@ from mashpix.jobs.batch.events import BatchEvent, BatchProgress, Counts, FileDon
 from mashpix.jobs.batch.executor import Executor, WorkerMessage
 from mashpix.jobs.batch.inputs import Discovered, find_sources, is_folder, is_pattern
 from mashpix.jobs.batch.items import Item, name_of, stamp_of
-from mashpix.jobs.batch.lock import lock_folder
 from mashpix.jobs.batch.manifest import Entry, append_entry, append_line
 from mashpix.jobs.batch.one_file import Job, failed_entry, remove_leftovers, run_item
 from mashpix.jobs.batch.watching import watch
 from mashpix.jobs.denoise_file import denoise_file
 from mashpix.jobs.events import Note, Outcome
+from mashpix.jobs.lock import lock_folder
 from mashpix.jobs.series import share_network
 from mashpix.report import Step
 

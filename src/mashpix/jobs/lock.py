@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mashpix.errors import FileError
-from mashpix.jobs.batch.shard import Shard, of_shards
+from mashpix.jobs.shard import Shard, of_shards
 
 LOCK = ".mashpix.lock"
 """Its name in the output folder. It lists the outputs that were begun, one JSON line per image, and is removed when a

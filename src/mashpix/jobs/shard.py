@@ -1,8 +1,9 @@
-"""Split a batch into shards for runs that know nothing of one another, such as the tasks of a SLURM array."""
+"""Split a batch, or one large input, into shards for runs that know nothing of one another, such as SLURM tasks."""
 
 import hashlib
 import os
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from mashpix.errors import UsageError
 
 @dataclass(frozen=True)
 class Shard:
-    """One of the disjoint parts of a batch.
+    """One of the disjoint parts of a batch, or of one input.
 
     index, count : which part, from 1, of how many
     """
@@ -34,6 +35,11 @@ class Shard:
         """
         digest = hashlib.sha256(os.fsencode(output)).digest()
         return int.from_bytes(digest[:8], "big") % self.count == self.index - 1
+
+    @property
+    def numbers(self) -> range:
+        """The numbers, from 0, of the blocks of one input that belong to this part."""
+        return range(self.index - 1, sys.maxsize, self.count)
 
     def own(self, name: str) -> str:
         """Return the name of this part's version of a file of the run: `mashpix.2-of-8.jsonl`."""
