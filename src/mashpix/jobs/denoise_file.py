@@ -11,6 +11,7 @@ import numpy as np
 
 from mashpix import __version__, files
 from mashpix.axes import middle_plane, samples_axis
+from mashpix.files.atomic import remove_stale
 from mashpix.jobs.channels import channels_of, decide_file_channels, middle_part
 from mashpix.jobs.denoise_blocks import assemble, begin_store, check_blocks, put_blocks
 from mashpix.jobs.events import Event, Note, Outcome, Written
@@ -73,6 +74,8 @@ def denoise_file(
         input_sha256, store = opened.sha256(), None
         if request.by_blocks is not None:
             store = yield from begin_store(opened, request, input_sha256=input_sha256)
+            for path in outputs.values():
+                remove_stale(path, older_than=0)  # of a run that was killed while it wrote them
         steps = _denoise(planes, opened, request, early_stop, store)
         if store is not None:
             report, judged = yield from put_blocks(steps, planes, store, request)
