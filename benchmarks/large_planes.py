@@ -2,10 +2,11 @@
 
     python benchmarks/large_planes.py KODAK --megapixels 16 64 256 1024
     python benchmarks/large_planes.py KODAK --megapixels 16 64 --refine --append
+    python benchmarks/large_planes.py KODAK --megapixels 256 1024 --filled 0.03 --append
 
 The plane is a mosaic of the grey images in KODAK, each time turned in another way, with new white noise of sigma 15;
 each size runs in a separate process, with a tiny network, few updates and one mask: the time per pixel is that of these
-settings. Memory is sampled: that of the process itself, and with it the pages of the file that it has mapped.
+settings. Below the share of it that is `filled`, the plane is 0, as most of a slide of a microscope is empty. Memory is sampled: that of the process itself, and with it the pages of the file that it has mapped.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from _common import Table, measure_alone
 from mashpix.jobs import DenoiseRequest, denoise_file, run
 from mashpix.settings import preset
 
-COLUMNS = ("megapixels", "side", "refine", "seconds", "cpu_seconds", "peak_mib", "peak_with_maps_mib")
+COLUMNS = ("megapixels", "side", "filled", "refine", "seconds", "cpu_seconds", "peak_mib", "peak_with_maps_mib")
 PIECE = 512
 """Side of the pieces of the mosaic, pixels."""
 SETTINGS = preset("fast").replace(steps=10, masks=1, channels=4, depth=1)
@@ -55,11 +56,11 @@ def read_grey(path: Path) -> NDArray[np.uint8]:
     return np.asarray(Image.open(path).convert("L"))
 
 
-def write_mosaic(path: Path, side: int, images: list[Path]) -> None:
-    """Write a mosaic row by row of pieces."""
+def write_mosaic(path: Path, side: int, images: list[Path], *, filled: float) -> None:
+    """Write a mosaic row by row of pieces, as far as it is filled."""
     rng, numbers = np.random.default_rng(0), count()
     open_memmap(path, "w+", np.uint16, (side, side))
-    for top in range(0, side, PIECE):
+    for top in range(0, round(side * filled), PIECE):
         plane = open_memmap(path, "r+")  # pages of a map count as memory in use for as long as the map exists
         for left in range(0, side, PIECE):
             number = next(numbers)
@@ -70,13 +71,13 @@ def write_mosaic(path: Path, side: int, images: list[Path]) -> None:
             plane[top : top + height, left : left + width] = piece * 16 + rng.normal(1000, 240, piece.shape)
 
 
-def measure(folder: Path, megapixels: float, *, refine: bool) -> tuple[object, ...]:
+def measure(folder: Path, megapixels: float, *, filled: float, refine: bool) -> tuple[object, ...]:
     """Denoise one mosaic; the time is that of the denoising, the memory that of the whole process."""
     torch.set_num_threads(1)
     side = round((megapixels * 1e6) ** 0.5)
     with tempfile.TemporaryDirectory() as place:
         source, target = Path(place, "a.npy"), Path(place, "b.npy")
-        write_mosaic(source, side, sorted(folder.glob("*.png")))
+        write_mosaic(source, side, sorted(folder.glob("*.png")), filled=filled)
         memory = Memory(daemon=True)
         memory.start()
         before = time.perf_counter(), time.process_time()
@@ -87,23 +88,24 @@ def measure(folder: Path, megapixels: float, *, refine: bool) -> tuple[object, .
         run(denoise_file(request))
         seconds, cpu = time.perf_counter() - before[0], time.process_time() - before[1]
     peaks = (round(size / 2**20) for size in (memory.anonymous, memory.all))
-    return megapixels, side, refine, round(seconds, 1), round(cpu, 1), *peaks
+    return megapixels, side, filled, refine, round(seconds, 1), round(cpu, 1), *peaks
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("images", type=Path)
     parser.add_argument("--megapixels", type=float, nargs="+", default=[16, 64, 256])
+    parser.add_argument("--filled", type=float, default=1.0)
     parser.add_argument("--refine", action="store_true")
     parser.add_argument("--append", action="store_true")
     args = parser.parse_args()
     if len(args.megapixels) == 1:
-        print(*measure(args.images, args.megapixels[0], refine=args.refine))
+        print(*measure(args.images, args.megapixels[0], filled=args.filled, refine=args.refine))
         return
     with Table(Path(__file__).with_suffix(".csv"), COLUMNS, append=args.append) as table:
         for megapixels in args.megapixels:
-            options = (args.images, "--megapixels", megapixels, *(["--refine"] if args.refine else []))
-            table.add(*measure_alone(__file__, *options))
+            options = ("--megapixels", megapixels, "--filled", args.filled, *["--refine"] * args.refine)
+            table.add(*measure_alone(__file__, args.images, *options))
 
 
 if __name__ == "__main__":
