@@ -31,7 +31,7 @@ from measured_page import read_part
 
 COMMAND = Path(__file__).parents[1] / "benchmarks" / "faults.py"
 CSV = COMMAND.with_suffix(".csv")
-PARTS = ("zoo", "cut", "mutations", "writes", "disk", "two", "torn", "kills")
+PARTS = ("zoo", "cut", "mutations", "writes", "disk", "two", "torn", "kills", "blocks")
 
 
 @pytest.fixture(scope="module")

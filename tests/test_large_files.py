@@ -6,14 +6,19 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from numpy.lib.format import open_memmap
 
 from commands import run_here
-from mashpix.arrays import blocks
+from mashpix.arrays import blocks, costs
+from mashpix.axes import middle_plane
 from mashpix.errors import FileError
-from mashpix.files import windows
+from mashpix.files import open_file, windows
+from mashpix.files.npy import make_header
+from mashpix.files.ome_zarr.array import region_of
 from mashpix.files.pyramid import shrink_to
 from mashpix.files.tiff.segments import read_window
 from mashpix.jobs import DenoiseRequest, denoise_file, read_recipe, run
+from mashpix.jobs.channels import middle_part
 from mashpix.settings import preset
 
 CHANGED = {"steps": 4, "masks": 2, "depth": 2, "masking-ratio": 0.2}
@@ -24,6 +29,7 @@ TINY = preset("fast").replace(steps=4, masks=2, depth=2, masking_ratio=0.2, refi
 def small_cells(monkeypatch, no_sync):
     monkeypatch.setattr(blocks, "CELL", 64)
     monkeypatch.setattr(blocks, "WINDOW", 64)
+    monkeypatch.setattr(blocks, "MAX_SEEN", 16)
     monkeypatch.setattr(windows, "AT_ONCE", 64)
 
 
@@ -120,6 +126,66 @@ def test_windows_of_a_page_are_those_of_the_plane(planarconfig, rng, tmp_path):
     np.testing.assert_array_equal(
         found, pixels[..., 20:80, 30:70] if planarconfig == "separate" else pixels[20:80, 30:70]
     )
+
+
+@pytest.mark.parametrize("side", [4096, 5000, 20_000])
+def test_only_the_middle_of_a_large_plane_is_looked_at(side, tmp_path):
+    open_memmap(tmp_path / "a.npy", "w+", np.uint8, (side, side)).flush()
+    with open_file(tmp_path / "a.npy", max_whole=0) as opened:
+        rows, columns = region_of(middle_part(opened), opened.shape)
+    assert rows == columns
+    assert rows.start + rows.stop == side
+    assert rows.stop - rows.start == (side if side == 4096 else 2048)
+
+
+@pytest.fixture
+def little_memory(monkeypatch):
+    """Free memory that does not hold the plane."""
+    monkeypatch.setattr(costs, "available_memory", lambda: costs.expected_memory(10_000))
+
+
+@pytest.fixture
+def small_tensors(monkeypatch):
+    """Tensors that do not hold the plane."""
+    monkeypatch.setattr(costs, "MAX_VALUES", 10_000)
+
+
+@pytest.mark.parametrize(
+    ("ending", "reason"),
+    [(".npy", "little_memory"), (".tif", "little_memory"), (".zarr", "little_memory"), (".npy", "small_tensors")],
+)
+def test_a_plane_that_is_too_large_is_denoised_in_blocks_without_being_asked(
+    ending, reason, plane, in_npy, tmp_path, request
+):
+    request.getfixturevalue(reason)
+    source, target = tmp_path / f"a{ending}", tmp_path / f"c{ending}"
+    if ending == ".tif":
+        tifffile.imwrite(source, plane, tile=(48, 32))
+    elif ending == ".zarr":
+        write_zarr(source, plane, zarr_format=3)
+    outcome = denoise(source, target, by_blocks=None)
+    with open_file(target) as opened:
+        np.testing.assert_array_equal(opened[middle_plane(opened.axes, opened.shape)], in_npy)
+    assert outcome.recipe.stack["by_blocks"] == 64
+
+
+def test_a_dry_run_says_what_blocks_cost(plane, little_memory, tmp_path, monkeypatch):
+    np.save(tmp_path / "a.npy", plane)
+    monkeypatch.setattr(costs, "BYTES_PER_VALUE", 2**20)
+    monkeypatch.setattr(costs, "BYTES_FOR_TILES", 0)
+    done = run_here("denoise", "a.npy", "-o", "out", "--dry-run", "--preset", "fast", "--threads", 1, cwd=tmp_path)
+    assert "150 x 130 in blocks, about" in done.stdout
+    assert "up to 4.0 GiB" in done.stdout
+
+
+def test_a_header_that_claims_more_than_there_is_is_refused(tmp_path):
+    (tmp_path / "a.npy").write_bytes(make_header((10**6, 10**6), np.dtype("u2"), is_fortran=False) + b"few")
+    for more, said in (
+        ((), "too large (1000000 x 1000000; at most 536870912 pixels, --max-pixels allows more)"),
+        (("--max-pixels", 10**12), "truncated or damaged NPY (3 bytes of 2000000000000)"),
+    ):
+        done = run_here("denoise", "a.npy", "-o", "b.npy", "--by-blocks", 64, *more, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (1, f"mashpix: 'a.npy': {said}\n")
 
 
 def test_a_stopped_run_goes_on_with_the_next_block(plane, in_npy, tmp_path):

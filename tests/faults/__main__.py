@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from faults.attempts import GOOD, OUTCOMES, Attempt
+from faults.blocks import stop_blocks
 from faults.cut import cut_files
 from faults.disk import fill_disk
 from faults.kills import kill_batches
@@ -30,6 +31,7 @@ PARTS: dict[str, Callable[..., Iterator[Attempt]]] = {
     "two": run_two,
     "torn": kill_writers,
     "kills": kill_batches,
+    "blocks": stop_blocks,
 }
 CSV = Path(__file__).parents[2] / "benchmarks" / "faults.csv"
 MEMORY_DISK = Path("/dev/shm")

@@ -10,6 +10,7 @@ import errno
 import io
 import mmap
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -34,14 +35,15 @@ RUNS = {
 }
 QUICK_RUNS = ("picture",)
 MODES = (("once", errno.EIO), ("from then on", errno.ENOSPC))
+KILLED = "killed"
 STEP = 8
 """A quick run lets every n-th write fail."""
 
 
 class Failing:
-    """Counts writes and lets the n-th fail; the count is shared with the parent."""
+    """Counts writes and lets the n-th fail, or end the process by SIGKILL; the count is shared with the parent."""
 
-    def __init__(self, place: int, *, number: int, mode: str) -> None:
+    def __init__(self, place: int, *, number: int = 0, mode: str) -> None:
         self.place, self.number, self.mode = place, number, mode
         self.count = mmap.mmap(-1, 8)
 
@@ -54,6 +56,8 @@ class Failing:
         """One write."""
         now = self.done + 1
         self.count[:8] = now.to_bytes(8, "little")
+        if now == self.place and self.mode == KILLED:
+            os.kill(os.getpid(), signal.SIGKILL)
         if now == self.place or (now > self.place and self.mode == "from then on"):
             raise OSError(self.number, os.strerror(self.number))
 

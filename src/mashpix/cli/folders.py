@@ -126,6 +126,7 @@ def _print_plan(plan: Plan, *, jobs: int) -> int:
         typer.echo(f"one network for {plan.series}: {_describe_cost(plan.network)}")
     for file, cost in plan.files:
         size = (f"{file.axes} " if file.is_stack else "") + " x ".join(map(str, file.shape))
+        size += " in blocks" if file.by_blocks else ""
         typer.echo(f"{str(file.item.source)!r} -> {str(file.item.target)!r}: {size}, {_describe_cost(cost)}")
     unlike = f"{len(plan.unlike)} unlike the series, " if plan.series else ""
     typer.echo(

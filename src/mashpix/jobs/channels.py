@@ -7,13 +7,15 @@ import numpy as np
 from mashpix.arrays.colour import Channels, Kind, decide_channels, decide_stack_channels
 from mashpix.axes import Index, middle_plane, samples_axis, window_of
 from mashpix.errors import UsageError
-from mashpix.files import MAX_WHOLE, OpenFile
+from mashpix.files import OpenFile
 from mashpix.missing import mask_missing
 
 ModelChannels = Literal["auto", "rgb", "joint"]
 """The kinds of channels that a model can have: it denoises all of them together."""
 PART = 2048
 """Side of the part of a large plane that is looked at, pixels."""
+LARGE = 2**24
+"""Largest width x height of a plane that is looked at as a whole."""
 
 
 def channels_of(opened: OpenFile, said: Channels = "auto") -> Channels:
@@ -53,7 +55,7 @@ def middle_part(opened: OpenFile) -> Index:
     """Return the index of the plane in the middle, or of the middle of that plane where it is large."""
     middle, lengths = middle_plane(opened.axes, opened.shape), dict(zip(opened.axes, opened.shape, strict=True))
     starts = [max(lengths[letter] - PART, 0) // 2 for letter in "YX"]
-    if lengths["Y"] * lengths["X"] <= MAX_WHOLE:
+    if lengths["Y"] * lengths["X"] <= LARGE:
         return middle
     return window_of(middle, opened.axes, *(slice(start, start + PART) for start in starts))
 

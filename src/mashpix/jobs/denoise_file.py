@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mashpix import __version__, files
+from mashpix.files.atomic import remove_stale
 from mashpix.jobs.checked import check_request, steps_of
 from mashpix.jobs.denoise_blocks import assemble, judge, open_store, put_blocks, store_folder
 from mashpix.jobs.events import Event, Note, Outcome, Written
@@ -70,6 +71,8 @@ def denoise_file(
         is_shared = execute is not None or store_folder(request.target).is_dir()
         if request.by_blocks is not None or (opened.is_stack and is_shared):
             store, count = at_end.enter_context(open_store(opened, request, input_sha256=input_sha256))
+            for path in outputs.values():
+                remove_stale(path, older_than=0)  # of a run that was killed while it wrote them
             if count:
                 yield Note(f"goes on with an interrupted run ({count} {store.parts} are done)", "info")
             if execute is not None:

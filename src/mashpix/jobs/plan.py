@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,8 @@ class PlannedFile:
     item : the file
     kind : axes, channels and dtype, in words
     axes, shape, is_stack : of the file
-    image_shape : of an image that a network processes at once, (H, W, C)
+    by_blocks : side of the blocks that its planes are denoised by; None: each as a whole
+    image_shape : of an image, or a cell of one, that a network processes at once, (H, W, C)
     image_counts : number of such images in each group that one network can serve; independent samples count as one each
     """
 
@@ -34,6 +36,7 @@ class PlannedFile:
     axes: str
     shape: tuple[int, ...]
     is_stack: bool
+    by_blocks: int | None
     image_shape: tuple[int, int, int]
     image_counts: tuple[int, ...]
 
@@ -126,6 +129,8 @@ def _open_all(items: Iterable[Item], *, shared: bool) -> tuple[list[PlannedFile]
 
 def _open(item: Item, *, shared: bool) -> PlannedFile:
     """Open one file, and check that its target can be written. A shared network serves all samples."""
+    from mashpix.arrays.blocks import CELL
+
     request = item.request
     with request.open(item.source) as opened:
         opened.check_target(item.target, strict=request.strict)
@@ -135,14 +140,18 @@ def _open(item: Item, *, shared: bool) -> PlannedFile:
         samples = lengths.get("S", 1)
         alone = samples if kind == "independent" and not shared else 1
         channels = samples // alone * len(groups[0][0])
+        by_blocks = request.block_side(opened)
+        sides = [min(lengths[letter], CELL if by_blocks else lengths[letter]) for letter in "YX"]
+        cells = prod(-(-lengths[letter] // side) for letter, side in zip("YX", sides, strict=True))
         return PlannedFile(
             item=item,
             kind=kind_of(opened.axes, opened.shape, opened.dtype),
             axes=opened.axes,
             shape=tuple(opened.shape),
             is_stack=opened.is_stack,
-            image_shape=(lengths["Y"], lengths["X"], channels),
-            image_counts=tuple(map(len, groups)) * alone,
+            by_blocks=by_blocks,
+            image_shape=(sides[0], sides[1], channels),
+            image_counts=tuple(len(group) * cells for group in groups) * alone,
         )
 
 
@@ -151,7 +160,8 @@ def _estimate(file: PlannedFile, estimate: "Estimator", *, shared: bool) -> "Est
     counts, joint = file.image_counts, file.item.request.channels == "joint"
     if shared:
         return estimate(file.image_shape, applied=sum(counts), fitted=0, joint=joint)
-    if file.item.request.networks == "each" or max(counts) == 1:
+    if not file.by_blocks and (file.item.request.networks == "each" or max(counts) == 1):
         return estimate(file.image_shape, applied=sum(counts), joint=joint)
-    cost = estimate(file.image_shape, applied=counts[0], fitted=counts[0], share_noise=True, joint=joint)
+    fitted = 1 if file.by_blocks else counts[0]  # windows of as many pixels as a cell has
+    cost = estimate(file.image_shape, applied=counts[0], fitted=fitted, share_noise=True, joint=joint)
     return replace(cost, seconds=cost.seconds * len(counts))

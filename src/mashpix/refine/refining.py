@@ -123,7 +123,10 @@ def refine(
 def measure_noises(
     picture: Picture, prediction: Tensor, *, settings: Settings, tuning: RefineSettings = TUNED
 ) -> Generator[Step, None, Noises | None]:
-    """R2 to R5 and R17 to R19, or R15 and R16: measure the noise; None where no block is fit for that. Parameters as of `refine`."""
+    """R2 to R5 and R17 to R19, or R15 and R16: measure the noise; None where no block is fit for that.
+
+    Parameters as of `refine`.
+    """
     is_small = has_few_blocks(picture, tuning=tuning)
     picture, prediction = continue_narrow(picture, prediction)
     y, p = to_channels(picture, prediction, tuning=tuning)  # R1
