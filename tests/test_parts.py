@@ -1,66 +1,37 @@
 """Laws of one input that several runs share: the bytes and the recipe of a single run, and no block is done twice."""
 
-import json
 import re
 from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
 import pytest
-import tifffile
 
 from commands import QUICK, names, run_here
 from mashpix.arrays import blocks, shared
 from mashpix.errors import FileError, UsageError
 from mashpix.jobs import DenoiseRequest, denoise_file, denoise_part, run
 from mashpix.jobs.shard import Shard
-from mashpix.settings import preset
+from shared_inputs import SMALL, TINY, noisy, recipe_of, request_of
 
-TINY = preset("fast").replace(steps=3, masks=2, channels=4, depth=2, masking_ratio=0.5)
 COUNT = 3
 
 
 @pytest.fixture(autouse=True)
 def small_cells(monkeypatch, no_sync):
-    monkeypatch.setattr(blocks, "CELL", 32)
-    monkeypatch.setattr(blocks, "WINDOW", 32)
+    for name, value in SMALL.items():
+        monkeypatch.setattr(blocks, name, value)
 
 
-def noisy(rng, *shape):
-    rows, columns = np.mgrid[: shape[-2], : shape[-1]]
-    return (1000 + 200 * (np.sin(rows / 9) * np.cos(columns / 11) > 0.3) + rng.normal(0, 40, shape)).astype("u2")
-
-
-def write(kind, folder, rng):
-    """An input of a kind, and the options for it."""
-    if kind == "plane":
-        np.save(folder / "a.npy", noisy(rng, 40, 60))
-        return {"source": folder / "a.npy", "target": folder / "b.npy", "by_blocks": 32}
-    stack = noisy(rng, 3, 2, 24, 20)
-    stack[1, 1] = 7  # blank
-    tifffile.imwrite(folder / "a.tif", stack, imagej=True, metadata={"axes": "TCYX"})
-    networks = "each" if kind == "each" else "shared"
-    channels = "joint" if kind == "joint" else "auto"
-    return {"source": folder / "a.tif", "target": folder / "b.tif", "networks": networks, "channels": channels}
-
-
-def about(path):
-    """A recipe without what differs from run to run."""
-    recipe = json.loads(path.with_name(path.name + ".json").read_bytes())
-    return recipe | {"report": recipe["report"] | {"seconds": None}}
-
-
-@pytest.mark.parametrize("kind", ["plane", "each", "shared", "joint"])
+@pytest.mark.parametrize("kind", ["plane", "zarr", "sharded", "each", "shared", "joint"])
 def test_shards_and_a_run_without_write_the_bytes_and_the_recipe_of_one_run(kind, rng, tmp_path, monkeypatch):
-    options = write(kind, tmp_path, rng)
-    settings = TINY.replace(refine=kind in ("plane", "shared"))
-    request = DenoiseRequest(settings=settings, device="cpu", save=("spread", "residual"), **options)
+    request = request_of(kind, tmp_path, rng, save=("spread", "residual"))
     fits, fit = [], shared.fit_to_images
     monkeypatch.setattr(shared, "fit_to_images", lambda *given, **how: fits.append(1) or fit(*given, **how))
     parts = [run(denoise_part(request, shard=Shard(index, COUNT))) for index in (2, 3, 1)]
     count = len(fits)
-    assert count == {"plane": 1, "each": 0, "shared": 2, "joint": 1}[kind]
-    total = {"plane": 4, "joint": 3}.get(kind, 6)
+    assert count == {"each": 0, "shared": 2}.get(kind, 1)
+    total = {"each": 6, "shared": 6, "joint": 3}.get(kind, 4)
     assert sum(part.done for part in parts) == total
     assert [part.left for part in parts] == [total - sum(part.done for part in parts[: n + 1]) for n in range(COUNT)]
     assert not request.target.exists()
@@ -71,13 +42,13 @@ def test_shards_and_a_run_without_write_the_bytes_and_the_recipe_of_one_run(kind
     run(denoise_file(alone))
     assert names(alone.target.parent) == [name for name in names(tmp_path) if name.startswith("b")]
     for name in names(alone.target.parent):
-        if not name.endswith(".json"):
+        if name != f"{request.target.name}.json":
             assert (tmp_path / name).read_bytes() == (alone.target.parent / name).read_bytes(), name
-    assert about(request.target) == about(alone.target)
+    assert recipe_of(request.target) == recipe_of(alone.target)
 
 
 def test_shards_of_other_options_or_at_the_same_time_are_refused(rng, tmp_path):
-    request = DenoiseRequest(settings=TINY, device="cpu", **write("each", tmp_path, rng))
+    request = request_of("each", tmp_path, rng)
     first, second = (denoise_part(request, shard=Shard(index, 7)) for index in (1, 2))
     with closing(first), closing(second):
         assert next(first).stage == next(second).stage == "fit"  # beside each other
@@ -93,7 +64,7 @@ def test_shards_of_other_options_or_at_the_same_time_are_refused(rng, tmp_path):
 
 
 def test_the_command_denoises_a_part_of_one_stack_and_then_the_rest(rng, tmp_path):
-    source = write("each", tmp_path, rng)["source"].name
+    source = request_of("each", tmp_path, rng).source.name
     command = ("denoise", source, "-o", "b.tif", *QUICK, "--networks", "each")
     first = run_here(*command, "--shard", "1/2", "--resume", cwd=tmp_path)
     assert (first.returncode, first.stderr) == (0, "")

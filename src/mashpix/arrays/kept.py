@@ -34,7 +34,7 @@ class Kept:
         return None
 
     def is_wanted(self, place: Place) -> bool:
-        """Return whether to denoise an image that is not done."""
+        """Return whether an image is one to denoise, if it is not done."""
         return True
 
     def fit_of(self, group: int) -> Fit | None:

@@ -113,11 +113,13 @@ def run(
     for number, group in enumerate(groups):
         todo = list[Planes]()
         for planes in cut(group):
-            if (known := job.kept.report_of(planes[-1])) is not None:
-                reports.append(known)
-            elif job.kept.is_wanted(Place(count, number, planes[-1])):
+            place, count = Place(count, number, planes[-1]), count + 1
+            if not job.kept.is_wanted(place):
+                continue
+            if (known := job.kept.report_of(place.index)) is None:
                 todo.append(planes)
-            count += 1
+            else:
+                reports.append(known)
         for step in denoise_group(replace(job, number=number), group, todo) if todo else ():
             if step.report is not None:
                 reports.append(step.report)

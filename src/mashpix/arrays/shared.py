@@ -8,6 +8,7 @@ import torch
 
 from mashpix.arrays.costs import check_memory, model_costs
 from mashpix.arrays.denoising import finished, present
+from mashpix.arrays.kept import Fit
 from mashpix.arrays.model import (
     MAX_FITTED_IMAGES,
     MAX_FITTED_PIXELS,
@@ -74,13 +75,29 @@ def fit_parts(
     share: float,
     seconds: dict[str, float],
 ) -> Generator[Step, None, tuple[StackJob, list[Model | None]]]:
-    """Fit one model for each of `job.parts`, None where all is blank, to the images that `choose` reads of that part.
+    """Return one model for each of `job.parts`, None where all is blank, and the job with the groups of its channels.
 
-    Returns the job with the groups of its channels, and the models; `share` is the fraction of the run that this is.
-    Models that another run has kept are not fitted again.
+    Those that another run has kept are taken; else they are fitted to the images that `choose` reads of each part.
+    `share` is the fraction of the run that this is.
     """
-    if (known := job.kept.fit_of(job.number)) is not None:
-        return replace(job, groups=known[0]), [model and on_device(model, job.device) for model in known[1]]
+    fit = job.kept.fit_of(job.number)
+    if fit is None:
+        fit = yield from _fit_parts(job, choose, plan=plan, share=share, seconds=seconds)
+        if job.early_stop is None or not job.early_stop.each:  # one that was stopped is not the fit of another run
+            fit = job.kept.keep_fit(job.number, fit)
+    groups, models = fit
+    return replace(job, groups=groups), [model and on_device(model, job.device) for model in models]
+
+
+def _fit_parts(
+    job: StackJob,
+    choose: Callable[[Part], list[Array]],
+    *,
+    plan: dict[str, float],
+    share: float,
+    seconds: dict[str, float],
+) -> Generator[Step, None, Fit]:
+    """Fit the models of `fit_parts`."""
 
     def chosen(part: Part) -> list[Normalized]:
         images, rgb = choose(part), job.channels == "rgb"
@@ -103,9 +120,7 @@ def fit_parts(
         steps = present(fit, images[0], plan=plan, seconds=seconds)
         models.append((yield from scaled(steps, share * number / len(job.parts), share / len(job.parts))))
         del images, fit, steps
-    if job.early_stop is None or not job.early_stop.each:  # one that was stopped is not the fit of another run
-        _, models = job.kept.keep_fit(job.number, (job.groups, models))
-    return job, models
+    return job.groups, models
 
 
 def apply_models(

@@ -37,6 +37,7 @@ def denoise_shared(request: DenoiseRequest, options: FolderOptions, *, threads: 
     need("distributed", what="cluster", extra="cluster")
     from mashpix.cluster import file_on_cluster
 
-    with file_on_cluster(request, options.cluster, threads=threads, say=complain) as (request, execute):
+    with file_on_cluster(request, options.cluster, threads=threads, say=complain) as (there, execute):
         use_threads(execute.threads)  # what is measured here and there depends on them
-        return denoise_files(request, [request.source], [request.target], job=partial(denoise_file, execute=execute))
+        sources, targets = [request.source], [request.target]  # messages name them as the user does
+        return denoise_files(request, sources, targets, job=lambda _: denoise_file(there, execute=execute))

@@ -73,7 +73,7 @@ def open_store(
         with lock_folder(folder, shard):
             yield (store if shard is None else replace(store, wanted=shard.numbers)), store.begin(may_remove=not shard)
     finally:
-        if shard is None and [path.name for path in folder.glob("*")] == [RUN]:
+        if shard is None and all(path.name == RUN for path in folder.glob("*")):
             store.remove()
 
 

@@ -9,7 +9,6 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from mashpix.arrays.kept import Kept, Place
-from mashpix.axes import Index
 from mashpix.errors import FileError, UsageError, reason_of
 from mashpix.jobs.block_store import BlockStore
 from mashpix.jobs.checked import Checked, check_request, keep_planes, steps_of
@@ -19,7 +18,7 @@ from mashpix.jobs.memory import one_line_for_memory
 from mashpix.jobs.request import DenoiseRequest
 from mashpix.jobs.shard import Shard
 from mashpix.method.early_stop import EarlyStop
-from mashpix.report import Report, Step
+from mashpix.report import Step
 from mashpix.steps import drain
 
 if TYPE_CHECKING:
@@ -43,11 +42,9 @@ class _Left(Kept):
     store: BlockStore
     places: list[Place] = field(default_factory=list)
 
-    def report_of(self, index: Index) -> Report | None:
-        return self.store.report_of(index)
-
     def is_wanted(self, place: Place) -> bool:
-        self.places.append(place)
+        if self.store.report_of(place.index) is None:
+            self.places.append(place)
         return False
 
 
