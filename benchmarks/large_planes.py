@@ -6,7 +6,8 @@
 
 The plane is a mosaic of the grey images in KODAK, each time turned in another way, with new white noise of sigma 15;
 each size runs in a separate process, with a tiny network, few updates and one mask: the time per pixel is that of these
-settings. Below the share of it that is `filled`, the plane is 0, as most of a slide of a microscope is empty. Memory is sampled: that of the process itself, and with it the pages of the file that it has mapped.
+settings. Below the share of it that is `filled`, the plane is 0, as most of a slide of a microscope is empty. Memory is
+sampled: that of the process itself, and with it the pages of the file that it has mapped.
 """
 
 import argparse
