@@ -25,7 +25,7 @@ from mashpix.settings import preset
 COLUMNS = ("cells", "context", "across", "inside", "deviations", "q99", "largest")
 SIGMA = 15.0
 """Standard deviation of the noise, in grey levels."""
-SIDE, CELL = 768, 160
+SIDE, CELL = 512, 160
 """Sides of the plane and of its cells, pixels."""
 
 

@@ -54,20 +54,26 @@ def job(request):
 
 def test_workers_may_die_in_any_way(tmp_path):
     ways = ("exit", "SIGSEGV", "SIGKILL")
-    good = {f"g{index}": f"content {index}".encode() for index in range(40)}
-    once = {f"once_{way}{index}": f"{way} once".encode() for way in ways for index in range(4)}
-    always = {f"{way}": f"{way} always".encode() for way in (*ways, "memory")}
+    good = {f"g{index}": f"content {index}".encode() for index in range(20)}
+    once = {f"once_{way}": f"{way} once".encode() for way in ways}
+    always = {way: f"{way} always".encode() for way in ("SIGKILL", "memory")}
     fill(tmp_path / "in", **good, **once, **always)
     with connect("local:2", threads=1) as client:
         events = list(run_batch(batch_of(tmp_path), execute=ClusterExecutor(client, threads=1), job=job))
-    assert numbers(of_kind(events, BatchProgress)[-1].counts) == (52, 0, 4)
+    assert numbers(of_kind(events, BatchProgress)[-1].counts) == (23, 0, 2)
     failed = {event.path.stem: event.error for event in of_kind(events, FileFailed)}
     assert failed.pop("memory").startswith("MemoryError")
-    assert failed == dict.fromkeys(ways, "its worker died (tried 3 times)")
+    assert failed == {"SIGKILL": "its worker died (tried 3 times)"}
     done = sorted(f"{stem}_denoised.png" for stem in (*good, *once))
     assert names(tmp_path / "out") == sorted([MANIFEST, *done, *(f"{name}.json" for name in done)])
-    assert (tmp_path / "out" / "once_SIGKILL0_denoised.png").read_bytes() == b"deruc"
-    assert len(read_manifest(tmp_path / "out" / MANIFEST)) == 56
+    assert (tmp_path / "out" / "once_SIGKILL_denoised.png").read_bytes() == b"deruc"
+    assert len(read_manifest(tmp_path / "out" / MANIFEST)) == 25
+
+
+def is_listening(port):
+    """Whether a program on this machine takes connections there."""
+    with socket.socket() as own:
+        return own.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager
@@ -85,7 +91,7 @@ def programs(port):
     try:
         for command in commands:
             started.append(subprocess.Popen(command, start_new_session=True, **quiet))
-            while len(started) == 1 and socket.socket().connect_ex(("127.0.0.1", port)):
+            while not is_listening(port):
                 assert started[0].poll() is None
                 time.sleep(0.2)
         yield address, started[0]
