@@ -41,7 +41,7 @@ def test_a_cluster_writes_the_bytes_and_the_recipe_of_one_process(kind, client, 
     count = 4 if kind == "plane" else 6
     fractions = [step.fraction for step in steps if getattr(step, "total", 0) == count]
     assert fractions == sorted(fractions)
-    assert (fractions[0], fractions[-1]) == (0, 1)
+    assert fractions[-1] == 1
     alone = replace(request, target=tmp_path / "alone" / request.target.name)
     alone.target.parent.mkdir()
     run(denoise_file(alone))
