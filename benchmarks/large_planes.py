@@ -99,13 +99,14 @@ def main() -> None:
     parser.add_argument("--filled", type=float, default=1.0)
     parser.add_argument("--refine", action="store_true")
     parser.add_argument("--append", action="store_true")
+    parser.add_argument("--print", action="store_true", help="measure the first size in this process")
     args = parser.parse_args()
-    if len(args.megapixels) == 1:
+    if args.print:
         print(*measure(args.images, args.megapixels[0], filled=args.filled, refine=args.refine))
         return
     with Table(Path(__file__).with_suffix(".csv"), COLUMNS, append=args.append) as table:
         for megapixels in args.megapixels:
-            options = ("--megapixels", megapixels, "--filled", args.filled, *["--refine"] * args.refine)
+            options = ("--megapixels", megapixels, "--filled", args.filled, *["--refine"] * args.refine, "--print")
             table.add(*measure_alone(__file__, args.images, *options))
 
 

@@ -170,6 +170,7 @@ def _run(folder: Path, out: Path, stop: Stop | None = None, *more: str) -> tuple
     out.mkdir(exist_ok=True)
 
     def prepare() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
         shrink_cells()
         if stop is not None and stop.failing is not None:
             inject(stop.failing)
@@ -180,7 +181,7 @@ def _run(folder: Path, out: Path, stop: Stop | None = None, *more: str) -> tuple
         if stop is not None and stop.sent is not None:
             time.sleep(stop.after)
             os.kill(child, stop.sent)
-        code = wait_for(child, seconds=SECONDS)
+        code = wait_for(child, seconds=10 * SECONDS)
         said.seek(0)
         return code, said.read().decode(errors="backslashreplace")
 
