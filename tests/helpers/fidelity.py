@@ -65,7 +65,7 @@ KINDS = [
         "JPEG 4:4:0": (RGB8 | LOSSY, {"sampling": "440"}), "JPEG 4:1:1": (RGB8 | LOSSY, {"sampling": "411"}),
         "JPEG progressive": (RGB8 | LOSSY, {"progressive": True}),
         "JPEG with restarts": (RGB8 | LOSSY, {"restart_marker_blocks": 3}),
-        "JPEG stored as RGB": (RGB8 | LOSSY, {"keep_rgb": True}),
+        "JPEG stored as RGB": (RGB8 | LOSSY, {"keep_rgb": True}), "JPEG CMYK": ({"channels": 4} | LOSSY, {}),
     }),
     *_kinds(build_webp, ".webp", {
         "WebP lossless": (RGB8, {"lossless": True}), "WebP lossless, alpha": ({"channels": 4}, {"lossless": True}),
@@ -240,7 +240,9 @@ def _imagecodecs(data: bytes) -> Any:
     if data[:2] == b"\xff\x0a" or data[4:8] == b"JXL ":
         return imagecodecs.jpegxl_decode(data)
     codec = {b"\x89P": imagecodecs.png_decode, b"\xff\xd8": imagecodecs.jpeg8_decode, b"RI": imagecodecs.webp_decode}
-    return codec.get(data[:2], imagecodecs.tiff_decode)(data)
+    pixels = codec.get(data[:2], imagecodecs.tiff_decode)(data)
+    is_ink = data[:2] == b"\xff\xd8" and pixels.shape[2:] == (4,)
+    return 255 - pixels if is_ink else pixels  # an Adobe JPEG stores them upside down
 
 
 def _tifffile(data: bytes) -> Any:

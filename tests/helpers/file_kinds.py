@@ -136,7 +136,7 @@ def build_png(
 
 
 def build_jpeg(array: Any, extras: Extras, *, sampling: str = "", **options: Any) -> bytes:
-    """A JPEG of Pillow's, or one with an unusual subsampling of imagecodecs'."""
+    """A JPEG of Pillow's, of inks if it has four channels, or one with an unusual subsampling of imagecodecs'."""
     if sampling:
         return bytes(imagecodecs.jpeg_encode(array, level=90, subsampling=sampling))
     file, options = io.BytesIO(), {"quality": 92, "subsampling": 0} | options
@@ -150,7 +150,10 @@ def build_jpeg(array: Any, extras: Extras, *, sampling: str = "", **options: Any
         options["exif"] = b"Exif\0\0" + block
     if extras.other:
         options["extra"] = b"\xff\xed" + struct.pack(">H", 10) + b"private\0"
-    Image.fromarray(array).save(file, "JPEG", **options)
+    image = Image.fromarray(array)
+    if image.mode == "RGBA":
+        image = Image.frombytes("CMYK", image.size, array.tobytes())
+    image.save(file, "JPEG", **options)
     return file.getvalue()
 
 
