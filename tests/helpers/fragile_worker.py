@@ -4,7 +4,6 @@ A file "poison 1 0" beside the output names the plane at (1, 0), and says how th
 "exit", "crash" (a segmentation fault), or "exit once", the first time only.
 """
 
-import functools
 import os
 import signal
 
@@ -12,11 +11,15 @@ from mashpix.arrays import blocks
 from mashpix.files.opened import numbers_of
 from mashpix.jobs.block_store import BlockStore
 
-blocks.CELL, blocks.WINDOW, blocks.MAX_FITTED_PIXELS, blocks.MAX_SEEN = 32, 32, 4096, 16  # `shared_inputs.SMALL`
-put = getattr(BlockStore.put, "__wrapped__", BlockStore.put)  # a worker may load this file twice
+put = BlockStore.put
 
 
-@functools.wraps(put)
+def dask_setup(worker):
+    """What dask calls in each worker that has preloaded this file."""
+    blocks.CELL, blocks.WINDOW, blocks.MAX_FITTED_PIXELS, blocks.MAX_SEEN = 32, 32, 4096, 16  # `shared_inputs.SMALL`
+    BlockStore.put = put_or_die
+
+
 def put_or_die(self, index, *given):
     """As `BlockStore.put`, unless the plane is one to die at."""
     poison = self.folder.with_name(f"poison {' '.join(map(str, numbers_of(index)))}")
@@ -28,6 +31,3 @@ def put_or_die(self, index, *given):
             poison.unlink()
         os._exit(9)
     put(self, index, *given)
-
-
-BlockStore.put = put_or_die
