@@ -19,6 +19,8 @@ PATIENCE = 5.0
 SILENT = logging.CRITICAL + 1
 """Level of log messages that is never reached: what matters is raised, or is in the manifest."""
 
+PRELOAD = "distributed.worker.preload"
+"""Name of dask's option for the modules that each worker loads at its start."""
 NEVER_GIVE_UP = {"distributed.deploy.lost-worker-timeout": "365 days"}
 """Else a worker here that dies twice may not be started again: 15 s after its first death it would count as lost."""
 
@@ -52,7 +54,8 @@ def connect(address: str, *, threads: int | None = None) -> Iterator[Client]:
             if local is None:
                 client = Client(address, timeout=PATIENCE, set_as_default=False)
             else:
-                stack.enter_context(dask.config.set(NEVER_GIVE_UP))
+                preloaded = [*dask.config.get(PRELOAD, []), "mashpix.cluster.local_worker"]
+                stack.enter_context(dask.config.set(NEVER_GIVE_UP | {PRELOAD: preloaded}))
                 client = Client(stack.enter_context(_start(int(local[1]), threads)), set_as_default=False)
         except (OSError, RuntimeError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())[:120] or type(error).__name__
