@@ -19,6 +19,8 @@ FAST = 5.0
 """Half periods per block: slower coefficients hold too much of the picture."""
 FASTEST = 18.0
 """Half periods per block: coefficients that hold least texture."""
+MAX_BLOCKS = 8_192
+"""Number of blocks that are measured, about."""
 FOURTH_MOMENT_VARIANCE = 96.0
 """Variance of the fourth power of a standard normal variable: 105 - 9."""
 
@@ -28,7 +30,8 @@ def measure_tails(residual: Tensor, usable: Tensor) -> dict[str, float]:
 
     Gives `short_tails`, `short_tails_error` and `slow_excess` of `Verdict`; none without a block that changed.
     """
-    blocks = cut_blocks(residual, SIDE, STRIDE)[cut_blocks(usable, SIDE, STRIDE).all(dim=1)]
+    stride = max(STRIDE, math.isqrt(usable.numel() // MAX_BLOCKS))
+    blocks = cut_blocks(residual, SIDE, stride)[cut_blocks(usable, SIDE, stride).all(dim=1)]
     blocks = blocks[blocks.var(dim=1) > 0].double()
     if len(blocks) == 0:
         return {}
@@ -40,7 +43,7 @@ def measure_tails(residual: Tensor, usable: Tensor) -> dict[str, float]:
     white = white / white.mean(dim=0).clamp(min=torch.finfo(white.dtype).tiny)
     count = white.shape[1]
     short = 3 * count / (count + 2) - float(white.square().mean())
-    independent = count * max(len(blocks) * STRIDE**2 / SIDE**2, 1.0)
+    independent = count * max(len(blocks) * min(stride / SIDE, 1.0) ** 2, 1.0)
     return {
         "short_tails": short,
         "short_tails_error": short / math.sqrt(FOURTH_MOMENT_VARIANCE / independent),
