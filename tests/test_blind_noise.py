@@ -110,7 +110,7 @@ def processed(clean, rng):
 def test_texture_of_a_processed_photo_is_not_taken_for_noise(rng):
     clean = 255 * fur((1.0, 0.8, 0.6), side=96).transpose(1, 2, 0)
     result = denoise(processed(clean, rng), channel_axis=-1, channels="rgb", settings="fast", device="cpu")
-    assert psnr(clean, result, data_range=255) > 34  # no more is lost than what may pass for noise; 25 without R17
+    assert psnr(clean, result, data_range=255) > 34  # no more is lost than what may pass for noise; 27.6 without R17
 
 
 def noise_model(levels, slow):
