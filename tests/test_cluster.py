@@ -139,7 +139,7 @@ def test_the_command_line_writes_the_bytes_of_a_run_without_a_cluster(client, tm
     ("address", "code", "message"),
     [
         ("tcp://127.0.0.1:1", 3, "no scheduler answers ('tcp://127.0.0.1:1'; Timed out"),
-        ("tls://127.0.0.1:1", 3, "no scheduler answers"),
+        ("tls://127.0.0.1:1", 3, "no certificates for TLS"),
         ("no://127.0.0.1:1", 3, "no scheduler answers ('no://127.0.0.1:1'; unknown address scheme"),
         ("local:0", 2, "not an address ('local:0'; tcp://host:port, tls://host:port or local:N)"),
         ("here", 2, "not an address"),

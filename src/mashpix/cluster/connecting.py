@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 import dask
 from distributed import Client, LocalCluster
+from distributed.security import Security
 from distributed.utils import silence_logging_cmgr
 
 from mashpix.cluster.checking import differences, find_versions
@@ -42,11 +43,13 @@ def connect(address: str, *, threads: int | None = None) -> Iterator[Client]:
     UsageError
         For an address of another form.
     DeviceError
-        If no scheduler answers, or it has other versions of what affects results.
+        If no scheduler answers, or it has other versions of what affects results; without certificates for TLS.
     """
     local = re.fullmatch(r"local:([1-9]\d*)", address)
     if local is None and not re.match(r"\w+://\w", address):
         raise UsageError(f"`cluster`: not an address ({address!r}; tcp://host:port, tls://host:port or local:N)")
+    if address.startswith("tls:") and Security().get_connection_args("client")["ssl_context"] is None:
+        raise DeviceError(f"`cluster`: no certificates for TLS ({address!r}; dask's distributed.comm.tls names them)")
     with ExitStack() as stack:
         stack.enter_context(silence_logging_cmgr(SILENT))
         stack.enter_context(warnings.catch_warnings(action="ignore"))
