@@ -18,7 +18,7 @@ from commands import run_here
 from file_kinds import header, png, rows
 from instrument_files import build_dng, build_lif
 from mashpix import FileError
-from mashpix.files import ImageFile, check_writable, formats, open_file, read_image, write_image
+from mashpix.files import ImageFile, check_writable, formats, open_file, read_image, single_image, write_image
 from mashpix.files.formats import output_ending
 from mashpix.files.further_images import strip_announcements
 from mashpix.files.tiff import copy
@@ -187,7 +187,7 @@ def test_what_cannot_be_written_is_refused_before_any_work(tmp_path, monkeypatch
 def test_a_large_image_is_tried_by_its_first_rows(monkeypatch):
     tried = []
     real = formats.WRITABLE["png"].encode
-    monkeypatch.setattr(formats, "N_TRIED", 320)
+    monkeypatch.setattr(single_image, "N_TRIED", 320)
     png_format = replace(formats.WRITABLE["png"], encode=lambda image, old: tried.append(image) or real(image, old))
     monkeypatch.setitem(formats.WRITABLE, "png", png_format)
     check_writable(ImageFile(np.zeros((90, 20), np.uint8), "png", np.ones((90, 20), np.uint8)), Path("a.png"))

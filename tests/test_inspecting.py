@@ -25,6 +25,7 @@ from mashpix import (
     inspect_steps,
     preset,
 )
+from mashpix.noise_report.agreement import describe_removed
 from mashpix.noise_report.html import make_page
 from mashpix.refine.autocovariance import _model, _solve
 from mashpix.simulation import add_poisson_gaussian, correlated_noise, correlation_reached
@@ -235,6 +236,7 @@ def test_the_command_writes_table_json_and_page(tmp_path, rng, run_here):
     run = run_cli(*arguments, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     assert "noise level (sigma)" in run.stdout
+    assert re.search(r"removed +7\d\.\d, 1 times the noise level\n", run.stdout), run.stdout
     report = json.loads((tmp_path / "a.json").read_text())
     assert set(report) == set(NoiseReport.__dataclass_fields__)
     assert (tmp_path / "a.html").read_text().startswith("<!doctype html>")
@@ -295,6 +297,38 @@ def test_no_noise_is_reported_and_nothing_else():
     assert report.sigma < 0.2
     assert (report.kind, report.lag1, report.autocorrelation) == (None, None, None)
     assert "hardly any noise" in " ".join(report.notes)
+
+
+def test_rounding_alone_is_no_noise():
+    rows, columns = np.mgrid[0:128, 0:128]
+    report = look(np.rint(128 + 90 * np.sin(rows / 17) * np.cos(columns / 23)).astype(np.uint8))
+    assert 0.2 < report.sigma < 0.29
+    assert report.kind is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "left", "said"),
+    [
+        ("white", 0.1, "9, 0.9 times the noise level"),
+        ("white", 0.5, "5, 0.5 times the noise level: noise is left"),
+        ("white", -1, "20, 2 times the noise level: more than noise was removed"),
+        ("jpeg-blocky", -1, "20, 2 times the noise level: the level is that of flat regions"),
+        (None, 0.5, "5, where hardly any noise was found"),
+    ],
+)
+def test_what_was_removed_agrees_with_the_noise_or_says_why_not(kind, left, said):
+    noisy = np.where(np.indices((8, 8)).sum(0) % 2, 10.0, -10.0)
+    noisy[0, :2] = np.nan
+    report = NoiseReport((8, 8), "float64", sigma=10.0, kind=kind)
+    assert describe_removed(report, noisy, left * noisy).startswith(said)
+
+
+def test_stripes_that_were_taken_off_count_as_removed(rng):
+    noise, rows = rng.normal(0, 5, (128, 128)), rng.normal(0, 8, (128, 1))
+    report = look(100 + noise + rows)
+    assert report.stripes["rows"] == pytest.approx(8, rel=0.2)
+    removed = describe_removed(report, noise + rows, 0 * noise)
+    assert re.search(r" (0\.9\d*|1|1\.[01]) times the noise level and stripes$", removed), removed
 
 
 def test_texture_is_not_taken_for_noise(rng):

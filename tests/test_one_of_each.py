@@ -10,10 +10,12 @@ import numpy as np
 import pillow_heif
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from bad_files import saved
 from commands import QUICK, run_here
+from faults.door import read_pixels
+from fidelity import READERS
 from instrument_files import build_dng, expose, scene, write_czi
 from mashpix import FileError
 from mashpix.axes import plane_groups
@@ -21,8 +23,9 @@ from mashpix.files import open_file
 from mashpix.files.formats import READ_ONLY, WRITABLE
 from mashpix.files.opening import STACKS
 from mashpix.jobs import DenoiseRequest
+from programs import pixels_by_vips, there
 from science_files import build_dicom, build_fits, build_mrc
-from zarr_kinds import write_ome
+from zarr_kinds import read_array, write_ome
 
 RNG = np.random.default_rng(0)
 GREY = RNG.normal(120, 12, (32, 40)).clip(0, 255).astype(np.uint8)
@@ -60,8 +63,54 @@ EXAMPLES = {
 }
 
 
+def raw(dtype, *, shape, start=None):
+    """A reader of values that lie plainly in a file, from a place on or at its end."""
+
+    def read(path):
+        data, size = path.read_bytes(), np.dtype(dtype).itemsize * int(np.prod(shape))
+        place = len(data) - size if start is None else start
+        return np.frombuffer(data[place : place + size], dtype).reshape(shape)
+
+    return read
+
+
+def of_bytes(name):
+    """A reader of `fidelity`."""
+    return lambda path: READERS[name](path.read_bytes())
+
+
+def frames(path):
+    """The frames of an animation, by Pillow."""
+    with Image.open(path) as image:
+        return np.stack([np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(image)])
+
+
+OUTPUTS = {
+    "png": ("a_denoised.png", of_bytes("Pillow")),
+    "jpeg": ("b_denoised.jpg", of_bytes("OpenCV")),
+    "webp": ("c_denoised.webp", of_bytes("OpenCV")),
+    "tiff": ("d_denoised.tif", of_bytes("Pillow")),
+    "npy": ("e_denoised.npy", np.load),
+    "npz": ("f_denoised.npz", lambda path: np.load(path)["arr_0"]),
+    "fits": ("g_denoised.fits", raw(">i2", shape=STACK.shape, start=2880)),
+    "dicom": ("h_denoised.dcm", raw("<i2", shape=GREY[None].shape)),
+    "mrc": ("i_denoised.mrc", raw("<f4", shape=STACK.shape)),
+    "microscope": ("j_denoised.ome.tif", of_bytes("imagecodecs")),
+    "zarr": ("k_denoised.ome.zarr", lambda path: read_array(path / "0")[0, 0]),
+    "jxl": ("m_denoised.jxl", pixels_by_vips if "vips" in there() else of_bytes("imagecodecs")),
+    "avif": ("n_denoised.avif", of_bytes("Pillow")),
+    "bmp": ("o_denoised.bmp", of_bytes("OpenCV")),
+    "pnm": ("p_denoised.pgm", of_bytes("OpenCV")),
+    "animation": ("s_denoised.png", frames),
+    "gif": ("q_denoised.png", of_bytes("Pillow")),
+    "heif": ("r_denoised.png", of_bytes("OpenCV")),
+    "raw": ("l_denoised.tif", of_bytes("imagecodecs")),
+}
+"""What becomes of each example, and a reader of it that is not the library which wrote it."""
+
+
 def test_every_format_of_the_registry_is_in_the_folder():
-    assert {*WRITABLE, *READ_ONLY, *STACKS, "zarr"} == set(EXAMPLES), "give each format an example here"
+    assert {*WRITABLE, *READ_ONLY, *STACKS, "zarr"} == set(EXAMPLES) == set(OUTPUTS), "give each format an example here"
 
 
 def test_one_file_of_each_format_is_denoised_in_one_run(tmp_path):
@@ -76,6 +125,11 @@ def test_one_file_of_each_format_is_denoised_in_one_run(tmp_path):
     made = len(EXAMPLES)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"done{made:>15}" in done.stdout, done.stdout + done.stderr
+    for kind, (name, read) in OUTPUTS.items():
+        before, after = (read_pixels(path)[0] for path in (folder / EXAMPLES[kind][0], tmp_path / "out" / name))
+        assert (after.size, after.dtype) == (before.size, before.dtype), kind
+        assert not np.array_equal(after, before), kind
+        np.testing.assert_array_equal(read(tmp_path / "out" / name), after, err_msg=kind)
 
 
 @pytest.mark.parametrize(

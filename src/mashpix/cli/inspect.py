@@ -43,6 +43,6 @@ def inspect(
         outcome = follow(inspect_file(request), str(source), notes_of=str(source))
     rows = outcome.report.rows()
     if outcome.verdict is not None:
-        rows = [*rows, ("verdict", f"{outcome.verdict.verdict} ({outcome.verdict.reason})")]
+        rows += ("removed", str(outcome.removed)), ("verdict", f"{outcome.verdict.verdict} ({outcome.verdict.reason})")
     for name, value in rows:
         typer.echo(f"{name:<22} {value}")

@@ -18,6 +18,8 @@ QUALITY, LOSSLESS = 95, 100
 """Quality of a lossy file, which does not record its own; and that of a lossless one."""
 IDENTITY = 0
 """Matrix coefficients of colours that are stored as red, green and blue, as lossless files do."""
+LAYERED = {b"a1op", b"a1lx", b"lsel"}
+"""Properties of an image whose code is in layers."""
 LONGEST_SIDE = 65_536
 
 
@@ -59,8 +61,10 @@ def _find_colour(data: bytes) -> Item:
         raise FileError("an AVIF sequence (single images only; save the frame that you want)")
     primary, items = read_items(data, what="AVIF")
     item = items.get(primary)
-    if item is None or item.kind != b"av01" or item.base:
+    if item is None or item.kind != b"av01" or not item.offset_at[1] or not item.length_at[1]:
         raise FileError("an AVIF whose image is in several pieces (convert it first)")
+    if LAYERED & {box.name for box in item.properties}:
+        raise FileError("an AVIF whose image is in several layers (convert it first)")
     return item
 
 
@@ -112,7 +116,7 @@ def _splice(data: bytes, coded: bytes) -> bytes:
     old, new = _find_colour(data), _find_colour(coded)
     body = coded[new.start : new.end]
     patched = bytearray(data + struct.pack(">I4s", 8 + len(body), b"mdat") + body)
-    for (place, size), value in ((old.offset_at, len(data) + 8), (old.length_at, len(body))):
+    for (place, size), value in ((old.offset_at, len(data) + 8 - old.base), (old.length_at, len(body))):
         patched[place : place + size] = value.to_bytes(size, "big")
     for name in (b"av1C", b"colr"):
         before, after = _coding_box(data, old, name), _coding_box(coded, new, name)

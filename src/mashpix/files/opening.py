@@ -16,7 +16,7 @@ from mashpix.files.animation import open_animation, open_gif
 from mashpix.files.dicom.stack import open_dicom
 from mashpix.files.fits.stack import open_fits
 from mashpix.files.folder import is_zarr
-from mashpix.files.formats import check_writable, decode_image, format_of_file, read_bytes, widen_image, write_image
+from mashpix.files.formats import format_of_file
 from mashpix.files.hashing import sha256
 from mashpix.files.image_file import MAX_PIXELS, MAX_WHOLE, ImageFile
 from mashpix.files.microscopes.stack import open_microscope
@@ -24,6 +24,7 @@ from mashpix.files.mrc import open_mrc
 from mashpix.files.npy_stack import open_npy
 from mashpix.files.ome_zarr.stack import open_zarr
 from mashpix.files.opened import Copy, OpenFile, read_only
+from mashpix.files.single_image import check_writable, decode_image, read_bytes, widen_image, write_image
 from mashpix.files.tiff.stack import open_tiff
 
 

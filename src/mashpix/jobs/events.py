@@ -107,11 +107,13 @@ class InspectOutcome:
 
     report : the noise, and the cost of denoising
     verdict : on the denoised version, if there is one
+    removed : what was removed in that, against the noise level, in words
     written : the reports that were written, "html" and "json"
     """
 
     report: "NoiseReport"
     verdict: "Verdict | None"
+    removed: str | None
     written: dict[str, Path]
 
 

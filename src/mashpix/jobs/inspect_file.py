@@ -44,6 +44,7 @@ def inspect_file(request: InspectRequest) -> Generator[Event, None, InspectOutco
     InputError, UsageError, DeviceError, ExtraError
         As `inspect`.
     """
+    from mashpix.noise_report.agreement import describe_removed
     from mashpix.noise_report.html import make_page
     from mashpix.noise_report.inspecting_stacks import choose_planes
     from mashpix.trust.verdict import check
@@ -54,7 +55,7 @@ def inspect_file(request: InspectRequest) -> Generator[Event, None, InspectOutco
         yield from (Note(text, "info") for text in opened.notes)
         planes = KeptPlanes(opened)
         shown = choose_planes(planes, opened.axes)[0][0]
-        pixels, denoised, verdict = _channels_last(planes[shown], opened.axes), None, None
+        pixels, denoised, verdict, removed = _channels_last(planes[shown], opened.axes), None, None, None
         if request.denoised is not None:
             other = files_open.enter_context(request.open(request.denoised))
             denoised = _plane_like(other, opened, shown, str(request.denoised))
@@ -63,6 +64,7 @@ def inspect_file(request: InspectRequest) -> Generator[Event, None, InspectOutco
         report = yield from _inspect(planes, opened, request)
         if denoised is not None:
             verdict = check(pixels, denoised, channel_axis=-1 if pixels.ndim == 3 else None, channels=channels)
+            removed = describe_removed(report, pixels, denoised)
         for kind, path in outputs.items():
             data = to_json(report.to_dict())
             if kind == "html":
@@ -70,7 +72,7 @@ def inspect_file(request: InspectRequest) -> Generator[Event, None, InspectOutco
                 data = make_page(report, pixels, name=request.source.name, **how).encode("utf-8", "backslashreplace")
             files.atomic_write(path, data, overwrite=request.overwrite)
             yield Written(path, kind)
-    return InspectOutcome(report, verdict, outputs)
+    return InspectOutcome(report, verdict, removed, outputs)
 
 
 def _check_outputs(request: InspectRequest) -> dict[str, Any]:

@@ -21,8 +21,8 @@ FEW_BLOCKS = 400
 """Number of blocks below which the estimates are rough."""
 MAX_CLIPPED = 0.3
 """Fraction of clipped values above which the estimates are rough."""
-MIN_SIGMA = 0.2
-"""Noise level, in integer steps, below which nothing else is estimated: rounding alone causes 0.29."""
+MIN_SIGMA = 0.29
+"""Noise level, in integer steps, up to which nothing else is estimated: what rounding alone causes."""
 
 
 def estimate_noise(normalized: Normalized, picture: Picture) -> dict[str, Any]:

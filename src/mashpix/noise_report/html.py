@@ -3,10 +3,10 @@
 from html import escape
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.missing import with_nan
+from mashpix.noise_report.agreement import describe_removed
 from mashpix.noise_report.report import NoiseReport
 from mashpix.noise_report.svg import image, plot_lines, plot_map
 from mashpix.notebook import as_table
@@ -64,7 +64,8 @@ def make_page(
         _figure(image(as_shown(pixels, is_rgb=is_rgb)), "The image, between its 0.5 and 99.5 percentiles."),
     ]
     if denoised is not None:
-        parts += _comparison(pixels, denoised, verdict, is_rgb=is_rgb)
+        removed = describe_removed(report, pixels, denoised)
+        parts += _comparison(pixels, denoised, verdict, removed=removed, is_rgb=is_rgb)
     head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{"".join(parts)}</body></html>\n'
 
@@ -101,11 +102,9 @@ def draw_noise(report: NoiseReport) -> list[tuple[str, str]]:
     return figures
 
 
-def _comparison(pixels: Array, denoised: Array, verdict: Verdict | None, *, is_rgb: bool) -> list[str]:
+def _comparison(pixels: Array, denoised: Array, verdict: Verdict | None, *, removed: str, is_rgb: bool) -> list[str]:
     """Show before, after and residual: whole, and with the centre enlarged."""
     residual = with_nan(pixels) - with_nan(denoised)
-    finite = residual[np.isfinite(residual)]
-    deviation = float(finite.std()) if finite.size else 0.0
     pixels, denoised, residual = (as_shown(values, is_rgb=is_rgb) for values in (pixels, denoised, residual))
     limits, most = find_limits(pixels), find_residual_limit(residual)
     top, left = (max((side - CROP) // 2, 0) for side in pixels.shape[:2])
@@ -113,7 +112,7 @@ def _comparison(pixels: Array, denoised: Array, verdict: Verdict | None, *, is_r
     parts = [
         "<h2>Denoised</h2>",
         _verdict(verdict),
-        as_table([("removed (standard deviation)", f"{deviation:.4g}")]),
+        as_table([("removed (standard deviation)", removed)]),
     ]
     shown = [(pixels, limits, "Noisy"), (denoised, limits, "Denoised"), (residual, (-most, most), "Noisy - denoised")]
     parts += [_figure(image(values, limits=between), label) for values, between, label in shown]

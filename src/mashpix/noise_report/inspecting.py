@@ -189,7 +189,8 @@ def inspect_image(
     if normalized.defects is not None:
         report = replace(report, notes=(*describe_defects(normalized.defects.by_kind()), *report.notes))
     if normalized.stripes is not None:
-        report = replace(report, notes=(*describe_stripes(normalized.stripes.by_kind()), *report.notes))
+        stripes = normalized.stripes.by_kind()
+        report = replace(report, stripes=stripes, notes=(*describe_stripes(stripes), *report.notes))
         picture = to_picture(normalized, multiple=multiple, device=torch.device("cpu"))
     if settings.scale != "percentiles" or device.type != "cpu":
         normalized = scaled(scale=settings.scale)

@@ -27,6 +27,7 @@ class NoiseReport:
     channel_correlation : (C, C) correlation of the noise of the channels; None for a grey image
     kind : "white", "correlated", "structured" or "jpeg-blocky"
     kind_measures : the measures that decide the kind
+    stripes : RMS of the offsets of rows and columns and of the waves that `denoise` takes off, units
     clipped_low, clipped_high : fraction of the values that pile up at the smallest and at the largest value
     nan_fraction : fraction of NaN and infinite values
     bit_depth : bits needed to represent the distinct values
@@ -55,6 +56,7 @@ class NoiseReport:
     channel_correlation: tuple[tuple[float, ...], ...] | None = None
     kind: str | None = None
     kind_measures: dict[str, float] = field(default_factory=dict)
+    stripes: dict[str, float] = field(default_factory=dict)
     clipped_low: float = 0.0
     clipped_high: float = 0.0
     nan_fraction: float = 0.0

@@ -5,8 +5,7 @@ series and everything else in the file stay bit for bit. Only the current planes
 """
 
 import shutil
-import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,19 +23,11 @@ from mashpix.files.atomic import atomic_file
 from mashpix.files.image_file import MAX_WHOLE, damaged_error, in_short
 from mashpix.files.opened import OpenFile, OpenStack, Put
 from mashpix.files.pyramid import factors_of, level_notes, shrink_to
-from mashpix.files.tiff.copy import (
-    LOSSLESS,
-    TiffTemplate,
-    compression_of,
-    encode_segments,
-    find_layout,
-    find_strips,
-    photometric_of,
-    put_segments,
-)
+from mashpix.files.tiff.copy import encode_segments, find_layout
 from mashpix.files.tiff.directories import check_chain
 from mashpix.files.tiff.image import ALPHA_KINDS, has_colour
 from mashpix.files.tiff.nodata import read_nodata
+from mashpix.files.tiff.pages import put_page, samples_last, template_of
 from mashpix.files.tiff.segments import checksum, encode_bands, read_window, segment_size
 from mashpix.files.tiff.series import (
     check_series,
@@ -50,9 +41,6 @@ from mashpix.files.tiff.series import (
 )
 from mashpix.files.tiff.widened import begin_widened, check_widening, lost_by_widening
 from mashpix.files.windows import WindowedPlane, is_window, within
-
-COMPRESSION, PHOTOMETRIC, FILL_ORDER, SUBSAMPLING = 259, 262, 266, 530
-DEFLATE, RGB = 8, 2
 
 
 @dataclass(kw_only=True)
@@ -175,8 +163,8 @@ class _TiffStack(OpenStack):
             page = level.pages[number].aspage()
             factors = factors_of(plane.shape, page.shape)
             if factors is not None:
-                encoded = encode_bands(plane, page, factors, self._template(page))
-                self._put_page(file, page, encoded)
+                old = template_of(self.file, page, self.dtype)
+                put_page(file, page, old, encode_bands(plane, page, factors, old), overlap=self.shares_pixels)
 
     def _put(self, file: BinaryIO, number: int, plane: NDArray[Any]) -> None:
         """Replace a plane of the copy, in all its sizes."""
@@ -188,7 +176,8 @@ class _TiffStack(OpenStack):
             page = level.pages[number].aspage()
             resized = shrink_to(plane, page.shape)
             if resized is not None:
-                self._put_page(file, page, encode_segments(*self._lay_out(page, resized)))
+                old = template_of(self.file, page, self.dtype)
+                put_page(file, page, old, encode_segments(old, samples_last(page, resized)), overlap=self.shares_pixels)
 
     def _checksum(self, number: int) -> int:
         """Return the checksum of a plane, of a large one row by row."""
@@ -196,43 +185,14 @@ class _TiffStack(OpenStack):
             return crc32(self._whole(number).data)
         return checksum(self.series.keyframe.imagelength, lambda rows: self._window(number, rows, slice(None)))
 
-    def _put_page(self, file: BinaryIO, page: Any, segments: Iterable[bytes]) -> None:
-        """Replace the strips or tiles of one page; a lossy compression becomes deflate."""
-        strips = find_strips(page)
-        if strips is None:
-            raise FileError("a page without the lengths of its strips (save it with another program first)")
-        strips = strips._replace(overlap=strips.overlap or self.shares_pixels)
-        put_segments(file, self._template(page), strips, segments)
-        changes: dict[int, tuple[int, ...]] = {FILL_ORDER: (1,)} if page.fillorder != 1 else {}
-        if compression_of(page) not in LOSSLESS:
-            changes |= {COMPRESSION: (DEFLATE,)}
-        if photometric_of(page) == "YCBCR":
-            changes |= {PHOTOMETRIC: (RGB,)} | ({SUBSAMPLING: (1, 1)} if SUBSAMPLING in page.tags else {})
-        for code, values in changes.items():
-            file.seek(page.tags[code].valueoffset)
-            file.write(struct.pack(f"{self.file.byteorder}{len(values)}H", *values))
-
-    def _lay_out(self, page: Any, array: NDArray[Any]) -> tuple[TiffTemplate, NDArray[Any]]:
-        """Return how a page is encoded, and its pixels with samples last."""
-        return self._template(page), np.moveaxis(array, 0, -1) if page.axes == "SYX" else array
-
-    def _template(self, page: Any) -> TiffTemplate:
-        """Return how a page is encoded."""
-        return TiffTemplate(
-            shape=page.shape,
-            dtype=self.dtype,
-            byteorder=self.file.byteorder,
-            layout=find_layout(self.file, page)[0],
-            is_bigtiff=self.file.is_bigtiff,
-        )
-
     def try_writing(self) -> None:
         """Encode the first plane as its page is encoded."""
         if not (self._is_one_page() or self._is_widened()):
             try:
                 page = self.series.pages[0].aspage()
                 start = slice(0, segment_size(page)[0]), slice(None)
-                encode_segments(*self._lay_out(page, self._whole(0) if self.is_small else self._window(0, *start)))
+                plane = self._whole(0) if self.is_small else self._window(0, *start)
+                encode_segments(template_of(self.file, page, self.dtype), samples_last(page, plane))
             except Exception as error:
                 raise FileError(f"planes that cannot be written again ({in_short(error)}; save it anew)") from None
 
