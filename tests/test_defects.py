@@ -43,6 +43,33 @@ def test_defects_are_found_and_nothing_else(noisy, mask):
     assert find_defects(noisy[None]) is None
 
 
+@pytest.mark.parametrize(("number", "least"), [(40, 24), (6, 0)])
+def test_many_defects_show_at_less_height_than_few(rng, number, least):
+    """They are 9 to 13 standard deviations high: noise does not reach that 16 times without a tail below."""
+    image = rng.normal(100, NOISE, (96, 96))
+    rows, columns = np.divmod(rng.choice(12 * 12, number, replace=False), 12)
+    mask = np.zeros(image.shape, bool)
+    mask[8 * rows + 4, 8 * columns + 4] = True
+    found = find_defects((image + mask * rng.uniform(9, 13, image.shape) * NOISE)[None])
+    assert (0 if found is None else (found.mask[0] & mask).sum()) >= least
+    assert found is None or not (found.mask[0] & ~mask).any()
+    assert (found is None) == (least == 0)
+
+
+@pytest.mark.parametrize("blur", [0.0, 0.7])
+def test_a_line_stuck_within_the_noise_is_found_and_a_dark_edge_is_not(rng, blur):
+    """A dead row, 3 standard deviations deep, and a black one as a lens shows it."""
+    height = np.exp(-(np.arange(-48, 48) ** 2) / (2 * blur**2)) if blur else np.arange(96) == 48
+    clean = 15 - 60 * height[:, None]
+    noisy = clean + rng.normal(0, NOISE, (96, 96))
+    found = find_defects(np.clip(np.rint(noisy), 0, 255).astype(np.uint8)[None])
+    if blur:
+        assert found is None
+    else:
+        assert found.mask[0].any(axis=1).nonzero()[0].tolist() == [48]
+        assert found.by_kind() == {"lines": 1}
+
+
 @pytest.mark.parametrize("step", [(0, 1), (1, 1), (1, 0)])
 def test_a_track_is_one_cosmic_ray(noisy, step):
     for number in range(12):

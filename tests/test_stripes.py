@@ -50,6 +50,7 @@ def real_structures():
     """Images whose straight edges and gratings are real, without noise."""
     rows, columns = np.indices((SIDE, SIDE))
     letters = np.random.default_rng(3).random((SIDE // 2, SIDE // 2)).repeat(2, 0).repeat(2, 1) < 0.4
+    line = np.random.default_rng(3).random((10, SIDE)) < 0.4
     return {
         "horizon": 60.0 * (rows > 70),
         "shelves": 40.0 * np.isin(rows, [20, 21, 50, 51, 80, 81, 110, 111]),
@@ -57,6 +58,7 @@ def real_structures():
         "bars": 60.0 * (rows % 24 < 5),
         "sinusoidal grating": 60 * np.sin(2 * np.pi * columns / 9),
         "text": -80.0 * (letters & (rows % 16 < 10)),
+        "lines of the same text": -80.0 * np.tile(np.pad(line, ((0, 2), (0, 0))), (SIDE // 12 + 1, 1))[:SIDE],
         "cloth": 50
         * np.where((rows // 4 + columns // 4) % 2, *(np.sin(side * np.pi / 4) ** 2 for side in (rows, columns))),
         "half a fence": 30 * np.sin(2 * np.pi * rows / 7) * (columns < 70),

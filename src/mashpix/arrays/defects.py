@@ -5,44 +5,31 @@ defect stands out from all but one of the four pixels beside it, and from the no
 anything lies between the two. Derived in docs/method.md, "Defects of the sensor".
 """
 
+import math
 from collections.abc import Iterator
-from itertools import product, repeat
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mashpix.arrays.defect_lines import BLOCK, MAX_FRACTION, find_lines, noise_at
 from mashpix.missing import holds_data
 
 Mask = NDArray[np.bool_]
 Values = NDArray[np.floating[Any]]
 Index = NDArray[np.int64]
 
-BLOCK = 16
-"""Side in pixels of the blocks in which the noise is measured (D1)."""
 CALM_QUANTILE, CALM_SIGMA = 0.8, 0.70
 """Quantile of |pixel - mean of its four neighbours| in a block, and its multiple that is sigma of white noise (D1)."""
-MIN_HEIGHT = 12.0
-"""Least height of a defect above what is around it, in standard deviations of the noise there (D2)."""
-MIN_TRACK_HEIGHT = 8.0
-"""The same for the pixels that touch one: a track of a cosmic ray gets weaker."""
+MAX_TRACK_HEIGHT, TRACK_SHARE = 8.0, 2 / 3
+"""Least height of pixels that touch a defect, or that part of the defects' if it is less: tracks get weaker."""
 MAX_SHOULDER = 0.12
 """Largest second height of the pixels beside a defect, relative to its own: a star of 0.6 pixels has 0.25 (D2)."""
-MAX_BETWEEN = 1 / 3
-"""Largest number of points of half to once the least height, relative to those above it: else noise has tails (D3)."""
+MIN_LOOKED_AT = 4.0
+"""Least height of the points that are looked at, in standard deviations of the noise (D2)."""
 MIN_TRACK, MAX_TRACK = 3, 40
 """Least number of pixels that touch each other and count as a cosmic ray; largest length of one, pixels."""
-MAX_FRACTION = 0.02
-"""Largest fraction of pixels and lines (but one line may be) that can be defects: beyond, the image is like that."""
-MIN_LINE_HEIGHT = 6.0
-"""Least height of a line above or below both beside it, in standard deviations of the noise (D4)."""
-MIN_STUCK = 48
-"""Least length in pixels of a part of a line that is stuck at the least or the largest value of the image (D4)."""
-EDGE = 8
-"""Lines nearer to the border, in pixels, are not looked at: scans and crops end in frames and half-lit lines."""
-N_COMPARED = 256
-"""Number of pixels of a line, about, that decide about the whole."""
-
 STRIP = 8 * BLOCK
 """Rows of the strips in which whole images are gone through."""
 
@@ -51,6 +38,35 @@ BESIDE = [(-1, 0), (1, 0), (0, -1), (0, 1)]
 
 KINDS = ("hot pixels", "dead pixels", "cosmic rays", "lines")
 """The kinds of defects."""
+
+
+class Gap(NamedTuple):
+    """D3: a gap between the heights of noise and those of defects.
+
+    least : least height that is tried, in standard deviations of the noise
+    step : factor between the heights that are tried
+    number : least number of points above the gap
+    between : largest number of points in the step below it, relative to those above: else noise has tails
+    """
+
+    least: float
+    step: float
+    number: int
+    between: float
+
+    def find(self, heights: Values) -> float:
+        """The height from which on points are defects; infinite if there is no gap."""
+        least = self.least
+        while number := int((heights >= least).sum()):
+            below = int(((heights >= least / self.step) & (heights < least)).sum())
+            if number >= self.number and below <= self.between * number:
+                return least
+            least *= self.step
+        return math.inf
+
+
+GAPS = Gap(12.0, 2.0, 1, 1 / 3), Gap(6.0, 2**0.5, 16, 0.05)
+"""The gap below a few high points, and the one below many, which shows at less height."""
 
 
 class Defects(NamedTuple):
@@ -99,8 +115,8 @@ def _find_in_plane(plane: NDArray[Any], pattern: Values | None) -> tuple[Mask, t
         values = read - pattern
     least = 1.0 if plane.dtype.kind in "iu" else 0.0
     sigma = _measure_noise(values, least=least)
-    across = _find_lines(values, read, sigma, held)
-    along = _find_lines(values.T, read.T, sigma.T, held.T)
+    across = find_lines(values, read, sigma, held)
+    along = find_lines(values.T, read.T, sigma.T, held.T)
     lines = across | along.T
     if lines.any():  # else they would count as noise
         values = filled(values, held & ~lines)
@@ -192,17 +208,13 @@ def _find_points(values: Values, sigma: Values, free: Mask) -> Mask:
     """
     found, columns = np.zeros(values.shape, bool), np.arange(values.shape[1])
     for strip, beside in _strips(values):
-        least_rise = (1 - MAX_SHOULDER) * MIN_HEIGHT / 2 * _noise_at(sigma, np.arange(strip.start, strip.stop), columns)
+        least_rise = (1 - MAX_SHOULDER) * MIN_LOOKED_AT * noise_at(sigma, np.arange(strip.start, strip.stop), columns)
         found[strip] = (values[strip] - _second(*beside) > least_rise) & free[strip]
     rows, columns = np.nonzero(found)
     found[:] = False
     heights, around = _measure_heights(values, sigma, rows, columns)
-    least = MIN_HEIGHT
-    while (above := heights >= least).any():
-        if ((heights >= least / 2) & ~above).sum() <= MAX_BETWEEN * above.sum():
-            break
-        least *= 2
-    chosen = above
+    least = min(gap.find(heights) for gap in GAPS)
+    chosen = heights >= least
     for _ in range(MAX_TRACK):
         if not chosen.any():
             break
@@ -211,7 +223,7 @@ def _find_points(values: Values, sigma: Values, free: Mask) -> Mask:
         values[rows, columns] = around[chosen]
         rows, columns = _touching(rows, columns, free & ~found)
         heights, around = _measure_heights(values, sigma, rows, columns)
-        chosen = heights >= MIN_TRACK_HEIGHT
+        chosen = heights >= min(MAX_TRACK_HEIGHT, TRACK_SHARE * least)
     return found if found.mean() <= MAX_FRACTION else np.zeros_like(found)
 
 
@@ -224,41 +236,3 @@ def _touching(rows: Index, columns: Index, free: Mask) -> tuple[Index, Index]:
     rows, columns = np.divmod(touching, width)
     chosen = free[rows, columns]
     return rows[chosen], columns[chosen]
-
-
-def _find_lines(values: Values, read: Values, sigma: Values, held: Mask) -> Mask:
-    """D4: rows (H, W), one or two pixels high, that differ as a whole from both beside, and stuck parts of such.
-
-    values : without their stripes
-    read : with them, as the sensor has read them
-    """
-    from scipy import ndimage
-
-    found = np.zeros(values.shape, bool)
-    lines, columns = np.arange(1, len(values) - 1), np.arange(0, values.shape[1], -(-values.shape[1] // N_COMPARED))
-    typical = np.median(_excess(values[:, columns], lines, 1), axis=1)
-    level = np.median(_noise_at(sigma, lines, columns), axis=1)
-    height = np.where(level > 0, np.abs(typical) / np.maximum(level, 1e-30), 0.0)
-    found[lines] |= (height > MIN_LINE_HEIGHT * max(1.0, np.median(height)))[:, None]
-    for extreme, reach in product((read.min(), read.max()), (1, 2)):
-        at = read == extreme
-        lone = at[reach:-reach] & ~(at[: -2 * reach] | at[2 * reach :])
-        lines = np.nonzero(lone.sum(axis=1) >= MIN_STUCK)[0] + reach
-        noise = _noise_at(sigma, lines, np.arange(values.shape[1]))
-        stuck = lone[lines - reach] & (np.abs(_excess(values, lines, reach)) > MIN_LINE_HEIGHT * noise) & (noise > 0)
-        labels, _ = ndimage.label(stuck, [[0, 0, 0], [1, 1, 1], [0, 0, 0]])
-        found[lines] |= (np.bincount(labels.ravel()) >= MIN_STUCK)[labels] & stuck
-    found[:EDGE] = found[-EDGE:] = False
-    found &= held
-    return found if found.mean() <= max(MAX_FRACTION, 1 / len(found)) else np.zeros_like(found)
-
-
-def _excess(values: Values, lines: Index, reach: int) -> Values:
-    """How much the pixels of rows are beyond both those `reach` above and below."""
-    middle, beside = values[lines], (values[lines - reach], values[lines + reach])
-    return np.asarray(middle - np.clip(middle, np.minimum(*beside), np.maximum(*beside)))
-
-
-def _noise_at(sigma: Values, rows: Index, columns: Index) -> Values:
-    """The noise at the pixels of rows and columns."""
-    return np.asarray(sigma[np.ix_(rows // BLOCK, columns // BLOCK)])

@@ -33,6 +33,8 @@ MAX_HEIGHT = 4.0
 """Largest offset that is one, in robust standard deviations of all: beyond, it is an edge (S2)."""
 MIN_SURE, MIN_AGREEMENT, MAX_REPEAT = 2.0, 0.8, 0.4
 """S3: least median of offset / error, and correlation of both halves of the parts; largest autocorrelation in rows."""
+ALONG_QUANTILE, MIN_ALONG = 0.1, 0.5
+"""S3: quantile of the share of the offsets that each column has by itself, and its least: lines of text leave gaps."""
 
 SEARCHED = 1024
 """Side in pixels of the centre in which waves are searched for."""
@@ -139,6 +141,7 @@ def _find_offsets(values: Values, mode: Mode) -> Values:
     limit = MAX_HEIGHT * 1.4826 * np.median(np.abs(offsets))
     shrunk = offsets * np.maximum(1 - np.square(errors) / np.maximum(np.square(offsets), 1e-30), 0)
     shrunk[np.abs(offsets) > limit] = 0
+    shares = shrunk @ (values - image) / max(shrunk @ offsets, 1e-30)
     rest = values - shrunk[:, None]
     image = gaussian_filter1d(rest, SLOW, axis=0, mode="nearest")
     slow = _fast(np.median(np.median((rest - image).reshape(height, -1, SEGMENT), axis=2), axis=1), SLOW)
@@ -151,6 +154,7 @@ def _find_offsets(values: Values, mode: Mode) -> Values:
         np.median(np.abs(offsets) / errors) > MIN_SURE
         and _correlate(*halves) > MIN_AGREEMENT
         and _repeat(np.clip(offsets, -limit, limit)) < MAX_REPEAT
+        and np.quantile(shares, ALONG_QUANTILE) > MIN_ALONG
     )
     return np.asarray(shrunk * is_sure, np.float32)
 
