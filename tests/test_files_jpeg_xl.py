@@ -34,6 +34,8 @@ def test_profile_and_depth_come_back(bits, option, tmp_path):
     assert profile_of(tmp_path / "d.jxl") == profile_of(tmp_path / "c.jxl")
     assert image.pixels.dtype == f"uint{bits}"
     np.testing.assert_array_equal(pixels_by_vips(tmp_path / "d.jxl"), image.pixels)
+    other = replace(image, template=image.template._replace(start=None))
+    assert check_writable(other, tmp_path / "e.jxl") == ["its colour profile is not kept"]
     assert ("written lossless, to keep its colours" in "".join(image.notes)) == (option != "--lossless")
 
 
@@ -62,6 +64,8 @@ def test_orientation_comes_back_and_pixels_stay_as_stored(orientation, tmp_path)
     image = read_image(tmp_path / "a.jxl")
     np.testing.assert_array_equal(image.pixels, pixels)
     assert write_image(tmp_path / "b.jxl", replace(image, pixels=pixels[::-1])) == []
+    other = replace(image, template=image.template._replace(start=None))
+    assert check_writable(other, tmp_path / "c.jxl") == ["its orientation is not kept"]
     seen = imagecodecs.jpegxl_decode((tmp_path / "b.jxl").read_bytes())
     np.testing.assert_array_equal(seen, np.rot90(pixels[::-1], 2 if orientation == 3 else -1))
 

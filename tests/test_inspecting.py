@@ -321,6 +321,8 @@ def test_what_was_removed_agrees_with_the_noise_or_says_why_not(kind, left, said
     noisy[0, :2] = np.nan
     report = NoiseReport((8, 8), "float64", sigma=10.0, kind=kind)
     assert describe_removed(report, noisy, left * noisy).startswith(said)
+    rough = replace(report, kind="white", notes=("rough: only 9 blocks",))
+    assert describe_removed(rough, noisy, -noisy) == "20, 2 times the noise level: the level is rough"
 
 
 def test_stripes_that_were_taken_off_count_as_removed(rng):

@@ -18,7 +18,7 @@ PROGRAMS = ("exiftool", "tiffinfo", "tiffcp", "vips")
 """Debian has them in libimage-exiftool-perl, libtiff-tools and libvips-tools."""
 OF_FILE = {"SourceFile", "System", "ExifTool", "Composite"}
 """What exiftool tells of the file system, of itself, and works out of other tags."""
-MOVED = {"StripOffsets", "StripByteCounts", "TileOffsets", "TileByteCounts"}
+MOVED = {"StripOffsets", "StripByteCounts", "TileOffsets", "TileByteCounts", "MediaDataOffset", "MediaDataSize"}
 """Tags that say where pixels lie: new pixels need other room."""
 VIPS_FORMATS = {0: "u1", 1: "i1", 2: "u2", 3: "i2", 4: "u4", 5: "i4", 6: "f4", 8: "f8"}
 
@@ -76,7 +76,7 @@ METADATA: dict[str, Callable[..., list[dict[str, Any]]]] = {
     "tiffinfo": tags_by_tiffinfo,
 }
 """Programs that list tags."""
-KNOWN = {"exiftool": {".jpg", ".png", ".tif", ".tiff", ".webp"}, "tiffinfo": {".tif", ".tiff"}}
+KNOWN = {"exiftool": {".avif", ".jpg", ".jxl", ".png", ".tif", ".tiff", ".webp"}, "tiffinfo": {".tif", ".tiff"}}
 """The formats whose tags they know."""
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.missing import with_nan
+from mashpix.noise_report.estimates import ROUGH
 from mashpix.noise_report.report import NoiseReport
 
 LESS, MORE = 0.7, 1.4
@@ -36,4 +37,6 @@ def describe_removed(report: NoiseReport, noisy: NDArray[Any], denoised: NDArray
     level = "noise level and stripes" if report.stripes else "noise level"
     reason = FLAT if report.kind in ("correlated", "jpeg-blocky") else SIGNAL
     reason = NOISE_LEFT if ratio < LESS else reason if ratio > MORE else ""
+    if reason and any(note.startswith(ROUGH) for note in report.notes):
+        reason = "the level is rough"
     return f"{removed:.3g}, {ratio:.2g} times the {level}{reason and ': '}{reason}"

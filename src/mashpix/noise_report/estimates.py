@@ -21,6 +21,8 @@ FEW_BLOCKS = 400
 """Number of blocks below which the estimates are rough."""
 MAX_CLIPPED = 0.3
 """Fraction of clipped values above which the estimates are rough."""
+ROUGH = "rough"
+"""First word of a note on estimates that may be far off."""
 MIN_SIGMA = 0.29
 """Noise level, in integer steps, up to which nothing else is estimated: what rounding alone causes."""
 
@@ -38,9 +40,9 @@ def estimate_noise(normalized: Normalized, picture: Picture) -> dict[str, Any]:
     sigma = noise.sigma * normalized.unit
     notes = []
     if noise.blocks < FEW_BLOCKS:
-        notes.append(f"rough: only {noise.blocks} blocks to measure the noise in")
+        notes.append(f"{ROUGH}: only {noise.blocks} blocks to measure the noise in")
     if clipped.mean() > MAX_CLIPPED:
-        notes.append(f"rough: {clipped.mean():.0%} of the values are clipped, and hide their noise")
+        notes.append(f"{ROUGH}: {clipped.mean():.0%} of the values are clipped, and hide their noise")
     found: dict[str, Any] = {
         "sigma": float(np.sqrt(np.square(sigma).mean())),
         "sigma_by_channel": tuple(map(float, sigma)),

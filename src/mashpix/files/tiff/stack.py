@@ -238,6 +238,8 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
     check_series(tiff, series, path.stat().st_size, max_pixels=max_pixels)
     page = series.keyframe
     found, axes_notes = name_axes(series, axes)
+    if not {*"YX"} <= {*found}:
+        raise FileError(f"damaged TIFF (axes {found}; Y and X needed)")
     are_made = [factors_of(page.shape, level.keyframe.shape) is not None for level in series.levels[1:]]
     if len(tiff.series) > 1:
         named = f"number {tiff.series.index(series) + 1} {series.shape}"
