@@ -152,7 +152,7 @@ def measure_noises(
     noises = Noises(capped, reconciled, in_blocks8[0], in_half_size[0] if in_half_size else None)
     if is_small:
         return _limited(noises, y, usable)
-    if is_rgb and tuning.opponent_colours and not is_grey(y):
+    if is_rgb and tuning.opponent_colours and not is_grey(y) and not counts_few_photons(picture):
         likeness = sensor_likeness(y, p, usable, noise=in_prediction, tuning=tuning)  # R19
         noises = _of_photo(noises, likeness=likeness, white=picture.white, tuning=tuning)  # R17
         across = _across_groups(y[0], white=picture.white, tuning=tuning)  # R18
