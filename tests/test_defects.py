@@ -140,3 +140,10 @@ def test_inspect_leaves_defects_out_and_counts_them(noisy, mask):
     report = mashpix.inspect(with_defects(noisy, mask), device="cpu", time_updates=False)
     assert report.sigma == pytest.approx(NOISE, rel=0.15)
     assert any("lines 1" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("unit", [1.0, 0.37])
+def test_counts_of_few_photons_have_no_defects(unit, rng):
+    photons = rng.poisson(0.1, (128, 128)).astype(np.float32)
+    assert (photons >= 2).sum() > 20
+    assert find_defects(unit * photons[None]) is None

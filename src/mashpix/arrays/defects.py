@@ -30,6 +30,8 @@ MIN_LOOKED_AT = 4.0
 """Least height of the points that are looked at, in standard deviations of the noise (D2)."""
 MIN_TRACK, MAX_TRACK = 3, 40
 """Least number of pixels that touch each other and count as a cosmic ray; largest length of one, pixels."""
+MAX_COUNTS, N_SAMPLES = 32, 2**16
+"""Largest number of different values that can be counts of few photons; number of pixels that are looked at, about."""
 STRIP = 8 * BLOCK
 """Rows of the strips in which whole images are gone through."""
 
@@ -113,7 +115,7 @@ def _find_in_plane(plane: NDArray[Any], pattern: Values | None) -> tuple[Mask, t
     values = read = filled(np.asarray(plane).astype(np.result_type(plane.dtype, np.float32)), held)
     if pattern is not None:
         values = read - pattern
-    least = 1.0 if plane.dtype.kind in "iu" else 0.0
+    least = 1.0 if plane.dtype.kind in "iu" else _step_of_counts(read[held])
     sigma = _measure_noise(values, least=least)
     across = find_lines(values, read, sigma, held)
     along = find_lines(values.T, read.T, sigma.T, held.T)
@@ -150,6 +152,15 @@ def _strips(values: Values) -> Iterator[tuple[slice, list[Values]]]:
         around = np.clip(np.arange(rows.start - 1, rows.stop + 1), 0, height - 1)
         padded = np.pad(values[around], ((0, 0), (1, 1)), mode="edge")
         yield rows, [padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]]
+
+
+def _step_of_counts(values: Values) -> float:
+    """The least difference of values that are counts, whole numbers or multiples of them; 0 for others.
+
+    What lies between two counts is no gap.
+    """
+    found = np.unique(values[:: max(len(values) // N_SAMPLES, 1)])
+    return float(np.diff(found).min()) if 1 < len(found) <= MAX_COUNTS else 0.0
 
 
 def _measure_noise(values: Values, *, least: float) -> Values:
