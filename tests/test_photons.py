@@ -1,12 +1,20 @@
 """Counts of few photons: the means stay, and what whole numbers cannot hold is said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tifffile
+import torch
+from scipy.ndimage import gaussian_filter
 
 import mashpix
 from commands import run_here
 from mashpix.arrays.rounding import measure_mean_loss
+from mashpix.refine.refining import measure_noises
+from mashpix.refine.tuning import RefineSettings
+from mashpix.steps import drain
+from pictures import picture_of
 
 QUICK = mashpix.preset("fast").replace(steps=12, masks=2, channels=8, depth=2)
 EVERY = {"settings": QUICK, "device": "cpu"}
@@ -30,6 +38,16 @@ def test_colours_of_few_photons_are_not_fitted_by_their_median(rng):
     counts = rng.poisson((0.3, 0.2, 0.1), (64, 64, 3)).astype(np.float32)
     denoised = mashpix.denoise(counts, channel_axis=-1, channels="rgb", **EVERY)
     assert denoised.mean((0, 1)) == pytest.approx(counts.mean((0, 1)), rel=0.1)
+
+
+def test_colours_of_few_photons_are_no_processed_photo(rng):
+    """R17 to R19 are for photos of cameras: without them, the same comes out."""
+    counts = rng.poisson(np.linspace(0.3, 1.2, 96)[:, None] * np.ones((3, 96, 96))).astype(np.float32)
+    picture, prediction = picture_of(counts), torch.from_numpy(gaussian_filter(counts, (0, 3, 3)))[None]
+    on = RefineSettings(blind_noise=False)
+    off = replace(on, max_cleaned_noise=1e9, sensor_factor=1.0, other_factor=1.0, max_across=1.0)
+    both = (drain(measure_noises(picture, prediction, settings=QUICK, tuning=tuning)) for tuning in (on, off))
+    assert all(torch.equal(*psds) for psds in zip(*([noise.psd for noise in noises] for noises in both), strict=True))
 
 
 def test_rounding_that_loses_the_image_is_said(counts):
