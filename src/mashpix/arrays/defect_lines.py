@@ -19,8 +19,8 @@ MIN_LINE_HEIGHT = 6.0
 MIN_STUCK = 48
 """Least length in pixels of a part of a line that is stuck at the least or the largest value of the image (D4)."""
 MIN_ALONE, MIN_STUCK_HEIGHT, MIN_STUCK_SHARE = 0.9, 1.4, 0.85
-"""Least fraction of such a part that has no such pixel beside it, its least mean height in standard deviations of the
-noise, and in that above the pixels one farther away: a lens makes slopes (D4)."""
+"""Least fraction of such a part that has no pixel at either extreme beside it; its least mean height in standard
+deviations of the noise, and in that above the pixels one farther away: a lens makes slopes (D4)."""
 EDGE = 8
 """Lines nearer to the border, in pixels, are not looked at: scans and crops end in frames and half-lit lines."""
 N_COMPARED = 256
@@ -39,10 +39,12 @@ def find_lines(values: Values, read: Values, sigma: Values, held: Mask) -> Mask:
     level = np.median(noise_at(sigma, lines, columns), axis=1)
     height = np.where(level > 0, np.abs(typical) / np.maximum(level, 1e-30), 0.0)
     found[lines] |= (height > MIN_LINE_HEIGHT * max(1.0, np.median(height)))[:, None]
-    for extreme, width in product((read.min(), read.max()), (1, 2)):
+    extremes = read.min(), read.max()
+    is_drawn = np.isin(read, extremes)  # beside such pixels the line may be the frame of a label
+    for extreme, width in product(extremes, (1, 2)):
         is_at, lines = read == extreme, np.arange(EDGE, len(values) - EDGE - width + 1)
         at = is_at[lines] & is_at[lines + width - 1]
-        lone = at & ~(is_at[lines - 1] | is_at[lines + width])
+        lone = at & ~(is_drawn[lines - 1] | is_drawn[lines + width])
         likely = lone.sum(axis=1) >= MIN_ALONE * MIN_STUCK
         lines, at, lone = lines[likely], at[likely], lone[likely]
         height, beyond = (

@@ -25,8 +25,8 @@ def describe_removed(report: NoiseReport, noisy: NDArray[Any], denoised: NDArray
     Examples
     --------
     >>> noisy = np.random.default_rng(0).normal(0, 10, (64, 64))
-    >>> describe_removed(NoiseReport(noisy.shape, "float64", sigma=10.0, kind="white"), noisy, 0.6 * noisy)
-    '3.98, 0.4 times the noise level: noise is left'
+    >>> describe_removed(NoiseReport(noisy.shape, "float64", sigma=10.0, kind="white"), noisy, 0.5 * noisy)
+    '4.99, 0.5 times the noise level: noise is left'
     """
     residual = with_nan(noisy) - with_nan(denoised)
     finite = residual[np.isfinite(residual)]
