@@ -70,29 +70,38 @@ def filters(channels, noisy, pilot, predicted):
             far,
         ),
         "groups": (
-            strips.collaborative_wiener(noisy, pilot, noise=narrow, stage=""),
-            lambda *images: block_matching.collaborative_wiener(*images, noise=narrow),
+            strips.collaborative_filter(noisy, pilot, noise=narrow, stage=""),
+            lambda *images: block_matching.collaborative_filter(*images, noise=narrow),
             (noisy, pilot),
+            block_matching.context(TUNED),
+        ),
+        "groups without a pilot": (
+            strips.collaborative_filter(noisy, noise=narrow, stage=""),
+            lambda image: block_matching.collaborative_filter(image, noise=narrow),
+            (noisy,),
             block_matching.context(TUNED),
         ),
     }
 
 
+FILTERS = ["shrink", "restore", "groups", "groups without a pilot"]
+
+
 @pytest.mark.parametrize("channels", [1, 3, 4])
-@pytest.mark.parametrize("name", ["shrink", "restore", "groups"])
+@pytest.mark.parametrize("name", FILTERS)
 def test_strips_give_what_tiles_give(name, channels):
     by_strips, function, images, _ = filters(channels, *pictures(channels))[name]
     assert_alike(drain(by_strips), function(*images))
 
 
-@pytest.mark.parametrize("name", ["shrink", "restore", "groups"])
+@pytest.mark.parametrize("name", FILTERS)
 def test_tiles_of_a_gpu_side_by_side_are_the_whole(name):
     _, function, images, context = filters(3, *pictures(3, height=96, width=128))[name]
     small = tiled(function, *images, context=context, tile_size=64)
     assert_alike(small, function(*images))
 
 
-@pytest.mark.parametrize("name", ["shrink", "restore", "groups"])
+@pytest.mark.parametrize("name", FILTERS)
 def test_a_photo_with_a_hole_is_the_same(name, shared_data):
     """Refining fills a hole with the prediction, which is smooth: many blocks there are equal."""
     photo = np.asarray(Image.open(shared_data / "cc15" / "noisy" / "d600_iso3200_2.png"))[200:296, 200:328] / 255

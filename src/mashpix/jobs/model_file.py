@@ -41,6 +41,7 @@ def encode_model(model: Model, *, origin: dict[str, Any]) -> bytes:
         "shuffled_fraction": model.shuffled_fraction,
         "laws": laws,
         "across": [noises.in_blocks8.across if noises else 1.0 for noises in model.noises],
+        "is_white": [bool(noises and noises.in_blocks8.is_white) for noises in model.noises],
         "is_rgb": model.is_rgb,
     }
     header = {"format": FORMAT, "model": json.dumps(about, allow_nan=False)}
@@ -92,8 +93,10 @@ def _build(arrays: dict[str, Any], about: dict[str, Any]) -> Model:
             for name, law in (about["laws"][index] or {}).items()
         }
         if known:
-            grouped = known["in_blocks8"]._replace(across=about.get("across", [1.0] * settings.fits)[index])
-            known["in_blocks8"] = grouped
+            known["in_blocks8"] = known["in_blocks8"]._replace(
+                across=about.get("across", [1.0] * settings.fits)[index],
+                is_white=about.get("is_white", [False] * settings.fits)[index],
+            )
         noises.append(Noises(**known) if known else None)
     low, high = (np.asarray(arrays[name], np.float64) for name in ("low", "high"))
     masking = Masking(**about["masking"])

@@ -1,7 +1,7 @@
-"""Relation R7: similar blocks of an image, shrunk together: image repeats in them, noise does not.
+"""Relations R7 and R21: similar blocks of an image, shrunk together: image repeats in them, noise does not.
 
-Block matching and the collaborative Wiener filter are those of BM3D: Dabov et al., "Image denoising by sparse 3-D
-transform-domain collaborative filtering", IEEE TIP 2007.
+Block matching, the hard threshold of groups and their Wiener filter are those of BM3D: Dabov et al., "Image denoising
+by sparse 3-D transform-domain collaborative filtering", IEEE TIP 2007.
 """
 
 import torch
@@ -25,14 +25,19 @@ def context(tuning: RefineSettings = TUNED) -> int:
     return 2 * (tuning.search_radius + SIDE)
 
 
-def collaborative_wiener(noisy: Tensor, pilot: Tensor, *, noise: NoiseModel, tuning: RefineSettings = TUNED) -> Tensor:
+def collaborative_filter(
+    noisy: Tensor, pilot: Tensor | None = None, *, noise: NoiseModel, tuning: RefineSettings = TUNED
+) -> Tensor:
     """R7: Wiener filter of groups of similar blocks, which are found in a pilot that also gives their signal.
 
-    Images are (C, H, W), with independent noise in the channels, measured in blocks of side `SIDE`. A pixel becomes the
-    mean of all filtered blocks that hold it, those that keep less noise counting more.
+    Without a pilot, R21: hard threshold of groups found in the noisy image. Images are (C, H, W), with independent
+    noise in the channels, measured in blocks of side `SIDE`. A pixel becomes the mean of all filtered blocks that hold
+    it, those that keep less noise counting more.
     """
     channels, height, width = noisy.shape
-    corners = match_blocks(noise.brightness(pilot), tuning=tuning)
+    size = tuning.group_size if pilot is not None else tuning.threshold_group_size
+    guide = noisy if pilot is None else pilot
+    corners = match_blocks(noise.brightness(guide), size=size, tuning=tuning)
     inside = torch.arange(SIDE, device=noisy.device)
     inside = (inside[:, None] * width + inside).reshape(-1)
     transform, across = block_transform(SIDE, noisy), across_group(corners.shape[1]).to(noisy)
@@ -43,11 +48,14 @@ def collaborative_wiener(noisy: Tensor, pilot: Tensor, *, noise: NoiseModel, tun
         pixels = (group[:, :, None] + inside).reshape(-1)
         signal, coefficients = (
             across @ (image.reshape(channels, -1)[:, pixels].reshape(channels, *group.shape, -1) @ transform.T)
-            for image in (pilot, noisy)
+            for image in (guide, noisy)
         )  # (C, groups, blocks in a group, coefficients of a block)
         mean = noise.brightness(signal[:, :, 0, 0]) / (SIDE * group.shape[1] ** 0.5)
         variance = tuning.caution * noise.variance(mean).mT[:, :, None, :]
-        gain = wiener_gain(signal, variance * differ)
+        if pilot is None:
+            gain = (signal.square() > tuning.group_threshold**2 * variance * differ).to(signal)
+        else:
+            gain = wiener_gain(signal, variance * differ)
         gain[:, :, 0, 0] = 1  # the mean of a group is kept
         weight = block_weight(gain, variance, dim=(2, 3), tuning=tuning)
         filtered = across.T @ (coefficients * gain) @ transform
@@ -56,6 +64,18 @@ def collaborative_wiener(noisy: Tensor, pilot: Tensor, *, noise: NoiseModel, tun
                 total[channel].index_add_(0, pixels, (filtered * weight)[channel].reshape(-1))
                 weights[channel].index_add_(0, pixels, weight[channel].expand_as(filtered[channel]).reshape(-1))
     return (total / weights).reshape_as(noisy)
+
+
+def is_white(noise: NoiseModel, *, tuning: RefineSettings = TUNED) -> bool:
+    """Whether noise, measured in blocks of side `SIDE`, is white enough for R21.
+
+    Blocks of noise that is correlated are alike where their noise is: found in the noisy image, they would keep it.
+    """
+    frequency = torch.arange(SIDE).square()
+    frequency = (frequency[:, None] + frequency).sqrt().reshape(-1).to(noise.psd)
+    slow, fast = (frequency > 0) & (frequency <= SIDE / 4), frequency > SIDE / 2
+    slope = noise.psd[:, slow].mean(dim=1) / noise.psd[:, fast].mean(dim=1)
+    return float(slope.max()) <= tuning.max_white_slope
 
 
 def across_group(size: int) -> Tensor:
@@ -71,8 +91,8 @@ def across_group(size: int) -> Tensor:
     return matrix
 
 
-def match_blocks(plane: Tensor, *, tuning: RefineSettings = TUNED) -> Tensor:
-    """Find the blocks of a plane (H, W) that are most similar to each one: (groups, blocks in a group).
+def match_blocks(plane: Tensor, *, size: int, tuning: RefineSettings = TUNED) -> Tensor:
+    """Find the blocks of a plane (H, W) that are most similar to each one: (groups, `size` blocks in a group).
 
     Blocks every `group_step` pixels are compared with those at most `search_radius` away by the squared distance of
     their pixels; each is the first of its own group. A block is named by its top left corner: row * W + column.
@@ -91,7 +111,7 @@ def match_blocks(plane: Tensor, *, tuning: RefineSettings = TUNED) -> Tensor:
         dim=1,
     )
     distances[:, len(shifts) // 2] = -1  # each block is in its own group, even where many are the same
-    closest = distances.topk(tuning.group_size, dim=1, largest=False).indices
+    closest = distances.topk(size, dim=1, largest=False).indices
     offsets = torch.tensor([(down - radius) * width + right - radius for down, right in shifts], device=plane.device)
     rows, columns = (torch.arange(0, length - SIDE + 1, step, device=plane.device) for length in (height, width))
     corners = (rows[:, None] * width + columns).reshape(-1, 1)

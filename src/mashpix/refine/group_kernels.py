@@ -1,4 +1,4 @@
-"""R7 for CPUs, compiled by numba: match, transform, filter and add up the groups of blocks of one strip of an image.
+"""R7 and R21 for CPUs, compiled by numba: match, transform, filter and add up the groups of blocks of one strip.
 
 As `block_matching`, which serves GPUs; more on such kernels in `kernels`.
 """
@@ -61,11 +61,12 @@ def _add_distances(own, other, count, distances):  # type: ignore[no-untyped-def
 
 
 @compiled
-def filter_strip(noisy, pilot, members, ratio, psd, cosine, across, min_kept, top, total, weight):  # type: ignore[no-untyped-def] # fmt: skip
-    """Wiener filter of groups (R7), added to `total` and `weight`, (C, pixels, W), whose first row is `top`.
+def filter_strip(noisy, pilot, members, ratio, psd, cosine, across, threshold, min_kept, top, total, weight):  # type: ignore[no-untyped-def] # fmt: skip
+    """Filter groups (R7, R21), added to `total` and `weight`, (C, pixels, W), whose first row is `top`.
 
     ratio : (rows, columns): v at the mean brightness of each group
     psd : (C, GROUPED**2): S
+    threshold : gain is 1 beyond so many standard deviations; negative for the Wiener filter that `pilot` gives
     """
     size, width = members.shape[2], noisy.shape[2]
     coefficients = np.empty((GROUPED * GROUPED, size), np.float32)
@@ -78,8 +79,10 @@ def filter_strip(noisy, pilot, members, ratio, psd, cosine, across, min_kept, to
             for right in range(members.shape[1]):
                 group = members[down, right]
                 _group_analyse(noisy[channel], group, cosine, blocks, coefficients)
-                _group_analyse(pilot[channel], group, cosine, blocks, signal)
-                kept = _group_gain(coefficients, signal, psd[channel], np.float32(size) * ratio[down, right], across)
+                if threshold < 0:
+                    _group_analyse(pilot[channel], group, cosine, blocks, signal)
+                level = np.float32(size) * ratio[down, right]
+                kept = _group_gain(coefficients, signal, psd[channel], level, across, threshold)
                 own = np.float32(1) / (kept / whole + min_kept)
                 _group_synthesise(coefficients, cosine, own / np.float32(size), blocks)
                 for index in range(size):
@@ -108,25 +111,25 @@ def _spread(corners, weight):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _group_gain(coefficients, signal, psd, ratio, across):  # type: ignore[no-untyped-def]
+def _group_gain(coefficients, signal, psd, ratio, across, threshold):  # type: ignore[no-untyped-def]
     """Multiply the coefficients of a group by their gain; returns the sum of gain^2 S."""
     size = signal.shape[1]
     kept = np.float32(0)
-    mean = coefficients[0, 0]
     for index in range(GROUPED * GROUPED):
         variance, values, signals = psd[index] * ratio, coefficients[index], signal[index]
         squares = np.float32(0)
         for block in range(size):
-            energy = signals[block] * signals[block]
-            gain = energy / max(energy + (across * variance if block else variance), TINY)
+            here = across * variance if block else variance
+            if index == 0 and block == 0:  # the mean of a group is kept
+                gain = np.float32(1)
+            elif threshold >= 0:
+                gain = np.float32(1) if values[block] * values[block] > threshold * threshold * here else np.float32(0)
+            else:
+                energy = signals[block] * signals[block]
+                gain = energy / max(energy + here, TINY)
             squares += gain * gain
             values[block] *= gain
-        if index == 0:  # the mean of a group is kept
-            energy = signals[0] * signals[0]
-            gain = energy / max(energy + variance, TINY)
-            squares += np.float32(1) - gain * gain
         kept += squares * psd[index]
-    coefficients[0, 0] = mean
     return kept
 
 

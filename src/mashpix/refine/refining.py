@@ -18,7 +18,8 @@ of a block. The relations, and where each is:
 
 R11 to R14 undo the bias of a tone curve in the result, see tone_bias. R15 and R16 measure the noise in y itself, see
 blind_noise; R2 to R5 are for what is left: processed photos, whose noise R17 to R19 correct, and images of few
-blocks. R20 restores stars, see compact.
+blocks. R20 restores stars, see compact. R21 takes the place of R6 where the noise is known to be white: y2 is y after a
+hard threshold of groups found in y itself, and R7 and R9 trust it more, see block_matching.
 
 Except in RGB, the mean of each block is that of y all along: intensities are kept. A figure of the data flow, a strip
 of images and the reason of each relation are in docs/method.md. The Wiener filter behind a threshold and the groups
@@ -27,6 +28,7 @@ are those of BM3D (Dabov et al., IEEE TIP 2007); measuring the noise, R5 and R8 
 
 import math
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -37,7 +39,7 @@ from mashpix.picture import Picture
 from mashpix.refine import block_matching, stages, strips
 from mashpix.refine.blending import blend, restore
 from mashpix.refine.blind_noise import BlindNoise, measure_blind_noise
-from mashpix.refine.block_matching import collaborative_wiener
+from mashpix.refine.block_matching import collaborative_filter, is_white
 from mashpix.refine.colour import from_channels, is_grey, to_channels
 from mashpix.refine.compact import restore_compact
 from mashpix.refine.few_blocks import fine_variance, has_few_blocks, limit
@@ -102,10 +104,12 @@ def refine(
     picture, p = continue_narrow(picture, prediction)
     del prediction
     y, p = to_channels(picture, p, tuning=tuning)  # R1
-    y2 = yield from shrink_again(y, noises, settings=settings, tuning=tuning)  # R6
+    y2 = yield from shrink_again(y, noises, settings=settings, tuning=tuning)  # R6 or R21
     g = yield from group(y, y2, noises, settings=settings, tuning=tuning)  # R7
     del y2
     noise = noises.in_prediction
+    if noises.in_blocks8.is_white:
+        tuning = replace(tuning, disagreement=tuning.white_disagreement)
     # values that are measurements keep their local mean; the blotches of RGB have to go
     keep_means = not noise.is_rgb or counts_few_photons(picture)
     r = yield from restore_blocks(y, p, g, noise=noise, keep_means=keep_means, settings=settings, tuning=tuning)  # R8
@@ -165,6 +169,7 @@ def _known(noise: BlindNoise, y: Tensor, *, tuning: RefineSettings) -> Noises:
     in_blocks16, in_blocks8 = noise.model(SIDE, y), noise.model(block_matching.SIDE, y)
     half = noise.model(SIDE, y, half_size=True)
     caution = tuning.caution if noise.variance_model.slope == 0 else 1.0
+    in_blocks8 = in_blocks8._replace(is_white=is_white(in_blocks8, tuning=tuning))
     return Noises(in_blocks16, *(model._replace(psd=model.psd / caution) for model in (in_blocks16, in_blocks8, half)))
 
 
@@ -207,7 +212,13 @@ def shrink_blocks(
 def shrink_again(
     y: Tensor, noises: Noises, *, settings: Settings, tuning: RefineSettings = TUNED
 ) -> Generator[Step, None, Tensor]:
-    """R6: the pilot y2, y shrunk by the reconciled noise, its slow part by that at half the size."""
+    """R6 or R21: the pilot y2, y shrunk by the reconciled noise, its slow part by that at half the size."""
+    if noises.in_blocks8.is_white and tuning.groups:
+        return (
+            yield from filter_groups(
+                y, noise=noises.in_blocks8, stage=stages.SHRINK_AGAIN, settings=settings, tuning=tuning
+            )
+        )
     by = partial(shrink_blocks, settings=settings, tuning=tuning)
     y2 = yield from by(y, noise=noises.in_blocks16, stage=stages.SHRINK_AGAIN)
     if noises.in_half_size is None:
@@ -219,18 +230,24 @@ def shrink_again(
 def group(
     y: Tensor, y2: Tensor, noises: Noises, *, settings: Settings, tuning: RefineSettings = TUNED
 ) -> Generator[Step, None, Tensor]:
-    """R7: the groups g, y filtered with y2 as the pilot; the slow part stays that of y2."""
+    """R7: the groups g, y filtered with y2 as the pilot; the slow part stays that of y2, but for white noise."""
     if not tuning.groups:
         return y2
-    if y.is_cpu:
-        g = yield from strips.collaborative_wiener(y, y2, noise=noises.in_blocks8, stage=stages.GROUP, tuning=tuning)
-    else:
-        by, context = (
-            partial(collaborative_wiener, noise=noises.in_blocks8, tuning=tuning),
-            block_matching.context(tuning),
-        )
-        g = yield from by_tiles(by, y, y2, stage=stages.GROUP, settings=settings, context=context)
-    return with_slow_part(g, halve(y2), tuning=tuning)
+    noise = noises.in_blocks8
+    if noise.is_white:
+        noise = noise._replace(psd=noise.psd * tuning.white_share)
+    g = yield from filter_groups(y, y2, noise=noise, stage=stages.GROUP, settings=settings, tuning=tuning)
+    return g if noise.is_white else with_slow_part(g, halve(y2), tuning=tuning)
+
+
+def filter_groups(
+    *images: Tensor, noise: NoiseModel, stage: str, settings: Settings, tuning: RefineSettings
+) -> Generator[Step, None, Tensor]:
+    """R7 of y and its pilot, R21 of y."""
+    if images[0].is_cpu:
+        return strips.collaborative_filter(*images, noise=noise, stage=stage, tuning=tuning)
+    by = partial(collaborative_filter, noise=noise, tuning=tuning)
+    return by_tiles(by, *images, stage=stage, settings=settings, context=block_matching.context(tuning))
 
 
 def restore_blocks(

@@ -38,12 +38,14 @@ class NoiseModel(NamedTuple):
     variance_model : v
     is_rgb : whether the channels are brightness and two opponent colours (R1)
     across : factor of the variance in what the blocks of a group differ by (R18)
+    is_white : whether it is known, and white enough for R21
     """
 
     psd: Tensor
     variance_model: VarianceModel
     is_rgb: bool = False
     across: float = 1.0
+    is_white: bool = False
 
     def variance(self, brightness: Tensor) -> Tensor:
         """Variance of each coefficient, (C, side * side, N), in blocks of a brightness (N,)."""

@@ -1,4 +1,4 @@
-"""R4, R7 and R8 on CPUs: an image as strips of rows, each shrunk by the compiled kernels in a thread of its own.
+"""R4, R7, R8 and R21 on CPUs: an image as strips of rows, each shrunk by the compiled kernels in a thread of its own.
 
 Strips depend on the size of the image only and are added up from top to bottom, so the bytes of the result do not
 depend on the number of threads.
@@ -101,26 +101,30 @@ def _shrink(
     return (yield from _by_strips(add_up, cuts, (channels, height, width), stage=stage, part=part))
 
 
-def collaborative_wiener(
-    noisy: Tensor, pilot: Tensor, *, noise: NoiseModel, stage: str, tuning: RefineSettings = TUNED
+def collaborative_filter(
+    noisy: Tensor, pilot: Tensor | None = None, *, noise: NoiseModel, stage: str, tuning: RefineSettings = TUNED
 ) -> Generator[Step, None, Tensor]:
-    """R7: as `block_matching.collaborative_wiener`."""
+    """R7 and R21: as `block_matching.collaborative_filter`."""
     from mashpix.refine import group_kernels as kernels
 
     side, radius, step = block_matching.SIDE, tuning.search_radius, tuning.group_step
-    plane = noise.brightness(pilot).contiguous().numpy()
-    images = noisy.numpy(), pilot.numpy()
+    guide, size, threshold = pilot, tuning.group_size, -1.0
+    if guide is None:
+        guide, size, threshold = noisy, tuning.threshold_group_size, tuning.group_threshold
+    plane = noise.brightness(guide).contiguous().numpy()
+    images = noisy.numpy(), guide.numpy()
     psd, cosine = (tuning.caution * noise.psd).numpy(), cosine_matrix(side).numpy()
+    numbers = (np.float32(number) for number in (noise.across, threshold, tuning.min_kept_noise))
+    how = psd, cosine, *numbers
     channels, height, width = noisy.shape
     rows, columns = (np.arange(0, length - side + 1, step) for length in (height, width))
 
     def add_up(first: int, last: int) -> Strip:
-        members, means = kernels.match_strip(plane, rows[first:last], columns, radius, tuning.group_size)
+        members, means = kernels.match_strip(plane, rows[first:last], columns, radius, size)
         ratio = noise.variance_model.ratio(torch.from_numpy(means)).numpy()
         top, bottom = max(rows[first] - radius, 0), min(rows[last - 1] + radius + side, height)
         total, weight = (np.zeros((channels, bottom - top, width), np.float32) for _ in range(2))
-        across, least = np.float32(noise.across), np.float32(tuning.min_kept_noise)
-        kernels.filter_strip(*images, members, ratio, psd, cosine, across, least, top, total, weight)
+        kernels.filter_strip(*images, members, ratio, *how, top, total, weight)
         return int(top), total, weight
 
     return (yield from _by_strips(add_up, _cut(len(rows), step, width), (channels, height, width), stage=stage))

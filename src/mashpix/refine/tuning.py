@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class RefineSettings:
-    """All tuned constants of refining, in the order of the relations R1 to R20 of `mashpix.refine.refining`.
+    """All tuned constants of refining, in the order of the relations R1 to R21 of `mashpix.refine.refining`.
 
     They are no options of the command line: the defaults are what ships, other values serve benchmarks/ablation.py
     and tests. Beside each: its unit, its meaning, and its source.
@@ -57,6 +57,13 @@ class RefineSettings:
     group_size: int = 32  # blocks: blocks in a group [4]
     group_step: int = 4  # pixels: distance of the blocks that a group is gathered for [5]
     search_radius: int = 16  # pixels: largest distance of the others along each axis [by hand]
+
+    # R21: groups in white noise that is known
+    max_white_slope: float = 2.5  # ratio of slow to fast coefficients: most of noise that counts as white [20]
+    threshold_group_size: int = 16  # blocks: blocks in a group of the hard threshold [20]
+    group_threshold: float = 3.0  # noise deviations: hard threshold in these groups [20]
+    white_share: float = 0.5  # fraction: part of the variance that the Wiener filter of R7 takes then [20]
+    white_disagreement: float = 0.02  # noise variances: takes the place of `disagreement` [20]
 
     # R18: groups where the blocks of JPEG are seen
     seen_blockiness: tuple[float, float] = (1.0, 0.7)  # excess of the steps at blocks: all of it, none [16]
