@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mashpix.refine.block_matching import SIDE, collaborative_filter, match_blocks
+from mashpix.refine.block_matching import SIDE, collaborative_filter, is_white, match_blocks
 from mashpix.refine.dct import analyse, block_means, cosine_matrix, synthesise
 from mashpix.refine.residual_noise import NoiseModel
 from mashpix.refine.tuning import TUNED, RefineSettings
@@ -67,3 +67,19 @@ def test_groups_average_the_noise_of_what_repeats():
     noise = 0.1 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(2))
     filtered = collaborative_filter(clean + noise, clean, noise=white(0.01, channels=1), tuning=PLAIN)
     assert (filtered - clean).std() < 0.4 * noise.std()
+
+
+def test_the_hard_threshold_of_groups_leaves_an_edge_and_hardly_any_noise():
+    clean = torch.zeros(1, 64, 64)
+    clean[:, :, 30:] = 1
+    noise = 0.1 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(3))
+    filtered = collaborative_filter(clean + noise, noise=white(0.01, channels=1), tuning=PLAIN)
+    assert (filtered - clean).std() < 0.35 * noise.std()
+    assert (filtered[:, :, 30:] - filtered[:, :, :30].mean()).min() > 0.8
+
+
+def test_white_noise_is_told_from_noise_that_is_mostly_slow():
+    frequency = torch.arange(SIDE)[:, None] + torch.arange(SIDE)
+    falling = (2.0 ** -(frequency / 3)).reshape(1, -1)
+    assert is_white(white(0.01))
+    assert not is_white(NoiseModel(falling, CONSTANT))

@@ -140,7 +140,7 @@ def measure_noises(
         return None
     blind = None if is_small else measure_blind_noise(picture, y, tuning=tuning)  # R15 and R16
     if blind is not None:
-        known = _known(blind, y, tuning=tuning)
+        known = _known(blind, y, counts=counts_few_photons(picture), tuning=tuning)
         if known.in_prediction.power().sum() <= tuning.max_blind_excess * in_prediction.power().sum():
             return known  # else the prediction explains what it takes for noise
     y1 = yield from shrink_blocks(y, noise=in_prediction, stage=stages.SHRINK, settings=settings, tuning=tuning)  # R4
@@ -164,12 +164,15 @@ def measure_noises(
     return noises
 
 
-def _known(noise: BlindNoise, y: Tensor, *, tuning: RefineSettings) -> Noises:
-    """The noise of R15 and R16; where it is the same at any brightness, it is known well and calls for no caution."""
+def _known(noise: BlindNoise, y: Tensor, *, counts: bool, tuning: RefineSettings) -> Noises:
+    """The noise of R15 and R16; where it is the same at any brightness, it is known well and calls for no caution.
+
+    Groups found in the noisy image need some light: `counts` of few photons keep R6.
+    """
     in_blocks16, in_blocks8 = noise.model(SIDE, y), noise.model(block_matching.SIDE, y)
     half = noise.model(SIDE, y, half_size=True)
     caution = tuning.caution if noise.variance_model.slope == 0 else 1.0
-    in_blocks8 = in_blocks8._replace(is_white=is_white(in_blocks8, tuning=tuning))
+    in_blocks8 = in_blocks8._replace(is_white=not counts and is_white(in_blocks8, tuning=tuning))
     return Noises(in_blocks16, *(model._replace(psd=model.psd / caution) for model in (in_blocks16, in_blocks8, half)))
 
 

@@ -62,7 +62,7 @@ class RefineSettings:
     max_white_slope: float = 2.5  # ratio of slow to fast coefficients: most of noise that counts as white [20]
     threshold_group_size: int = 16  # blocks: blocks in a group of the hard threshold [20]
     group_threshold: float = 3.0  # noise deviations: hard threshold in these groups [20]
-    white_share: float = 0.5  # fraction: part of the variance that the Wiener filter of R7 takes then [20]
+    white_share: float = 0.6  # fraction: part of the variance that the Wiener filter of R7 takes then [20]
     white_disagreement: float = 0.02  # noise variances: takes the place of `disagreement` [20]
 
     # R18: groups where the blocks of JPEG are seen
