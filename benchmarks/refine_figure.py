@@ -29,7 +29,9 @@ from mashpix.picture import Picture
 from mashpix.refine.blending import agreement, restore
 from mashpix.refine.colour import from_channels, opponent_matrix, to_channels
 from mashpix.refine.dct import analyse
-from mashpix.refine.refining import by_tiles, group, measure_noises, refine, shrink_again
+from mashpix.refine.measuring import measure_noises
+from mashpix.refine.passes import by_tiles, group, shrink_again
+from mashpix.refine.refining import refine
 from mashpix.refine.residual_noise import NoiseModel, measure_noise
 from mashpix.refine.shrinking import SIDE, shrink
 from mashpix.refine.variance_model import CONSTANT
@@ -76,7 +78,7 @@ def run_stages(picture: Picture, prediction: Tensor) -> Stages:
     noise_1 = measure(y1, follow=noise_p.variance_model != CONSTANT)
     noises = drain(measure_noises(picture, prediction, settings=SETTINGS))
     y2 = drain(shrink_again(y, noises, settings=SETTINGS))
-    g = drain(group(y, y2, noises, settings=SETTINGS))
+    g = drain(group(y, noises, settings=SETTINGS))
     r = drain(tiled(partial(restore, noise=noises.in_prediction), y, p, g))
     a = drain(tiled(lambda *both: agreement(*both, noise=noises.in_prediction).expand_as(both[0]), g, p))[0]
     x = torch.lerp(g, r, a)

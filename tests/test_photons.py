@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 import mashpix
 from commands import run_here
 from mashpix.arrays.rounding import measure_mean_loss
-from mashpix.refine.refining import measure_noises
+from mashpix.refine.measuring import measure_noises
 from mashpix.refine.tuning import RefineSettings
 from mashpix.steps import drain
 from pictures import picture_of

@@ -11,7 +11,8 @@ from scipy.ndimage import gaussian_filter
 
 from mashpix import PRESETS
 from mashpix.refine import tuning
-from mashpix.refine.refining import measure_noises, refine
+from mashpix.refine.measuring import measure_noises
+from mashpix.refine.refining import refine
 from mashpix.refine.tuning import RefineSettings
 from mashpix.simulation import correlated_noise
 from mashpix.steps import drain
@@ -182,8 +183,8 @@ def in_blocks(noise):
 def test_known_white_noise_gets_a_pilot_from_groups(beta, known):
     picture, prediction = picture_of(noisy_scene(beta)), blurred(noisy_scene(beta), 9)
     noises = drain(measure_noises(picture, prediction, settings=SETTINGS))
-    assert noises.in_blocks8.is_white == known
-    by_blocks = noises._replace(in_blocks8=noises.in_blocks8._replace(is_white=False))
+    assert (noises.in_blocks8.pilot == "groups") == known
+    by_blocks = noises._replace(in_blocks8=noises.in_blocks8._replace(pilot="blocks"))
     of_groups, of_blocks = (error(refined(picture, prediction, noises=given), scene()) for given in (noises, by_blocks))
     assert of_groups < 0.98 * of_blocks if known else of_groups == of_blocks
 
@@ -258,9 +259,13 @@ OTHERS = {
     "max_white_excess": 0.1,
     "max_white_slope": 0.1,
     "threshold_group_size": 8,
-    "group_threshold": 2.0,
+    "white_threshold": 2.0,
     "white_share": 1.0,
     "white_disagreement": 0.5,
+    "max_treated_likeness": -1.0,
+    "treated_threshold": 2.0,
+    "treated_step": 4,
+    "treated_slow_share": 1.0,
     "max_over_colours": 0.01,
     "max_cleaned_noise": 10.0,
     "sensor_fourth": (9.0, 10.0),

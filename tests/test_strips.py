@@ -12,7 +12,8 @@ from PIL import Image
 
 from mashpix import PRESETS
 from mashpix.refine import blending, block_matching, shrinking, strips
-from mashpix.refine.refining import by_tiles
+from mashpix.refine.block_matching import grouping, white_grouping
+from mashpix.refine.passes import by_tiles
 from mashpix.refine.residual_noise import NoiseModel
 from mashpix.refine.tuning import TUNED
 from mashpix.refine.variance_model import VarianceModel
@@ -70,21 +71,21 @@ def filters(channels, noisy, pilot, predicted):
             far,
         ),
         "groups": (
-            strips.collaborative_filter(noisy, pilot, noise=narrow, stage=""),
-            lambda *images: block_matching.collaborative_filter(*images, noise=narrow),
+            strips.collaborative_filter(noisy, pilot, noise=narrow, by=grouping(), stage=""),
+            lambda *images: block_matching.collaborative_filter(*images, noise=narrow, by=grouping()),
             (noisy, pilot),
             block_matching.context(TUNED),
         ),
-        "groups without a pilot": (
-            strips.collaborative_filter(noisy, noise=narrow, stage=""),
-            lambda image: block_matching.collaborative_filter(image, noise=narrow),
-            (noisy,),
+        "threshold": (
+            strips.collaborative_filter(noisy, noisy, noise=narrow, by=white_grouping(), stage=""),
+            lambda *images: block_matching.collaborative_filter(*images, noise=narrow, by=white_grouping()),
+            (noisy, noisy),
             block_matching.context(TUNED),
         ),
     }
 
 
-FILTERS = ["shrink", "restore", "groups", "groups without a pilot"]
+FILTERS = ["shrink", "restore", "groups", "threshold"]
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

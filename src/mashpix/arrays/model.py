@@ -20,8 +20,7 @@ from mashpix.method.network import UNet
 from mashpix.method.relations import Groups, group_channels
 from mashpix.missing import join
 from mashpix.picture import Picture
-from mashpix.refine.refining import Noises
-from mashpix.refine.residual_noise import NoiseModel
+from mashpix.refine.residual_noise import NoiseModel, Noises
 from mashpix.report import Step
 from mashpix.settings import Settings
 

@@ -14,8 +14,7 @@ from mashpix.files.safetensors import encode_tensors
 from mashpix.jobs.model_reference import FORMAT, ModelReference, incomplete, read_tensors, refer_to_model
 from mashpix.method.masking_ratio import Masking
 from mashpix.method.network import UNet
-from mashpix.refine.refining import Noises
-from mashpix.refine.residual_noise import NoiseModel
+from mashpix.refine.residual_noise import NoiseModel, Noises
 from mashpix.refine.variance_model import VarianceModel
 from mashpix.settings import Settings
 
@@ -41,7 +40,7 @@ def encode_model(model: Model, *, origin: dict[str, Any]) -> bytes:
         "shuffled_fraction": model.shuffled_fraction,
         "laws": laws,
         "across": [noises.in_blocks8.across if noises else 1.0 for noises in model.noises],
-        "is_white": [bool(noises and noises.in_blocks8.is_white) for noises in model.noises],
+        "pilot": [noises.in_blocks8.pilot if noises else "blocks" for noises in model.noises],
         "is_rgb": model.is_rgb,
     }
     header = {"format": FORMAT, "model": json.dumps(about, allow_nan=False)}
@@ -95,7 +94,7 @@ def _build(arrays: dict[str, Any], about: dict[str, Any]) -> Model:
         if known:
             known["in_blocks8"] = known["in_blocks8"]._replace(
                 across=about.get("across", [1.0] * settings.fits)[index],
-                is_white=about.get("is_white", [False] * settings.fits)[index],
+                pilot=about.get("pilot", ["blocks"] * settings.fits)[index],
             )
         noises.append(Noises(**known) if known else None)
     low, high = (np.asarray(arrays[name], np.float64) for name in ("low", "high"))

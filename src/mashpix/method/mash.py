@@ -39,7 +39,9 @@ from mashpix.method.readiness import mix, replace_unready
 from mashpix.picture import Picture
 from mashpix.refine.few_blocks import has_few_blocks
 from mashpix.refine.few_photons import counts_few_photons
-from mashpix.refine.refining import BLEND_REACH, MULTIPLE, REACH, Noises, measure_noises, refine
+from mashpix.refine.measuring import measure_noises
+from mashpix.refine.refining import BLEND_REACH, MULTIPLE, REACH, refine
+from mashpix.refine.residual_noise import Noises
 from mashpix.report import Step
 from mashpix.settings import Settings
 from mashpix.steps import drain, numbered, numbered_steps, relay

@@ -1,8 +1,10 @@
-"""Relations R7 and R21: similar blocks of an image, shrunk together: image repeats in them, noise does not.
+"""Relations R7, R21 and R22: similar blocks of an image, shrunk together: image repeats in them, noise does not.
 
 Block matching, the hard threshold of groups and their Wiener filter are those of BM3D: Dabov et al., "Image denoising
 by sparse 3-D transform-domain collaborative filtering", IEEE TIP 2007.
 """
+
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -25,19 +27,44 @@ def context(tuning: RefineSettings = TUNED) -> int:
     return 2 * (tuning.search_radius + SIDE)
 
 
-def collaborative_filter(
-    noisy: Tensor, pilot: Tensor | None = None, *, noise: NoiseModel, tuning: RefineSettings = TUNED
-) -> Tensor:
-    """R7: Wiener filter of groups of similar blocks, which are found in a pilot that also gives their signal.
+class Grouping(NamedTuple):
+    """How groups are gathered and filtered.
 
-    Without a pilot, R21: hard threshold of groups found in the noisy image. Images are (C, H, W), with independent
-    noise in the channels, measured in blocks of side `SIDE`. A pixel becomes the mean of all filtered blocks that hold
-    it, those that keep less noise counting more.
+    size : blocks in a group, a power of two
+    step : distance in pixels of the blocks that a group is gathered for, a divisor of `SIDE`
+    threshold : gain is 1 beyond so many standard deviations of the noise, else 0; None for the Wiener filter
+    """
+
+    size: int
+    step: int
+    threshold: float | None = None
+
+
+def grouping(tuning: RefineSettings = TUNED) -> Grouping:
+    """Groups of R7."""
+    return Grouping(tuning.group_size, tuning.group_step)
+
+
+def white_grouping(tuning: RefineSettings = TUNED) -> Grouping:
+    """Groups of R21."""
+    return Grouping(tuning.threshold_group_size, tuning.group_step, tuning.white_threshold)
+
+
+def treated_grouping(tuning: RefineSettings = TUNED) -> Grouping:
+    """Groups of R22."""
+    return Grouping(tuning.threshold_group_size, tuning.treated_step, tuning.treated_threshold)
+
+
+def collaborative_filter(
+    noisy: Tensor, guide: Tensor, *, noise: NoiseModel, by: Grouping, tuning: RefineSettings = TUNED
+) -> Tensor:
+    """Filter groups of similar blocks, which are found in `guide`; it is the pilot of the Wiener filter, too.
+
+    Images are (C, H, W), with independent noise in the channels, measured in blocks of side `SIDE`. A pixel becomes the
+    mean of all filtered blocks that hold it, those that keep less noise counting more.
     """
     channels, height, width = noisy.shape
-    size = tuning.group_size if pilot is not None else tuning.threshold_group_size
-    guide = noisy if pilot is None else pilot
-    corners = match_blocks(noise.brightness(guide), size=size, tuning=tuning)
+    corners = match_blocks(noise.brightness(guide), by=by, tuning=tuning)
     inside = torch.arange(SIDE, device=noisy.device)
     inside = (inside[:, None] * width + inside).reshape(-1)
     transform, across = block_transform(SIDE, noisy), across_group(corners.shape[1]).to(noisy)
@@ -52,10 +79,10 @@ def collaborative_filter(
         )  # (C, groups, blocks in a group, coefficients of a block)
         mean = noise.brightness(signal[:, :, 0, 0]) / (SIDE * group.shape[1] ** 0.5)
         variance = tuning.caution * noise.variance(mean).mT[:, :, None, :]
-        if pilot is None:
-            gain = (signal.square() > tuning.group_threshold**2 * variance * differ).to(signal)
-        else:
+        if by.threshold is None:
             gain = wiener_gain(signal, variance * differ)
+        else:
+            gain = (coefficients.square() > by.threshold**2 * variance * differ).to(signal)
         gain[:, :, 0, 0] = 1  # the mean of a group is kept
         weight = block_weight(gain, variance, dim=(2, 3), tuning=tuning)
         filtered = across.T @ (coefficients * gain) @ transform
@@ -91,14 +118,14 @@ def across_group(size: int) -> Tensor:
     return matrix
 
 
-def match_blocks(plane: Tensor, *, size: int, tuning: RefineSettings = TUNED) -> Tensor:
-    """Find the blocks of a plane (H, W) that are most similar to each one: (groups, `size` blocks in a group).
+def match_blocks(plane: Tensor, *, by: Grouping, tuning: RefineSettings = TUNED) -> Tensor:
+    """Find the blocks of a plane (H, W) that are most similar to each one: (groups, blocks in a group).
 
-    Blocks every `group_step` pixels are compared with those at most `search_radius` away by the squared distance of
+    Blocks every `by.step` pixels are compared with those at most `search_radius` away by the squared distance of
     their pixels; each is the first of its own group. A block is named by its top left corner: row * W + column.
     """
     height, width = plane.shape
-    radius, step = tuning.search_radius, tuning.group_step
+    radius, step = tuning.search_radius, by.step
     surroundings = F.pad(plane[None], (radius,) * 4, value=torch.inf)
     shifts = [(down, right) for down in range(2 * radius + 1) for right in range(2 * radius + 1)]
     distances = torch.stack(
@@ -111,7 +138,7 @@ def match_blocks(plane: Tensor, *, size: int, tuning: RefineSettings = TUNED) ->
         dim=1,
     )
     distances[:, len(shifts) // 2] = -1  # each block is in its own group, even where many are the same
-    closest = distances.topk(size, dim=1, largest=False).indices
+    closest = distances.topk(by.size, dim=1, largest=False).indices
     offsets = torch.tensor([(down - radius) * width + right - radius for down, right in shifts], device=plane.device)
     rows, columns = (torch.arange(0, length - SIDE + 1, step, device=plane.device) for length in (height, width))
     corners = (rows[:, None] * width + columns).reshape(-1, 1)

@@ -1,4 +1,4 @@
-"""R7 and R21 for CPUs, compiled by numba: match, transform, filter and add up the groups of blocks of one strip.
+"""R7, R21 and R22 for CPUs, compiled by numba: match, transform, filter and add up the groups of blocks of one strip.
 
 As `block_matching`, which serves GPUs; more on such kernels in `kernels`.
 """
@@ -62,7 +62,7 @@ def _add_distances(own, other, count, distances):  # type: ignore[no-untyped-def
 
 @compiled
 def filter_strip(noisy, pilot, members, ratio, psd, cosine, across, threshold, min_kept, top, total, weight):  # type: ignore[no-untyped-def] # fmt: skip
-    """Filter groups (R7, R21), added to `total` and `weight`, (C, pixels, W), whose first row is `top`.
+    """Filter groups (R7, R21, R22), added to `total` and `weight`, (C, pixels, W), whose first row is `top`.
 
     ratio : (rows, columns): v at the mean brightness of each group
     psd : (C, GROUPED**2): S

@@ -7,7 +7,7 @@ prediction shows which blocks are flat.
 """
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,6 +31,9 @@ MEDIAN_SQUARE = 0.4549
 """Median of the square of a standard normal variable: that of the chi-squared distribution of one degree."""
 
 
+Pilot = Literal["blocks", "groups", "both"]
+
+
 class NoiseModel(NamedTuple):
     """R2: the variance of coefficient k in a block of brightness b is S(k) v(b).
 
@@ -38,14 +41,14 @@ class NoiseModel(NamedTuple):
     variance_model : v
     is_rgb : whether the channels are brightness and two opponent colours (R1)
     across : factor of the variance in what the blocks of a group differ by (R18)
-    is_white : whether it is known, and white enough for R21
+    pilot : what makes the pilot of the groups: blocks (R6), groups (R21), or both (R22)
     """
 
     psd: Tensor
     variance_model: VarianceModel
     is_rgb: bool = False
     across: float = 1.0
-    is_white: bool = False
+    pilot: Pilot = "blocks"
 
     def variance(self, brightness: Tensor) -> Tensor:
         """Variance of each coefficient, (C, side * side, N), in blocks of a brightness (N,)."""
@@ -58,6 +61,20 @@ class NoiseModel(NamedTuple):
     def brightness(self, channels: Tensor) -> Tensor:
         """The brightness that the noise follows, of channels (C, ...)."""
         return colour.brightness(channels, is_rgb=self.is_rgb)
+
+
+class Noises(NamedTuple):
+    """The noise of an image as the stages of refining need it.
+
+    in_prediction : S_p, in the residual of the prediction, with some of the texture that it missed
+    in_blocks16, in_blocks8 : S, reconciled, in the blocks of R6 and of R7
+    in_half_size : like `in_blocks16` at half the size; None where it cannot be measured
+    """
+
+    in_prediction: NoiseModel
+    in_blocks16: NoiseModel
+    in_blocks8: NoiseModel
+    in_half_size: NoiseModel | None = None
 
 
 def measure_noise(

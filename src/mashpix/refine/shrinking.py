@@ -34,11 +34,11 @@ def halve(pixels: Tensor) -> Tensor:
     return F.avg_pool2d(pixels, 2)
 
 
-def with_slow_part(pixels: Tensor, slow: Tensor, *, tuning: RefineSettings = TUNED) -> Tensor:
-    """R6: an image (C, H, W) whose slow part is replaced by that of one of half the size."""
+def with_slow_part(pixels: Tensor, slow: Tensor, *, share: float = 1.0, tuning: RefineSettings = TUNED) -> Tensor:
+    """R6: an image (C, H, W) whose slow part is replaced by that of one of half the size, or brought nearer to it."""
     if not tuning.slow_part:
         return pixels
     window = tuning.slow_window
-    change = F.pad(slow - halve(pixels), (window // 2,) * 4, mode="replicate")
+    change = F.pad(share * (slow - halve(pixels)), (window // 2,) * 4, mode="replicate")
     change = F.interpolate(F.avg_pool2d(change, window, stride=1)[None], scale_factor=2, mode="bilinear")
     return change[0].add_(pixels)

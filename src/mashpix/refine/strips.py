@@ -1,4 +1,4 @@
-"""R4, R7, R8 and R21 on CPUs: an image as strips of rows, each shrunk by the compiled kernels in a thread of its own.
+"""R4, R7, R8, R21 and R22 on CPUs: an image as strips of rows, each filtered by compiled kernels in its own thread.
 
 Strips depend on the size of the image only and are added up from top to bottom, so the bytes of the result do not
 depend on the number of threads.
@@ -102,15 +102,19 @@ def _shrink(
 
 
 def collaborative_filter(
-    noisy: Tensor, pilot: Tensor | None = None, *, noise: NoiseModel, stage: str, tuning: RefineSettings = TUNED
+    noisy: Tensor,
+    guide: Tensor,
+    *,
+    noise: NoiseModel,
+    by: block_matching.Grouping,
+    stage: str,
+    tuning: RefineSettings = TUNED,
 ) -> Generator[Step, None, Tensor]:
-    """R7 and R21: as `block_matching.collaborative_filter`."""
+    """R7, R21 and R22: as `block_matching.collaborative_filter`."""
     from mashpix.refine import group_kernels as kernels
 
-    side, radius, step = block_matching.SIDE, tuning.search_radius, tuning.group_step
-    guide, size, threshold = pilot, tuning.group_size, -1.0
-    if guide is None:
-        guide, size, threshold = noisy, tuning.threshold_group_size, tuning.group_threshold
+    side, radius, step = block_matching.SIDE, tuning.search_radius, by.step
+    threshold = -1 if by.threshold is None else by.threshold
     plane = noise.brightness(guide).contiguous().numpy()
     images = noisy.numpy(), guide.numpy()
     psd, cosine = (tuning.caution * noise.psd).numpy(), cosine_matrix(side).numpy()
@@ -120,7 +124,7 @@ def collaborative_filter(
     rows, columns = (np.arange(0, length - side + 1, step) for length in (height, width))
 
     def add_up(first: int, last: int) -> Strip:
-        members, means = kernels.match_strip(plane, rows[first:last], columns, radius, size)
+        members, means = kernels.match_strip(plane, rows[first:last], columns, radius, by.size)
         ratio = noise.variance_model.ratio(torch.from_numpy(means)).numpy()
         top, bottom = max(rows[first] - radius, 0), min(rows[last - 1] + radius + side, height)
         total, weight = (np.zeros((channels, bottom - top, width), np.float32) for _ in range(2))

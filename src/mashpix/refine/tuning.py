@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class RefineSettings:
-    """All tuned constants of refining, in the order of the relations R1 to R21 of `mashpix.refine.refining`.
+    """All tuned constants of refining, in the order of the relations R1 to R22 of `mashpix.refine.refining`.
 
     They are no options of the command line: the defaults are what ships, other values serve benchmarks/ablation.py
     and tests. Beside each: its unit, its meaning, and its source.
@@ -58,12 +58,18 @@ class RefineSettings:
     group_step: int = 4  # pixels: distance of the blocks that a group is gathered for [5]
     search_radius: int = 16  # pixels: largest distance of the others along each axis [by hand]
 
-    # R21: groups in white noise that is known
-    max_white_slope: float = 2.5  # ratio of slow to fast coefficients: most of noise that counts as white [20]
+    # R21 and R22: a pilot of groups; R21: in white noise that is known
     threshold_group_size: int = 16  # blocks: blocks in a group of the hard threshold [20]
-    group_threshold: float = 3.0  # noise deviations: hard threshold in these groups [20]
+    max_white_slope: float = 2.5  # ratio of slow to fast coefficients: most of noise that counts as white [20]
+    white_threshold: float = 3.0  # noise deviations: hard threshold in groups [20]
     white_share: float = 0.6  # fraction: part of the variance that the Wiener filter of R7 takes then [20]
     white_disagreement: float = 0.02  # noise variances: takes the place of `disagreement` [20]
+
+    # R22: in photos whose noise is not like that of a sensor
+    max_treated_likeness: float = 0.5  # fraction: most likeness of such noise to that of a sensor [21]
+    treated_threshold: float = 3.5  # noise deviations: hard threshold in groups [21]
+    treated_step: int = 8  # pixels: distance of the blocks that a group is gathered for, as `group_step` [21]
+    treated_slow_share: float = 0.5  # fraction: how far the slow part of g goes to that of y2 [21]
 
     # R18: groups where the blocks of JPEG are seen
     seen_blockiness: tuple[float, float] = (1.0, 0.7)  # excess of the steps at blocks: all of it, none [16]

@@ -1,0 +1,116 @@
+"""Measure the noise of an image for all stages of refining: R2 to R5 and R17 to R19, or R15 and R16."""
+
+import math
+from collections.abc import Generator
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from mashpix.picture import Picture
+from mashpix.refine import block_matching, stages
+from mashpix.refine.blind_noise import BlindNoise, measure_blind_noise
+from mashpix.refine.block_matching import is_white
+from mashpix.refine.colour import is_grey, to_channels
+from mashpix.refine.few_blocks import fine_variance, has_few_blocks, limit
+from mashpix.refine.few_photons import counts_few_photons
+from mashpix.refine.jpeg_blocks import blockiness
+from mashpix.refine.narrow import continue_narrow
+from mashpix.refine.passes import shrink_blocks
+from mashpix.refine.reconciling import measure_again
+from mashpix.refine.residual_noise import (
+    Noises,
+    Pilot,
+    brightness_limit,
+    measure_noise,
+    ramp,
+    sensor_likeness,
+)
+from mashpix.refine.shrinking import SIDE, halve
+from mashpix.refine.tuning import TUNED, RefineSettings
+from mashpix.refine.variance_model import CONSTANT
+from mashpix.report import Step
+from mashpix.settings import Settings
+
+BRIGHTNESS = math.sqrt(3)
+"""The first opponent colour of white over white."""
+
+
+def measure_noises(
+    picture: Picture, prediction: Tensor, *, settings: Settings, tuning: RefineSettings = TUNED
+) -> Generator[Step, None, Noises | None]:
+    """R2 to R5 and R17 to R19, or R15 and R16: measure the noise; None where no block is fit for that.
+
+    Parameters as of `refine`.
+    """
+    is_small = has_few_blocks(picture, tuning=tuning)
+    picture, prediction = continue_narrow(picture, prediction)
+    y, p = to_channels(picture, prediction, tuning=tuning)  # R1
+    usable, is_rgb = picture.valid[0].all(dim=0), picture.is_rgb
+    in_prediction = measure_noise(y, p, usable, side=SIDE, is_rgb=is_rgb, tuning=tuning)  # R3: S_p
+    if in_prediction is None:
+        return None
+    blind = None if is_small else measure_blind_noise(picture, y, tuning=tuning)  # R15 and R16
+    if blind is not None:
+        known = _known(blind, y, counts=counts_few_photons(picture), tuning=tuning)
+        if known.in_prediction.power().sum() <= tuning.max_blind_excess * in_prediction.power().sum():
+            return known  # else the prediction explains what it takes for noise
+    y1 = yield from shrink_blocks(y, noise=in_prediction, stage=stages.SHRINK, settings=settings, tuning=tuning)  # R4
+    follow = in_prediction.variance_model != CONSTANT
+    measure = partial(measure_again, is_rgb=is_rgb, follow=follow, tuning=tuning)  # R3: S_1, and R5: S
+    whole = halve(usable[None].float())[0] == 1
+    in_blocks16 = measure(y, p, y1, usable, side=SIDE, in_prediction=in_prediction)
+    in_blocks8 = measure(y, p, y1, usable, side=block_matching.SIDE)
+    in_half_size = measure(halve(y), halve(p), halve(y1), whole, side=SIDE)
+    if in_blocks16 is None or in_blocks8 is None:
+        return None
+    reconciled, capped = in_blocks16
+    noises = Noises(capped, reconciled, in_blocks8[0], in_half_size[0] if in_half_size else None)
+    if is_small:
+        return _limited(noises, y, usable)
+    if is_rgb and tuning.opponent_colours and not is_grey(y) and not counts_few_photons(picture):
+        likeness = sensor_likeness(y, p, usable, noise=in_prediction, tuning=tuning)  # R19
+        noises = _of_photo(noises, likeness=likeness, white=picture.white, tuning=tuning)  # R17
+        across = _across_groups(y[0], white=picture.white, tuning=tuning)  # R18
+        pilot: Pilot = "both" if likeness <= tuning.max_treated_likeness else "blocks"  # R22
+        noises = noises._replace(in_blocks8=noises.in_blocks8._replace(across=across, pilot=pilot))
+    return noises
+
+
+def _known(noise: BlindNoise, y: Tensor, *, counts: bool, tuning: RefineSettings) -> Noises:
+    """The noise of R15 and R16; where it is the same at any brightness, it is known well and calls for no caution.
+
+    Groups found in the noisy image need some light: `counts` of few photons keep R6.
+    """
+    in_blocks16, in_blocks8 = noise.model(SIDE, y), noise.model(block_matching.SIDE, y)
+    half = noise.model(SIDE, y, half_size=True)
+    caution = tuning.caution if noise.variance_model.slope == 0 else 1.0
+    if not counts and is_white(in_blocks8, tuning=tuning):
+        in_blocks8 = in_blocks8._replace(pilot="groups")
+    return Noises(in_blocks16, *(model._replace(psd=model.psd / caution) for model in (in_blocks16, in_blocks8, half)))
+
+
+def _limited(noises: Noises, y: Tensor, usable: Tensor) -> Noises:
+    """Limit the noise to what neighbouring pixels show; at half the size white noise has a quarter of its variance."""
+    variance = fine_variance(y, usable)
+    in_prediction, in_blocks16, in_blocks8 = (limit(noise, variance) for noise in noises[:3])
+    half = noises.in_half_size and limit(noises.in_half_size, variance / 4)
+    return Noises(in_prediction, in_blocks16, in_blocks8, half)
+
+
+def _of_photo(noises: Noises, *, likeness: float, white: float, tuning: RefineSettings) -> Noises:
+    """R17 and R19: limit the noise of the brightness, and trust it by its likeness to that of a sensor."""
+    power = noises.in_blocks16.power()[0]
+    limit = brightness_limit(noises.in_blocks16, white=white, tuning=tuning)
+    likeness = likeness if power <= limit else 0.0
+    factor = torch.full_like(noises.in_blocks16.psd[:, :1], tuning.sensor_factor**likeness)
+    factor[0] *= tuning.other_factor ** (1 - likeness) * (limit / power).clamp(max=1)
+    in_prediction, in_blocks16, in_blocks8 = (noise._replace(psd=noise.psd * factor) for noise in noises[:3])
+    half = noises.in_half_size and noises.in_half_size._replace(psd=noises.in_half_size.psd * factor)
+    return Noises(in_prediction, in_blocks16, in_blocks8, half)
+
+
+def _across_groups(brightness: Tensor, *, white: float, tuning: RefineSettings) -> float:
+    """R18: how much harder what the blocks of a group differ by is shrunk, by the blocks of JPEG that are seen."""
+    share = ramp(blockiness(brightness / BRIGHTNESS, white=white), *tuning.seen_blockiness)
+    return 1 + (tuning.max_across - 1) * share

@@ -1,0 +1,119 @@
+"""The passes over an image, R4, R6 to R8, R21 and R22: by compiled strips on a CPU, by tiles on a GPU.
+
+(R21) Where the noise is known and white, the pilot of R7 is a hard threshold of groups that are alike in y itself. Then
+it holds so little noise that R7 takes only a part of the variance.
+
+(R22) In photos whose noise a camera has treated, the pilot is the mean of y2 and of a hard threshold of groups that are
+alike in y2; the slow part of g goes half way to that of y2.
+"""
+
+from collections.abc import Callable, Generator
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from mashpix.refine import block_matching, stages, strips
+from mashpix.refine.blending import restore
+from mashpix.refine.block_matching import Grouping, collaborative_filter, grouping, treated_grouping, white_grouping
+from mashpix.refine.residual_noise import NoiseModel, Noises
+from mashpix.refine.shrinking import SIDE, halve, shrink, with_slow_part
+from mashpix.refine.tuning import TUNED, RefineSettings
+from mashpix.report import Step
+from mashpix.settings import Settings
+from mashpix.tiling import tile_count, tiles
+
+MAX_TILE = 320
+"""Side in pixels of the largest tiles that are refined: overlapping blocks hold each pixel many times over."""
+
+
+def shrink_blocks(
+    y: Tensor, *, noise: NoiseModel, stage: str, settings: Settings, tuning: RefineSettings = TUNED
+) -> Generator[Step, None, Tensor]:
+    """R4: y shrunk by a noise."""
+    if y.is_cpu:
+        return strips.shrink(y, noise=noise, threshold=settings.threshold, stage=stage, tuning=tuning)
+    by = partial(shrink, noise=noise, threshold=settings.threshold, tuning=tuning)
+    return by_tiles(by, y, stage=stage, settings=settings)
+
+
+def shrink_again(
+    y: Tensor, noises: Noises, *, settings: Settings, tuning: RefineSettings = TUNED
+) -> Generator[Step, None, Tensor]:
+    """R6: y2, y shrunk by the reconciled noise, its slow part by that at half the size."""
+    by = partial(shrink_blocks, settings=settings, tuning=tuning)
+    y2 = yield from by(y, noise=noises.in_blocks16, stage=stages.SHRINK_AGAIN)
+    if noises.in_half_size is None:
+        return y2
+    slow = yield from by(halve(y), noise=noises.in_half_size, stage=stages.SHRINK_SLOW)
+    return with_slow_part(y2, slow, tuning=tuning)
+
+
+def group(
+    y: Tensor, noises: Noises, *, settings: Settings, tuning: RefineSettings = TUNED
+) -> Generator[Step, None, Tensor]:
+    """R6, R7, R21 and R22: the groups g, y filtered with a pilot of blocks, of groups, or of both."""
+    noise = noises.in_blocks8
+    by = partial(filter_groups, settings=settings, tuning=tuning)
+    if noise.pilot == "groups" and tuning.groups:
+        y2 = yield from by(y, y, noise=noise, by=white_grouping(tuning), stage=stages.PILOT)  # R21
+        known = noise._replace(psd=noise.psd * tuning.white_share)
+        return (yield from by(y, y2, noise=known, by=grouping(tuning), stage=stages.GROUP))  # R7
+    y2 = yield from shrink_again(y, noises, settings=settings, tuning=tuning)  # R6
+    if not tuning.groups:
+        return y2
+    pilot, share = y2, 1.0
+    if noise.pilot == "both":
+        pilot = yield from by(y, y2, noise=noise, by=treated_grouping(tuning), stage=stages.PILOT)  # R22
+        pilot, share = (pilot + y2) / 2, tuning.treated_slow_share
+    g = yield from by(y, pilot, noise=noise, by=grouping(tuning), stage=stages.GROUP)  # R7
+    return with_slow_part(g, halve(y2), share=share, tuning=tuning)
+
+
+def filter_groups(
+    y: Tensor,
+    guide: Tensor,
+    *,
+    noise: NoiseModel,
+    by: Grouping,
+    stage: str,
+    settings: Settings,
+    tuning: RefineSettings,
+) -> Generator[Step, None, Tensor]:
+    """R7, R21 and R22 of y, with groups found in `guide`."""
+    if y.is_cpu:
+        return strips.collaborative_filter(y, guide, noise=noise, by=by, stage=stage, tuning=tuning)
+    function = partial(collaborative_filter, noise=noise, by=by, tuning=tuning)
+    return by_tiles(function, y, guide, stage=stage, settings=settings, context=block_matching.context(tuning))
+
+
+def restore_blocks(
+    y: Tensor,
+    p: Tensor,
+    g: Tensor,
+    *,
+    noise: NoiseModel,
+    keep_means: bool,
+    settings: Settings,
+    tuning: RefineSettings = TUNED,
+) -> Generator[Step, None, Tensor]:
+    """R8: the prediction, restored from y."""
+    if y.is_cpu:
+        return strips.restore(y, p, g, noise=noise, keep_means=keep_means, stage=stages.RESTORE, tuning=tuning)
+    by = partial(restore, noise=noise, keep_means=keep_means, tuning=tuning)
+    return by_tiles(by, y, p, g, stage=stages.RESTORE, settings=settings)
+
+
+def by_tiles(
+    function: Callable[..., Tensor], *pictures: Tensor, stage: str, settings: Settings, context: int = 2 * SIDE
+) -> Generator[Step, None, Tensor]:
+    """Apply a function of images (C, H, W), which reaches no farther than `context`, tile by tile."""
+    result = torch.empty_like(pictures[0])
+    height, width = result.shape[1:]
+    tile_size = -(-min(settings.tile_size, MAX_TILE) // SIDE) * SIDE
+    count = tile_count(height, width, tile_size=tile_size)
+    for index, tile in enumerate(tiles(height, width, tile_size=tile_size, context=context)):
+        part = function(*(picture[:, *tile.source] for picture in pictures))
+        result[:, *tile.target] = part[:, *tile.inside]
+        yield Step(stage, index + 1, count)
+    return result
