@@ -19,7 +19,7 @@ SHORT = {"steps": 3, "probe_steps": 3, "masks": 2}
 NOISY = np.random.default_rng(0).normal(100, 10, (2, 48, 48))
 RUNS = {
     "default": preset("default").replace(**SHORT),
-    "best": preset("best").replace(**SHORT, fits=2),
+    "two fits": preset("default").replace(**SHORT, fits=2),
     "scripts": preset("scripts").replace(**SHORT, channels=2, depth=2),
     "paper": preset("paper").replace(**SHORT, channels=2, depth=2),
     "shuffled": preset("default").replace(**SHORT, shuffle="always", shuffle_start=2),
@@ -52,21 +52,21 @@ def test_the_table_has_no_stage_that_never_comes():
         100, 10, (96, 96)
     )  # large enough for its noise to be known, which has a pilot
     seen = {
-        step.stage for image in (NOISY[0], white) for step in denoise_steps(image, settings=RUNS["best"], device="cpu")
+        step.stage for image in (NOISY[0], white) for step in denoise_steps(image, settings=RUNS["two fits"], device="cpu")
     }
-    assert set(expected_costs(NOISY[0].size, RUNS["best"])) == seen - {"done"}
+    assert set(expected_costs(NOISY[0].size, RUNS["two fits"])) == seen - {"done"}
     assert set(stages.MEASURING) <= set(stages.COSTS) <= seen
 
 
 def test_fitting_and_applying_a_model_to_one_image_cost_what_the_image_costs_alone():
     for share_noise in (False, True):
-        fitting, applying = model_costs(10**6, 1, preset("best"), share_noise=share_noise)
-        alone = expected_costs(10**6, preset("best"))
+        fitting, applying = model_costs(10**6, 1, preset("default").replace(fits=4), share_noise=share_noise)
+        alone = expected_costs(10**6, preset("default").replace(fits=4))
         twice = sum(applying[stage] for stage in applying if stage.startswith("predict")) if share_noise else 0
         assert sum(fitting.values()) + sum(applying.values()) == pytest.approx(sum(alone.values()) + twice)
 
 
-@pytest.mark.parametrize(("name", "updates"), [("default", 250), ("best", 1000), ("scripts", 2400)])
+@pytest.mark.parametrize(("name", "updates"), [("default", 250), ("scripts", 2400)])
 def test_updates_of_a_fit(name, updates):
     assert fit_updates(preset(name)) == updates
 

@@ -185,7 +185,6 @@ PRESETS = MappingProxyType(
     {
         "default": DEFAULT,
         "fast": replace(DEFAULT, steps=60, masks=4),
-        "best": replace(DEFAULT, fits=4),
         "scripts": SCRIPTS,
         "scripts-fmdd": replace(SCRIPTS, steps=700, probe_steps=700, shuffle_start=100, flat_threshold=0.1),
         "paper": PAPER,

@@ -12,7 +12,6 @@ from mashpix.web.limits import ServerOptions
 DESCRIPTIONS = {
     "default": "Suits most images.",
     "fast": "A quarter of the work, for a first look and for many images.",
-    "best": "The mean of four networks: a little cleaner, four times as long.",
     "scripts": "The published method as its authors' scripts have it, without refining: takes very long.",
     "scripts-fmdd": "The same for fluorescence images of the FMDD set.",
     "paper": "The published method as the paper has it, without refining: takes very long.",

@@ -2,7 +2,7 @@
 import { h, spelled } from "/static/dom.js";
 import { store } from "/static/store.js";
 
-const SHOWN_PRESETS = 3;
+const SHOWN_PRESETS = 2;
 const CHANNELS = {
   auto: "Decide by the file, or by looking", rgb: "The colours of one scene", independent: "Each by itself", joint: "One scene, not colours",
 };
