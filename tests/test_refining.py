@@ -189,6 +189,12 @@ def test_known_white_noise_gets_a_pilot_from_groups(beta, known):
     assert of_groups < 0.98 * of_blocks if known else of_groups == of_blocks
 
 
+@pytest.mark.parametrize(("treat", "pilot"), [(in_blocks, "both"), (lambda noise: noise, "blocks")])
+def test_noise_that_a_camera_has_treated_gets_half_a_pilot_from_groups(treat, pilot):
+    noises = measure_noises(picture_of(scene() + treat(photo_noise(0.5))), blurred(scene()), settings=SETTINGS)
+    assert drain(noises).in_blocks8.pilot == pilot
+
+
 SKY, STAR_NOISE = 0.1, 0.02
 """Level of the sky, and of its noise, around the stars of `star_field`."""
 
