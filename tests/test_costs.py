@@ -48,13 +48,11 @@ def test_every_stage_has_a_cost(name, kind):
 
 
 def test_the_table_has_no_stage_that_never_comes():
-    white = np.random.default_rng(1).normal(
-        100, 10, (96, 96)
-    )  # large enough for its noise to be known, which has a pilot
-    seen = {
-        step.stage for image in (NOISY[0], white) for step in denoise_steps(image, settings=RUNS["two fits"], device="cpu")
-    }
-    assert set(expected_costs(NOISY[0].size, RUNS["two fits"])) == seen - {"done"}
+    white = np.random.default_rng(1).normal(100, 10, (96, 96))  # large enough for its noise to be known: it has a pilot
+    settings = RUNS["two fits"]
+    runs = (denoise_steps(image, settings=settings, device="cpu") for image in (NOISY[0], white))
+    seen = {step.stage for run in runs for step in run}
+    assert set(expected_costs(NOISY[0].size, settings)) == seen - {"done"}
     assert set(stages.MEASURING) <= set(stages.COSTS) <= seen
 
 
