@@ -41,6 +41,7 @@ def encode_model(model: Model, *, origin: dict[str, Any]) -> bytes:
         "laws": laws,
         "across": [noises.in_blocks8.across if noises else 1.0 for noises in model.noises],
         "pilot": [noises.in_blocks8.pilot if noises else "blocks" for noises in model.noises],
+        "known": [bool(noises and noises.in_blocks8.known) for noises in model.noises],
         "is_rgb": model.is_rgb,
     }
     header = {"format": FORMAT, "model": json.dumps(about, allow_nan=False)}
@@ -95,6 +96,7 @@ def _build(arrays: dict[str, Any], about: dict[str, Any]) -> Model:
             known["in_blocks8"] = known["in_blocks8"]._replace(
                 across=about.get("across", [1.0] * settings.fits)[index],
                 pilot=about.get("pilot", ["blocks"] * settings.fits)[index],
+                known=about.get("known", [False] * settings.fits)[index],
             )
         noises.append(Noises(**known) if known else None)
     low, high = (np.asarray(arrays[name], np.float64) for name in ("low", "high"))

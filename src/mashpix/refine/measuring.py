@@ -52,9 +52,9 @@ def measure_noises(
         return None
     blind = None if is_small else measure_blind_noise(picture, y, tuning=tuning)  # R15 and R16
     if blind is not None:
-        known = _known(blind, y, counts=counts_few_photons(picture), tuning=tuning)
+        known = _known(blind, y, tuning=tuning)
         if known.in_prediction.power().sum() <= tuning.max_blind_excess * in_prediction.power().sum():
-            return known  # else the prediction explains what it takes for noise
+            return _with_pilot(known, picture, tuning=tuning)  # else the prediction explains what it takes for noise
     y1 = yield from shrink_blocks(y, noise=in_prediction, stage=stages.SHRINK, settings=settings, tuning=tuning)  # R4
     follow = in_prediction.variance_model != CONSTANT
     measure = partial(measure_again, is_rgb=is_rgb, follow=follow, tuning=tuning)  # R3: S_1, and R5: S
@@ -73,21 +73,25 @@ def measure_noises(
         noises = _of_photo(noises, likeness=likeness, white=picture.white, tuning=tuning)  # R17
         across = _across_groups(y[0], white=picture.white, tuning=tuning)  # R18
         pilot: Pilot = "both" if likeness <= tuning.max_treated_likeness else "blocks"  # R22
-        noises = noises._replace(in_blocks8=noises.in_blocks8._replace(across=across, pilot=pilot))
-    return noises
+        return noises._replace(in_blocks8=noises.in_blocks8._replace(across=across, pilot=pilot))
+    return _with_pilot(noises, picture, tuning=tuning)
 
 
-def _known(noise: BlindNoise, y: Tensor, *, counts: bool, tuning: RefineSettings) -> Noises:
-    """The noise of R15 and R16; where it is the same at any brightness, it is known well and calls for no caution.
-
-    Groups found in the noisy image need some light: `counts` of few photons keep R6.
-    """
+def _known(noise: BlindNoise, y: Tensor, *, tuning: RefineSettings) -> Noises:
+    """The noise of R15 and R16; where it is the same at any brightness, it is known well and calls for no caution."""
     in_blocks16, in_blocks8 = noise.model(SIDE, y), noise.model(block_matching.SIDE, y)
     half = noise.model(SIDE, y, half_size=True)
     caution = tuning.caution if noise.variance_model.slope == 0 else 1.0
-    if not counts and is_white(in_blocks8, tuning=tuning):
-        in_blocks8 = in_blocks8._replace(pilot="groups")
+    in_blocks8 = in_blocks8._replace(known=True)
     return Noises(in_blocks16, *(model._replace(psd=model.psd / caution) for model in (in_blocks16, in_blocks8, half)))
+
+
+def _with_pilot(noises: Noises, picture: Picture, *, tuning: RefineSettings) -> Noises:
+    """R21, where the noise is white. Groups found in the noisy image need some light: few photons keep R6."""
+    noise = noises.in_blocks8
+    if counts_few_photons(picture) or not is_white(noise, tuning=tuning):
+        return noises
+    return noises._replace(in_blocks8=noise._replace(pilot="groups"))
 
 
 def _limited(noises: Noises, y: Tensor, usable: Tensor) -> Noises:

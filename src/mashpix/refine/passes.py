@@ -1,7 +1,7 @@
 """The passes over an image, R4, R6 to R8, R21 and R22: by compiled strips on a CPU, by tiles on a GPU.
 
-(R21) Where the noise is known and white, the pilot of R7 is a hard threshold of groups that are alike in y itself. Then
-it holds so little noise that R7 takes only a part of the variance.
+(R21) Where the noise is white, the pilot of R7 is a hard threshold of groups that are alike in y itself. It holds so
+little noise that R7 takes only a part of the variance, if that is known.
 
 (R22) In photos whose noise a camera has treated, the pilot is the mean of y2 and of a hard threshold of groups that are
 alike in y2; the slow part of g goes half way to that of y2.
@@ -57,8 +57,9 @@ def group(
     by = partial(filter_groups, settings=settings, tuning=tuning)
     if noise.pilot == "groups" and tuning.groups:
         y2 = yield from by(y, y, noise=noise, by=white_grouping(tuning), stage=stages.PILOT)  # R21
-        known = noise._replace(psd=noise.psd * tuning.white_share)
-        return (yield from by(y, y2, noise=known, by=grouping(tuning), stage=stages.GROUP))  # R7
+        share = tuning.white_share if noise.known else 1.0
+        noise = noise._replace(psd=noise.psd * share)
+        return (yield from by(y, y2, noise=noise, by=grouping(tuning), stage=stages.GROUP))  # R7
     y2 = yield from shrink_again(y, noises, settings=settings, tuning=tuning)  # R6
     if not tuning.groups:
         return y2

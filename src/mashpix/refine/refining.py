@@ -18,7 +18,7 @@ of a block. The relations, and where each is:
 
 R11 to R14 undo the bias of a tone curve in the result, see tone_bias. R15 and R16 measure the noise in y itself, see
 blind_noise; R2 to R5 are for what is left: processed photos, whose noise R17 to R19 correct, and images of few
-blocks; see measuring. R20 restores stars, see compact. Groups also make the pilot where the noise is known to be white
+blocks; see measuring. R20 restores stars, see compact. Groups also make the pilot where the noise is white
 (R21), and half of it in photos whose noise a camera has treated (R22), see passes.
 
 Except in RGB, the mean of each block is that of y all along: intensities are kept. A figure of the data flow, a strip
@@ -80,7 +80,7 @@ def refine(
     y, p = to_channels(picture, p, tuning=tuning)  # R1
     g = yield from group(y, noises, settings=settings, tuning=tuning)  # R6, R7, R21 and R22
     noise = noises.in_prediction
-    if noises.in_blocks8.pilot == "groups":
+    if noises.in_blocks8.known and noises.in_blocks8.pilot == "groups":
         tuning = replace(tuning, disagreement=tuning.white_disagreement)
     # values that are measurements keep their local mean; the blotches of RGB have to go
     keep_means = not noise.is_rgb or counts_few_photons(picture)

@@ -42,6 +42,7 @@ class NoiseModel(NamedTuple):
     is_rgb : whether the channels are brightness and two opponent colours (R1)
     across : factor of the variance in what the blocks of a group differ by (R18)
     pilot : what makes the pilot of the groups: blocks (R6), groups (R21), or both (R22)
+    known : whether it was measured in the noisy image itself (R15, R16)
     """
 
     psd: Tensor
@@ -49,6 +50,7 @@ class NoiseModel(NamedTuple):
     is_rgb: bool = False
     across: float = 1.0
     pilot: Pilot = "blocks"
+    known: bool = False
 
     def variance(self, brightness: Tensor) -> Tensor:
         """Variance of each coefficient, (C, side * side, N), in blocks of a brightness (N,)."""

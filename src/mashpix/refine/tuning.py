@@ -58,7 +58,7 @@ class RefineSettings:
     group_step: int = 4  # pixels: distance of the blocks that a group is gathered for [5]
     search_radius: int = 16  # pixels: largest distance of the others along each axis [by hand]
 
-    # R21 and R22: a pilot of groups; R21: in white noise that is known
+    # R21 and R22: a pilot of groups; R21: in white noise; the last two where it was measured in y itself
     threshold_group_size: int = 16  # blocks: blocks in a group of the hard threshold [20]
     max_white_slope: float = 2.5  # ratio of slow to fast coefficients: most of noise that counts as white [20]
     white_threshold: float = 3.0  # noise deviations: hard threshold in groups [20]
