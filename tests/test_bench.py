@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from scipy.ndimage import uniform_filter
 
@@ -19,7 +20,7 @@ import mashpix
 from commands import read_csv, start_cli
 from mashpix import extras
 from mashpix.errors import ExtraError, MashpixError
-from mashpix.evaluation import baselines
+from mashpix.evaluation import baselines, zs_n2n
 from mashpix.evaluation.bench import run
 from mashpix.evaluation.bench.images import find_sources, load_pair
 from mashpix.evaluation.bench.results import Row
@@ -308,7 +309,8 @@ def test_bm3d_is_no_part_of_an_extra(folder, bench, measured, monkeypatch):
 
 
 @pytest.fixture(params=baselines.METHODS)
-def baseline(request):
+def baseline(request, monkeypatch):
+    monkeypatch.setattr(zs_n2n, "N_UPDATES", 300)  # the published 2000 learn the noise of a picture so small
     for module in baselines.NEEDS[request.param]:
         pytest.importorskip(module, reason="the extra bench is not installed")
     return partial(baselines.denoise_baseline, name=request.param, data_range=255.0)
@@ -329,6 +331,22 @@ def test_a_baseline_denoises_and_keeps_the_type(baseline, picture, smooth, rng):
 def test_a_baseline_leaves_a_picture_without_noise_as_it_is(baseline, shape):
     flat = np.full(shape, 100, np.float32)
     np.testing.assert_allclose(baseline(flat), flat, atol=1e-3)
+
+
+def test_the_halves_of_zs_n2n_average_to_that_of_every_2_by_2_and_have_noise_of_their_own(rng):
+    noise = torch.from_numpy(rng.normal(size=(1, 3, 200, 200)))
+    first, second = zs_n2n.halves(noise)
+    torch.testing.assert_close((first + second) / 2, torch.nn.functional.avg_pool2d(noise, 2))
+    assert float((first * second).mean()) == pytest.approx(0, abs=0.01)
+
+
+@pytest.mark.parametrize("baseline", ["zs-n2n"], indirect=True)
+def test_zs_n2n_takes_odd_sides_and_repeats_its_bytes_for_a_seed(baseline, smooth, rng):
+    noisy = (smooth[:33, :29] + rng.normal(0, 25, (33, 29, 3))).astype(np.float32)
+    first, second, other = (baseline(noisy, seed=seed) for seed in (0, 0, 1))
+    assert first.shape == noisy.shape
+    np.testing.assert_array_equal(first, second)
+    assert (first != other).any()
 
 
 @pytest.mark.parametrize("baseline", ["opencv-nlm"], indirect=True)

@@ -1,43 +1,34 @@
 """Denoise one image: arrays in, arrays out."""
 
-import time
 from collections import deque
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Generator
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mashpix.arrays.colour import Channels, Kind, decide_channels, explain
+from mashpix.arrays.apart import denoise_apart
+from mashpix.arrays.colour import Channels, decide_channels, explain
 from mashpix.arrays.costs import check_memory, expected_costs
 from mashpix.arrays.model import find_groups
 from mashpix.arrays.normalization import (
     Normalized,
     is_blank,
     normalize,
-    restore_axes,
-    select_channels,
-    spread_to_array,
-    to_array,
     to_picture,
 )
-from mashpix.arrays.rounding import rounding_loss
-from mashpix.arrays.summary import describe, join_reports
-from mashpix.arrays.tones import without_tone_bias
+from mashpix.arrays.presenting import finished, present, unchanged
 from mashpix.devices import choose_device
 from mashpix.method.early_stop import EarlyStop
-from mashpix.method.mash import Result, mash, side_multiple
+from mashpix.method.mash import mash, side_multiple
 from mashpix.method.relations import Groups
 from mashpix.missing import mask_missing
-from mashpix.report import Report, Step
+from mashpix.report import Step
 from mashpix.settings import Settings, preset
-from mashpix.steps import relay, scaled
-
-Returned = TypeVar("Returned")
+from mashpix.steps import relay
 
 PREVIEW_INTERVAL = 50
 """Updates between two previews of the image in the steps of `denoise_steps`."""
@@ -213,35 +204,11 @@ def denoise_steps(
     if kind is None or len(groups) < 2:
         steps = run(replace(normalized, is_rgb=kind == "rgb"))
     else:
-        steps = _denoise_apart(normalized, groups, run, kind=kind)
+        steps = denoise_apart(normalized, groups, run, kind=kind)
     if channels != "auto" or kind is None:
         return steps
     note = explain(kind, count)
     return relay(steps, lambda step: step if step.report is None else replace(step, report=step.report.noted(note)))
-
-
-def _denoise_apart(
-    normalized: Normalized, groups: Groups, run: Callable[[Normalized], Generator[Step, None, None]], *, kind: Kind
-) -> Generator[Step, None, None]:
-    """Denoise each group of channels as if it were alone, and join the results."""
-    preview, spread = np.array(normalized.array), np.zeros(normalized.array.shape, np.float32)
-    reports: list[Report] = []
-    for number, group in enumerate(groups):
-        selected = select_channels(normalized, group)
-        with closing(scaled(run(selected), number / len(groups), 1 / len(groups))) as steps:
-            for step in steps:
-                if step.denoised is not None:
-                    preview[list(group)] = step.denoised
-                if step.report is not None and step.spread is not None:
-                    spread[list(group)] = step.spread
-                    reports.append(step.report)
-                elif step.denoised is not None:
-                    yield replace(step, denoised=restore_axes(preview.copy(), normalized))
-                else:
-                    yield step
-    report = join_reports(reports, groups, shape=normalized.original.shape, channels=kind)
-    denoised, spread = (restore_axes(array, normalized) for array in (preview, spread))
-    yield Step("done", 1, 1, 1.0, denoised=denoised, spread=spread, report=report)
 
 
 def _denoise_together(
@@ -255,9 +222,7 @@ def _denoise_together(
 ) -> Generator[Step, None, None]:
     """Denoise all channels with networks in common."""
     if is_blank(normalized.array):
-        report = describe(normalized, None, device=device)
-        spread = np.zeros(normalized.original.shape, dtype=np.float32)
-        yield Step("done", 1, 1, 1.0, denoised=normalized.original.copy(), spread=spread, report=report)
+        yield unchanged(normalized, device=device)
         return
     picture = to_picture(normalized, multiple=side_multiple(settings), device=device)
     generator = torch.Generator(device).manual_seed(seed)
@@ -267,37 +232,3 @@ def _denoise_together(
     plan = expected_costs(picture.pixels[0, 0].numel(), settings, joint_channels=joint)
     result = yield from present(steps, normalized, plan=plan, seconds=seconds)
     yield finished(result, normalized, device=device, seconds=seconds, tone_correction=settings.tone_correction)
-
-
-def finished(
-    result: Result,
-    normalized: Normalized,
-    *,
-    device: torch.device,
-    seconds: dict[str, float],
-    tone_correction: bool,
-) -> Step:
-    """The last step: the result as arrays, its tones corrected if asked for, and its report."""
-    unbiased, change = without_tone_bias(result.denoised, normalized) if tone_correction else (result.denoised, None)
-    denoised, spread = to_array(unbiased, normalized), spread_to_array(result.spread, normalized)
-    loss = rounding_loss(denoised, unbiased, normalized)
-    report = describe(normalized, result, device=device, seconds=seconds, tone_change=change, rounding_loss=loss)
-    return Step("done", 1, 1, 1.0, denoised=denoised, spread=spread, report=report)
-
-
-def present(
-    steps: Generator[Step, None, Returned], normalized: Normalized, *, plan: dict[str, float], seconds: dict[str, float]
-) -> Generator[Step, None, Returned]:
-    """Pass steps on with the fraction done and previews as arrays; add up the time of each stage in `seconds`."""
-    whole, done = sum(plan.values()), 0.0
-    while True:
-        started = time.perf_counter()
-        try:
-            step = next(steps)
-        except StopIteration as stop:
-            result: Returned = stop.value
-            return result
-        seconds[step.stage] = seconds.get(step.stage, 0.0) + time.perf_counter() - started
-        done += plan.get(step.stage, 0.0) / step.total
-        denoised = None if step.preview is None else to_array(step.preview, normalized)
-        yield replace(step, fraction=min(done / whole, 1.0), denoised=denoised, preview=None)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from mashpix.arrays.colour import Channels, Kind, check_choice, decide_channels
 from mashpix.arrays.costs import model_costs
-from mashpix.arrays.denoising import present
 from mashpix.arrays.model import Model, find_groups, fit_to_images, normalize_alike, normalize_like, on_device
 from mashpix.arrays.normalization import Array
 from mashpix.arrays.planes import Indexable, StackJob, collect, read_picture, run
+from mashpix.arrays.presenting import present
 from mashpix.arrays.shared import apply_models
 from mashpix.axes import check_axes, plane_groups
 from mashpix.deprecation import channels_from

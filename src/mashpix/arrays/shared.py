@@ -7,7 +7,6 @@ import numpy as np
 import torch
 
 from mashpix.arrays.costs import check_memory, model_costs
-from mashpix.arrays.denoising import finished, present
 from mashpix.arrays.kept import Fit
 from mashpix.arrays.model import (
     MAX_FITTED_IMAGES,
@@ -22,6 +21,7 @@ from mashpix.arrays.model import (
 )
 from mashpix.arrays.normalization import Array, Normalized, is_blank
 from mashpix.arrays.planes import Part, Planes, StackJob, finish
+from mashpix.arrays.presenting import finished, present
 from mashpix.arrays.summary import join_reports
 from mashpix.report import Report, Step
 from mashpix.steps import scaled

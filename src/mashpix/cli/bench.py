@@ -33,7 +33,7 @@ def bench(
     ] = None,
     others: Annotated[
         list[str] | None,
-        typer.Option("--baseline", metavar="|".join(baselines.METHODS), help="Classical methods for comparison."),
+        typer.Option("--baseline", metavar="|".join(baselines.METHODS), help="Other methods for comparison."),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Only N images, evenly spaced in sorted order.")

@@ -1,7 +1,8 @@
-"""Classical denoisers for comparison, as their libraries ship and document them; the noise level is estimated.
+"""Other denoisers for comparison: classical ones as their libraries ship and document them, and a zero-shot network.
 
-All take and return images (H, W) or (H, W, C) with values 0 to 1. Their libraries are the extra `bench` and are
-imported only when they are used. BM3D's package is free for non-commercial use only: no extra installs it.
+The classical ones are told the noise level that is estimated. All take and return images (H, W) or (H, W, C) with
+values 0 to 1. Their libraries are the extra `bench` and are imported only when they are used. BM3D's package
+is free for non-commercial use only: no extra installs it.
 """
 
 import warnings
@@ -64,8 +65,15 @@ def bm3d(noisy: Array) -> Array:
     return np.asarray(bm3d_rgb(noisy, sigma) if noisy.shape[2:] == (3,) else by_channel(noisy, sigma))
 
 
-METHODS: Mapping[str, Callable[[Array], Array]] = MappingProxyType(
-    {"nlm": nlm, "wavelet": wavelet, "opencv-nlm": opencv_nlm, "bm3d": bm3d}
+def zs_n2n(noisy: Array, *, seed: int = 0) -> Array:
+    """Denoise by Zero-Shot Noise2Noise, a network fitted to this image alone."""
+    from mashpix.evaluation import zs_n2n
+
+    return zs_n2n.denoise(noisy, seed=seed)
+
+
+METHODS: Mapping[str, Callable[..., Array]] = MappingProxyType(
+    {"nlm": nlm, "wavelet": wavelet, "opencv-nlm": opencv_nlm, "bm3d": bm3d, "zs-n2n": zs_n2n}
 )
 """The baselines by name."""
 NEEDS = {
@@ -73,8 +81,11 @@ NEEDS = {
     "wavelet": ("skimage", "pywt"),
     "opencv-nlm": ("cv2", "skimage", "pywt"),
     "bm3d": ("bm3d", "skimage", "pywt"),
+    "zs-n2n": (),
 }
-"""The modules that each baseline imports."""
+"""The modules that each baseline imports, beside those of mashpix itself."""
+RANDOM = ("zs-n2n",)
+"""The baselines that draw random numbers."""
 
 
 def check(name: str) -> None:
@@ -86,7 +97,7 @@ def check(name: str) -> None:
     need(*NEEDS[name], what=name, extra="bench")
 
 
-def denoise_baseline(noisy: Array, name: str, *, data_range: float) -> Array:
+def denoise_baseline(noisy: Array, name: str, *, data_range: float, seed: int = 0) -> Array:
     """Denoise one image with a baseline.
 
     Parameters
@@ -97,6 +108,8 @@ def denoise_baseline(noisy: Array, name: str, *, data_range: float) -> Array:
         One of `METHODS`.
     data_range : float
         Distance from black to white, in the units of the image.
+    seed : int
+        Of the random draws of those in `RANDOM`.
 
     Returns
     -------
@@ -110,9 +123,10 @@ def denoise_baseline(noisy: Array, name: str, *, data_range: float) -> Array:
     """
     if name == "opencv-nlm" and data_range != 255:
         raise InputError(f"OpenCV denoises 8 bit only (data range {data_range:g}; 255 needed)")
+    draws = {"seed": seed} if name in RANDOM else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of means over no values, in an image without noise
-        denoised = data_range * METHODS[name](noisy.astype(np.float32) / np.float32(data_range))
+        denoised = data_range * METHODS[name](noisy.astype(np.float32) / np.float32(data_range), **draws)
     if noisy.dtype.kind in "iu":
         limits = np.iinfo(noisy.dtype)
         denoised = np.clip(np.rint(denoised), limits.min, limits.max)

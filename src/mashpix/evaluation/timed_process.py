@@ -150,7 +150,7 @@ def _load_method(job: Job) -> Callable[[NDArray[Any]], NDArray[Any]]:
         import cv2
 
         cv2.setNumThreads(job.threads)
-    baseline = partial(denoise_baseline, name=job.method, data_range=job.data_range)
+    baseline = partial(denoise_baseline, name=job.method, data_range=job.data_range, seed=job.seed)
     baseline(small)
     return baseline
 

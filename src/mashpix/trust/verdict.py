@@ -22,13 +22,12 @@ from mashpix.missing import holds_data, mask_missing
 from mashpix.refine.residual_noise import NoiseModel
 from mashpix.tiling import window_sums
 from mashpix.trust.outcome import Verdict as Verdict
+from mashpix.trust.residual_blocks import Place, measure_blocks
 from mashpix.trust.residual_level import measure_excess
 from mashpix.trust.residual_tails import measure_tails
 from mashpix.trust.signal_in_residual import MIN_ERROR, measure_signal
 from mashpix.trust.whitened_residual import (
     SIDE,
-    STRIDE,
-    Blocks,
     ScaledPair,
     kind_of,
     measure_residual,
@@ -42,16 +41,8 @@ UNCHANGED = "nothing was changed"
 """The reason of a verdict on an image that is the noisy one."""
 WINDOW = 32
 """Side in pixels of the windows whose means give the standard error of the mean of the residual."""
-LEVELS = 6
-"""Levels of brightness within which blocks are compared."""
-MIN_USUAL = 0.7
-"""Least value that the usual structure of a level of brightness is taken to have."""
-EXTREME_FRACTION = 0.2
-"""Fraction of the blocks that count as rough, and as flat."""
 MIN_SIGMA_FRACTION = 0.2
 """Noise level that a channel is taken to have at least, as a fraction of the largest: colours of a grey image."""
-Place = tuple[int, int, int, int]
-"""Top, left, height and width of a block, pixels."""
 MAX_MEASURE = 1e9
 """Largest measure: where there is next to no noise, ratios to it have no end, and JSON has no infinity."""
 
@@ -170,7 +161,7 @@ def check(
     change = denoised[held].astype(np.float64) - np.asarray(noisy)[held]
     measures = {"residual_level": float(change.std()), "mean_change": float(change.mean())}
     measures |= _measure_offset(residual, both, noise)
-    of_blocks, places = _measure_blocks(whiten(residual, both.denoised, both.usable, noise))
+    of_blocks, places = measure_blocks(whiten(residual, both.denoised, both.usable, noise))
     measures |= of_blocks
     measures |= measure_signal(residual, both, noise)
     measures |= _measure_mean_loss(noisy, denoised, channel_axis)
@@ -252,39 +243,3 @@ def _measure_mean_loss(noisy: NDArray[Any], denoised: NDArray[Any], channel_axis
         return {}
     found = measure_mean_loss(*(channels_first(array, channel_axis) for array in (noisy, denoised)))
     return {"mean_loss": found.loss, "mean_loss_error": found.error}
-
-
-def _measure_blocks(blocks: Blocks) -> tuple[dict[str, float], dict[str, Place]]:
-    """Measure where the residual exceeds the noise: compact structures, edges, rough places; find where to look.
-
-    Structure has a place of its own; a shift and missing detail are seen best where the image is roughest.
-    """
-    usable = blocks.usable
-    mean, slow, fast = blocks.mean[:, usable], blocks.slow[usable], blocks.fast[usable]
-    order = blocks.variation[usable].argsort()
-    few = max(1, int(EXTREME_FRACTION * len(order)))
-    flat, rough = order[:few], order[-few:]
-    ratio = slow / fast.clamp(min=1)
-    brightness = blocks.brightness[usable].contiguous()
-    level = torch.bucketize(brightness, _quantiles(brightness))
-    usual = torch.ones(LEVELS)
-    for index in range(LEVELS):
-        if (level == index).any():
-            usual[index] = ratio[level == index].median()
-    tiny = torch.finfo(fast.dtype).tiny
-    structure = ratio / usual.clamp(min=MIN_USUAL)[level]
-    measures = {
-        "local_offset": float(mean.abs().max()),
-        "whiteness": float(slow[rough].mean() / fast[rough].mean().clamp(min=tiny)),
-        "edges": float(fast[rough].mean() / fast[flat].mean().clamp(min=tiny)),
-        "structure": float(structure.max()),
-    }
-    corners = STRIDE * usable.nonzero()
-    seen = {"structure": structure.argmax(), "displacement": order[-1], "missing_detail": order[-1]}
-    return measures, {name: (*corners[block].tolist(), SIDE, SIDE) for name, block in seen.items()}
-
-
-def _quantiles(values: torch.Tensor) -> torch.Tensor:
-    """Limits between levels that hold as many values each."""
-    places = torch.arange(1, LEVELS) * len(values) // LEVELS
-    return values.sort().values[places]

@@ -10,7 +10,8 @@ import threading
 from typing import Any
 
 from mashpix.errors import MashpixError
-from mashpix.web.tasks import Task, run_task
+from mashpix.web.task import Task
+from mashpix.web.tasks import run_task
 
 SLACK = 2 * 2**30
 """Bytes beyond the memory limit that the system may give out: memory that is reserved and never touched counts too."""
