@@ -36,7 +36,7 @@ PAIRED = ("ablation", "table")
 KODAK = "kodak"
 """The folder of clean images in DATA; all others hold pairs."""
 NOISES = {"white noise": ("--model", "gaussian", "--sigma", 25), "beta 1": ("--beta", 1)}
-PRESETS = ("default", "fast", "scripts", "best", "paper")
+PRESETS = ("default", "fast", "scripts", "paper")
 """The first two are counted in a folder and compared with a CPU, the first three measured on whole images."""
 CPU = "cpu"
 COLUMNS = ("step", "device", "outcome", "seconds", "figure")
