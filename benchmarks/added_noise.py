@@ -16,50 +16,23 @@ from scipy.ndimage import gaussian_filter
 
 import mashpix
 from _common import Table, load
+from _textures import coloured
 from mashpix import denoise_and_check
 from mashpix.evaluation.baselines import noise_level
 from mashpix.simulation import correlated_noise
 
 SIDE = 256
+TEXTURES = ("fur", "weave", "sand")
 COLUMNS = ("image", "colour", "noise", "method", "psnr_db", "verdict", "reason")
 NOISES = {"white 10": (10, 0.0), "white 25": (25, 0.0), "white 50": (50, 0.0), "beta 1, 25": (25, 1.0)}
 """Sigma and beta of Eq. 2, by name."""
 Array = NDArray[np.float64]
 
 
-def fur(rng: np.random.Generator) -> Array:
-    """Strands: noise that is smooth along a direction, which turns slowly over the image."""
-    rows, columns = np.indices((SIDE, SIDE)) / SIDE
-    layers = [gaussian_filter(rng.standard_normal((SIDE, SIDE)), width) for width in ((6, 0.6), (3, 1.2), (0.6, 6))]
-    weights = np.stack([1 - columns, 0.7 + 0 * rows, columns])
-    return 120 + 30 * (weights * [layer / layer.std() for layer in layers]).sum(axis=0)
-
-
-def weave(rng: np.random.Generator) -> Array:
-    """Two crossing threads with threads of uneven brightness."""
-    rows, columns = np.indices((SIDE, SIDE))
-    warp, weft = (1 + 0.3 * rng.standard_normal(SIDE) for _ in range(2))
-    cell = (rows // 4 + columns // 4) % 2
-    over = np.where(
-        cell, warp[None, :] * np.sin(rows * np.pi / 4) ** 2, weft[:, None] * np.sin(columns * np.pi / 4) ** 2
-    )
-    return 90 + 80 * over
-
-
-def sand(rng: np.random.Generator) -> Array:
-    """Grains: noise of about two pixels, with a heavy tail."""
-    grains = gaussian_filter(rng.standard_normal((SIDE, SIDE)) ** 3, 0.8)
-    return 130 + 30 * grains / grains.std()
-
-
-TEXTURES = {"fur": fur, "weave": weave, "sand": sand}
-TINT = np.array([1.0, 0.85, 0.7])
-
-
 def scenes(folder: Path, count: int) -> Iterator[tuple[str, Array]]:
     """Clean RGB images of 0 to 255 by name."""
-    for number, (name, texture) in enumerate(TEXTURES.items()):
-        yield name, texture(np.random.default_rng(number)).clip(0, 255)[..., None] * TINT
+    for name in TEXTURES:
+        yield name, coloured(name, SIDE)
     paths = sorted(folder.glob("*.png"))
     for path in paths[:: max(len(paths) // count, 1)][:count]:
         yield path.stem, load(path, SIDE).astype(float)
