@@ -14,8 +14,8 @@ from mashpix.extras import need
 from mashpix.files.image_file import ImageFile
 from mashpix.files.reader_process import Child
 from mashpix.files.tiff import image as tiff
-from mashpix.files.tiff.copy import SUB_IMAGES, TiffTemplate
 from mashpix.files.tiff.directories import Directory, find_directories, find_layout_of, read_directory
+from mashpix.files.tiff.template import SUB_IMAGES, TiffTemplate
 
 MAGICS = (
     b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"II\x1a\0\0\0HEAPCCDR", b"FUJIFILMCCD-RAW", b"\0\0\0\x18ftypcrx ",

@@ -8,21 +8,10 @@ from numpy.typing import NDArray
 
 from mashpix.errors import FileError
 from mashpix.files.image_file import INKS, Format, ImageFile, check_size, join_alpha, mismatch
-from mashpix.files.tiff.copy import (
-    HORIZONTAL,
-    LEVELS,
-    LOSSLESS,
-    TiffTemplate,
-    compression_of,
-    make_template,
-    new_file,
-    photometric_of,
-    put_pixels,
-    rebuild,
-    widen,
-)
+from mashpix.files.tiff.copy import HORIZONTAL, LEVELS, new_file, put_pixels, rebuild, widen
 from mashpix.files.tiff.directories import check_chain
 from mashpix.files.tiff.nodata import read_nodata
+from mashpix.files.tiff.template import LOSSLESS, TiffTemplate, compression_of, make_template, photometric_of
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PLAIN_BITS = {8, 16, 32, 64}

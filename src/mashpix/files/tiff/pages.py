@@ -8,15 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.errors import FileError
-from mashpix.files.tiff.copy import (
-    LOSSLESS,
-    TiffTemplate,
-    compression_of,
-    find_layout,
-    find_strips,
-    photometric_of,
-    put_segments,
-)
+from mashpix.files.tiff.copy import put_segments
+from mashpix.files.tiff.template import LOSSLESS, TiffTemplate, compression_of, find_layout, find_strips, photometric_of
 
 COMPRESSION, PHOTOMETRIC, FILL_ORDER, SUBSAMPLING = 259, 262, 266, 530
 DEFLATE, RGB = 8, 2

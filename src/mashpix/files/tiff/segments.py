@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from mashpix.files.ome_zarr.array import overlap_of, relative
 from mashpix.files.pyramid import rounded, shrink_windows
-from mashpix.files.tiff.copy import TiffTemplate, encode_segments
+from mashpix.files.tiff.copy import encode_segments
+from mashpix.files.tiff.template import TiffTemplate
 from mashpix.files.windows import WindowedPlane
 
 ROWS = 64

@@ -8,8 +8,8 @@ import numpy as np
 
 from mashpix.axes import check_axes, remark
 from mashpix.errors import FileError, UsageError
-from mashpix.files.tiff.copy import find_strips
 from mashpix.files.tiff.image import check_numbers, check_page, is_palette
+from mashpix.files.tiff.template import find_strips
 
 GUESSED = "IQ"
 """Letters that tifffile gives to unknown axes."""

@@ -23,7 +23,7 @@ from mashpix.files.atomic import atomic_file
 from mashpix.files.image_file import MAX_WHOLE, damaged_error, in_short
 from mashpix.files.opened import OpenFile, OpenStack, Put
 from mashpix.files.pyramid import factors_of, level_notes, shrink_to
-from mashpix.files.tiff.copy import encode_segments, find_layout
+from mashpix.files.tiff.copy import encode_segments
 from mashpix.files.tiff.directories import check_chain
 from mashpix.files.tiff.image import ALPHA_KINDS, has_colour
 from mashpix.files.tiff.nodata import read_nodata
@@ -39,6 +39,7 @@ from mashpix.files.tiff.series import (
     open_tifffile,
     shares_pixels,
 )
+from mashpix.files.tiff.template import find_layout
 from mashpix.files.tiff.widened import begin_widened, check_widening, lost_by_widening
 from mashpix.files.windows import WindowedPlane, is_window, within
 

@@ -8,10 +8,11 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from mashpix.errors import FileError
-from mashpix.files.tiff.copy import LIMIT_TAGS, RESOLUTION, find_tags
+from mashpix.files.tiff.copy import LIMIT_TAGS
 from mashpix.files.tiff.directories import EXIF, GPS, find_layout_of
 from mashpix.files.tiff.empty import LARGEST_CLASSIC
 from mashpix.files.tiff.series import open_tifffile
+from mashpix.files.tiff.template import RESOLUTION, find_tags
 
 DESCRIPTION, COLOUR_MAP = 270, 320
 OME_TYPES = {"float32": "float", "float64": "double"}
