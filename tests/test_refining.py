@@ -195,6 +195,13 @@ def test_noise_that_a_camera_has_treated_gets_half_a_pilot_from_groups(treat, pi
     assert drain(noises).in_blocks8.pilot == pilot
 
 
+def test_noise_at_half_the_size_follows_the_brightness_as_at_full_size():
+    picture, prediction = picture_of(textured_noise()), blurred(scene())
+    noises = drain(measure_noises(picture, prediction, settings=SETTINGS, tuning=RefineSettings(blind_noise=False)))
+    assert noises.in_half_size.variance_model == noises.in_blocks16.variance_model
+    assert noises.in_half_size.variance_model.slope != 0
+
+
 SKY, STAR_NOISE = 0.1, 0.02
 """Level of the sky, and of its noise, around the stars of `star_field`."""
 

@@ -120,11 +120,14 @@ def stop_blocks(*, quick: bool, seed: int) -> Iterator[Attempt]:
             assert code == 0, said
         for number, folder in enumerate(cycle(seconds)):
             stops = [_draw_stop(chance, seconds[folder]) for _ in range(left)]
+            before = left
             for attempt in _stop_until_done(folder, folder / f"out{number}", stops):
                 yield attempt
                 left -= "stopped" in attempt.name
             if not left:
                 break
+            if left == before:  # the unbroken run took longer than runs take now: else no stop might ever come in time
+                seconds[folder] /= 2
         for folder in seconds:
             yield from _stop_at_writes(folder, KILLED, -signal.SIGKILL, step=QUICK_STEP if quick else STEP)
             yield from _stop_at_writes(folder, "from then on", 1, step=QUICK_STEP if quick else STEP)

@@ -98,8 +98,8 @@ def denoise(
 
     The time is about proportional to the updates of the network, and for images larger than a window of 128 pixels
     that of the prediction to the pixels; the memory to the pixels. "default" suits most images; "fast" makes a quarter
-    of the updates, for previews and large batches. "paper" and "scripts" are the
-    published method without refining, a hundred times slower, for comparisons.
+    of the updates, for previews and large batches. "paper" and "scripts" are the published method without refining, a
+    hundred times slower, for comparisons.
 
     References
     ----------

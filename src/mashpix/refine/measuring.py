@@ -61,10 +61,12 @@ def measure_noises(
     whole = halve(usable[None].float())[0] == 1
     in_blocks16 = measure(y, p, y1, usable, side=SIDE, in_prediction=in_prediction)
     in_blocks8 = measure(y, p, y1, usable, side=block_matching.SIDE)
-    in_half_size = measure(halve(y), halve(p), halve(y1), whole, side=SIDE)
     if in_blocks16 is None or in_blocks8 is None:
         return None
     reconciled, capped = in_blocks16
+    # a quarter of the blocks are too few to show again how the noise follows the brightness
+    model = reconciled.variance_model
+    in_half_size = measure(halve(y), halve(p), halve(y1), whole, side=SIDE, model=model)
     noises = Noises(capped, reconciled, in_blocks8[0], in_half_size[0] if in_half_size else None)
     if is_small:
         return _limited(noises, y, usable)

@@ -13,6 +13,7 @@ from torch import Tensor
 from mashpix.refine.colour import low_texture
 from mashpix.refine.residual_noise import NoiseModel, measure_noise
 from mashpix.refine.tuning import TUNED, RefineSettings
+from mashpix.refine.variance_model import VarianceModel
 
 
 def measure_again(
@@ -24,6 +25,7 @@ def measure_again(
     side: int,
     is_rgb: bool,
     follow: bool | None = None,
+    model: VarianceModel | None = None,
     in_prediction: NoiseModel | None = None,
     tuning: RefineSettings = TUNED,
 ) -> tuple[NoiseModel, NoiseModel] | None:
@@ -31,7 +33,9 @@ def measure_again(
 
     Parameters as of `measure_noise`, `shrunk` is an image like `predicted`. None if any of them cannot be measured.
     """
-    measure = partial(measure_noise, noisy, usable=usable, side=side, is_rgb=is_rgb, follow=follow, tuning=tuning)
+    measure = partial(
+        measure_noise, noisy, usable=usable, side=side, is_rgb=is_rgb, follow=follow, model=model, tuning=tuning
+    )
     in_prediction = in_prediction or measure(predicted)
     if not tuning.second_measurement:
         return in_prediction and (in_prediction, in_prediction)

@@ -88,6 +88,7 @@ def measure_noise(
     is_rgb: bool,
     textured: bool = False,
     follow: bool | None = None,
+    model: VarianceModel | None = None,
     tuning: RefineSettings = TUNED,
 ) -> NoiseModel | None:
     """R3: measure the noise in the residual of an estimate; None without a block to measure it in.
@@ -102,6 +103,7 @@ def measure_noise(
     is_rgb : whether the channels are brightness and the two opponent colours of RGB
     textured : measure in blocks with some texture instead of flat ones
     follow : whether the noise follows the brightness; None decides that in RGB, and follows it otherwise
+    model : how it follows the brightness where that was measured before
     """
     blocks, structure = cut_usable(noisy, estimate, usable=usable, side=side, tuning=tuning)
     if blocks.shape[1] == 0:
@@ -109,11 +111,12 @@ def measure_noise(
     residual = blocks - structure
     variation, residual_variance = structure.var(dim=2).sum(dim=0), residual.var(dim=2)
     brightness = colour.brightness(structure.mean(dim=2), is_rgb=is_rgb)
-    if follow is None:
+    if model is None and follow is None:
         follow = not is_rgb or depends_on_brightness(brightness, variation, residual_variance, tuning=tuning)
-    model = CONSTANT
-    if follow:
-        model = fit_variance_model(brightness, variation, residual_variance.sum(dim=0), tuning=tuning)
+    if model is None:
+        model = CONSTANT
+        if follow:
+            model = fit_variance_model(brightness, variation, residual_variance.sum(dim=0), tuning=tuning)
     ratio = model.ratio(brightness)
     chosen = between(variation / ratio, tuning.textured_quantiles if textured else tuning.flat_quantiles)
     if not chosen.any():  # so few blocks that none is between the quantiles
