@@ -10,7 +10,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from mashpix import PRESETS
-from mashpix.refine import tuning
+from mashpix.refine import gaussian, tuning
 from mashpix.refine.measuring import measure_noises
 from mashpix.refine.refining import refine
 from mashpix.refine.tuning import RefineSettings
@@ -63,6 +63,15 @@ def test_the_rim_of_a_hole_is_as_clean_as_without_it():
     results = [refined(image, wrong)[0] - torch.from_numpy(clean) for image in (picture, holed)]
     whole, beside = (error[:, rim].square().mean() for error in results)
     assert beside < 1.25 * whole
+
+
+def test_holes_are_filled_tile_by_tile_as_in_one_piece(monkeypatch):
+    holed, _ = with_hole(picture_of(noisy_scene(0.5)))
+    planes = holed.pixels[0], blurred(scene())[0], holed.valid[0]
+    whole = gaussian.fill_holes(*planes, width=0.7)
+    monkeypatch.setattr(gaussian, "TILE", 32)
+    torch.testing.assert_close(gaussian.fill_holes(*planes, width=0.7), whole, rtol=0, atol=1e-6)
+    assert not torch.equal(whole, holed.pixels[0])
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
