@@ -32,7 +32,9 @@ def now(device: str) -> float:
 
 def updates_per_second(noisy: np.ndarray, preset: str, device: str) -> float:
     settings = mashpix.preset(preset).replace(masking_ratio=0.9, shuffle="never")
-    steps = mashpix.denoise_steps(noisy, channel_axis=-1, settings=settings, device=device, preview_every=0)
+    steps = mashpix.denoise_steps(
+        noisy, channel_axis=-1, channels="rgb", settings=settings, device=device, preview_every=0
+    )
     next(steps)  # the first update allocates memory
     count = UPDATES[preset] * (1 if device == "cpu" else 10)
     started = now(device)
@@ -48,7 +50,7 @@ def seconds_a_picture(noisy: np.ndarray, preset: str, device: str, rate: float) 
     if settings.choose_by == "gap":
         return (2 * settings.probe_steps + settings.steps) / rate
     started = time.perf_counter()
-    mashpix.denoise(noisy, channel_axis=-1, settings=settings, device=device)
+    mashpix.denoise(noisy, channel_axis=-1, channels="rgb", settings=settings, device=device)
     return time.perf_counter() - started
 
 
