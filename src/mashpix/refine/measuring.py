@@ -107,10 +107,10 @@ def _limited(noises: Noises, y: Tensor, usable: Tensor) -> Noises:
 def _of_photo(noises: Noises, *, likeness: float, white: float, tuning: RefineSettings) -> Noises:
     """R17 and R19: limit the noise of the brightness, and trust it by its likeness to that of a sensor."""
     power = noises.in_blocks16.power()[0]
-    limit = brightness_limit(noises.in_blocks16, white=white, tuning=tuning)
-    likeness = likeness if power <= limit else 0.0
-    factor = torch.full_like(noises.in_blocks16.psd[:, :1], tuning.sensor_factor**likeness)
-    factor[0] *= tuning.other_factor ** (1 - likeness) * (limit / power).clamp(max=1)
+    share = (brightness_limit(noises.in_blocks16, white=white, tuning=tuning) / power).clamp(max=1)
+    likeness = likeness if share == 1 else 0.0
+    factor = torch.full_like(noises.in_blocks16.psd[:, :1], tuning.sensor_factor**likeness) * share
+    factor[0] *= tuning.other_factor ** (1 - likeness)
     in_prediction, in_blocks16, in_blocks8 = (noise._replace(psd=noise.psd * factor) for noise in noises[:3])
     half = noises.in_half_size and noises.in_half_size._replace(psd=noises.in_half_size.psd * factor)
     return Noises(in_prediction, in_blocks16, in_blocks8, half)
