@@ -2,7 +2,8 @@
 
 python benchmarks/textures.py KODAK [--count 6] [--side 512] [--presets fast] [--bm3d]
 Generated textures and centres of photos, 8 bit: with the noise of a camera (its demosaicing and JPEG too;
-compared with what it records without noise), and with white noise. The seed is made from the name. Rows are added
+compared with what it records without noise, and with the scene, which has none of the false colours that demosaicing
+makes of texture), and with white noise. The seed is made from the name. Rows are added
 to benchmarks/textures.csv; an image that it has with the same noise is not measured again. BM3D (the package bm3d) is
 for non-commercial use, so it is measured on request only; it is told the level that is estimated.
 """
@@ -10,6 +11,7 @@ for non-commercial use, so it is measured on request only; it is told the level 
 import argparse
 import csv
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from zlib import crc32
 
@@ -23,7 +25,7 @@ from mashpix import denoise_and_check
 from mashpix.evaluation.baselines import denoise_baseline
 from mashpix.evaluation.synthetic_noise import SyntheticNoise
 
-COLUMNS = ("image", "side", "noise", "method", "psnr_db", "gain_db", "verdict", "reason")
+COLUMNS = ("image", "side", "noise", "method", "psnr_db", "gain_db", "scene_gain_db", "verdict", "reason")
 NOISES = (
     SyntheticNoise(model="camera", electrons=3000.0),
     SyntheticNoise(model="gaussian", sigma=5.0),
@@ -41,12 +43,15 @@ def scenes(folder: Path, count: int, side: int) -> Iterator[tuple[str, Array]]:
         yield f"kodak {path.stem}", load(path, side)
 
 
-def measure(clean: NDArray[np.float64], noisy: Array, *, presets: list[str], with_bm3d: bool) -> Iterator[list[object]]:
-    """Yield method, PSNR, gain, verdict and its reason."""
+def measure(
+    clean: NDArray[np.float64], scene: Array, noisy: Array, *, presets: list[str], with_bm3d: bool
+) -> Iterator[list[object]]:
+    """Yield method, PSNR, its gain and that against the scene, verdict and its reason."""
 
     def scored(result: Array) -> list[object]:
-        before, after = (mashpix.psnr(clean, image, data_range=255) for image in (noisy, result))
-        return [round(after, 2), round(after - before, 2)]
+        psnr = partial(mashpix.psnr, data_range=255)
+        gains = (psnr(reference, result) - psnr(reference, noisy) for reference in (clean, scene))
+        return [round(value, 2) for value in (psnr(clean, result), *gains)]
 
     yield ["noisy", *scored(noisy)]
     for preset in presets:
@@ -82,6 +87,6 @@ if __name__ == "__main__":
                 rng = np.random.default_rng(crc32(name.encode()))
                 noisy = noise.add(scene, rng=rng).round().clip(0, 255).astype(np.uint8)
                 clean = noise.reference(scene).astype(np.float64)
-                rows = list(measure(clean, noisy, presets=args.presets, with_bm3d=args.bm3d))
+                rows = list(measure(clean, scene, noisy, presets=args.presets, with_bm3d=args.bm3d))
                 for row in rows:  # all or none
                     table.add(name, args.side, noise, *row)

@@ -9,6 +9,7 @@ from mashpix.refine import block_matching
 from mashpix.refine.kernels import TINY, compiled, weigh
 
 GROUPED = block_matching.SIDE
+HALF = np.float32(0.5**0.5)
 FAR = np.float32(np.finfo(np.float32).max)
 
 
@@ -81,10 +82,9 @@ def filter_strip(noisy, pilot, members, ratio, psd, cosine, across, threshold, m
                 _group_analyse(noisy[channel], group, cosine, blocks, coefficients)
                 if threshold < 0:
                     _group_analyse(pilot[channel], group, cosine, blocks, signal)
-                level = np.float32(size) * ratio[down, right]
-                kept = _group_gain(coefficients, signal, psd[channel], level, across, threshold)
+                kept = _group_gain(coefficients, signal, psd[channel], ratio[down, right], across, threshold)
                 own = np.float32(1) / (kept / whole + min_kept)
-                _group_synthesise(coefficients, cosine, own / np.float32(size), blocks)
+                _group_synthesise(coefficients, cosine, own, blocks)
                 for index in range(size):
                     row, column = group[index] // width - top, group[index] % width
                     corners[row, column] += own
@@ -135,7 +135,7 @@ def _group_gain(coefficients, signal, psd, ratio, across, threshold):  # type: i
 
 @compiled
 def _group_analyse(pixels, group, cosine, blocks, out):  # type: ignore[no-untyped-def]
-    """Transform a group of blocks by cosines in them and Hadamard's matrix, not scaled, across them."""
+    """Transform a group of blocks by cosines in them and Haar's wavelets across them."""
     size, width = len(group), pixels.shape[1]
     for index in range(size):
         row, column = group[index] // width, group[index] % width
@@ -143,7 +143,7 @@ def _group_analyse(pixels, group, cosine, blocks, out):  # type: ignore[no-untyp
             for place in range(GROUPED):
                 blocks[index, line, place] = pixels[row + line, column + place]
     flat = blocks.reshape((size, GROUPED * GROUPED))
-    _hadamard(flat)
+    _haar(flat)
     for place in range(GROUPED * GROUPED):
         for index in range(size):
             out[place, index] = flat[index, place]
@@ -152,14 +152,14 @@ def _group_analyse(pixels, group, cosine, blocks, out):  # type: ignore[no-untyp
 
 @compiled
 def _group_synthesise(coefficients, cosine, weight, blocks):  # type: ignore[no-untyped-def]
-    """Invert `_group_analyse`, but for the scale, times a weight."""
+    """Invert `_group_analyse`, times a weight."""
     size = len(blocks)
     flat = blocks.reshape((size, GROUPED * GROUPED))
     _cosines(coefficients, cosine.T)
     for index in range(size):
         for place in range(GROUPED * GROUPED):
             flat[index, place] = coefficients[place, index] * weight
-    _hadamard(flat)
+    _inverse_haar(flat)
 
 
 @compiled
@@ -177,15 +177,29 @@ def _cosines(values, matrix):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _hadamard(values):  # type: ignore[no-untyped-def]
-    """Hadamard's transform, not scaled, along the first axis of (N, M), in place; N is a power of two."""
+def _haar(values):  # type: ignore[no-untyped-def]
+    """Haar's transform, orthonormal, along the first axis of (N, M), in place; N is a power of two."""
     reach = 1
     while reach < len(values):
         for start in range(0, len(values), 2 * reach):
-            for index in range(start, start + reach):
-                near, far = values[index], values[index + reach]
-                for place in range(len(near)):
-                    one, other = near[place], far[place]
-                    near[place] = one + other
-                    far[place] = one - other
+            _rotate(values[start], values[start + reach])
         reach *= 2
+
+
+@compiled
+def _inverse_haar(values):  # type: ignore[no-untyped-def]
+    """Invert `_haar`."""
+    reach = len(values) // 2
+    while reach:
+        for start in range(0, len(values), 2 * reach):
+            _rotate(values[start], values[start + reach])
+        reach //= 2
+
+
+@compiled
+def _rotate(near, far):  # type: ignore[no-untyped-def]
+    """Sum and difference of two blocks, over sqrt 2, in place: its own inverse."""
+    for place in range(len(near)):
+        one, other = near[place] * HALF, far[place] * HALF
+        near[place] = one + other
+        far[place] = one - other
