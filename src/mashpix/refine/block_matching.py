@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from scipy.linalg import hadamard
 from torch import Tensor
 
 from mashpix.devices import repeatable_sums
@@ -106,7 +105,7 @@ def is_white(noise: NoiseModel, *, tuning: RefineSettings = TUNED) -> bool:
 
 
 def across_group(size: int) -> Tensor:
-    """Orthonormal Hadamard transform of the blocks of a group, (size, size); the size is a power of two.
+    """Haar's transform of the blocks of a group, orthonormal, (size, size); the size is a power of two.
 
     Examples
     --------
@@ -114,7 +113,11 @@ def across_group(size: int) -> Tensor:
     tensor([[ 0.7071,  0.7071],
             [ 0.7071, -0.7071]])
     """
-    matrix: Tensor = torch.from_numpy(hadamard(size)).float() / size**0.5
+    matrix, reach = torch.eye(size), 1
+    while reach < size:
+        near, far = matrix[:: 2 * reach].clone(), matrix[reach :: 2 * reach].clone()
+        matrix[:: 2 * reach], matrix[reach :: 2 * reach] = (near + far) / 2**0.5, (near - far) / 2**0.5
+        reach *= 2
     return matrix
 
 

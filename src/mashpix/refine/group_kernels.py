@@ -6,7 +6,7 @@ As `block_matching`, which serves GPUs; more on such kernels in `kernels`.
 import numpy as np
 
 from mashpix.refine import block_matching
-from mashpix.refine.kernels import TINY, compiled, weigh
+from mashpix.refine.kernels import TINY, compiled
 
 GROUPED = block_matching.SIDE
 HALF = np.float32(0.5**0.5)
@@ -32,7 +32,12 @@ def match_strip(plane, rows, columns, radius, size):  # type: ignore[no-untyped-
             for other in range(max(row - radius, 0), min(row + radius, height - GROUPED) + 1):
                 distances[:count] = 0
                 for line in range(GROUPED):
-                    _add_distances(plane[row + line, column:], plane[other + line, left:], count, distances)
+                    for index in range(count):
+                        value = np.float32(0)
+                        for place in range(GROUPED):
+                            difference = plane[other + line, left + index + place] - plane[row + line, column + place]
+                            value += difference * difference
+                        distances[index] += value
                 own = column - left if other == row else -1
                 for index in range(count):
                     if distances[index] < best[-1] and index != own:
@@ -51,17 +56,6 @@ def match_strip(plane, rows, columns, radius, size):  # type: ignore[no-untyped-
 
 
 @compiled
-def _add_distances(own, other, count, distances):  # type: ignore[no-untyped-def]
-    """Add the squared distance of GROUPED pixels to as many beginning at each of `count` places."""
-    for index in range(count):
-        value = np.float32(0)
-        for place in range(GROUPED):
-            difference = other[index + place] - own[place]
-            value += difference * difference
-        distances[index] += value
-
-
-@compiled
 def filter_strip(noisy, pilot, members, ratio, psd, cosine, across, threshold, min_kept, top, total, weight):  # type: ignore[no-untyped-def] # fmt: skip
     """Filter groups (R7, R21, R22), added to `total` and `weight`, (C, pixels, W), whose first row is `top`.
 
@@ -73,6 +67,7 @@ def filter_strip(noisy, pilot, members, ratio, psd, cosine, across, threshold, m
     coefficients = np.empty((GROUPED * GROUPED, size), np.float32)
     signal = np.empty((GROUPED * GROUPED, size), np.float32)
     blocks = np.empty((size, GROUPED, GROUPED), np.float32)
+    inverse = np.ascontiguousarray(cosine.T)
     for channel in range(len(noisy)):
         whole = max(psd[channel].sum() * size, TINY)
         corners = np.zeros(weight.shape[1:], np.float32)
@@ -84,7 +79,7 @@ def filter_strip(noisy, pilot, members, ratio, psd, cosine, across, threshold, m
                     _group_analyse(pilot[channel], group, cosine, blocks, signal)
                 kept = _group_gain(coefficients, signal, psd[channel], ratio[down, right], across, threshold)
                 own = np.float32(1) / (kept / whole + min_kept)
-                _group_synthesise(coefficients, cosine, own, blocks)
+                _group_synthesise(coefficients, inverse, own, blocks)
                 for index in range(size):
                     row, column = group[index] // width - top, group[index] % width
                     corners[row, column] += own
@@ -112,24 +107,32 @@ def _spread(corners, weight):  # type: ignore[no-untyped-def]
 
 @compiled
 def _group_gain(coefficients, signal, psd, ratio, across, threshold):  # type: ignore[no-untyped-def]
-    """Multiply the coefficients of a group by their gain; returns the sum of gain^2 S."""
+    """Multiply the coefficients of a group by their gain; returns the sum of gain^2 S.
+
+    Gains that are 0 or 1 are counted, and squares are added up for each block: sums of floats in a row are no vectors.
+    """
     size = signal.shape[1]
+    factors, squares = np.full(size, across, np.float32), np.zeros(size, np.float32)
+    factors[0] = 1
     kept = np.float32(0)
     for index in range(GROUPED * GROUPED):
         variance, values, signals = psd[index] * ratio, coefficients[index], signal[index]
-        squares = np.float32(0)
-        for block in range(size):
-            here = across * variance if block else variance
-            if index == 0 and block == 0:  # the mean of a group is kept
-                gain = np.float32(1)
-            elif threshold >= 0:
-                gain = np.float32(1) if values[block] * values[block] > threshold * threshold * here else np.float32(0)
-            else:
+        first = 0 if index else 1  # the mean of a group is kept
+        if threshold >= 0:
+            passed = first
+            for block in range(first, size):
+                passes = values[block] * values[block] > threshold * threshold * (factors[block] * variance)
+                values[block] = values[block] if passes else np.float32(0)
+                passed += passes
+            kept += np.float32(passed) * psd[index]
+        else:
+            for block in range(first, size):
                 energy = signals[block] * signals[block]
-                gain = energy / max(energy + here, TINY)
-            squares += gain * gain
-            values[block] *= gain
-        kept += squares * psd[index]
+                gain = energy / max(energy + factors[block] * variance, TINY)
+                squares[block] += gain * gain * psd[index]
+                values[block] *= gain
+    if threshold < 0:
+        kept = psd[0] + squares.sum()
     return kept
 
 
@@ -140,8 +143,9 @@ def _group_analyse(pixels, group, cosine, blocks, out):  # type: ignore[no-untyp
     for index in range(size):
         row, column = group[index] // width, group[index] % width
         for line in range(GROUPED):
+            own = pixels[row + line, column : column + GROUPED]
             for place in range(GROUPED):
-                blocks[index, line, place] = pixels[row + line, column + place]
+                blocks[index, line, place] = own[place]
     flat = blocks.reshape((size, GROUPED * GROUPED))
     _haar(flat)
     for place in range(GROUPED * GROUPED):
@@ -151,11 +155,11 @@ def _group_analyse(pixels, group, cosine, blocks, out):  # type: ignore[no-untyp
 
 
 @compiled
-def _group_synthesise(coefficients, cosine, weight, blocks):  # type: ignore[no-untyped-def]
+def _group_synthesise(coefficients, inverse, weight, blocks):  # type: ignore[no-untyped-def]
     """Invert `_group_analyse`, times a weight."""
     size = len(blocks)
     flat = blocks.reshape((size, GROUPED * GROUPED))
-    _cosines(coefficients, cosine.T)
+    _cosines(coefficients, inverse)
     for index in range(size):
         for place in range(GROUPED * GROUPED):
             flat[index, place] = coefficients[place, index] * weight
@@ -166,14 +170,21 @@ def _group_synthesise(coefficients, cosine, weight, blocks):  # type: ignore[no-
 def _cosines(values, matrix):  # type: ignore[no-untyped-def]
     """Multiply the columns and the rows of blocks (GROUPED * GROUPED, N) by a matrix, in place."""
     count = values.shape[1]
-    lines = np.empty((GROUPED, GROUPED * count), np.float32)
-    flat = values.reshape((GROUPED, GROUPED * count))
+    lines = np.empty((GROUPED * GROUPED, count), np.float32)
     for down in range(GROUPED):
-        weigh(matrix[down], flat, GROUPED * count, lines[down])
-    for down in range(GROUPED):
-        columns = lines[down].reshape((GROUPED, count))
         for right in range(GROUPED):
-            weigh(matrix[right], columns, count, values[down * GROUPED + right])
+            for index in range(count):
+                value = np.float32(0)
+                for place in range(GROUPED):
+                    value += matrix[down, place] * values[place * GROUPED + right, index]
+                lines[down * GROUPED + right, index] = value
+    for down in range(GROUPED):
+        for right in range(GROUPED):
+            for index in range(count):
+                value = np.float32(0)
+                for place in range(GROUPED):
+                    value += matrix[right, place] * lines[down * GROUPED + place, index]
+                values[down * GROUPED + right, index] = value
 
 
 @compiled
@@ -181,8 +192,7 @@ def _haar(values):  # type: ignore[no-untyped-def]
     """Haar's transform, orthonormal, along the first axis of (N, M), in place; N is a power of two."""
     reach = 1
     while reach < len(values):
-        for start in range(0, len(values), 2 * reach):
-            _rotate(values[start], values[start + reach])
+        _rotate(values, reach)
         reach *= 2
 
 
@@ -191,15 +201,15 @@ def _inverse_haar(values):  # type: ignore[no-untyped-def]
     """Invert `_haar`."""
     reach = len(values) // 2
     while reach:
-        for start in range(0, len(values), 2 * reach):
-            _rotate(values[start], values[start + reach])
+        _rotate(values, reach)
         reach //= 2
 
 
 @compiled
-def _rotate(near, far):  # type: ignore[no-untyped-def]
-    """Sum and difference of two blocks, over sqrt 2, in place: its own inverse."""
-    for place in range(len(near)):
-        one, other = near[place] * HALF, far[place] * HALF
-        near[place] = one + other
-        far[place] = one - other
+def _rotate(values, reach):  # type: ignore[no-untyped-def]
+    """Sum and difference, over sqrt 2, of rows that are `reach` apart, in place: its own inverse."""
+    for start in range(0, len(values), 2 * reach):
+        for place in range(values.shape[1]):
+            one, other = values[start, place] * HALF, values[start + reach, place] * HALF
+            values[start, place] = one + other
+            values[start + reach, place] = one - other
