@@ -44,9 +44,10 @@ def grouping(tuning: RefineSettings = TUNED) -> Grouping:
     return Grouping(tuning.group_size, tuning.group_step)
 
 
-def white_grouping(tuning: RefineSettings = TUNED) -> Grouping:
+def white_grouping(tuning: RefineSettings = TUNED, *, known: bool) -> Grouping:
     """Groups of R21."""
-    return Grouping(tuning.threshold_group_size, tuning.group_step, tuning.white_threshold)
+    threshold = tuning.white_threshold if known else tuning.measured_white_threshold
+    return Grouping(tuning.threshold_group_size, tuning.group_step, threshold)
 
 
 def treated_grouping(tuning: RefineSettings = TUNED) -> Grouping:

@@ -55,18 +55,20 @@ def group(
     """R6, R7, R21 and R22: the groups g, y filtered with a pilot of blocks, of groups, or of both."""
     noise = noises.in_blocks8
     by = partial(filter_groups, settings=settings, tuning=tuning)
+    for_threshold = noise.times(colours=tuning.threshold_colours)
     if noise.pilot == "groups" and tuning.groups:
-        y2 = yield from by(y, y, noise=noise, by=white_grouping(tuning), stage=stages.PILOT)  # R21
-        share = tuning.white_share if noise.known else 1.0
-        noise = noise._replace(psd=noise.psd * share)
+        pilot_by = white_grouping(tuning, known=noise.known)
+        y2 = yield from by(y, y, noise=for_threshold, by=pilot_by, stage=stages.PILOT)  # R21
+        noise = noise.times(tuning.white_share if noise.known else 1.0, colours=tuning.wiener_colours)
         return (yield from by(y, y2, noise=noise, by=grouping(tuning), stage=stages.GROUP))  # R7
     y2 = yield from shrink_again(y, noises, settings=settings, tuning=tuning)  # R6
     if not tuning.groups:
         return y2
     pilot, share = y2, 1.0
     if noise.pilot == "both":
-        pilot = yield from by(y, y2, noise=noise, by=treated_grouping(tuning), stage=stages.PILOT)  # R22
+        pilot = yield from by(y, y2, noise=for_threshold, by=treated_grouping(tuning), stage=stages.PILOT)  # R22
         pilot, share = (pilot + y2) / 2, tuning.treated_slow_share
+    noise = noise.times(colours=tuning.wiener_colours)
     g = yield from by(y, pilot, noise=noise, by=grouping(tuning), stage=stages.GROUP)  # R7
     return with_slow_part(g, halve(y2), share=share, tuning=tuning)
 

@@ -52,6 +52,12 @@ class NoiseModel(NamedTuple):
     pilot: Pilot = "blocks"
     known: bool = False
 
+    def times(self, factor: float = 1.0, *, colours: float = 1.0) -> "NoiseModel":
+        """More or less noise, and so much more again of the opponent colours."""
+        factors = torch.full_like(self.psd[:, :1], factor)
+        factors[1 if self.is_rgb else len(factors) :] *= colours
+        return self._replace(psd=self.psd * factors)
+
     def variance(self, brightness: Tensor) -> Tensor:
         """Variance of each coefficient, (C, side * side, N), in blocks of a brightness (N,)."""
         return self.psd[..., None] * self.variance_model.ratio(brightness)

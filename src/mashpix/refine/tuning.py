@@ -56,18 +56,21 @@ class RefineSettings:
     # R7: groups
     group_size: int = 32  # blocks: blocks in a group [4]
     group_step: int = 4  # pixels: distance of the blocks that a group is gathered for [5]
-    search_radius: int = 16  # pixels: largest distance of the others along each axis [by hand]
+    search_radius: int = 24  # pixels: largest distance of the others along each axis [23]
+    wiener_colours: float = 1.25  # factor: the variance of the opponent colours is multiplied by this [23]
+    threshold_colours: float = 2.0  # factor: the same at the hard thresholds of R21 and R22 [23]
 
     # R21 and R22: a pilot of groups; R21: in white noise; the last two where it was measured in y itself
     threshold_group_size: int = 16  # blocks: blocks in a group of the hard threshold [20]
     max_white_slope: float = 2.5  # ratio of slow to fast coefficients: most of noise that counts as white [20]
-    white_threshold: float = 3.0  # noise deviations: hard threshold in groups [20]
+    white_threshold: float = 2.7  # noise deviations: hard threshold in groups where the noise is known [23]
+    measured_white_threshold: float = 3.0  # noise deviations: the same where it was measured in a residual [20, 23]
     white_share: float = 0.6  # fraction: part of the variance that the Wiener filter of R7 takes then [20]
     white_disagreement: float = 0.02  # noise variances: takes the place of `disagreement` [20]
 
     # R22: in photos whose noise is not like that of a sensor
     max_treated_likeness: float = 0.5  # fraction: most likeness of such noise to that of a sensor [21]
-    treated_threshold: float = 3.5  # noise deviations: hard threshold in groups [21]
+    treated_threshold: float = 3.2  # noise deviations: hard threshold in groups [21, 23]
     treated_step: int = 8  # pixels: distance of the blocks that a group is gathered for, as `group_step` [21]
     treated_slow_share: float = 0.5  # fraction: how far the slow part of g goes to that of y2 [21]
 
