@@ -82,7 +82,7 @@ def measure_blind_noise(picture: Picture, noisy: Tensor, *, tuning: RefineSettin
     if coefficients is None or coefficients.shape[1] < tuning.min_blocks:
         return None
     if picture.is_rgb and not grey:
-        return _measure_independent(coefficients, tuning=tuning)
+        return _measure_independent(coefficients, faint=tuning.max_faint_noise * picture.white, tuning=tuning)
     intensity = coefficients[..., 0].mean(dim=0) / SIDE
     noise = measure_calm_noise(coefficients, intensity=intensity)
     if (model := _variance_model(noise)).ceiling > tuning.max_variance_ratio:
@@ -108,16 +108,18 @@ def _variance_model(noise: CalmNoise) -> VarianceModel:
     return VarianceModel(line.offset / usual, line.slope / usual, min(ends), ceiling)
 
 
-def _measure_independent(coefficients: Tensor, *, tuning: RefineSettings) -> BlindNoise | None:
+def _measure_independent(coefficients: Tensor, *, faint: float, tuning: RefineSettings) -> BlindNoise | None:
     """R16, of blocks of brightness and opponent colours (3, N, K); None unless the channels are independent."""
     intensity = coefficients[0, :, 0] / SIDE
     turned = _turn_to_texture(coefficients)
     noise = measure_calm_noise(turned[1:], intensity=intensity)
     texture = _bands(_own_spectrum(turned[:1].square() / noise.ratio[:1, :, None]))[0]
     bands, model = _bands(noise.spectrum), _variance_model(noise)
+    if bands.mean() <= faint**2:  # the slower ones hold as much of the image as of such noise
+        bands = bands[:, 1:]
     if _are_white(bands, texture, tuning=tuning):
         white = np.zeros((REACH + 1, REACH + 1))
-        white[0, 0] = float(noise.spectrum[:, FREQUENCY > SLOW].mean())
+        white[0, 0] = float(bands.mean())
         return BlindNoise([white] * 3, model, is_rgb=True)
     if _are_alike(bands, texture, tuning=tuning):
         return BlindNoise([(noise.autocovariance[0] + noise.autocovariance[1]) / 2] * 3, model, is_rgb=True)

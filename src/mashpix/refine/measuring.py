@@ -19,12 +19,13 @@ from mashpix.refine.narrow import continue_narrow
 from mashpix.refine.passes import shrink_blocks
 from mashpix.refine.reconciling import measure_again
 from mashpix.refine.residual_noise import (
+    Likeness,
     Noises,
     Pilot,
     brightness_limit,
+    measure_likeness,
     measure_noise,
     ramp,
-    sensor_likeness,
 )
 from mashpix.refine.shrinking import SIDE, halve
 from mashpix.refine.tuning import TUNED, RefineSettings
@@ -71,10 +72,10 @@ def measure_noises(
     if is_small:
         return _limited(noises, y, usable)
     if is_rgb and tuning.opponent_colours and not is_grey(y) and not counts_few_photons(picture):
-        likeness = sensor_likeness(y, p, usable, noise=in_prediction, tuning=tuning)  # R19
+        likeness = measure_likeness(y, p, usable, noise=in_prediction, tuning=tuning)  # R19
         noises = _of_photo(noises, likeness=likeness, white=picture.white, tuning=tuning)  # R17
         across = _across_groups(y[0], white=picture.white, tuning=tuning)  # R18
-        pilot: Pilot = "both" if likeness <= tuning.max_treated_likeness else "blocks"  # R22
+        pilot: Pilot = "both" if likeness.sensor <= tuning.max_treated_likeness else "blocks"  # R22
         return noises._replace(in_blocks8=noises.in_blocks8._replace(across=across, pilot=pilot))
     return _with_pilot(noises, picture, tuning=tuning)
 
@@ -104,13 +105,14 @@ def _limited(noises: Noises, y: Tensor, usable: Tensor) -> Noises:
     return Noises(in_prediction, in_blocks16, in_blocks8, half)
 
 
-def _of_photo(noises: Noises, *, likeness: float, white: float, tuning: RefineSettings) -> Noises:
+def _of_photo(noises: Noises, *, likeness: Likeness, white: float, tuning: RefineSettings) -> Noises:
     """R17 and R19: limit the noise of the brightness, and trust it by its likeness to that of a sensor."""
     power = noises.in_blocks16.power()[0]
     share = (brightness_limit(noises.in_blocks16, white=white, tuning=tuning) / power).clamp(max=1)
-    likeness = likeness if share == 1 else 0.0
-    factor = torch.full_like(noises.in_blocks16.psd[:, :1], tuning.sensor_factor**likeness) * share
-    factor[0] *= tuning.other_factor ** (1 - likeness)
+    sensor = likeness.sensor if share == 1 else 0.0
+    share = share * tuning.texture_factor**likeness.texture
+    factor = torch.full_like(noises.in_blocks16.psd[:, :1], tuning.sensor_factor**sensor) * share
+    factor[0] *= tuning.other_factor ** (1 - sensor)
     in_prediction, in_blocks16, in_blocks8 = (noise._replace(psd=noise.psd * factor) for noise in noises[:3])
     half = noises.in_half_size and noises.in_half_size._replace(psd=noises.in_half_size.psd * factor)
     return Noises(in_prediction, in_blocks16, in_blocks8, half)

@@ -85,6 +85,13 @@ class Noises(NamedTuple):
     in_half_size: NoiseModel | None = None
 
 
+class Likeness(NamedTuple):
+    """R19: how much a residual is like the noise of a sensor and like texture, 0 to 1; neither: treated noise."""
+
+    sensor: float
+    texture: float
+
+
 def measure_noise(
     noisy: Tensor,
     estimate: Tensor,
@@ -141,12 +148,13 @@ def brightness_limit(noise: NoiseModel, *, white: float, tuning: RefineSettings)
     return max((tuning.max_cleaned_noise * white) ** 2, tuning.max_over_colours * colours)
 
 
-def sensor_likeness(
+def measure_likeness(
     noisy: Tensor, estimate: Tensor, usable: Tensor, *, noise: NoiseModel, tuning: RefineSettings
-) -> float:
-    """R19: whether a residual is like the noise of a sensor, 1, or like texture or noise that a camera has treated, 0.
+) -> Likeness:
+    """R19: what a residual is like.
 
     The fast coefficients of a sensor's noise are normal, and in flat blocks they are as strong as the noise model says.
+    Those of texture have long tails, longer than noise that a camera has treated.
     """
     blocks, structure = cut_usable(noisy, estimate, usable=usable, side=SIDE, tuning=tuning)
     ratio = noise.variance_model.ratio(noise.brightness(structure.mean(dim=2)))
@@ -157,7 +165,9 @@ def sensor_likeness(
     energy = squares.mean(dim=1, keepdim=True).clamp(min=TINY)
     relative = squares / energy
     fourth = float((relative / relative.mean(dim=0).clamp(min=TINY)).square().mean())
-    return ramp(fourth, *tuning.sensor_fourth) * ramp(float(energy.log().std(correction=0)), *tuning.sensor_deviation)
+    deviation = float(energy.log().std(correction=0))
+    sensor = ramp(fourth, *tuning.sensor_fourth) * ramp(deviation, *tuning.sensor_deviation)
+    return Likeness(sensor, ramp(fourth, *tuning.texture_fourth))
 
 
 def ramp(value: float, whole: float, none: float) -> float:

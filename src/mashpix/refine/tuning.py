@@ -56,21 +56,21 @@ class RefineSettings:
     # R7: groups
     group_size: int = 32  # blocks: blocks in a group [4]
     group_step: int = 4  # pixels: distance of the blocks that a group is gathered for [5]
-    search_radius: int = 24  # pixels: largest distance of the others along each axis [23]
-    wiener_colours: float = 1.25  # factor: the variance of the opponent colours is multiplied by this [23]
-    threshold_colours: float = 2.0  # factor: the same at the hard thresholds of R21 and R22 [23]
+    search_radius: int = 24  # pixels: largest distance of the others along each axis [25]
+    wiener_colours: float = 1.25  # factor: the variance of the opponent colours is multiplied by this [25]
+    threshold_colours: float = 2.0  # factor: the same at the hard thresholds of R21 and R22 [25]
 
     # R21 and R22: a pilot of groups; R21: in white noise; the last two where it was measured in y itself
     threshold_group_size: int = 16  # blocks: blocks in a group of the hard threshold [20]
     max_white_slope: float = 2.5  # ratio of slow to fast coefficients: most of noise that counts as white [20]
-    white_threshold: float = 2.7  # noise deviations: hard threshold in groups where the noise is known [23]
-    measured_white_threshold: float = 3.0  # noise deviations: the same where it was measured in a residual [20, 23]
+    white_threshold: float = 2.7  # noise deviations: hard threshold in groups where the noise is known [25]
+    measured_white_threshold: float = 3.0  # noise deviations: the same where it was measured in a residual [20, 25]
     white_share: float = 0.6  # fraction: part of the variance that the Wiener filter of R7 takes then [20]
     white_disagreement: float = 0.02  # noise variances: takes the place of `disagreement` [20]
 
     # R22: in photos whose noise is not like that of a sensor
     max_treated_likeness: float = 0.5  # fraction: most likeness of such noise to that of a sensor [21]
-    treated_threshold: float = 3.2  # noise deviations: hard threshold in groups [21, 23]
+    treated_threshold: float = 3.2  # noise deviations: hard threshold in groups [21, 25]
     treated_step: int = 8  # pixels: distance of the blocks that a group is gathered for, as `group_step` [21]
     treated_slow_share: float = 0.5  # fraction: how far the slow part of g goes to that of y2 [21]
 
@@ -80,8 +80,10 @@ class RefineSettings:
 
     # R19: photos, by whether their noise is like that of a sensor
     sensor_fourth: tuple[float, float] = (3.0, 3.15)  # fourth moment of coefficients: that of a sensor, of others [16]
+    texture_fourth: tuple[float, float] = (5.0, 4.2)  # the same: that of texture, of noise [26]
     sensor_deviation: tuple[float, float] = (0.2, 0.3)  # logarithm: deviation of blocks of a sensor, of others [16]
     sensor_factor: float = 1.3  # factor: noise that is like a sensor's is multiplied by this [16]
+    texture_factor: float = 0.25  # factor: what is like texture is multiplied by this [26]
     other_factor: float = 0.7  # factor: other noise of the brightness is multiplied by this [16]
 
     # R8 to R10: restoring and blending
@@ -92,6 +94,7 @@ class RefineSettings:
     # R15 and R16: noise measured in the noisy image alone
     max_blind_excess: float = 3.0  # ratio to S_p: more noise is texture that the prediction explains [15]
     max_white_unevenness: float = 1.3  # ratio: most that the bands of white noise differ by [15]
+    max_faint_noise: float = 0.008  # of white, RMS: of noise up to this only the faster bands are compared [26]
     max_alike_difference: float = 1.2  # ratio: most that the noise of two colours that are alike differs by [15]
     max_fast_excess: float = 1.6  # ratio to the colours': most fast noise of a channel that is like them [15]
     max_white_excess: float = 40.0  # ratio: the same where the colours' noise is white: the rest is texture [15]
