@@ -10,6 +10,7 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
+import pillow_heif
 import tifffile
 from PIL import Image, ImageCms
 
@@ -173,7 +174,7 @@ def build_tiff(
     array: Any, extras: Extras, *, bits: int = 0, colours: Any = None, planar: bool = False, **options: Any
 ) -> bytes:
     """A TIFF of tifffile's, with an EXIF directory by hand at its end."""
-    has_alpha = array.ndim == 3 and array.shape[2] in (2, 4)
+    has_alpha = array.ndim == 3 and array.shape[2] in (2, 4) and options.get("photometric") != "separated"
     options = {"photometric": "rgb" if array.ndim == 3 and array.shape[2] in (3, 4) else "minisblack"} | options
     if has_alpha:
         options.setdefault("extrasamples", ["unassalpha"])
@@ -233,6 +234,13 @@ def build_avif(array: Any, extras: Extras, *, bits: int = 0, quality: int = 0) -
     options |= {"icc_profile": ICC if extras.icc else b"", "exif": extras.exif_block()}
     options["xmp"] = XMP if extras.text else b""
     Image.fromarray(array).save(file, "AVIF", **options)
+    return file.getvalue()
+
+
+def build_heic(array: Any) -> bytes:
+    """A HEIC of libheif's, grey or RGB."""
+    file, mode = io.BytesIO(), "L" if array.ndim == 2 else "RGB"
+    pillow_heif.from_bytes(mode, array.shape[1::-1], array.tobytes()).save(file, quality=95)
     return file.getvalue()
 
 
