@@ -98,7 +98,7 @@ def inject(failing: Failing) -> None:
             return real(file, mode, *arguments, **options)
         if not isinstance(file, int):  # a handle was counted when it was opened
             failing.tick()
-        return wrap(File(file, mode.replace("b", "")), mode)
+        return wrap(File(file, mode.replace("b", ""), opener=options.get("opener")), mode)
 
     real_open = os.open
 
