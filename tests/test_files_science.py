@@ -134,7 +134,7 @@ def test_a_full_disk_is_called_so_while_the_tags_of_a_dicom_are_written(tmp_path
 @pytest.mark.parametrize("how", [{}, {"syntax": uid.JPEGLSLossless, "encode": "jpegls"}])
 @pytest.mark.parametrize("preamble", [bytes(8), b"II*\0\x08\0\0\0"])
 def test_a_dicom_of_a_usual_size_comes_back_and_may_begin_like_a_tiff(how, preamble, rng, tmp_path):
-    frames = rng.integers(-1000, 1000, (2, 200, 300)).astype(np.int16)  # pydicom reads values of this size later
+    frames = rng.integers(0, 1000, (2, 200, 300)).astype(np.uint16)  # pydicom reads values of this size later
     path = put(tmp_path, "a.dcm", preamble + build_dicom(frames, **how)[len(preamble) :])
     np.testing.assert_array_equal(read_pixels(path)[0], frames)
     assert pass_through(path, tmp_path / "b.dcm") == ("survived", "")
