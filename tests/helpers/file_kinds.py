@@ -237,11 +237,13 @@ def build_avif(array: Any, extras: Extras, *, bits: int = 0, quality: int = 0) -
     return file.getvalue()
 
 
-def build_heic(array: Any) -> bytes:
-    """A HEIC of libheif's, grey or RGB."""
-    file, mode = io.BytesIO(), "L" if array.ndim == 2 else "RGB"
-    pillow_heif.from_bytes(mode, array.shape[1::-1], array.tobytes()).save(file, quality=95)
-    return file.getvalue()
+def build_heic(*images: Any, **metadata: Any) -> bytes:
+    """A HEIC of libheif's of RGB images, the first of which is the one that is shown."""
+    encoded, heic = io.BytesIO(), pillow_heif.HeifFile()
+    for array in images:
+        heic.add_frombytes("RGB", array.shape[1::-1], array.tobytes())
+    heic.save(encoded, quality=95, primary_index=0, **metadata)
+    return encoded.getvalue()
 
 
 def build_bmp(array: Any, extras: Extras) -> bytes:
