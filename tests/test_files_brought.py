@@ -243,3 +243,11 @@ def test_a_turned_heic_is_upright_and_its_other_images_are_said_to_be_lost(tmp_p
         np.testing.assert_array_equal(ImageOps.exif_transpose(new), image.pixels)
         assert new.getexif().get(271) == "Acme"
         assert b"tiff:Orientation='1' b='7'" in new.info["xmp"]
+
+
+@pytest.mark.parametrize("stored", [(0, 0), (2835, 11811), (3780, 3780)])
+def test_a_bmp_gains_no_resolution(stored, tmp_path):
+    data = saved(GREY, "bmp")
+    (tmp_path / "a.bmp").write_bytes(data[:38] + struct.pack("<ii", *stored) + data[46:])
+    write_image(tmp_path / "b.bmp", read_image(tmp_path / "a.bmp"))
+    assert struct.unpack_from("<ii", (tmp_path / "b.bmp").read_bytes(), 38) == stored
