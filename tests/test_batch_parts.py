@@ -83,6 +83,21 @@ def test_a_line_that_does_not_fit_on_the_disk_leaves_nothing(tmp_path, monkeypat
     assert read_lines(path) == [[1]]
 
 
+def test_a_line_that_was_written_in_part_does_not_come_later(tmp_path):
+    """The disk is full in the middle of a line; there is room again as soon as the line is cut off."""
+    resource = pytest.importorskip("resource")
+    path, limits = tmp_path / "lines", resource.getrlimit(resource.RLIMIT_FSIZE)
+    append_line(path, "first")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 60, limits[1]))
+    try:
+        with pytest.raises(FileError, match="cannot be written"):
+            append_line(path, "x" * 90)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    append_line(path, "last")
+    assert read_lines(path) == ["first", "last"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [(b'{"a": 1}\n[2]\n', "not the manifest of this version"), (b'{"a": 1}\nnonsense\n[2]\n', "line 2")],

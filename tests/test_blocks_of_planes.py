@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mashpix import PRESETS, UsageError, denoise_stack, denoise_stack_steps
-from mashpix.arrays import blocks
+from mashpix import PRESETS, InputError, UsageError, denoise_stack, denoise_stack_steps
+from mashpix.arrays import blocks, costs
 from mashpix.arrays.planes import StackJob
 from mashpix.axes import plane_groups
 from mashpix.method.masking import draw_window
@@ -117,6 +117,13 @@ def test_every_window_of_a_plane_sees_the_same_mask():
     assert not torch.equal(whole[:, :, :256, :256], whole[:, :, 256:512, 256:512])
     assert torch.equal(drawn((200, 250), (330, 270)), whole[:, :, 200:530, 250:520])
     assert torch.equal(drawn((300, 300), (20, 30)), whole[:, :, 300:320, 300:330])
+
+
+def test_blocks_for_which_there_is_too_little_memory_are_refused_before_any_work(rng, monkeypatch):
+    monkeypatch.setattr(costs, "available_memory", lambda: costs.expected_memory(64**2) - 1)
+    steps = denoise_stack_steps(picture(rng), axes="YX", settings=TINY, by_blocks=64)
+    with pytest.raises(InputError, match="not enough memory"):
+        next(steps)
 
 
 def test_a_by_blocks_is_positive(rng):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mashpix import Settings, Step, denoise_stack_steps, denoise_steps, preset
+from mashpix import InputError, Settings, Step, denoise_stack_steps, denoise_steps, preset
 from mashpix.arrays import costs
 from mashpix.arrays.costs import Estimator, _fastest, expected_costs, fit_updates, model_costs
 from mashpix.arrays.modelling import apply_model_steps, fit_model_steps
@@ -85,6 +85,15 @@ def test_the_fastest_update_counts_and_the_first_does_not():
             yield 0.0
 
     assert 0.02 <= _fastest(updates(), cpu=False) < 0.3
+
+
+@pytest.mark.parametrize(("values", "helps"), [(2000 * 960, False), (2**28, True)])
+def test_blocks_are_taken_and_advised_only_where_they_need_less(values, helps, monkeypatch):
+    monkeypatch.setattr(costs, "available_memory", lambda: costs.expected_memory(values) - 1)
+    assert costs.needs_blocks(values) == helps
+    with pytest.raises(InputError, match="not enough memory") as raised:
+        costs.check_memory(values)
+    assert ("by_blocks" in str(raised.value)) == helps
 
 
 def test_an_estimate_does_not_count_what_other_threads_of_the_process_take(monkeypatch):

@@ -43,6 +43,12 @@ def test_defects_are_found_and_nothing_else(noisy, mask):
     assert find_defects(noisy[None]) is None
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, ">f4", np.float64, np.longdouble])
+def test_defects_are_the_same_in_every_dtype(noisy, mask, dtype):
+    whole = np.rint(with_defects(noisy, mask))[None]
+    assert np.array_equal(find_defects(whole.astype(dtype)).mask, find_defects(whole).mask)
+
+
 @pytest.mark.parametrize(("number", "least"), [(40, 24), (6, 0)])
 def test_many_defects_show_at_less_height_than_few(rng, number, least):
     """They are 9 to 13 standard deviations high: noise does not reach that 16 times without a tail below."""

@@ -44,6 +44,25 @@ def test_frames_are_what_is_shown_and_come_back_in_a_second_reader(tmp_path):
                 assert image.info["duration"] == DELAYS[number]
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_an_animation_of_one_frame_stays_one(channels, tmp_path):
+    pixels = RNG.integers(0, 255, (20, 24, channels)).astype(np.uint8)
+    head, *rest = list_chunks(saved(Image.fromarray(pixels.squeeze()), "png"))
+    control = struct.pack(">5IHHBB", 0, 24, 20, 0, 0, 7, 100, 0, 0)
+    chunks = [head, (b"acTL", struct.pack(">II", 1, 4)), (b"fcTL", control), *rest]
+    (tmp_path / "a.png").write_bytes(MAGIC + b"".join(make_chunk(*chunk) for chunk in chunks))
+    index = (0, *[slice(None)] * (2 + (channels > 2)))
+    with open_file(tmp_path / "a.png") as opened, opened.copy_to(tmp_path / "b.png", overwrite=False) as copy:
+        assert opened.shape == (1, 20, 24, 3)[: 3 + (channels > 2)]
+        copy(index, 255 - opened[index])
+    new = list(list_chunks((tmp_path / "b.png").read_bytes()))
+    assert [content for name, content in new if name in (b"acTL", b"fcTL")] == [chunks[1][1], control]
+    with open_file(tmp_path / "b.png") as made, open_file(tmp_path / "a.png") as old, Image.open(made.path) as image:
+        assert np.array_equal(made[index], 255 - old[index])
+        shown = np.asarray(image).reshape(20, 24, -1)
+    assert np.array_equal(shown[..., : channels - (channels in (2, 4))].squeeze(), made[index])
+
+
 def test_a_gif_comes_back_with_all_its_colours(tmp_path):
     (tmp_path / "a.gif").write_bytes(animated("gif"))
     with Image.open(tmp_path / "a.gif") as image:

@@ -11,11 +11,11 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, ImageOps
 
 from bad_files import saved
 from commands import run_here
-from file_kinds import header, png, rows
+from file_kinds import Extras, build_heic, header, png, rows
 from instrument_files import build_dng, build_lif
 from mashpix import FileError
 from mashpix.files import ImageFile, check_writable, formats, open_file, read_image, single_image, write_image
@@ -229,3 +229,25 @@ def test_every_image_says_at_the_start_what_another_format_loses(tmp_path):
     Image.fromarray(GREY).save(tmp_path / "a.png")
     with open_file(tmp_path / "a.png") as opened:
         assert "written as TIFF" in opened.check_target(tmp_path / "b.tif", strict=False)[0]
+
+
+def test_a_turned_heic_is_upright_and_its_other_images_are_said_to_be_lost(tmp_path):
+    colours = np.repeat(np.repeat(RNG.integers(0, 256, (3, 4, 3)), 16, 0), 16, 1).astype(np.uint8)
+    xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><a tiff:Orientation='6' b='7'/></x:xmpmeta>"
+    exif = b"Exif\0\0" + Extras(orientation=6).exif_block()
+    (tmp_path / "a.heic").write_bytes(build_heic(colours, colours[::-1], exif=exif, xmp=xmp))
+    image = read_image(tmp_path / "a.heic")
+    assert "the other images of the file are not kept (1)" in image.losses
+    write_image(tmp_path / "b.png", image)
+    with Image.open(tmp_path / "b.png") as new:
+        np.testing.assert_array_equal(ImageOps.exif_transpose(new), image.pixels)
+        assert new.getexif().get(271) == "Acme"
+        assert b"tiff:Orientation='1' b='7'" in new.info["xmp"]
+
+
+@pytest.mark.parametrize("stored", [(0, 0), (2835, 11811), (3780, 3780)])
+def test_a_bmp_gains_no_resolution(stored, tmp_path):
+    data = saved(GREY, "bmp")
+    (tmp_path / "a.bmp").write_bytes(data[:38] + struct.pack("<ii", *stored) + data[46:])
+    write_image(tmp_path / "b.bmp", read_image(tmp_path / "a.bmp"))
+    assert struct.unpack_from("<ii", (tmp_path / "b.bmp").read_bytes(), 38) == stored

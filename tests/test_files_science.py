@@ -1,5 +1,8 @@
 """Laws of FITS, DICOM and MRC: what comes back, as other readers see it; what is refused; what is never said."""
 
+import errno
+import io
+import os
 import shutil
 import struct
 import subprocess
@@ -9,7 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 from astropy.io import fits
-from pydicom import dcmread
+from pydicom import dcmread, uid
 
 from commands import QUICK, run_here
 from faults.door import pass_through, read_pixels
@@ -113,6 +116,29 @@ def test_a_denoised_dicom_is_a_derived_image_and_keeps_all_else(tmp_path):
     assert all(new[element.tag] == element for element in old if element.keyword not in changed)
     pass_through(path, tmp_path / "c.dcm")
     assert (tmp_path / "b.dcm").read_bytes() == (tmp_path / "c.dcm").read_bytes()
+
+
+def test_a_full_disk_is_called_so_while_the_tags_of_a_dicom_are_written(tmp_path):
+    class Full(io.BytesIO):
+        def write(self, data):
+            if self.tell() > 700:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(data)
+
+    path = put(tmp_path, "a.dcm", build_dicom(SIGNED))
+    with open_file(path) as opened, pytest.raises(OSError, match="No space left") as raised:
+        opened._write(Full(), io.BytesIO(SIGNED.tobytes()), [(0, 0)])
+    assert raised.value.strerror == "No space left on device"
+
+
+@pytest.mark.parametrize("how", [{}, {"syntax": uid.JPEGLSLossless, "encode": "jpegls"}])
+@pytest.mark.parametrize("preamble", [bytes(8), b"II*\0\x08\0\0\0"])
+def test_a_dicom_of_a_usual_size_comes_back_and_may_begin_like_a_tiff(how, preamble, rng, tmp_path):
+    frames = rng.integers(0, 1000, (2, 200, 300)).astype(np.uint16)  # pydicom reads values of this size later
+    path = put(tmp_path, "a.dcm", preamble + build_dicom(frames, **how)[len(preamble) :])
+    np.testing.assert_array_equal(read_pixels(path)[0], frames)
+    assert pass_through(path, tmp_path / "b.dcm") == ("survived", "")
+    np.testing.assert_array_equal(dcmread(tmp_path / "b.dcm").pixel_array, frames[:, ::-1])
 
 
 def test_bits_beside_the_values_of_a_dicom_stay(tmp_path):

@@ -255,6 +255,18 @@ def test_damaged_stacks_are_refused_or_give_one_line(stack, tmp_path):
         open_file(tmp_path / "cut.npy")
 
 
+def test_pixels_that_lie_over_a_directory_are_refused(stack, tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", stack[0, 0], photometric="minisblack", metadata=None)
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        second = file.pages[1].aspage()
+        struct.pack_into("<I", data, second.tags["StripOffsets"].valueoffset, second.offset + 8 - stack[0, 0, 0].nbytes)
+    (tmp_path / "a.tif").write_bytes(data)
+    with pytest.raises(FileError, match="an unusual TIFF"):
+        invert(tmp_path / "a.tif", tmp_path / "b.tif")
+    assert not (tmp_path / "b.tif").exists()
+
+
 def test_flipped_bits_never_raise_anything_else(stack, tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", stack[:1], ome=True, metadata={"axes": "TZCYX"}, compression="lzw")
     data = (tmp_path / "a.tif").read_bytes()

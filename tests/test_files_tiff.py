@@ -163,6 +163,19 @@ def test_reversed_bits_are_read_and_written(grey, tmp_path):
         np.testing.assert_array_equal(np.asarray(image), grey)
 
 
+@pytest.mark.parametrize(("order", "big"), [("<", False), (">", False), ("<", True)])
+def test_a_new_file_keeps_the_fractions_of_the_old_one(order, big, grey, rng, tmp_path):
+    colours = rng.integers(0, 256, (3, 256)).astype(np.uint16) * 257
+    white, signed, single = (3127, 10000, 3290, 10000), (-1, 3, 2, 5, -7, 9), (4, 5)
+    tags = [(318, 5, 2, white, True), (65001, 10, 3, signed, True), (65002, 5, 1, single, True)]
+    how = {"photometric": "palette", "colormap": colours, "extratags": tags, "byteorder": order, "bigtiff": big}
+    tifffile.imwrite(tmp_path / "a.tif", grey, metadata=None, **how)
+    write_image(tmp_path / "b.tif", read_image(tmp_path / "a.tif"))
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        found = [file.pages.first.tags[code] for code in (318, 65001, 65002)]
+        assert [(tag.count, tag.value) for tag in found] == [(2, white), (3, signed), (1, single)]
+
+
 @pytest.mark.parametrize("depth", [1, 257])
 def test_a_palette_file_keeps_its_other_tags(depth, grey, rng, tmp_path):
     colours = rng.integers(0, 256, (3, 256)).astype(np.uint16)  # some writers put 8-bit colours there

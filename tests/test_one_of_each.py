@@ -1,13 +1,11 @@
 """A folder with one file of each format that mashpix reads, denoised in one run; wider dtypes; label images."""
 
-import io
 import json
 import struct
 from itertools import chain
 
 import imagecodecs
 import numpy as np
-import pillow_heif
 import pytest
 import tifffile
 from PIL import Image, ImageSequence
@@ -16,6 +14,7 @@ from bad_files import saved
 from commands import QUICK, run_here
 from faults.door import read_pixels
 from fidelity import READERS
+from file_kinds import build_heic
 from instrument_files import build_dng, expose, scene, write_czi
 from mashpix import FileError
 from mashpix.axes import plane_groups
@@ -31,13 +30,6 @@ RNG = np.random.default_rng(0)
 GREY = RNG.normal(120, 12, (32, 40)).clip(0, 255).astype(np.uint8)
 STACK = np.stack([GREY, GREY[::-1]])
 FRAMES = [Image.fromarray(np.dstack([plane] * 3)) for plane in STACK]
-
-
-def build_heic(pixels):
-    """A HEIC file as bytes."""
-    data = io.BytesIO()
-    pillow_heif.from_bytes("RGB", pixels.shape[1::-1], pixels.tobytes()).save(data, quality=95)
-    return data.getvalue()
 
 
 EXAMPLES = {

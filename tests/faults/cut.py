@@ -12,6 +12,7 @@ from bad_files import GREY, RGB, saved
 from faults.attempts import Attempt
 from faults.door import read_pixels
 from faults.many import try_many
+from file_kinds import Extras, build_heic, build_jpeg, build_jxl, build_pnm
 from mashpix.errors import FileError
 from science_files import build_dicom, build_fits, build_mrc
 
@@ -30,6 +31,10 @@ def make_files() -> dict[str, bytes]:
     files |= {f"animated.{kind}": saved(frames[0], kind, **animated) for kind in ("png", "gif", "webp")}
     files |= {"gif": saved(grey, "gif"), "bmp": saved(grey, "bmp"), "pgm": saved(grey, "ppm")}
     files |= {"jxl": imagecodecs.jpegxl_encode(grey, lossless=True), "avif": imagecodecs.avif_encode(RGB[:8, :9])}
+    plain = Extras(exif=False, orientation=None, text=False)  # a container cut before these is a whole image
+    files |= {"heic": build_heic(RGB), "container.jxl": build_jxl(grey, plain)}
+    files |= {"ppm": saved(RGB[:8, :9], "ppm"), "pfm": build_pnm(grey.astype(np.float32), Extras())}
+    files["cmyk.jpeg"] = build_jpeg(np.dstack([grey] * 4), Extras(icc=False))
     return files | {"fits": build_fits(grey), "dcm": build_dicom(grey), "mrc": build_mrc(grey)}
 
 

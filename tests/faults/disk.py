@@ -16,6 +16,7 @@ from faults.door import read_pixels
 from faults.kills import find_wrong
 from mashpix.files import ImageFile, write_image
 from mashpix.files.atomic import MARK
+from science_files import build_dicom, build_fits, build_mrc
 
 SIZE = 256 * 1024
 """Bytes of the disk."""
@@ -26,6 +27,9 @@ SAVE = ("--save", "spread,residual,report")
 RUNS = {
     "picture": ("in/0.png", "-o", "disk/out.png", *SAVE, "--overwrite"),
     "stack": ("stack.npy", "-o", "disk/out.npy", "--save", "report", "--overwrite"),
+    "FITS": ("stack.fits", "-o", "disk/out.fits", "--overwrite"),
+    "DICOM": ("stack.dcm", "-o", "disk/out.dcm", "--overwrite"),
+    "MRC": ("stack.mrc", "-o", "disk/out.mrc", "--overwrite"),
     "batch": ("in", "-o", "disk/batch", "--resume"),
 }
 
@@ -45,7 +49,10 @@ def fill_disk(*, quick: bool, seed: int) -> Iterator[Attempt]:
         for index in range(4):
             pixels = rng.integers(0, 256, (40, 64)).astype(np.uint8)
             write_image(folder / "in" / f"{index}.png", ImageFile(pixels, "png"))
-        np.save(folder / "stack.npy", rng.integers(0, 256, (5, 40, 64)).astype(np.uint8))
+        stack = rng.integers(0, 256, (5, 40, 64)).astype(np.uint8)
+        np.save(folder / "stack.npy", stack)
+        for ending, build in (("fits", build_fits), ("dcm", build_dicom), ("mrc", build_mrc)):
+            (folder / f"stack.{ending}").write_bytes(build(stack.astype(np.int16)))
         for kind in ("picture", "stack") if quick else RUNS:
             for left in QUICK_LEFT if quick else LEFT:
                 yield _attempt(kind, disk, left)
@@ -55,10 +62,11 @@ def _attempt(kind: str, disk: Path, left: int) -> Attempt:
     """A run on a disk with so many bytes left; then room is made, and the same run must succeed."""
     for path in disk.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for name in ("out.png", "out.npy"):
-        (disk / name).write_bytes(b"old")
+    output = disk.parent / RUNS[kind][2]
     if kind == "batch":
-        (disk / "batch").mkdir()
+        output.mkdir()
+    else:
+        output.write_bytes(b"old")
     _fill(disk / "filler", left)
     before = snapshot(disk.parent)
     ended = _run(kind, disk.parent)

@@ -17,7 +17,8 @@ from faults.attempts import Attempt
 from faults.door import pass_through
 from faults.many import try_many
 from fidelity import KINDS
-from file_kinds import Extras
+from file_kinds import Extras, build_heic
+from mashpix.files.formats import output_ending
 from science_files import science_seeds
 
 FILES, QUICK_FILES = 5000, 120
@@ -55,6 +56,7 @@ def make_seeds() -> dict[str, bytes]:
     frames = [Image.fromarray(np.dstack([plane] * 3).astype(np.uint8)) for plane in STACK[0]]
     for kind in ("png", "gif", "webp"):
         seeds[f"a.{kind} animation"] = saved(frames[0], kind, save_all=True, append_images=frames[1:])
+    seeds["a.heic"] = build_heic(np.asarray(frames[0]))
     file = io.BytesIO()
     with tifffile.TiffWriter(file, ome=True) as writer:
         writer.write(STACK[0], subifds=1, metadata={"axes": "ZYX"}, photometric="minisblack")
@@ -74,7 +76,7 @@ def mutate_files(*, quick: bool, seed: int) -> Iterator[Attempt]:
             source = Path(folder, name.split()[0])
             source.write_bytes(mutate(seeds[name], seeds, random.Random(f"{seed} {number}")))
             before = source.read_bytes()
-            outcome = pass_through(source, source.with_name("out" + source.suffix))
+            outcome = pass_through(source, source.with_name("out" + output_ending(source)))
             if source.read_bytes() != before:
                 return "lost", "the input has changed"
             return outcome if len(list(source.parent.glob(".*"))) == 0 else ("wrong", "a temporary file is left")

@@ -17,13 +17,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
+from PIL import Image
 
+from bad_files import saved
 from faults.attempts import QUICK, Attempt, Ended, command_line, fork_workers, run_limited, snapshot, warm_up
 from faults.door import read_pixels
 from mashpix.errors import MashpixError
 from mashpix.files import ImageFile, write_image
 from mashpix.files.atomic import MARK
+from science_files import build_dicom, build_fits, build_mrc
 
 RNG = np.random.default_rng(0)
 RUNS = {
@@ -31,8 +35,15 @@ RUNS = {
     "TIFF": ("a.tif", "-o", "out.tif", "--save", "spread,residual,report"),
     "TIFF stack": ("stack.tif", "-o", "out.tif", "--save", "report"),
     "NPY stack": ("stack.npy", "-o", "out.npy"),
+    "FITS": ("stack.fits", "-o", "out.fits"),
+    "DICOM": ("stack.dcm", "-o", "out.dcm"),
+    "MRC": ("stack.mrc", "-o", "out.mrc"),
+    "animation": ("moving.gif", "-o", "out.png"),
+    "JPEG XL": ("a.jxl", "-o", "out.jxl"),
     "batch": ("in", "-o", "out"),
 }
+OUTPUTS = {Path(run[2]) for run in RUNS.values()} - {Path("out")}
+"""Files that a run makes of its input."""
 QUICK_RUNS = ("picture",)
 MODES = (("once", errno.EIO), ("from then on", errno.ENOSPC))
 KILLED = "killed"
@@ -87,7 +98,7 @@ def inject(failing: Failing) -> None:
             return real(file, mode, *arguments, **options)
         if not isinstance(file, int):  # a handle was counted when it was opened
             failing.tick()
-        return wrap(File(file, mode.replace("b", "")), mode)
+        return wrap(File(file, mode.replace("b", ""), opener=options.get("opener")), mode)
 
     real_open = os.open
 
@@ -144,11 +155,17 @@ def _make_inputs(folder: Path, kind: str, *, has_outputs: bool) -> dict[str, str
     write_image(folder / "in" / "a.png", ImageFile(pixels[0], "png"))
     write_image(folder / "a.tif", ImageFile(pixels[0], "tiff"))
     np.save(folder / "stack.npy", np.tile(pixels, (2, 1, 1)))
+    stack, frames = pixels.astype(np.int16), [Image.fromarray(plane) for plane in pixels]
+    (folder / "stack.fits").write_bytes(build_fits(stack))
+    (folder / "stack.dcm").write_bytes(build_dicom(stack))
+    (folder / "stack.mrc").write_bytes(build_mrc(stack))
+    (folder / "moving.gif").write_bytes(saved(frames[0], "gif", save_all=True, append_images=frames[1:]))
+    (folder / "a.jxl").write_bytes(imagecodecs.jpegxl_encode(pixels[0], lossless=True))
     import tifffile
 
     tifffile.imwrite(folder / "stack.tif", pixels, photometric="minisblack", compression="zlib")
     if has_outputs:
-        for name in ("out.png", "out.tif", "out.npy", "out_spread.tif", "look.png"):
+        for name in (*sorted(map(str, OUTPUTS)), "out_spread.tif", "look.png"):
             if Path(name).suffix in (*(Path(part).suffix for part in RUNS[kind]), ".tif") and kind != "batch":
                 (folder / name).write_bytes(b"old " + name.encode())
     return snapshot(folder)
@@ -163,7 +180,7 @@ def _judge(folder: Path, old: dict[str, str], ended: Ended) -> tuple[str, str]:
     if set(old) - set(new) or any(not name.startswith(("out", "look")) for name in changed):
         return "lost", f"{sorted(changed)}; {said}"
     for name in changed:
-        if name.endswith((".png", ".tif", ".npy")):
+        if Path(name).suffix in {path.suffix for path in OUTPUTS}:
             try:
                 read_pixels(folder / name)
             except MashpixError as error:

@@ -15,8 +15,8 @@ import tifffile
 from bad_files import BAD, RGB, npy_header, ome_xml, saved
 from faults.case import Case
 from fidelity import KINDS
-from file_kinds import Extras, header, png
-from science_files import build_dicom, build_fits, build_mrc
+from file_kinds import Extras, build_heic, header, png
+from science_files import build_dicom, build_fits, build_mrc, science_seeds
 
 ALIVE = {
     "NPY stack": ("a.tif", "blank", True),
@@ -134,15 +134,21 @@ def _kinds() -> list[Case]:
     return [
         Case(row="kinds of files", name=kind.name, build=kind.make(Extras()), code=0, source="a" + kind.suffix)
         for kind in KINDS
+    ] + [
+        Case(row="kinds of files", name=f"{ending.upper()}, {what}", build=data, code=0, source=f"a.{ending}")
+        for name, data in science_seeds(STACK.astype(np.uint16)).items()
+        for ending, _, what in [name.partition(", ")]
     ]
 
 
+HEIC = Case(row="kinds of files", name="HEIC", build=build_heic(RGB), code=0, source="a.heic", target="out.png")
 SCIENCE = {"FITS": build_fits(STACK), "DCM": build_dicom(STACK), "MRC": build_mrc(STACK.astype(np.int16))}
 TIF, NPY = {"source": "a.tif"}, {"source": "a.npy"}
 MULTI = {"row": "OME-XML that names another file", "source": "in/a.tif", "code": 0, "message": "names other files too"}
 FILES = [
     *_bad_files(),
     *_kinds(),
+    HEIC,
     Case(row="no picture", name="pipe", build=lambda folder: os.mkfifo(folder / "a.png"), message="not a regular file"),
     Case(row="no picture", name="device", build=lambda folder: (folder / "a.png").symlink_to("/dev/zero"),
          message="not a regular file"),

@@ -245,8 +245,8 @@ PATHS = [
          arguments=("in", "-o", "out", "--device", "cuda:99")),
     Case(row=MEMORY, name="less memory than a picture needs", always=True, build=saved(np.tile(NOISE, (40, 50)), "npy"),
          source="a.npy",
-         memory=2**26, message="not enough memory"),
-    Case(row=MEMORY, name="less memory than a plane needs", source="a.npy", memory=2**26, message="not enough memory",
+         memory=2**26, message="GiB needed"),
+    Case(row=MEMORY, name="less memory than a plane needs", source="a.npy", memory=2**26, message="GiB needed",
          lines=2,
          build=saved(np.tile(NOISE, (3, 40, 50)), "npy")),
 ]  # fmt: skip

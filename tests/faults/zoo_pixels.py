@@ -90,7 +90,7 @@ PIXELS = [
     case(TYPES, "float32 up to its limit", put((3, 5), np.finfo("f4").max, put((5, 3), np.finfo("f4").min))),
     case(TYPES, "float64 of 1e300", WIDE * 1e300, "values too far apart", 1),
     case(TYPES, "float64 up to its limits", put((3, 5), np.finfo("f8").max, put((5, 3), np.finfo("f8").min, WIDE)),
-         "values too far apart", 1),
+         "hot pixels 1, dead pixels 1"),
     case(TYPES, "float64 of 1e-300", WIDE * 1e-300),
     case(TYPES, "float64 of 1e-300, RGB", np.dstack([WIDE, WIDE + 1, WIDE + 2]) * 1e-300),
     case(TYPES, "float32 subnormal", (NOISY * 1e-42).astype(np.float32)),

@@ -85,6 +85,7 @@ KINDS = [
         "TIFF white is 0": ({}, {"photometric": "miniswhite"}), "TIFF 4 bits": ({}, {"bits": 4}),
         "TIFF 12 bits": (GREY16, {"bits": 12}), "TIFF palette": ({}, {"photometric": "palette", "colours": PALETTE}),
         "TIFF JPEG": (RGB8 | LOSSY, {"compression": "jpeg"}), "TIFF WebP": (RGB8, {"compression": "webp"}),
+        "TIFF CMYK": ({"channels": 4}, {"photometric": "separated"}),
     }),
     *_kinds(build_jxl, ".jxl", {
         "JPEG XL lossless": (RGB8, {}), "JPEG XL lossless, alpha": ({"channels": 4}, {}), "JPEG XL grey": ({}, {}),

@@ -10,6 +10,7 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
+import pillow_heif
 import tifffile
 from PIL import Image, ImageCms
 
@@ -173,7 +174,7 @@ def build_tiff(
     array: Any, extras: Extras, *, bits: int = 0, colours: Any = None, planar: bool = False, **options: Any
 ) -> bytes:
     """A TIFF of tifffile's, with an EXIF directory by hand at its end."""
-    has_alpha = array.ndim == 3 and array.shape[2] in (2, 4)
+    has_alpha = array.ndim == 3 and array.shape[2] in (2, 4) and options.get("photometric") != "separated"
     options = {"photometric": "rgb" if array.ndim == 3 and array.shape[2] in (3, 4) else "minisblack"} | options
     if has_alpha:
         options.setdefault("extrasamples", ["unassalpha"])
@@ -234,6 +235,15 @@ def build_avif(array: Any, extras: Extras, *, bits: int = 0, quality: int = 0) -
     options["xmp"] = XMP if extras.text else b""
     Image.fromarray(array).save(file, "AVIF", **options)
     return file.getvalue()
+
+
+def build_heic(*images: Any, **metadata: Any) -> bytes:
+    """A HEIC of libheif's of RGB images, the first of which is the one that is shown."""
+    encoded, heic = io.BytesIO(), pillow_heif.HeifFile()
+    for array in images:
+        heic.add_frombytes("RGB", array.shape[1::-1], array.tobytes())
+    heic.save(encoded, quality=95, primary_index=0, **metadata)
+    return encoded.getvalue()
 
 
 def build_bmp(array: Any, extras: Extras) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mashpix.arrays.costs import model_costs
+from mashpix.arrays.costs import check_memory, model_costs
 from mashpix.arrays.model import MAX_FITTED_PIXELS, Model
 from mashpix.arrays.normalization import Array, is_blank
 from mashpix.arrays.planes import Part, Planes, StackJob, run
@@ -69,6 +69,7 @@ def denoise_in_blocks(job: StackJob, groups: list[list[Planes]], *, side: int) -
 def denoise_blocks(job: StackJob, group: list[Planes], todo: list[Planes]) -> Generator[Step, None, None]:
     """Denoise blocks of a group of planes, with networks fitted to windows of them."""
     pixels = job.length("Y") * job.length("X")
+    check_memory(min(pixels, CELL**2) * len(group[0]) * job.length("S"))
     count = min(MAX_FITTED_PIXELS // WINDOW**2, len(group) * max(pixels // WINDOW**2, 1))
     how: dict[str, Any] = {"share_noise": True, "joint_channels": job.count_joint(group)}
     fitting, _ = model_costs(WINDOW**2, count, job.settings, **how)

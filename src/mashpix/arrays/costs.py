@@ -48,16 +48,21 @@ def check_memory(values: int) -> None:
     """Refuse an image of so many values that it would not fit into memory, before any work is done."""
     needed, free = expected_memory(values), available_memory()
     if free is not None and needed > free:
-        raise InputError(
-            f"not enough memory (about {needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free; "
-            "`by_blocks` denoises it in blocks)"
-        )
+        hint = "; `by_blocks` denoises it in blocks" if _blocks_help(values) else ""
+        numbers = f"about {needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free"
+        raise InputError(f"not enough memory ({numbers}{hint})")
 
 
 def needs_blocks(values: int) -> bool:
     """Whether an image of so many values must be denoised block by block: no tensor, or no free memory, holds it."""
     free = available_memory()
-    return values > MAX_VALUES or (free is not None and expected_memory(values) > free)
+    is_too_large = free is not None and expected_memory(values) > free
+    return values > MAX_VALUES or (is_too_large and _blocks_help(values))
+
+
+def _blocks_help(values: int) -> bool:
+    """Whether most of the memory is for the values: else a block needs hardly less."""
+    return values * BYTES_PER_VALUE > BYTES_FOR_TILES
 
 
 def expected_costs(pixels: int, settings: Settings, *, joint_channels: int = 1) -> Costs:

@@ -38,6 +38,8 @@ STRIP = 8 * BLOCK
 RING = [(down, right) for down in range(-2, 3) for right in range(-2, 3) if max(abs(down), abs(right)) == 2]
 BESIDE = [(-1, 0), (1, 0), (0, -1), (0, 1)]
 
+DOUBLE = np.dtype(np.float64)
+"""The widest floats that SciPy's filters take."""
 KINDS = ("hot pixels", "dead pixels", "cosmic rays", "lines")
 """The kinds of defects."""
 
@@ -112,7 +114,8 @@ def _find_in_plane(plane: NDArray[Any], pattern: Values | None) -> tuple[Mask, t
     held = holds_data(plane)
     if min(plane.shape) < BLOCK or not held.any():
         return np.zeros(plane.shape, bool), (0,) * len(KINDS)
-    values = read = filled(np.asarray(plane).astype(np.result_type(plane.dtype, np.float32)), held)
+    dtype = min(np.result_type(plane.dtype, np.float32), DOUBLE, key=lambda dtype: dtype.itemsize)
+    values = read = filled(np.asarray(plane).astype(dtype), held)
     if pattern is not None:
         values = read - pattern
     least = 1.0 if plane.dtype.kind in "iu" else _step_of_counts(read[held])

@@ -1,7 +1,7 @@
 """Animations (PNG, WebP, GIF) as stacks of times: read frame by frame as they are shown, written as animated PNG."""
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -71,13 +71,26 @@ def _encode(pixels: NDArray[Any], alpha: NDArray[Any] | None, frames: _Frames) -
     values = pixels[..., None] if pixels.ndim == 3 else pixels
     values = values if alpha is None else np.concatenate([values, alpha[..., None]], axis=-1)
     encoded, delays = [MAGIC], iter(frames.delays)
-    for name, content in list_chunks(bytes(imagecodecs.apng_encode(np.ascontiguousarray(values), level=6))):
+    data = bytes(imagecodecs.apng_encode(np.ascontiguousarray(values), level=6))
+    for name, content in _as_animation(list_chunks(data), values.shape):
         if name == b"acTL":
             content = content[:4] + struct.pack(">I", frames.plays)
         if name == b"fcTL":
             content = content[: DELAY.start] + next(delays) + content[DELAY.stop :]
         encoded += [make_chunk(name, content)] + [frames.chunks] * (name == b"IHDR")
     return b"".join(encoded)
+
+
+def _as_animation(chunks: Iterable[tuple[bytes, bytes]], shape: tuple[int, ...]) -> Iterator[tuple[bytes, bytes]]:
+    """Give a still PNG, which is what the encoder makes of a single frame, the chunks of an animation."""
+    count, height, width = shape[:3]
+    for name, content in chunks:
+        if count == 1 and name == b"IHDR":
+            yield name, content
+            yield b"acTL", struct.pack(">II", 1, 0)
+            yield b"fcTL", struct.pack(">5I", 0, width, height, 0, 0) + bytes(6)
+        else:
+            yield name, content
 
 
 def open_animation(path: Path, *, axes: str | None, max_pixels: int) -> _Animation | None:
@@ -132,12 +145,11 @@ def _read_png(data: bytes, max_pixels: int) -> _Frames:
     check_size(width, height * max(count, 1), max_pixels=max_pixels)
     names = [name for name, _ in chunks]
     delays = [content[DELAY] for name, content in chunks if name == b"fcTL"]
-    is_hidden = b"fcTL" in names and names.index(b"fcTL") > names.index(b"IDAT")  # the image of old programs
-    values = imagecodecs.apng_decode(data)
-    values = values.reshape(-1, height, width, *values.shape[3:])[int(is_hidden) :]
-    values = values.reshape(*values.shape[:3], -1)
-    if not len(values) == len(delays) == count:
-        raise FileError(f"damaged PNG ({len(values)} of {count} frames)")
+    if not 0 < len(delays) == count:
+        raise FileError(f"damaged PNG ({len(delays)} of {count} frames)")
+    is_hidden = names.index(b"fcTL") > names.index(b"IDAT")  # the image of old programs
+    values = imagecodecs.apng_decode(data)  # without its first axis where there is one frame
+    values = values.reshape(count + is_hidden, height, width, -1)[int(is_hidden) :]
     carried, left = carried_chunks(chunks, left_out={b"acTL", b"fcTL", b"fdAT"})
     losses = {
         "the image that is shown where no animation is known is not kept": is_hidden,

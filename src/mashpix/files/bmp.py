@@ -2,7 +2,7 @@
 
 import struct
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,12 +15,15 @@ HEADERS = {12, 40, 52, 56, 64, 108, 124}
 PLAIN_HEADER = 40
 """The size that is written; longer ones hold masks, colour spaces and profiles."""
 RUN_LENGTH = (1, 2)
+RESOLUTION = slice(38, 46)
+"""Place of the pixels per metre."""
+UNKNOWN = bytes(8)
 
 
 class BmpTemplate(NamedTuple):
-    """What a copy reuses from the old file: pixels per inch, if it names them."""
+    """What a copy reuses from the old file: pixels per metre as they are stored, 0 if it does not name them."""
 
-    dpi: tuple[float, float] | None
+    resolution: bytes
 
 
 def read(data: bytes, *, max_pixels: int) -> ImageFile:
@@ -41,7 +44,6 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
     with BmpImagePlugin.BmpImageFile(BytesIO(data)) as image:
         has_palette = image.mode == "P"
         array = np.asarray(image.convert("RGB") if has_palette else image)
-        dpi = image.info.get("dpi")
     pixels, alpha = split_alpha(array.reshape(*array.shape[:2], -1))
     losses = {
         "the palette is expanded to colours": has_palette,
@@ -51,7 +53,8 @@ def read(data: bytes, *, max_pixels: int) -> ImageFile:
         "its colour space and profile are not kept": size > PLAIN_HEADER and _has_colour_space(data),
     }
     losses_said = active_remarks(losses)
-    return ImageFile(pixels, "bmp", alpha, BmpTemplate(dpi), losses=losses_said, is_rgb=pixels.ndim == 3)
+    resolution = data[RESOLUTION] if size >= PLAIN_HEADER else UNKNOWN
+    return ImageFile(pixels, "bmp", alpha, BmpTemplate(resolution), losses=losses_said, is_rgb=pixels.ndim == 3)
 
 
 def _has_colour_space(data: bytes) -> bool:
@@ -73,11 +76,11 @@ def encode(image: ImageFile, old: BmpTemplate | None) -> tuple[bytes, list[str]]
     """Return the bytes of the file, and what could not be kept."""
     from PIL import Image
 
-    encoded, options = BytesIO(), dict[str, Any]()
-    if old is not None and old.dpi is not None:
-        options["dpi"] = old.dpi
-    Image.fromarray(np.ascontiguousarray(image.pixels)).save(encoded, "BMP", **options)
-    return encoded.getvalue(), []
+    encoded = BytesIO()
+    Image.fromarray(np.ascontiguousarray(image.pixels)).save(encoded, "BMP")
+    data = encoded.getvalue()
+    resolution = UNKNOWN if old is None else old.resolution  # Pillow would write 96 pixels per inch
+    return data[: RESOLUTION.start] + resolution + data[RESOLUTION.stop :], []
 
 
 BMP = Format((MAGIC,), BmpTemplate, read, cannot_hold, encode)

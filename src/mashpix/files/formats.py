@@ -113,6 +113,9 @@ def format_of_file(path: Path) -> str:
     except (OSError, ValueError) as error:
         raise FileError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
     suffix = path.suffix.lower()
+    found = {name for magic, (name, place) in PLACED_MAGICS.items() if start[place:].startswith(magic)}
+    if "dicom" in found:  # before anything else: its first bytes are free, and some scanners begin a TIFF there
+        return "dicom"
     for magic, name in MAGICS.items():
         if start.startswith(magic):
             return "raw" if name == "tiff" and suffix in RAW else name
@@ -120,9 +123,8 @@ def format_of_file(path: Path) -> str:
         brands = (start[place : place + 4] for place in (8, *range(16, min(len(start), start[3]), 4)))
         if name := next((BRANDS[brand] for brand in brands if brand in BRANDS), ""):
             return name
-    for magic, (name, place) in PLACED_MAGICS.items():
-        if start[place:].startswith(magic):
-            return name
+    if found:
+        return found.pop()
     if start and suffix in MICROSCOPE | DICOM:
         return "microscope" if suffix in MICROSCOPE else "dicom"
     what = "an empty file" if not start else "no known image format"

@@ -1,7 +1,9 @@
 """Formats that are read and written as PNG, which keeps their values, alpha, profile, EXIF and XMP: HEIF and GIF."""
 
+import re
 import struct
 import zlib
+from contextlib import suppress
 from io import BytesIO
 
 import numpy as np
@@ -14,6 +16,9 @@ from mashpix.files.png import PngTemplate, make_chunk
 
 GIF_MAGICS = (b"GIF87a", b"GIF89a")
 GIF_END = b";"
+ORIENTATION = 274
+"""Tag of EXIF."""
+TURNED_XMP = re.compile(rb"(\btiff:Orientation(?:\s*=\s*[\"']|>\s*))[2-8]")
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 
 
@@ -31,14 +36,29 @@ def read_heif(data: bytes, *, max_pixels: int) -> ImageFile:
     if profile := file.info.get("icc_profile"):
         chunks += make_chunk(b"iCCP", b"icc\0\0" + zlib.compress(profile))
     if exif := file.info.get("exif"):
-        chunks += make_chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
+        chunks += make_chunk(b"eXIf", _as_upright(exif.removeprefix(b"Exif\0\0")))
     if xmp := file.info.get("xmp"):
-        chunks += make_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
+        upright = TURNED_XMP.sub(rb"\g<1>1", xmp)
+        chunks += make_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + upright)
     losses = ["HEIF is read only: written as PNG"]
     if len(file.info.get("metadata") or ()) or file.info.get("depth_images") or file.info.get("thumbnails"):
         losses.append("depth maps, thumbnails and other metadata are not kept")
+    if len(file) > 1:
+        losses.append(f"the other images of the file are not kept ({len(file) - 1})")
     template = PngTemplate(chunks, 8)
     return ImageFile(pixels, "png", alpha, template, losses=tuple(losses), is_rgb=pixels.ndim == 3)
+
+
+def _as_upright(exif: bytes) -> bytes:
+    """Return an EXIF block with the orientation 1, if it has one: libheif has turned the pixels."""
+    order = "<" if exif.startswith(b"II") else ">"
+    with suppress(struct.error):  # EXIF that nobody can read stays as it is
+        (start,) = struct.unpack_from(order + "I", exif, 4)
+        (count,) = struct.unpack_from(order + "H", exif, start)
+        for entry in range(start + 2, start + 2 + 12 * count, 12):
+            if struct.unpack_from(order + "H", exif, entry)[0] == ORIENTATION:
+                return exif[: entry + 8] + struct.pack(order + "H", 1) + exif[entry + 10 :]
+    return exif
 
 
 def read_gif(data: bytes, *, max_pixels: int) -> ImageFile:

@@ -6,6 +6,9 @@ from contextlib import contextmanager
 
 from mashpix.errors import InputError
 
+RAN_OUT = "out of memory|DefaultCPUAllocator|could not create a (primitive|memory)"
+"""What PyTorch and its oneDNN say, which names no cause."""
+
 
 @contextmanager
 def one_line_for_memory() -> Iterator[None]:
@@ -13,6 +16,6 @@ def one_line_for_memory() -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError) or re.search("out of memory|DefaultCPUAllocator", str(error)):
+        if isinstance(error, MemoryError) or re.search(RAN_OUT, str(error)):
             raise InputError("not enough memory (it ran out; denoise the image in parts)") from None
         raise

@@ -116,8 +116,12 @@ class _DicomStack(AsTiff):
         try:
             with _quiet():
                 self._write_tags(file, pixels, limits)
-        except (MashpixError, OSError):
+        except MashpixError:
             raise
+        except OSError as error:  # of which pydicom makes others, which say no longer what is wrong
+            while isinstance(error.__cause__, OSError):
+                error = error.__cause__
+            raise error from None
         except Exception as error:  # pydicom reads values that it does not write
             raise FileError(f"damaged DICOM whose tags cannot be written again ({type(error).__name__})") from None
 
@@ -162,7 +166,7 @@ def _open_stack(path: Path, file: BinaryIO, *, axes: str | None, max_pixels: int
     keyword = next((name for name in ("PixelData", *FLOATS) if name in dataset), None)
     if keyword is None:
         raise FileError("a DICOM file without an image (a report, a plan or an index of files)")
-    syntax, element = dataset.file_meta.TransferSyntaxUID, dataset.get_item(keyword)
+    syntax, element = dataset.file_meta.TransferSyntaxUID, dataset.get_item(keyword, keep_deferred=True)
     words = find_words(dataset, keyword, NATIVE.get(syntax, "<"))
     found, shape = _name_axes(dataset, axes, is_native=syntax in NATIVE)
     lengths = dict(zip(found, shape, strict=True))
@@ -264,7 +268,7 @@ def _check_end(dataset: Any, file: BinaryIO, size: int) -> None:
     """Refuse a file that does not end with its last tag, which pydicom would read without an error."""
     from pydicom.dataelem import RawDataElement
 
-    last = dataset.get_item(max(dataset.keys()))
+    last = dataset.get_item(max(dataset.keys()), keep_deferred=True)
     if not isinstance(last, RawDataElement):
         return
     file.seek(max(size - len(ENDED), 0))

@@ -18,6 +18,8 @@ RESOLUTION = {282, 283, 296}
 """Tags of the resolution, which tifffile adds to every new file."""
 PIXEL_TAGS = {*RESOLUTION, 320, 347, *range(512, 522), *range(529, 533)}
 """Tags that a new file does not copy: resolution, palette, JPEG tables, YCbCr."""
+FRACTIONS = {5: "u4", 10: "i4"}
+"""Types of values that are fractions, and of what is above and below their line."""
 PHOTOMETRICS = {"MINISWHITE": "miniswhite", "RGB": "rgb", "YCBCR": "rgb", "SEPARATED": "separated"}
 """Photometric interpretations of a new file, by those of the old one; all others become "minisblack"."""
 
@@ -131,11 +133,15 @@ def find_strips(page: Any) -> Strips | None:
 
 
 def find_tags(page: Any, data: bytes | mmap, *, has_palette: bool) -> dict[str, Any]:
-    """Options of `tifffile.imwrite` that repeat the tags of a page, values as the bytes that they are."""
+    """Options of `tifffile.imwrite` that repeat the tags of a page, values as the bytes that they are.
+
+    Fractions as numbers: of those in bytes, tifffile counts numerator and denominator as two.
+    """
+    fractions = {kind: page.parent.byteorder + code for kind, code in FRACTIONS.items()}
     raw = [(tag, data[tag.valueoffset : tag.valueoffset + tag.valuebytecount]) for tag in page.tags]
     options: dict[str, Any] = {
         "extratags": [
-            (tag.code, int(tag.dtype), tag.count, value, True)
+            (tag.code, int(tag.dtype), tag.count, _numbers(value, fractions.get(int(tag.dtype))), True)
             for tag, value in raw
             if tag.code not in {SUB_IMAGES, EXIF, GPS} | PIXEL_TAGS and len(value) == tag.valuebytecount
         ],
@@ -149,3 +155,7 @@ def find_tags(page: Any, data: bytes | mmap, *, has_palette: bool) -> dict[str, 
         options["resolution"] = page.tags[282].value, page.tags[283].value
         options["resolutionunit"] = page.tags[296].value if 296 in page.tags else 2
     return options
+
+
+def _numbers(value: bytes, dtype: str | None) -> bytes | list[int]:
+    return value if dtype is None else list(map(int, np.frombuffer(value, dtype)))

@@ -130,11 +130,11 @@ def append_lines(path: Path, values: list[Any]) -> None:
     """
     data = "".join(json.dumps(value) + "\n" for value in values).encode()
     try:
-        with path.open("ab") as file:
+        with path.open("ab", buffering=0) as file:  # a buffer would write the rest of a torn line when it is closed
             start = _cut_torn_line(path)
             try:
-                file.write(data)
-                file.flush()
+                while data:
+                    data = data[file.write(data) :]
                 os.fsync(file.fileno())
             except OSError:
                 os.truncate(path, start)
