@@ -49,7 +49,7 @@ from mashpix.settings import Settings
 
 MULTIPLE = 2 * SIDE
 """The number that both sides of an image must be multiples of: blocks of 16 pixels at half the size."""
-REACH, BLEND_REACH = 192, 28
+REACH, BLEND_REACH = 224, 28
 """Distance beyond which no pixel of the noisy image, and none of the prediction, can change the refined image."""
 
 

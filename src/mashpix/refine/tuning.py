@@ -47,7 +47,7 @@ class RefineSettings:
 
     # R5: reconciling two measurements
     max_excess: float = 5.0  # ratio to y1's: most noise that the residual of p may show; more is texture [5]
-    floor: float = 0.2  # fraction: mean noise that is added to every coefficient, at most [5]
+    floor: float = 0.3  # fraction: mean noise that is added to every coefficient, at most [5, 25]
     full_floor_bias: float = 0.2  # fraction: excess noise of textured blocks at which the whole floor is added [5]
 
     # R6: slow part
