@@ -246,6 +246,21 @@ def test_images_without_stars_keep_their_bytes(beta):
     assert torch.equal(refined(picture, prediction), without)
 
 
+def gratings():
+    """A texture of 36 tiles with stripes of random directions: each block holds few frequencies."""
+    rng, places = np.random.default_rng(2), np.indices((16, 16)).reshape(2, -1)
+    stripes = [[np.cos(rng.uniform(1, 2.5, 2) @ places).reshape(16, 16) for _ in range(6)] for _ in range(6)]
+    return np.block(stripes)
+
+
+def test_texture_that_the_prediction_has_missed_is_not_taken_for_noise():
+    flat = np.full((3, 96, 96), 0.4)
+    clean = flat + 0.03 * gratings()
+    noisy = clean + 0.02 * photo_noise(0.5)
+    result = refined(picture_of(noisy), blurred(flat))
+    assert error(result, clean) < error(torch.from_numpy(noisy)[None], clean)
+
+
 OTHERS = {
     "flat_quantiles": (0.0, 0.4),
     "min_blocks": 10_000,
@@ -274,14 +289,18 @@ OTHERS = {
     "group_size": 8,
     "group_step": 8,
     "search_radius": 8,
+    "wiener_colours": 3.0,
+    "threshold_colours": 1.0,
     "max_blind_excess": 0.1,
     "max_white_unevenness": 1.0,
+    "max_faint_noise": 0.0,
     "max_alike_difference": 1.0,
     "max_fast_excess": 0.1,
     "max_white_excess": 0.1,
     "max_white_slope": 0.1,
     "threshold_group_size": 8,
     "white_threshold": 2.0,
+    "measured_white_threshold": 2.0,
     "white_share": 1.0,
     "white_disagreement": 0.5,
     "max_treated_likeness": -1.0,
@@ -293,6 +312,8 @@ OTHERS = {
     "sensor_fourth": (9.0, 10.0),
     "sensor_deviation": (9.0, 10.0),
     "sensor_factor": 1.0,
+    "texture_fourth": (2.0, 1.0),
+    "texture_factor": 1.0,
     "other_factor": 1.0,
     "seen_blockiness": (0.01, 0.0),
     "max_across": 1.0,
@@ -325,7 +346,12 @@ def as_it_ships():
     pictures.append(picture_of(scene() + 2 * photo_noise(0.5).mean(axis=0) + 0.01 * photo_noise(0.5)))
     weak, uneven = 0.15 * photo_noise(0.5), np.linspace(0.3, 1.5, 96)
     pictures += [picture_of(scene() + noise) for noise in (weak, weak * uneven, in_blocks(photo_noise(0.5)))]
+    pictures.append(picture_of(scene() + weak + 0.1 * gratings()))
+    pictures.append(picture_of(noisy_scene(0, sigma=0.004) + 0.02 * texture))
     examples = [(noisy, blurred(scene())) for noisy in pictures]
+    grains = picture_of(noisy_scene(0, channels=1))  # which the prediction knows
+    rest = np.random.default_rng(3).normal(0, 0.01, grains.pixels.shape)
+    examples.append((grains, grains.pixels + torch.from_numpy(rest).float()))
     examples.append((picture_of(star_field(0.6)[1]), torch.full((1, 1, 96, 96), SKY)))
     return [(noisy, prediction, refined(noisy, prediction)) for noisy, prediction in examples]
 

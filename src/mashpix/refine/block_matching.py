@@ -44,8 +44,8 @@ def grouping(tuning: RefineSettings = TUNED) -> Grouping:
     return Grouping(tuning.group_size, tuning.group_step)
 
 
-def white_grouping(tuning: RefineSettings = TUNED, *, known: bool) -> Grouping:
-    """Groups of R21."""
+def white_grouping(tuning: RefineSettings = TUNED, *, known: bool = True) -> Grouping:
+    """Groups of R21, by whether the noise was measured in the noisy image itself."""
     threshold = tuning.white_threshold if known else tuning.measured_white_threshold
     return Grouping(tuning.threshold_group_size, tuning.group_step, threshold)
 

@@ -47,7 +47,7 @@ class RefineSettings:
 
     # R5: reconciling two measurements
     max_excess: float = 5.0  # ratio to y1's: most noise that the residual of p may show; more is texture [5]
-    floor: float = 0.3  # fraction: mean noise that is added to every coefficient, at most [5, 25]
+    floor: float = 0.3  # fraction: mean noise that is added to every coefficient, at most [25]
     full_floor_bias: float = 0.2  # fraction: excess noise of textured blocks at which the whole floor is added [5]
 
     # R6: slow part
@@ -64,13 +64,13 @@ class RefineSettings:
     threshold_group_size: int = 16  # blocks: blocks in a group of the hard threshold [20]
     max_white_slope: float = 2.5  # ratio of slow to fast coefficients: most of noise that counts as white [20]
     white_threshold: float = 2.7  # noise deviations: hard threshold in groups where the noise is known [25]
-    measured_white_threshold: float = 3.0  # noise deviations: the same where it was measured in a residual [20, 25]
+    measured_white_threshold: float = 3.0  # noise deviations: the same where it was measured in a residual [25]
     white_share: float = 0.6  # fraction: part of the variance that the Wiener filter of R7 takes then [20]
     white_disagreement: float = 0.02  # noise variances: takes the place of `disagreement` [20]
 
     # R22: in photos whose noise is not like that of a sensor
     max_treated_likeness: float = 0.5  # fraction: most likeness of such noise to that of a sensor [21]
-    treated_threshold: float = 3.2  # noise deviations: hard threshold in groups [21, 25]
+    treated_threshold: float = 3.2  # noise deviations: hard threshold in groups [25]
     treated_step: int = 8  # pixels: distance of the blocks that a group is gathered for, as `group_step` [21]
     treated_slow_share: float = 0.5  # fraction: how far the slow part of g goes to that of y2 [21]
 
