@@ -63,7 +63,7 @@ def predict(
             _predict_tile(network, picture, hidden, tile, mask, mean, squares, errors)
             index += 1
             yield Step(stage, index, count)
-    return Prediction(mean, (squares / masks).sqrt(), errors[0] / errors[1].clamp(min=1))
+    return Prediction(mean, squares.div_(masks).sqrt_(), errors[0] / errors[1].clamp(min=1))
 
 
 def pool(predictions: Sequence[Prediction]) -> Prediction:

@@ -87,7 +87,7 @@ def refine(
     r = yield from restore_blocks(y, p, g, noise=noise, keep_means=keep_means, settings=settings, tuning=tuning)  # R8
     del y
     x = yield from by_tiles(  # R9 and R10
-        partial(blend, noise=noise, tuning=tuning), p, g, r, stage=stages.BLEND, settings=settings
+        partial(blend, noise=noise, tuning=tuning), p, g, r, stage=stages.BLEND, settings=settings, into=r
     )
     del p, g, r
     x = from_channels(x, picture, opponent=tuning.opponent_colours)
