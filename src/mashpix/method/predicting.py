@@ -91,7 +91,7 @@ def _predict_tile(
     """Add one tile's prediction to the running mean and sum of squared deviations (Welford), and its errors."""
     unseen = hidden[:, :, *tile.source] | ~picture.valid[:, :, *tile.source]
     with repeatable():
-        predicted = network(hide(picture.pixels[:, :, *tile.source], unseen))[:, :, *tile.inside]
+        predicted = network(hide(picture.pixels[:, :, *tile.source], unseen), tile.inside)
     kept = (slice(None), slice(None), *tile.target)
     deviation = predicted - mean[kept]
     mean[kept] += deviation / (mask + 1)
