@@ -29,3 +29,13 @@ def test_nothing_beyond_the_context_reaches_a_pixel(depth, generator):
         reached = gradient[0, 0].abs().sum(dim=0).nonzero().flatten()
         assert place - reached.min() <= network.context
         assert reached.max() - place <= network.context
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("rows", [(0, 40), (13, 14), (19, 53), (47, 64)])
+@torch.no_grad()
+def test_a_part_is_predicted_as_in_the_whole(depth, rows, generator):
+    network = make_network(3, channels=6, depth=depth, generator=generator)
+    pixels = torch.rand((1, 3, 64, 96), generator=generator)
+    inside = slice(*rows), slice(30, 96)
+    torch.testing.assert_close(network(pixels, inside), network(pixels)[:, :, *inside], rtol=0, atol=1e-6)

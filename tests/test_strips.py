@@ -116,6 +116,22 @@ def test_a_photo_with_a_hole_is_the_same(name, shared_data):
     assert_alike(drain(by_strips), function(*images))
 
 
+@pytest.mark.parametrize("name", ["restore", "groups"])
+def test_in_place_gives_the_same_bytes(name):
+    noisy, predicted, pilot = pictures(3, height=256)
+    wide, narrow = noise_of(shrinking.SIDE, 3), noise_of(block_matching.SIDE, 3)
+    if name == "restore":
+        how, replaced = {"noise": wide, "keep_means": False, "stage": ""}, noisy
+        new = drain(strips.restore(noisy, predicted, pilot, **how))
+        result = drain(strips.restore(noisy, predicted, pilot, **how, in_place=True))
+    else:
+        how, replaced = {"noise": narrow, "by": grouping(), "stage": ""}, pilot
+        new = drain(strips.collaborative_filter(noisy, pilot, **how))
+        result = drain(strips.collaborative_filter(noisy, pilot, **how, in_place=True))
+    assert torch.equal(result, new)
+    assert result.data_ptr() == replaced.data_ptr()
+
+
 def test_the_bytes_do_not_depend_on_the_number_of_threads():
     noisy, noise = pictures(3, height=256)[0], noise_of(shrinking.SIDE, 3)
     results, before = [], torch.get_num_threads()

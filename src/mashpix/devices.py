@@ -1,13 +1,17 @@
 """The device of a run, and free memory: an explicit device never falls back."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 
 from mashpix.errors import DeviceError, UsageError
+
+Returned = TypeVar("Returned")
 
 CHOICES = "auto, cpu, cuda, cuda:N or mps"
 
@@ -38,6 +42,18 @@ def choose_device(name: str) -> tuple[torch.device, str]:
     if device.type == "mps" and not mps:
         raise DeviceError(f"no such device ({name}; no Apple GPU here, choose another with `device`)")
     return device, "asked for"
+
+
+def in_threads(function: Callable[..., Returned], *arguments: Iterable[Any]) -> list[Returned]:
+    """As `map`, in as many threads as torch uses: numpy and scipy keep one of them busy each.
+
+    Examples
+    --------
+    >>> in_threads(pow, (2, 3), (4, 2))
+    [16, 9]
+    """
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        return list(pool.map(function, *arguments))
 
 
 @contextmanager

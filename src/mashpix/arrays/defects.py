@@ -7,13 +7,13 @@ anything lies between the two. Derived in docs/method.md, "Defects of the sensor
 
 import math
 from collections.abc import Iterator
-from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.arrays.defect_lines import BLOCK, MAX_FRACTION, find_lines, noise_at
+from mashpix.devices import in_threads
 from mashpix.missing import holds_data
 
 Mask = NDArray[np.bool_]
@@ -101,8 +101,8 @@ def find_defects(array: NDArray[Any], *, pattern: Values | None = None) -> Defec
     >>> find_defects(image).by_kind()
     {'hot pixels': 1, 'lines': 1}
     """
-    patterns = repeat(None, len(array)) if pattern is None else pattern
-    masks, counts = zip(*map(_find_in_plane, array, patterns), strict=True)
+    patterns = [None] * len(array) if pattern is None else pattern
+    masks, counts = zip(*in_threads(_find_in_plane, array, patterns), strict=True)
     return Defects(np.stack(masks), np.array(counts)) if np.any(masks) else None
 
 

@@ -230,5 +230,8 @@ def _denoise_together(
     steps = mash(picture, settings=settings, generator=generator, preview_every=preview_every, early_stop=early_stop)
     joint = 1 if picture.is_rgb else len(normalized.array)
     plan = expected_costs(picture.pixels[0, 0].numel(), settings, joint_channels=joint)
-    result = yield from present(steps, normalized, plan=plan, seconds=seconds)
-    yield finished(result, normalized, device=device, seconds=seconds, tone_correction=settings.tone_correction)
+    del picture
+    normalized = normalized.without_pattern
+    result = present(steps, normalized, plan=plan, seconds=seconds)
+    tones = settings.tone_correction
+    yield finished((yield from result), normalized, device=device, seconds=seconds, tone_correction=tones)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -75,6 +74,15 @@ class Normalized:
     def channels(self) -> Kind | None:
         """How its channels are denoised; None for a single one."""
         return None if len(self.array) == 1 else "rgb" if self.is_rgb else "joint"
+
+    @property
+    def without_pattern(self) -> "Normalized":
+        """The same for what comes after `to_picture`, which takes the stripes off: their pattern is as large as it."""
+        return (
+            self
+            if self.stripes is None
+            else replace(self, stripes=self.stripes._replace(pattern=np.empty(0, np.float32)))
+        )
 
     @property
     def original(self) -> Array:
@@ -200,20 +208,22 @@ def to_picture(normalized: Normalized, *, multiple: int, device: torch.device) -
 
     The padding is invalid, as a hole is: reflection would show the network copies of hidden pixels.
     """
-    unit = normalized.unit
-    pixels = np.empty(normalized.array.shape, dtype=np.float32)
-    valid = holds_data(normalized.sound)
-    for channel, (plane, held) in enumerate(zip(np.asarray(normalized.array), valid, strict=True)):
-        low = normalized.low[channel]
-        pixels[channel] = (np.where(held, plane, low).astype(np.float64) - low) / unit[channel]
+    unit, sound = normalized.unit, normalized.sound
+    count, height, width = sound.shape
+    padded = (count, height + -height % multiple, width + -width % multiple)
+    pixels, valid = np.zeros(padded, np.float32), np.zeros(padded, bool)
+    for channel, plane in enumerate(np.asarray(normalized.array)):
+        low, held, scaled = normalized.low[channel], valid[channel, :height, :width], pixels[channel, :height, :width]
+        held[:] = holds_data(sound[channel])
+        values = np.where(held, plane, low).astype(np.float64)
+        values -= low
+        scaled[:] = np.divide(values, unit[channel], out=values)
         if normalized.stripes is not None:
-            pixels[channel] -= normalized.stripes.pattern[channel] / unit[channel]
-    pixels[~valid] = 0.0
-    height, width = normalized.array.shape[1:]
-    padding = (0, -width % multiple, 0, -height % multiple)
+            scaled -= normalized.stripes.pattern[channel] / unit[channel]
+        scaled[~held] = 0.0
     return Picture(
-        F.pad(torch.from_numpy(pixels)[None], padding).to(device),
-        F.pad(torch.from_numpy(valid)[None], padding).to(device),
+        torch.from_numpy(pixels)[None].to(device),
+        torch.from_numpy(valid)[None].to(device),
         torch.from_numpy(unit.astype(np.float32)).to(device),
         normalized.is_rgb,
         255 / float(unit.max()) if normalized.array.dtype == np.uint8 else 1.0,
@@ -225,15 +235,18 @@ def to_array(denoised: Tensor, normalized: Normalized) -> Array:
     height, width = normalized.array.shape[1:]
     scaled = denoised[0, :, :height, :width].to("cpu").numpy()
     result = np.empty(normalized.array.shape, normalized.array.dtype)
-    sound, kept = holds_data(normalized.sound), ~holds_data(normalized.array if normalized.repair else normalized.sound)
+    sound = normalized.sound
+    kept = normalized.array if normalized.repair else sound
     for channel, plane in enumerate(np.asarray(normalized.array)):
-        held, holes = sound[channel], kept[channel]
+        held, holes = holds_data(sound[channel]), ~holds_data(kept[channel])
         if not held.any():
             result[channel] = plane
             continue
-        values = scaled[channel].astype(np.float64) * normalized.unit[channel] + normalized.low[channel]
-        values = np.clip(values, float(plane[held].min()), float(plane[held].max()))
-        result[channel] = np.rint(values) if plane.dtype.kind in "iu" else values
+        values = scaled[channel].astype(np.float64)
+        values *= normalized.unit[channel]
+        values += normalized.low[channel]
+        np.clip(values, float(plane[held].min()), float(plane[held].max()), out=values)
+        result[channel] = np.rint(values, out=values) if plane.dtype.kind in "iu" else values
         result[channel][holes] = plane[holes]
     return restore_axes(result, normalized)
 
@@ -241,10 +254,17 @@ def to_array(denoised: Tensor, normalized: Normalized) -> Array:
 def spread_to_array(spread: Tensor, normalized: Normalized) -> Array:
     """Convert the spread over the masks to the units of the input: float32 in its shape, NaN at holes."""
     height, width = normalized.array.shape[1:]
-    values = spread[0, :, :height, :width].to("cpu").numpy() * normalized.unit[:, None, None].astype(np.float32)
-    return restore_axes(
-        np.where(holds_data(normalized.array), values, np.float32(np.nan)).astype(np.float32), normalized
-    )
+    axis, planes = normalized.channel_axis, spread[0, :, :height, :width].to("cpu").numpy()
+    result = np.empty_like(normalized.original, np.float32)
+    for values, plane, scaled, unit in zip(
+        result[None] if axis is None else np.moveaxis(result, axis, 0),
+        normalized.array,
+        planes,
+        normalized.unit.astype(np.float32),
+        strict=True,
+    ):
+        values[:] = np.where(holds_data(plane), scaled * unit, np.float32(np.nan))
+    return result
 
 
 def restore_axes(array: Array, normalized: Normalized) -> Array:

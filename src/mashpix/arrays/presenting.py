@@ -46,9 +46,21 @@ def finished(
 ) -> Step:
     """The last step: the result as arrays, its tones corrected if asked for, and its report."""
     unbiased, change = without_tone_bias(result.denoised, normalized) if tone_correction else (result.denoised, None)
-    denoised, spread = to_array(unbiased, normalized), spread_to_array(result.spread, normalized)
+    denoised = to_array(unbiased, normalized)
     loss = rounding_loss(denoised, unbiased, normalized)
-    report = describe(normalized, result, device=device, seconds=seconds, tone_change=change, rounding_loss=loss)
+    result = result._replace(denoised=unbiased.new_empty(0))
+    del unbiased
+    spread = spread_to_array(result.spread, normalized)
+    mean_spread = float(np.nanmean(spread))
+    report = describe(
+        normalized,
+        result,
+        device=device,
+        seconds=seconds,
+        mean_spread=mean_spread,
+        tone_change=change,
+        rounding_loss=loss,
+    )
     return Step("done", 1, 1, 1.0, denoised=denoised, spread=spread, report=report)
 
 

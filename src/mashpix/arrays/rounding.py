@@ -12,6 +12,8 @@ from mashpix.tiling import window_sums
 
 REGION = 16
 """Side in pixels of the regions whose means are compared."""
+BAND = 16 * REGION
+"""Rows that are looked at together: bounds the memory."""
 MAX_LOSS = 0.2
 """Loss up to which a result may be rounded without a remark."""
 CHANCE = 2.0
@@ -64,18 +66,23 @@ def measure_mean_loss(noisy: Array, denoised: Array) -> MeanLoss:
 
 
 def _of_channel(noisy: Array, denoised: Array) -> MeanLoss:
-    tiny, held = np.finfo(float).tiny, holds_data(noisy)
-    counts = window_sums(held, REGION)
+    tiny, bands = np.finfo(float).tiny, (slice(top, top + BAND) for top in range(0, len(noisy), BAND))
+    counts, *sums = np.concatenate([_sum_up(noisy[band], denoised[band]) for band in bands], axis=1)
     enough = counts > REGION**2 / 2
     if enough.sum() < 2:
         return MeanLoss(0, 0)
-    before = np.where(held, np.asarray(noisy), 0).astype(np.float64)
-    residual = np.where(held, denoised - before, 0)
-    planes = before, residual, residual**2
-    mean, change, squares = (window_sums(plane, REGION)[enough] / counts[enough] for plane in planes)
+    mean, change, squares = (values[enough] / counts[enough] for values in sums)
     if squares.mean() >= 1:
         return MeanLoss(0, 0)
     chance = np.mean((squares - change**2) / counts[enough])
     changed = np.mean(change**2)
     contrast = max(mean.var() - chance, chance, tiny)
     return MeanLoss(float(np.sqrt(max(changed - chance, 0) / contrast)), float(np.sqrt(changed / max(chance, tiny))))
+
+
+def _sum_up(noisy: Array, denoised: Array) -> Array:
+    """Values with data in each region, and sums over it: of the image, of its change and that squared, (4, N)."""
+    held = holds_data(noisy)
+    before = np.where(held, np.asarray(noisy), 0).astype(np.float64)
+    residual = np.where(held, denoised - before, 0)
+    return np.stack([window_sums(plane, REGION) for plane in (held, before, residual, residual**2)])

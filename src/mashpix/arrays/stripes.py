@@ -5,6 +5,7 @@ the same in all parts of a row, and does not repeat. Derived in docs/method.md, 
 """
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import combinations, product
 from typing import Any, Literal, NamedTuple
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mashpix.arrays.defects import filled
+from mashpix.devices import in_threads
 from mashpix.missing import holds_data
 
 Values = NDArray[np.float32]
@@ -92,7 +94,7 @@ def find_stripes(array: NDArray[Any], *, mode: Mode = "auto") -> Stripes | None:
     """
     if mode == "off":
         return None
-    found = [_find_in_plane(plane, mode) for plane in array]
+    found = in_threads(partial(_find_in_plane, mode=mode), array)
     stripes = Stripes(*(np.stack(parts) for parts in zip(*found, strict=True)))
     return stripes if stripes.levels.any() else None
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from mashpix.arrays.colour import Kind
-from mashpix.arrays.normalization import Normalized, spread_to_array
+from mashpix.arrays.normalization import Normalized
 from mashpix.method.mash import Result
 from mashpix.method.relations import Groups
 from mashpix.missing import holds_data
@@ -34,6 +34,7 @@ def describe(
     *,
     device: torch.device,
     seconds: dict[str, float] | None = None,
+    mean_spread: float | None = None,
     tone_change: float | None = None,
     rounding_loss: float | None = None,
 ) -> Report:
@@ -60,7 +61,7 @@ def describe(
         neighbour_correlation=result.masking.correlation,
         masking_ratio=result.masking.masking_ratio,
         shuffled_fraction=result.shuffled_fraction,
-        mean_spread=float(np.nanmean(spread_to_array(result.spread, normalized))),
+        mean_spread=mean_spread,
         held_out_error=float(np.sqrt(np.mean(result.held_out.cpu().numpy() * np.square(normalized.unit)))),
         averaged_channels=result.averaged,
         seconds=seconds or {},

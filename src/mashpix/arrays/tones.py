@@ -10,6 +10,8 @@ from mashpix.arrays.normalization import Array, Normalized
 from mashpix.refine.tone_bias import ToneBias, expected_bias, find_tone_bias, remove_tone_bias
 from mashpix.refine.tuning import TUNED
 
+BAND = 256
+"""Rows whose tones are changed together: bounds the memory."""
 LENIENT = replace(TUNED, max_tone_misfit=0.2, skewness_limits=(0.2, 2.5))
 """What a finished result has to show: limits that one whose bias was removed is safely within."""
 
@@ -23,23 +25,28 @@ def without_tone_bias(denoised: Tensor, normalized: Normalized) -> tuple[Tensor,
         return denoised, None
     low, unit = (values[:, None, None].astype(np.float32) for values in (normalized.low, normalized.unit))
     height, width = normalized.array.shape[1:]
-    tones = (denoised[0, :, :height, :width].cpu().numpy() * unit + low) / np.float32(white)
-    if (found := _find(normalized.array, tones, white)) is None:
+    step = _step(normalized.array)
+    few = denoised[0, :, :height:step, :width:step].cpu().numpy()
+    found = _find(normalized.array[:, ::step, ::step], (few * unit + low) / np.float32(white), white)
+    if found is None:
         return denoised, None
-    changed = remove_tone_bias(tones, found, tuning=TUNED).astype(np.float32)
-    change = float(np.sqrt(np.mean(np.square(changed - tones))))
-    if change < TUNED.min_tone_change:
-        return denoised, None
-    result = denoised.clone()
-    result[0, :, :height, :width] = torch.from_numpy((changed * np.float32(white) - low) / unit).to(denoised)
-    return result, white * change
+    result, squares = denoised.clone(), 0.0
+    for band in torch.split(result[0, :, :height, :width], BAND, dim=1):
+        tones = (band.cpu().numpy() * unit + low) / np.float32(white)
+        changed = remove_tone_bias(tones, found, tuning=TUNED).astype(np.float32)
+        squares += float(np.square(changed - tones).sum(dtype=np.float64))
+        band.copy_(torch.from_numpy((changed * np.float32(white) - low) / unit))
+    change = (squares / normalized.array.size) ** 0.5
+    return (result, white * change) if change >= TUNED.min_tone_change else (denoised, None)
 
 
 def noise_mean(noisy: Array, denoised: Array, *, is_rgb: bool) -> Array | float:
     """Mean that the noise has at each pixel of a result (C, H, W) without bias: 0 unless that explains the residual."""
     if (white := _white(noisy, is_rgb=is_rgb)) is None or noisy.dtype != denoised.dtype:
         return 0.0
-    found = _find(noisy, denoised / np.float32(white), white, unbiased=True)
+    step = _step(noisy)
+    few, result = (array[:, ::step, ::step] for array in (noisy, denoised))
+    found = _find(few, result / np.float32(white), white, unbiased=True)
     if found is None:
         return 0.0
     mean = white * expected_bias(denoised / np.float32(white), found, tuning=LENIENT)
@@ -53,8 +60,12 @@ def _white(array: Array, *, is_rgb: bool) -> int | None:
     return int(np.iinfo(array.dtype).max) if is_rgb and array.dtype.kind == "u" else None
 
 
+def _step(array: Array) -> int:
+    """Distance along both axes of the pixels of an image (C, H, W) that suffice to find the bias."""
+    return max(1, int(np.sqrt(array[0].size / TUNED.max_tones)))
+
+
 def _find(noisy: Array, tones: Array, white: int, *, unbiased: bool = False) -> ToneBias | None:
-    """The bias, from so many pixels as suffice."""
-    step = max(1, int(np.sqrt(noisy[0].size / TUNED.max_tones)))
-    few, result = (array[:, ::step, ::step].reshape(len(array), -1) for array in (noisy, tones))
+    """The bias of the pixels (C, H, W) of a photo and of its result."""
+    few, result = (array.reshape(len(array), -1) for array in (noisy, tones))
     return find_tone_bias(few / white, result, unbiased=unbiased, tuning=LENIENT if unbiased else TUNED)

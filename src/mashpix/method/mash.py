@@ -178,7 +178,7 @@ def apply_networks(
     predictions, results = zip(*passes, strict=True)
     _, spread, held_out, averaged = pool(predictions)
     few_blocks = settings.refine and None in fitted.noises and has_few_blocks(picture)
-    denoised = torch.stack(results).mean(dim=0)
+    denoised = results[0] if len(results) == 1 else torch.stack(results).mean(dim=0)
     return Result(denoised, spread, fitted.masking, fitted.shuffled_fraction, held_out, averaged, few_blocks)
 
 

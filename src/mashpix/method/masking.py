@@ -8,6 +8,8 @@ from torch import Tensor
 
 from mashpix.settings import Loss, MaskChannels
 
+DRAWN_AT_ONCE = 2**20
+"""Pixels of a mask that are drawn together: bounds the memory."""
 MASK_TILE = 256
 """Side in pixels of the tiles that the mask of a large plane is drawn in: another number gives other masks."""
 
@@ -32,7 +34,11 @@ def draw_hidden(
     """
     batch, channels, height, width = shape
     drawn = channels if mask_channels == "each" else 1
-    hidden = torch.rand((batch, drawn, height, width), generator=generator, device=generator.device) < masking_ratio
+    device = generator.device
+    hidden = torch.empty((batch, drawn, height, width), dtype=torch.bool, device=device)
+    at_once = DRAWN_AT_ONCE if device.type == "cpu" else hidden.numel()  # only there, it makes no difference
+    for part in torch.split(hidden.view(-1), at_once):
+        part.copy_(torch.rand(len(part), generator=generator, device=device) < masking_ratio)
     return hidden.expand(batch, channels, height, width)
 
 

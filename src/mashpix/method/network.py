@@ -68,18 +68,47 @@ class UNet(nn.Module):
         poolings = self.multiple - 1
         return -(-(convolutions + poolings) // self.multiple) * self.multiple
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Predict (B, C, H, W) from (B, C, H, W)."""
+    def forward(self, pixels: Tensor, inside: tuple[slice, slice] | None = None) -> Tensor:
+        """Predict (B, C, H, W) from (B, C, H, W), or only the rows and columns `inside` it.
+
+        On the way up, context is left out as soon as no convolution reaches it.
+        """
         skips = [pixels.contiguous(memory_format=torch.channels_last)]  # as the weights are
         features = activate(self.first(skips[0]))
         for layer in self.down:
             features = F.max_pool2d(activate(layer(features)), 2)
             skips.append(features)
         features = activate(self.bottom(skips.pop()))
-        for enlarging, layer in (*self.up, (self.join, self.narrow)):
-            features = activate(layer(activate(convolve_enlarged(enlarging, features, skips.pop()))))
+        wanted = inside or (slice(0, pixels.shape[2]), slice(0, pixels.shape[3]))
+        spans = [needed_spans(kept, size, len(self.down)) for kept, size in zip(wanted, pixels.shape[2:], strict=True)]
+        top, left = 0, 0  # the place of the features in a whole level
+        layers = (*self.up, (self.join, self.narrow))
+        for (enlarging, layer), (down, up), (start, stop) in zip(layers, *spans, strict=True):
+            features = features[:, :, down - top : up - top, start - left : stop - left]
+            top, left = 2 * down, 2 * start
+            skip = skips.pop()[:, :, top : 2 * up, left : 2 * stop]
+            features = activate(layer(activate(convolve_enlarged(enlarging, features, skip))))
+        rows, columns = wanted
         out: Tensor = self.last(features)
-        return out
+        return out[:, :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+
+
+def needed_spans(kept: slice, size: int, depth: int) -> list[tuple[int, int]]:
+    """Along one axis, what each enlargement needs of a level so that the pixels `kept` are right, deepest level first.
+
+    Two convolutions follow each enlargement, itself one of them, and at the top a third: each reaches one pixel.
+
+    Examples
+    --------
+    >>> needed_spans(slice(40, 60), 100, depth=2)
+    [(8, 17), (18, 32)]
+    """
+    spans, start, stop = list[tuple[int, int]](), kept.start, kept.stop
+    for level in range(depth):
+        reach, size = 2 if level else 3, size // 2
+        start, stop = max((start - reach) // 2, 0), min(-(-(stop + reach) // 2), size)
+        spans.append((start, stop))
+    return spans[::-1]
 
 
 def make_network(picture_channels: int, *, channels: int, depth: int, generator: torch.Generator) -> UNet:

@@ -63,7 +63,7 @@ def predict(
             _predict_tile(network, picture, hidden, tile, mask, mean, squares, errors)
             index += 1
             yield Step(stage, index, count)
-    return Prediction(mean, (squares / masks).sqrt(), errors[0] / errors[1].clamp(min=1))
+    return Prediction(mean, squares.div_(masks).sqrt_(), errors[0] / errors[1].clamp(min=1))
 
 
 def pool(predictions: Sequence[Prediction]) -> Prediction:
@@ -91,7 +91,7 @@ def _predict_tile(
     """Add one tile's prediction to the running mean and sum of squared deviations (Welford), and its errors."""
     unseen = hidden[:, :, *tile.source] | ~picture.valid[:, :, *tile.source]
     with repeatable():
-        predicted = network(hide(picture.pixels[:, :, *tile.source], unseen))[:, :, *tile.inside]
+        predicted = network(hide(picture.pixels[:, :, *tile.source], unseen), tile.inside)
     kept = (slice(None), slice(None), *tile.target)
     deviation = predicted - mean[kept]
     mean[kept] += deviation / (mask + 1)

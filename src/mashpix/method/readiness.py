@@ -56,9 +56,11 @@ def replace_unready(
         if picture.valid[0, 0].sum() > SMALL:
             return prediction
         max_error, widths = 1.0, WIDTHS[:1]
-    variance = torch.stack(
-        [plane[valid].var() for plane, valid in zip(picture.pixels[0], picture.valid[0], strict=True)]
-    )
+    pixels, valid = picture.pixels[0], picture.valid[0]
+    counts = valid.sum(dim=(1, 2))
+    means = pixels.sum(dim=(1, 2)) / counts
+    squares = [((plane - mean) * held).square_().sum() for plane, mean, held in zip(pixels, means, valid, strict=True)]
+    variance = torch.stack(squares) / (counts - 1)
     unready = prediction.held_out > MAX_UNEXPLAINED * variance
     if unready.any():
         reference = held_out_of_averages(picture, masking_ratio, TESTED, settings=settings).amax(dim=0)

@@ -32,6 +32,7 @@ from mashpix.refine.calm_blocks import (
     usable_coefficients,
 )
 from mashpix.refine.colour import is_grey
+from mashpix.refine.few_photons import share_of
 from mashpix.refine.residual_noise import MEDIAN_SQUARE, NoiseModel
 from mashpix.refine.tuning import TUNED, RefineSettings
 from mashpix.refine.variance_model import VarianceModel
@@ -92,10 +93,9 @@ def measure_blind_noise(picture: Picture, noisy: Tensor, *, tuning: RefineSettin
 
 def find_clipped(plane: Tensor, valid: Tensor) -> Tensor:
     """Find the pixels (H, W) of the least or the largest value, if many have it."""
-    values = plane[valid]
     clipped = torch.zeros_like(valid)
-    for extreme in (values.min(), values.max()) if len(values) else ():
-        if (values == extreme).double().mean() >= CLIPPED:
+    for extreme in torch.where(valid, plane, torch.inf).amin(), torch.where(valid, plane, -torch.inf).amax():
+        if share_of(extreme, plane, valid) >= CLIPPED:
             clipped |= plane == extreme
     return clipped
 

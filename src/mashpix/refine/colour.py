@@ -13,6 +13,8 @@ from mashpix.refine.dct import cosine_matrix
 from mashpix.refine.gaussian import fill_holes
 from mashpix.refine.tuning import TUNED, RefineSettings
 
+BAND = 256
+"""Rows that are turned together: bounds the memory."""
 GREY = 1e-4
 """Most variance of the opponent colours, against that of the brightness, of a grey image that is stored as RGB."""
 
@@ -26,19 +28,26 @@ def opponent_matrix(unit: Tensor, *, is_rgb: bool) -> Tensor:
 
 def to_channels(picture: Picture, prediction: Tensor, *, tuning: RefineSettings = TUNED) -> tuple[Tensor, Tensor]:
     """R1: the noisy y, its holes filled, and the prediction p within the range of its values, (C, H, W) each."""
-    low = torch.where(picture.valid, picture.pixels, torch.inf).amin()  # selecting pixels takes many bytes for each
-    high = torch.where(picture.valid, picture.pixels, -torch.inf).amax()
+    planes = list(zip(picture.pixels[0], picture.valid[0], strict=True))
+    low = torch.stack([torch.where(valid, plane, torch.inf).amin() for plane, valid in planes]).amin()
+    high = torch.stack([torch.where(valid, plane, -torch.inf).amax() for plane, valid in planes]).amax()
     predicted = prediction[0].clamp(low, high)
     noisy = fill_holes(picture.pixels[0], predicted, picture.valid[0], width=tuning.fill_width)
     matrix = opponent_matrix(picture.unit, is_rgb=picture.is_rgb and tuning.opponent_colours)
-    return torch.tensordot(matrix, noisy, dims=1), torch.tensordot(matrix, predicted, dims=1)
+    return turn(matrix, noisy), turn(matrix, predicted)
 
 
 def from_channels(pixels: Tensor, picture: Picture, *, opponent: bool = True) -> Tensor:
-    """Invert R1: from (C, H, W) to an image (1, C, H, W) on the network's scale."""
+    """Invert R1, in place: from (C, H, W) to an image (1, C, H, W) on the network's scale."""
     matrix = opponent_matrix(picture.unit, is_rgb=picture.is_rgb and opponent)
-    result: Tensor = torch.tensordot(torch.linalg.inv(matrix), pixels, dims=1)[None]
-    return result
+    return turn(torch.linalg.inv(matrix), pixels)[None]
+
+
+def turn(matrix: Tensor, channels: Tensor) -> Tensor:
+    """Multiply each pixel of (C, H, W) by a matrix, in place."""
+    for band in torch.split(channels, BAND, dim=1):
+        band.copy_(torch.tensordot(matrix, band, dims=1))
+    return channels
 
 
 def is_grey(channels: Tensor) -> bool:

@@ -13,13 +13,11 @@ TILE = 512
 
 
 def fill_holes(noisy: Tensor, predicted: Tensor, valid: Tensor, *, width: float) -> Tensor:
-    """Fill the holes of y with p, and next to their rims with what y is there: normalised convolution of y - p.
+    """Fill the holes of a copy of y with p, and next to rims with what y is there: normalised convolution of y - p.
 
     Blocks at a rim would show the step from y to p as an edge, and keep the noise beside it. All (C, H, W); `width` is
     that of the Gaussian, in pixels (Knutsson and Westin, "Normalized and differential convolution", CVPR 1993).
     """
-    if valid.all():
-        return noisy
     filled = noisy.clone()
     for tile in tiles(*noisy.shape[1:], tile_size=TILE, context=reach_of(width)):
         if valid[:, *tile.target].all():

@@ -9,6 +9,7 @@ alike in y2; the slow part of g goes half way to that of y2.
 
 from collections.abc import Callable, Generator
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -60,17 +61,18 @@ def group(
         pilot_by = white_grouping(tuning, known=noise.known)
         y2 = yield from by(y, y, noise=for_threshold, by=pilot_by, stage=stages.PILOT)  # R21
         noise = noise.times(tuning.white_share if noise.known else 1.0, colours=tuning.wiener_colours)
-        return (yield from by(y, y2, noise=noise, by=grouping(tuning), stage=stages.GROUP))  # R7
+        return (yield from by(y, y2, noise=noise, by=grouping(tuning), stage=stages.GROUP, in_place=True))  # R7
     y2 = yield from shrink_again(y, noises, settings=settings, tuning=tuning)  # R6
     if not tuning.groups:
         return y2
-    pilot, share = y2, 1.0
+    pilot, share, slow = y2, 1.0, halve(y2)
     if noise.pilot == "both":
         pilot = yield from by(y, y2, noise=for_threshold, by=treated_grouping(tuning), stage=stages.PILOT)  # R22
-        pilot, share = (pilot + y2) / 2, tuning.treated_slow_share
+        pilot, share = pilot.add_(y2).div_(2), tuning.treated_slow_share
+    del y2
     noise = noise.times(colours=tuning.wiener_colours)
-    g = yield from by(y, pilot, noise=noise, by=grouping(tuning), stage=stages.GROUP)  # R7
-    return with_slow_part(g, halve(y2), share=share, tuning=tuning)
+    g = yield from by(y, pilot, noise=noise, by=grouping(tuning), stage=stages.GROUP, in_place=True)  # R7
+    return with_slow_part(g, slow, share=share, tuning=tuning)
 
 
 def filter_groups(
@@ -81,11 +83,12 @@ def filter_groups(
     by: Grouping,
     stage: str,
     settings: Settings,
+    in_place: bool = False,
     tuning: RefineSettings,
 ) -> Generator[Step, None, Tensor]:
-    """R7, R21 and R22 of y, with groups found in `guide`."""
+    """R7, R21 and R22 of y, with groups found in `guide`, whose place the result may take: `in_place`."""
     if y.is_cpu:
-        return strips.collaborative_filter(y, guide, noise=noise, by=by, stage=stage, tuning=tuning)
+        return strips.collaborative_filter(y, guide, noise=noise, by=by, stage=stage, in_place=in_place, tuning=tuning)
     function = partial(collaborative_filter, noise=noise, by=by, tuning=tuning)
     return by_tiles(function, y, guide, stage=stage, settings=settings, context=block_matching.context(tuning))
 
@@ -100,18 +103,27 @@ def restore_blocks(
     settings: Settings,
     tuning: RefineSettings = TUNED,
 ) -> Generator[Step, None, Tensor]:
-    """R8: the prediction, restored from y."""
+    """R8: the prediction, restored from y, whose place it may take."""
+    how: dict[str, Any] = {"noise": noise, "keep_means": keep_means, "tuning": tuning}
     if y.is_cpu:
-        return strips.restore(y, p, g, noise=noise, keep_means=keep_means, stage=stages.RESTORE, tuning=tuning)
-    by = partial(restore, noise=noise, keep_means=keep_means, tuning=tuning)
+        return strips.restore(y, p, g, **how, stage=stages.RESTORE, in_place=True)
+    by = partial(restore, **how)
     return by_tiles(by, y, p, g, stage=stages.RESTORE, settings=settings)
 
 
 def by_tiles(
-    function: Callable[..., Tensor], *pictures: Tensor, stage: str, settings: Settings, context: int = 2 * SIDE
+    function: Callable[..., Tensor],
+    *pictures: Tensor,
+    stage: str,
+    settings: Settings,
+    context: int = 2 * SIDE,
+    into: Tensor | None = None,
 ) -> Generator[Step, None, Tensor]:
-    """Apply a function of images (C, H, W), which reaches no farther than `context`, tile by tile."""
-    result = torch.empty_like(pictures[0])
+    """Apply a function of images (C, H, W), which reaches no farther than `context`, tile by tile.
+
+    `into` is what the result is written to; it may be an image of which the function takes each pixel for itself.
+    """
+    result = torch.empty_like(pictures[0]) if into is None else into
     height, width = result.shape[1:]
     tile_size = -(-min(settings.tile_size, MAX_TILE) // SIDE) * SIDE
     count = tile_count(height, width, tile_size=tile_size)

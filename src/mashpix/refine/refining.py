@@ -78,16 +78,16 @@ def refine(
     picture, p = continue_narrow(picture, prediction)
     del prediction
     y, p = to_channels(picture, p, tuning=tuning)  # R1
-    g = yield from group(y, noises, settings=settings, tuning=tuning)  # R6, R7, R21 and R22
     noise = noises.in_prediction
-    if noises.in_blocks8.known and noises.in_blocks8.pilot == "groups":
-        tuning = replace(tuning, disagreement=tuning.white_disagreement)
     # values that are measurements keep their local mean; the blotches of RGB have to go
     keep_means = not noise.is_rgb or counts_few_photons(picture)
+    g = yield from group(y, noises, settings=settings, tuning=tuning)  # R6, R7, R21 and R22
+    if noises.in_blocks8.known and noises.in_blocks8.pilot == "groups":
+        tuning = replace(tuning, disagreement=tuning.white_disagreement)
     r = yield from restore_blocks(y, p, g, noise=noise, keep_means=keep_means, settings=settings, tuning=tuning)  # R8
     del y
     x = yield from by_tiles(  # R9 and R10
-        partial(blend, noise=noise, tuning=tuning), p, g, r, stage=stages.BLEND, settings=settings
+        partial(blend, noise=noise, tuning=tuning), p, g, r, stage=stages.BLEND, settings=settings, into=r
     )
     del p, g, r
     x = from_channels(x, picture, opponent=tuning.opponent_colours)

@@ -121,7 +121,7 @@ def measure_noise(
     blocks, structure = cut_usable(noisy, estimate, usable=usable, side=side, tuning=tuning)
     if blocks.shape[1] == 0:
         return None
-    residual = blocks - structure
+    residual = blocks.sub_(structure)
     variation, residual_variance = structure.var(dim=2).sum(dim=0), residual.var(dim=2)
     brightness = colour.brightness(structure.mean(dim=2), is_rgb=is_rgb)
     if model is None and follow is None:

@@ -39,7 +39,7 @@ def shrink(
     noise = noise._replace(psd=tuning.caution * noise.psd)
     by = partial(_shrink, brightness=noise.brightness(noisy), noise=noise, tuning=tuning)
     pilot = yield from by(lambda rows: (noisy[:, rows],) * 2, threshold=threshold, stage=stage, part=(1, 2))
-    return (yield from by(lambda rows: (noisy[:, rows], pilot[:, rows]), stage=stage, part=(2, 2)))
+    return (yield from by(lambda rows: (noisy[:, rows], pilot[:, rows]), stage=stage, part=(2, 2), into=pilot))
 
 
 def restore(
@@ -50,18 +50,18 @@ def restore(
     noise: NoiseModel,
     keep_means: bool,
     stage: str,
+    in_place: bool = False,
     tuning: RefineSettings = TUNED,
 ) -> Generator[Step, None, Tensor]:
-    """R8: as `blending.restore`."""
+    """R8: as `blending.restore`; `in_place` of `noisy`."""
     brightness = noise.brightness(predicted)
 
     def read(rows: slice) -> tuple[Tensor, Tensor]:
         noisy_here, here, grouped_here = (image[:, rows] for image in (noisy, predicted, grouped))
         return noisy_here - here, (grouped_here - here).mul_(tuning.restored_share)
 
-    restored = yield from _shrink(
-        read, brightness=brightness, noise=noise, keep_mean=keep_means, stage=stage, tuning=tuning
-    )
+    how: dict[str, Any] = {"noise": noise, "keep_mean": keep_means, "stage": stage, "tuning": tuning}
+    restored = yield from _shrink(read, brightness=brightness, into=noisy if in_place else None, **how)
     return restored.add_(predicted)
 
 
@@ -74,12 +74,13 @@ def _shrink(
     part: tuple[int, int] = (1, 1),
     threshold: float | None = None,
     keep_mean: bool = True,
+    into: Tensor | None = None,
     tuning: RefineSettings,
 ) -> Generator[Step, None, Tensor]:
     """Shrink blocks of side 16 of an image (C, H, W) by a threshold, or by the Wiener filter that a signal gives.
 
     `read` returns rows of both; `brightness` (H, W) is what the noise follows; `part` is the number of this pass, and
-    of all.
+    of all; `into` as of `_by_strips`.
     """
     from mashpix.refine import kernels
 
@@ -98,7 +99,8 @@ def _shrink(
         return top, total, weight.repeat(stride, axis=1).repeat(stride, axis=2)
 
     cuts = _cut(len(ratio), stride, width)
-    return (yield from _by_strips(add_up, cuts, (channels, height, width), stage=stage, part=part))
+    result = torch.empty((channels, height, width)) if into is None else into
+    return (yield from _by_strips(add_up, cuts, result, stage=stage, part=part))
 
 
 def collaborative_filter(
@@ -108,9 +110,10 @@ def collaborative_filter(
     noise: NoiseModel,
     by: block_matching.Grouping,
     stage: str,
+    in_place: bool = False,
     tuning: RefineSettings = TUNED,
 ) -> Generator[Step, None, Tensor]:
-    """R7, R21 and R22: as `block_matching.collaborative_filter`."""
+    """R7, R21 and R22: as `block_matching.collaborative_filter`; `in_place` of `guide` if that is not `noisy`."""
     from mashpix.refine import group_kernels as kernels
 
     side, radius, step = block_matching.SIDE, tuning.search_radius, by.step
@@ -120,6 +123,7 @@ def collaborative_filter(
     psd, cosine = (tuning.caution * noise.psd).numpy(), cosine_matrix(side).numpy()
     numbers = (np.float32(number) for number in (noise.across, threshold, tuning.min_kept_noise))
     how = psd, cosine, *numbers
+    result = guide if in_place else torch.empty_like(noisy)
     channels, height, width = noisy.shape
     rows, columns = (np.arange(0, length - side + 1, step) for length in (height, width))
 
@@ -131,7 +135,7 @@ def collaborative_filter(
         kernels.filter_strip(*images, members, ratio, *how, top, total, weight)
         return int(top), total, weight
 
-    return (yield from _by_strips(add_up, _cut(len(rows), step, width), (channels, height, width), stage=stage))
+    return (yield from _by_strips(add_up, _cut(len(rows), step, width), result, stage=stage))
 
 
 def _cut(count: int, step: int, width: int) -> list[tuple[int, int]]:
@@ -143,14 +147,17 @@ def _cut(count: int, step: int, width: int) -> list[tuple[int, int]]:
 def _by_strips(
     add_up: Callable[[int, int], Strip],
     cuts: Sequence[tuple[int, int]],
-    shape: tuple[int, int, int],
+    image: Tensor,
     *,
     stage: str,
     part: tuple[int, int] = (1, 1),
 ) -> Generator[Step, None, Tensor]:
-    """Weighted mean of the blocks of all strips, whose rows overlap: an image of a shape, a step per strip."""
-    channels, _, width = shape
-    result = np.empty(shape, np.float32)
+    """Weighted mean of the blocks of all strips, whose rows overlap: fills an image, a step per strip.
+
+    Rows are written when no strip reads them any more, so it may be the one that strips are read from.
+    """
+    result = image.numpy()
+    channels, _, width = result.shape
     total, weight = (np.zeros((channels, 0, width), np.float32) for _ in range(2))
     done = 0
     for index, (top, own, own_weight) in enumerate(_in_order(add_up, cuts)):
@@ -161,7 +168,7 @@ def _by_strips(
         total, weight, done = own, own_weight, top
         yield Step(stage, index + 1 + (part[0] - 1) * len(cuts), part[1] * len(cuts))
     result[:, done:] = total / weight
-    return torch.from_numpy(result)
+    return image
 
 
 def _in_order(function: Callable[..., Strip], arguments: Sequence[tuple[Any, ...]]) -> Iterator[Strip]:
