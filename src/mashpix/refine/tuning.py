@@ -94,7 +94,7 @@ class RefineSettings:
     # R15 and R16: noise measured in the noisy image alone
     max_blind_excess: float = 3.0  # ratio to S_p: more noise is texture that the prediction explains [15]
     max_white_unevenness: float = 1.3  # ratio: most that the bands of white noise differ by [15]
-    max_faint_noise: float = 0.008  # of white, RMS: of noise up to this only the faster bands are compared [26]
+    max_faint_noise: float = 0.012  # of white, RMS: of noise up to this only the faster bands are compared [26]
     max_alike_difference: float = 1.2  # ratio: most that the noise of two colours that are alike differs by [15]
     max_fast_excess: float = 1.6  # ratio to the colours': most fast noise of a channel that is like them [15]
     max_white_excess: float = 40.0  # ratio: the same where the colours' noise is white: the rest is texture [15]
