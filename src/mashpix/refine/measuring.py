@@ -73,8 +73,10 @@ def measure_noises(
         return _limited(noises, y, usable)
     if is_rgb and tuning.opponent_colours and not is_grey(y) and not counts_few_photons(picture):
         likeness = measure_likeness(y, p, usable, noise=in_prediction, tuning=tuning)  # R19
+        blocks = ramp(blockiness(y[0] / BRIGHTNESS, white=picture.white), *tuning.seen_blockiness)
+        likeness = likeness._replace(texture=(1 - blocks) * likeness.texture)
         noises = _of_photo(noises, likeness=likeness, white=picture.white, tuning=tuning)  # R17
-        across = _across_groups(y[0], white=picture.white, tuning=tuning)  # R18
+        across = 1 + (tuning.max_across - 1) * blocks  # R18: what the blocks of a group differ by is shrunk harder
         pilot: Pilot = "both" if likeness.sensor <= tuning.max_treated_likeness else "blocks"  # R22
         return noises._replace(in_blocks8=noises.in_blocks8._replace(across=across, pilot=pilot))
     return _with_pilot(noises, picture, tuning=tuning)
@@ -116,9 +118,3 @@ def _of_photo(noises: Noises, *, likeness: Likeness, white: float, tuning: Refin
     in_prediction, in_blocks16, in_blocks8 = (noise._replace(psd=noise.psd * factor) for noise in noises[:3])
     half = noises.in_half_size and noises.in_half_size._replace(psd=noises.in_half_size.psd * factor)
     return Noises(in_prediction, in_blocks16, in_blocks8, half)
-
-
-def _across_groups(brightness: Tensor, *, white: float, tuning: RefineSettings) -> float:
-    """R18: how much harder what the blocks of a group differ by is shrunk, by the blocks of JPEG that are seen."""
-    share = ramp(blockiness(brightness / BRIGHTNESS, white=white), *tuning.seen_blockiness)
-    return 1 + (tuning.max_across - 1) * share

@@ -154,7 +154,8 @@ def measure_likeness(
     """R19: what a residual is like.
 
     The fast coefficients of a sensor's noise are normal, and in flat blocks they are as strong as the noise model says.
-    Those of texture have long tails, longer than noise that a camera has treated.
+    Those of texture have long tails, longer than noise that a camera has treated, and so have those that JPEG has set
+    to zero.
     """
     blocks, structure = cut_usable(noisy, estimate, usable=usable, side=SIDE, tuning=tuning)
     ratio = noise.variance_model.ratio(noise.brightness(structure.mean(dim=2)))
