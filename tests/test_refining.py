@@ -307,6 +307,9 @@ OTHERS = {
     "treated_threshold": 2.0,
     "treated_step": 4,
     "treated_slow_share": 1.0,
+    "min_photons": 1e6,
+    "min_bright_share": 2.0,
+    "max_poisson_ratio": 1.0,
     "max_over_colours": 0.01,
     "max_cleaned_noise": 10.0,
     "sensor_fourth": (9.0, 10.0),
@@ -344,11 +347,13 @@ def as_it_ships():
     texture = gaussian_filter(np.random.default_rng(1).standard_normal((96, 96)), 0.8)
     pictures.append(picture_of(noisy_scene(0, sigma=0.02) - scene() + 0.2 * texture))
     pictures.append(picture_of(scene() + 2 * photo_noise(0.5).mean(axis=0) + 0.01 * photo_noise(0.5)))
-    weak, uneven = 0.15 * photo_noise(0.5), np.linspace(0.3, 1.5, 96)
+    weak, uneven = 0.2 * photo_noise(0.5), np.linspace(0.3, 1.5, 96)
     pictures += [picture_of(scene() + noise) for noise in (weak, weak * uneven, in_blocks(photo_noise(0.5)))]
     pictures.append(picture_of(scene() + weak + 0.1 * gratings()))
     pictures.append(picture_of(noisy_scene(0, sigma=0.004) + 0.02 * texture))
     examples = [(noisy, blurred(scene())) for noisy in pictures]
+    photons = np.random.default_rng(4).poisson(100 * scene(channels=1))
+    examples.append((replace(picture_of(photons), zero=torch.zeros(1)), 100 * blurred(scene(channels=1))))
     grains = picture_of(noisy_scene(0, channels=1))  # which the prediction knows
     rest = np.random.default_rng(3).normal(0, 0.01, grains.pixels.shape)
     examples.append((grains, grains.pixels + torch.from_numpy(rest).float()))

@@ -227,6 +227,7 @@ def to_picture(normalized: Normalized, *, multiple: int, device: torch.device) -
         torch.from_numpy(unit.astype(np.float32)).to(device),
         normalized.is_rgb,
         255 / float(unit.max()) if normalized.array.dtype == np.uint8 else 1.0,
+        torch.from_numpy((-normalized.low / unit).astype(np.float32)).to(device),
     )
 
 

@@ -17,6 +17,7 @@ from mashpix.refine.few_photons import counts_few_photons
 from mashpix.refine.jpeg_blocks import blockiness
 from mashpix.refine.narrow import continue_narrow
 from mashpix.refine.passes import shrink_blocks
+from mashpix.refine.photon_counts import measure_photon_counts
 from mashpix.refine.reconciling import measure_again
 from mashpix.refine.residual_noise import (
     Likeness,
@@ -51,6 +52,9 @@ def measure_noises(
     in_prediction = measure_noise(y, p, usable, side=SIDE, is_rgb=is_rgb, tuning=tuning)  # R3: S_p
     if in_prediction is None:
         return None
+    counts = None if is_small else measure_photon_counts(picture, tuning=tuning)  # R23
+    if counts is not None:
+        return _with_pilot(_known(counts, y, tuning=tuning), picture, tuning=tuning)
     blind = None if is_small else measure_blind_noise(picture, y, tuning=tuning)  # R15 and R16
     if blind is not None:
         known = _known(blind, y, tuning=tuning)

@@ -17,9 +17,9 @@ of a block. The relations, and where each is:
     (R10)  x = a r + (1 - a) g                                                       blending.blend
 
 R11 to R14 undo the bias of a tone curve in the result, see tone_bias. R15 and R16 measure the noise in y itself, see
-blind_noise; R2 to R5 are for what is left: processed photos, whose noise R17 to R19 correct, and images of few
-blocks; see measuring. R20 restores stars, see compact. Groups also make the pilot where the noise is white
-(R21), and half of it in photos whose noise a camera has treated (R22), see passes.
+blind_noise, and R23 knows that of photon counts; R2 to R5 are for what is left: processed photos, whose noise R17 to
+R19 correct, and images of few blocks; see measuring. R20 restores stars, see compact. Groups also make the pilot where
+the noise is white (R21), and half of it in photos whose noise a camera has treated (R22), see passes.
 
 Except in RGB, the mean of each block is that of y all along: intensities are kept. A figure of the data flow, a strip
 of images and the reason of each relation are in docs/method.md. The Wiener filter behind a threshold and the groups

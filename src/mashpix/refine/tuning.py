@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class RefineSettings:
-    """All tuned constants of refining, in the order of the relations R1 to R22 of `mashpix.refine.refining`.
+    """All tuned constants of refining, in the order of the relations R1 to R23 of `mashpix.refine.refining`.
 
     They are no options of the command line: the defaults are what ships, other values serve benchmarks/ablation.py
     and tests. Beside each: its unit, its meaning, and its source.
@@ -99,6 +99,11 @@ class RefineSettings:
     max_fast_excess: float = 1.6  # ratio to the colours': most fast noise of a channel that is like them [15]
     max_white_excess: float = 40.0  # ratio: the same where the colours' noise is white: the rest is texture [15]
 
+    # R23: counts of photons
+    min_photons: float = 3.0  # photons: the mean of the blocks that are compared with the law of Poisson [27]
+    min_bright_share: float = 0.3  # fraction: so many of the blocks must hold that many [27]
+    max_poisson_ratio: float = 1.4  # ratio: most that the variance differs from the mean, either way [27]
+
     # R17: how much of what the residual of a processed photo shows is noise
     max_over_colours: float = 1.0  # ratio: most noise of the brightness to slow noise of the colours [16]
     max_cleaned_noise: float = 0.0314  # of white: most noise of the brightness whatever the colours hold, RMS [16]
@@ -122,7 +127,7 @@ class RefineSettings:
     # Whole ideas, all in use: benchmarks/ablation.py takes them out one by one
     opponent_colours: bool = True  # switch: R1: RGB as brightness and two opponents [5]
     second_measurement: bool = True  # switch: R5: measure again in y1 and reconcile [4]
-    blind_noise: bool = True  # switch: R15 and R16: the noise of the noisy image itself [15]
+    blind_noise: bool = True  # switch: R15, R16 and R23: the noise of the noisy image itself [15]
     floor_by_flat_bias: bool = True  # switch: R5: the floor as far as flat blocks understate [5]
     slow_part: bool = True  # switch: R6: the slow part from half the size [4]
     compact_structures: bool = True  # switch: R20: bring back compact structures [17]
