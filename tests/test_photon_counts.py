@@ -53,8 +53,11 @@ def test_the_variance_of_counts_is_their_mean(photons, channels):
         lambda counts: counts + 0.5,
         lambda counts: np.rint(gaussian_filter(counts, (0, 0.7, 0.7))),
         lambda counts: counts.clip(max=255).astype(np.uint8),
+        lambda counts: (
+            np.where(np.arange(128) == 0, np.arange(128)[:, None] * 2 + 1, counts).clip(max=255).astype(np.uint8)
+        ),
     ],
-    ids=["gain", "offset", "no whole numbers", "blurred", "photo of 8 bits"],
+    ids=["gain", "offset", "no whole numbers", "blurred", "photo of 8 bits", "of all values"],
 )
 def test_other_values_are_no_counts(change):
     counts = counts_of(light(60, channels=3))

@@ -17,7 +17,8 @@ class Picture:
         normalized, never guessed from their number
     white : the value of white, of the same scale as the pixels of the widest channel; that of the brightest pixel where
         the type of the array does not say what white is
-    zero : float32 (C,), where the value 0 of the array is on the scale of the pixels; None where that is not known
+    zero : float32 (C,), where the value 0 of the array is on the scale of the pixels; None where that is not known,
+        and in RGB of 8 bits, whose values count nothing
     origin : row and column of the first pixel in the plane that this is a window of; None for a whole image
     """
 

@@ -221,13 +221,15 @@ def to_picture(normalized: Normalized, *, multiple: int, device: torch.device) -
         if normalized.stripes is not None:
             scaled -= normalized.stripes.pattern[channel] / unit[channel]
         scaled[~held] = 0.0
+    is_byte = normalized.array.dtype == np.uint8
+    is_photo = normalized.is_rgb and is_byte
     return Picture(
         torch.from_numpy(pixels)[None].to(device),
         torch.from_numpy(valid)[None].to(device),
         torch.from_numpy(unit.astype(np.float32)).to(device),
         normalized.is_rgb,
-        255 / float(unit.max()) if normalized.array.dtype == np.uint8 else 1.0,
-        torch.from_numpy((-normalized.low / unit).astype(np.float32)).to(device),
+        255 / float(unit.max()) if is_byte else 1.0,
+        None if is_photo else torch.from_numpy((-normalized.low / unit).astype(np.float32)).to(device),
     )
 
 

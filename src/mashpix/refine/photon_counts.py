@@ -31,6 +31,8 @@ MIN_BLOCKS = 20
 """Least number of blocks of a level."""
 FREE_COLOURS = 1.6
 """Degrees of freedom of what is at right angles to a colour, whose two directions hold unequal noise."""
+MAX_PIXELS = 2**21
+"""Pixels of a channel that are looked at, about."""
 WHOLE = 0.02
 """Most distance from a whole number: floats of 24 bits hold counts up to 100,000 so well."""
 LEAST = 0.5
@@ -40,12 +42,12 @@ LEAST = 0.5
 def measure_photon_counts(picture: Picture, *, tuning: RefineSettings = TUNED) -> BlindNoise | None:
     """R23: the noise of one channel or of RGB; None unless it holds counts of photons."""
     channels = picture.pixels.shape[1]
-    is_photo = picture.is_rgb and picture.white != 1.0  # of 8 bits
-    if not tuning.blind_noise or picture.zero is None or is_photo:
+    if not tuning.blind_noise or picture.zero is None:
         return None
     if channels > 1 and not (picture.is_rgb and tuning.opponent_colours):
         return None
-    pixels, valid, unit, zero = (t.cpu() for t in (picture.pixels[0], picture.valid[0], picture.unit, picture.zero))
+    pixels, valid = (_some_rows(planes[0]).cpu() for planes in (picture.pixels, picture.valid))
+    unit, zero = picture.unit.cpu(), picture.zero.cpu()
     counts = (pixels - zero[:, None, None]) * unit[:, None, None]
     if not _follow_poisson(counts, valid, tuning=tuning):
         return None
@@ -59,6 +61,13 @@ def measure_photon_counts(picture: Picture, *, tuning: RefineSettings = TUNED) -
     for quadrant, variance in zip(quadrants, variances.tolist(), strict=True):
         quadrant[0, 0] = variance
     return BlindNoise(quadrants, model, picture.is_rgb)
+
+
+def _some_rows(planes: Tensor) -> Tensor:
+    """Rows of (C, H, W) in bands of `SIDE`, as many as suffice."""
+    channels, height, width = planes.shape
+    bands = planes[:, : height // SIDE * SIDE].reshape(channels, -1, SIDE, width)
+    return bands[:, :: max(1, height * width // MAX_PIXELS)].reshape(channels, -1, width)
 
 
 def _follow_poisson(counts: Tensor, valid: Tensor, *, tuning: RefineSettings) -> bool:
