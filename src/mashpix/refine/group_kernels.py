@@ -147,7 +147,7 @@ def _group_analyse(pixels, group, cosine, blocks, out):  # type: ignore[no-untyp
             for place in range(GROUPED):
                 blocks[index, line, place] = own[place]
     flat = blocks.reshape((size, GROUPED * GROUPED))
-    _haar(flat)
+    _haar(flat, False)
     for place in range(GROUPED * GROUPED):
         for index in range(size):
             out[place, index] = flat[index, place]
@@ -163,7 +163,7 @@ def _group_synthesise(coefficients, inverse, weight, blocks):  # type: ignore[no
     for index in range(size):
         for place in range(GROUPED * GROUPED):
             flat[index, place] = coefficients[place, index] * weight
-    _inverse_haar(flat)
+    _haar(flat, True)
 
 
 @compiled
@@ -188,21 +188,12 @@ def _cosines(values, matrix):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _haar(values):  # type: ignore[no-untyped-def]
-    """Haar's transform, orthonormal, along the first axis of (N, M), in place; N is a power of two."""
-    reach = 1
-    while reach < len(values):
+def _haar(values, inverse):  # type: ignore[no-untyped-def]
+    """Haar's transform, orthonormal, or its inverse, along the first axis of (N, M), in place; N is a power of two."""
+    reach = len(values) // 2 if inverse else 1
+    while 0 < reach < len(values):
         _rotate(values, reach)
-        reach *= 2
-
-
-@compiled
-def _inverse_haar(values):  # type: ignore[no-untyped-def]
-    """Invert `_haar`."""
-    reach = len(values) // 2
-    while reach:
-        _rotate(values, reach)
-        reach //= 2
+        reach = reach // 2 if inverse else 2 * reach
 
 
 @compiled
