@@ -326,6 +326,7 @@ OTHERS = {
     "compact_widths": (2.0,),
     "compact_height": 9.0,
     "compact_loss": 50.0,
+    "compact_rest": 0.1,
     "compact_range": 0.5,
     "compact_share": 1.5,
     "compact_structures": False,

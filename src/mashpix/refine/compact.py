@@ -59,13 +59,20 @@ def find_lost(above: Values, residual: Values, valid: NDArray[np.bool_], *, tuni
 
     above, residual : y less its background, and y - x, both with the same noise everywhere, and 0 where not valid
     """
-    lost, amounts, shapes = np.zeros_like(residual), [], fitting_shapes(tuning.compact_widths)
+    lost, shapes = np.zeros_like(residual), fitting_shapes(tuning.compact_widths)
+    amounts, rests = [], []
     peaks, sigma = find_peaks(above, valid, tuning=tuning)
     for row, column in peaks:
         near = slice(row - REACH, row + REACH + 1), slice(column - REACH, column + REACH + 1)
-        shape = shapes[np.tensordot(shapes, above[near]).argmax()]
+        fits = np.tensordot(shapes, above[near])
+        shape = shapes[fits.argmax()]
+        rests.append((float(np.square(above[near]).sum()) - float(fits.max()) ** 2) / (above[near].size - 1))
         amounts.append(float(np.vdot(shape, residual[near] - lost[near])))
         lost[near] += amounts[-1] * shape
+    if (
+        not rests or np.median(rests) > tuning.compact_rest * sigma**2
+    ):  # structures that are wider, or lie close together
+        return np.zeros_like(residual)
     number = np.sum(np.array(amounts) > tuning.compact_loss * sigma)
     return lost * (number >= max(MIN_LOST, tuning.compact_share * len(amounts)))
 
