@@ -81,6 +81,6 @@ def test_the_hard_threshold_of_groups_leaves_an_edge_and_hardly_any_noise():
 
 def test_white_noise_is_told_from_noise_that_is_mostly_slow():
     frequency = torch.arange(SIDE)[:, None] + torch.arange(SIDE)
-    falling = (2.0 ** -(frequency / 3)).reshape(1, -1)
+    falling = (2.0 ** -(frequency / 2)).reshape(1, -1)
     assert is_white(white(0.01))
     assert not is_white(NoiseModel(falling, CONSTANT))

@@ -29,7 +29,10 @@ def match_strip(plane, rows, columns, radius, size):  # type: ignore[no-untyped-
             best[:], best[0], corners[0] = FAR, -1, row * width + column
             left = max(column - radius, 0)
             count = min(column + radius, width - GROUPED) + 1 - left
-            for other in range(max(row - radius, 0), min(row + radius, height - GROUPED) + 1):
+            for turn in range(2 * radius + 1):  # near rows first: they hold most of those that stay
+                other = row + (turn + 1) // 2 * (1 if turn % 2 else -1)
+                if other < 0 or other > height - GROUPED:
+                    continue
                 distances[:count] = 0
                 for line in range(GROUPED):
                     for index in range(count):

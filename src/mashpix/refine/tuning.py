@@ -54,7 +54,7 @@ class RefineSettings:
     slow_window: int = 5  # pixels at half size: side of the windows that the slow part is averaged over, odd [5]
 
     # R7: groups
-    group_size: int = 32  # blocks: blocks in a group [4]
+    group_size: int = 64  # blocks: blocks in a group [28]
     group_step: int = 4  # pixels: distance of the blocks that a group is gathered for [5]
     search_radius: int = 24  # pixels: largest distance of the others along each axis [25]
     wiener_colours: float = 1.25  # factor: the variance of the opponent colours is multiplied by this [25]
@@ -62,7 +62,7 @@ class RefineSettings:
 
     # R21 and R22: a pilot of groups; R21: in white noise; the last two where it was measured in y itself
     threshold_group_size: int = 16  # blocks: blocks in a group of the hard threshold [20]
-    max_white_slope: float = 2.5  # ratio of slow to fast coefficients: most of noise that counts as white [20]
+    max_white_slope: float = 5.5  # ratio of slow to fast coefficients: most of noise that is nearly white [28]
     white_threshold: float = 2.7  # noise deviations: hard threshold in groups where the noise is known [25]
     measured_white_threshold: float = 3.0  # noise deviations: the same where it was measured in a residual [25]
     white_share: float = 0.6  # fraction: part of the variance that the Wiener filter of R7 takes then [20]
