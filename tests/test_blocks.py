@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from mashpix.refine.block_matching import SIDE, collaborative_filter, grouping, is_white, match_blocks, white_grouping
+from mashpix.refine.block_matching import (
+    SIDE,
+    collaborative_filter,
+    grouping,
+    is_nearly_white,
+    match_blocks,
+    white_grouping,
+)
 from mashpix.refine.dct import analyse, block_means, cosine_matrix, synthesise
 from mashpix.refine.residual_noise import NoiseModel
 from mashpix.refine.tuning import TUNED, RefineSettings
@@ -79,8 +86,8 @@ def test_the_hard_threshold_of_groups_leaves_an_edge_and_hardly_any_noise():
     assert (filtered[:, :, 30:] - filtered[:, :, :30].mean()).min() > 0.8
 
 
-def test_white_noise_is_told_from_noise_that_is_mostly_slow():
+def test_nearly_white_noise_is_told_from_noise_that_is_mostly_slow():
     frequency = torch.arange(SIDE)[:, None] + torch.arange(SIDE)
     falling = (2.0 ** -(frequency / 2)).reshape(1, -1)
-    assert is_white(white(0.01))
-    assert not is_white(NoiseModel(falling, CONSTANT))
+    assert is_nearly_white(white(0.01))
+    assert not is_nearly_white(NoiseModel(falling, CONSTANT))

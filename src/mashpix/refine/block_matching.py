@@ -93,16 +93,20 @@ def collaborative_filter(
     return (total / weights).reshape_as(noisy)
 
 
-def is_white(noise: NoiseModel, *, tuning: RefineSettings = TUNED) -> bool:
-    """Whether noise, measured in blocks of side `SIDE`, is white enough for R21.
-
-    Blocks of noise that is correlated are alike where their noise is: found in the noisy image, they would keep it.
-    """
+def slope(noise: NoiseModel) -> float:
+    """Slow over fast power of noise that was measured in blocks of side `SIDE`: 1 if white; largest of the channels."""
     frequency = torch.arange(SIDE).square()
     frequency = (frequency[:, None] + frequency).sqrt().reshape(-1).to(noise.psd)
     slow, fast = (frequency > 0) & (frequency <= SIDE / 4), frequency > SIDE / 2
-    slope = noise.psd[:, slow].mean(dim=1) / noise.psd[:, fast].mean(dim=1)
-    return float(slope.max()) <= tuning.max_white_slope
+    return float((noise.psd[:, slow].mean(dim=1) / noise.psd[:, fast].mean(dim=1)).max())
+
+
+def is_nearly_white(noise: NoiseModel, *, tuning: RefineSettings = TUNED) -> bool:
+    """Whether noise is white enough for R21.
+
+    Blocks of noise that is correlated are alike where their noise is: found in the noisy image, they would keep it.
+    """
+    return slope(noise) <= tuning.max_white_slope
 
 
 def across_group(size: int) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from mashpix.picture import Picture
 from mashpix.refine import block_matching, stages
 from mashpix.refine.blind_noise import BlindNoise, measure_blind_noise
-from mashpix.refine.block_matching import is_white
+from mashpix.refine.block_matching import is_nearly_white
 from mashpix.refine.colour import is_grey, to_channels
 from mashpix.refine.few_blocks import fine_variance, has_few_blocks, limit
 from mashpix.refine.few_photons import counts_few_photons
@@ -98,7 +98,7 @@ def _known(noise: BlindNoise, y: Tensor, *, tuning: RefineSettings) -> Noises:
 def _with_pilot(noises: Noises, picture: Picture, *, tuning: RefineSettings) -> Noises:
     """R21, where the noise is white. Groups found in the noisy image need some light: few photons keep R6."""
     noise = noises.in_blocks8
-    if counts_few_photons(picture) or not is_white(noise, tuning=tuning):
+    if counts_few_photons(picture) or not is_nearly_white(noise, tuning=tuning):
         return noises
     return noises._replace(in_blocks8=noise._replace(pilot="groups"))
 

@@ -16,7 +16,14 @@ from torch import Tensor
 
 from mashpix.refine import block_matching, stages, strips
 from mashpix.refine.blending import restore
-from mashpix.refine.block_matching import Grouping, collaborative_filter, grouping, treated_grouping, white_grouping
+from mashpix.refine.block_matching import (
+    Grouping,
+    collaborative_filter,
+    grouping,
+    slope,
+    treated_grouping,
+    white_grouping,
+)
 from mashpix.refine.residual_noise import NoiseModel, Noises
 from mashpix.refine.shrinking import SIDE, halve, shrink, with_slow_part
 from mashpix.refine.tuning import TUNED, RefineSettings
@@ -60,7 +67,8 @@ def group(
     if noise.pilot == "groups" and tuning.groups:
         pilot_by = white_grouping(tuning, known=noise.known)
         y2 = yield from by(y, y, noise=for_threshold, by=pilot_by, stage=stages.PILOT)  # R21
-        noise = noise.times(tuning.white_share if noise.known else 1.0, colours=tuning.wiener_colours)
+        share = min(tuning.white_share * slope(noise) ** 0.5, 1.0) if noise.known else 1.0
+        noise = noise.times(share, colours=tuning.wiener_colours)
         return (yield from by(y, y2, noise=noise, by=grouping(tuning), stage=stages.GROUP, in_place=True))  # R7
     y2 = yield from shrink_again(y, noises, settings=settings, tuning=tuning)  # R6
     if not tuning.groups:
