@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from mashpix import PRESETS
 from mashpix.refine import gaussian, tuning
 from mashpix.refine.measuring import measure_noises
-from mashpix.refine.refining import refine
+from mashpix.refine.refining import channels_of, refine
 from mashpix.refine.tuning import RefineSettings
 from mashpix.simulation import correlated_noise
 from mashpix.steps import drain
@@ -40,8 +40,13 @@ def blurred(pixels, radius=4):
     return torch.from_numpy(np.stack([uniform_filter(plane, radius) for plane in pixels]).astype(np.float32))[None]
 
 
-def refined(picture, prediction, *, settings=SETTINGS, **options):
-    return drain(refine(picture, prediction, settings=settings, **options))
+def measured(picture, prediction, *, settings=SETTINGS, **options):
+    return drain(measure_noises(picture, *channels_of(picture, prediction), settings=settings, **options))
+
+
+def refined(picture, prediction, *, settings=SETTINGS, noises=None, **options):
+    noises = noises or measured(picture, prediction, settings=settings, **options)
+    return drain(refine(picture, *channels_of(picture, prediction), noises=noises, settings=settings, **options))
 
 
 def error(result, clean):
@@ -191,7 +196,7 @@ def in_blocks(noise):
 @pytest.mark.parametrize(("beta", "known"), [(0, True), (0.5, False)])
 def test_known_white_noise_gets_a_pilot_from_groups(beta, known):
     picture, prediction = picture_of(noisy_scene(beta)), blurred(noisy_scene(beta), 9)
-    noises = drain(measure_noises(picture, prediction, settings=SETTINGS))
+    noises = measured(picture, prediction)
     assert (noises.in_blocks8.pilot == "groups") == known
     by_blocks = noises._replace(in_blocks8=noises.in_blocks8._replace(pilot="blocks"))
     of_groups, of_blocks = (error(refined(picture, prediction, noises=given), scene()) for given in (noises, by_blocks))
@@ -200,13 +205,13 @@ def test_known_white_noise_gets_a_pilot_from_groups(beta, known):
 
 @pytest.mark.parametrize(("treat", "pilot"), [(in_blocks, "both"), (lambda noise: noise, "blocks")])
 def test_noise_that_a_camera_has_treated_gets_half_a_pilot_from_groups(treat, pilot):
-    noises = measure_noises(picture_of(scene() + treat(photo_noise(0.5))), blurred(scene()), settings=SETTINGS)
-    assert drain(noises).in_blocks8.pilot == pilot
+    noises = measured(picture_of(scene() + treat(photo_noise(0.5))), blurred(scene()))
+    assert noises.in_blocks8.pilot == pilot
 
 
 def test_noise_at_half_the_size_follows_the_brightness_as_at_full_size():
     picture, prediction = picture_of(textured_noise()), blurred(scene())
-    noises = drain(measure_noises(picture, prediction, settings=SETTINGS, tuning=RefineSettings(blind_noise=False)))
+    noises = measured(picture, prediction, tuning=RefineSettings(blind_noise=False))
     assert noises.in_half_size.variance_model == noises.in_blocks16.variance_model
     assert noises.in_half_size.variance_model.slope != 0
 

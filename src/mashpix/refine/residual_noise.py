@@ -180,11 +180,17 @@ def cut_usable(*images: Tensor, usable: Tensor, side: int, tuning: RefineSetting
     """Blocks (C, N, side * side) of images (C, H, W), where they are whole and the first image varies."""
     step = max(tuning.block_step, math.isqrt(usable.numel() // tuning.max_blocks))
     whole = cut_blocks(usable, side, step).all(dim=1)
-    blocks = [torch.stack([cut_blocks(plane, side, step)[whole] for plane in pixels]) for pixels in images]
-    if whole.any():
-        varies = blocks[0].var(dim=2).sum(dim=0) > tuning.min_block_variance
-        blocks = [cut[:, varies] for cut in blocks]
-    return blocks
+    first = _cut_at(whole, images[0], side, step)
+    varies = first.var(dim=2).sum(dim=0) > tuning.min_block_variance
+    if not varies.all():
+        whole[whole.clone()] = varies
+        first = first[:, varies]
+    return [first, *(_cut_at(whole, pixels, side, step) for pixels in images[1:])]
+
+
+def _cut_at(chosen: Tensor, pixels: Tensor, side: int, step: int) -> Tensor:
+    """The chosen ones (N,) of the blocks of an image (C, H, W)."""
+    return torch.stack([cut_blocks(plane, side, step)[chosen] for plane in pixels])
 
 
 def _clipped_mean(squares: Tensor, *, rounds: int) -> Tensor:
