@@ -13,7 +13,7 @@ from mashpix import PRESETS
 from mashpix.refine import gaussian, tuning
 from mashpix.refine.measuring import measure_noises
 from mashpix.refine.refining import channels_of, refine
-from mashpix.refine.tuning import RefineSettings
+from mashpix.refine.tuning import TUNED, RefineSettings
 from mashpix.simulation import correlated_noise
 from mashpix.steps import drain
 from pictures import picture_of
@@ -40,13 +40,15 @@ def blurred(pixels, radius=4):
     return torch.from_numpy(np.stack([uniform_filter(plane, radius) for plane in pixels]).astype(np.float32))[None]
 
 
-def measured(picture, prediction, *, settings=SETTINGS, **options):
-    return drain(measure_noises(picture, *channels_of(picture, prediction), settings=settings, **options))
+def measured(picture, prediction, *, settings=SETTINGS, tuning=TUNED):
+    y, p = channels_of(picture, prediction, tuning=tuning)
+    return drain(measure_noises(picture, y, p, settings=settings, tuning=tuning))
 
 
-def refined(picture, prediction, *, settings=SETTINGS, noises=None, **options):
-    noises = noises or measured(picture, prediction, settings=settings, **options)
-    return drain(refine(picture, *channels_of(picture, prediction), noises=noises, settings=settings, **options))
+def refined(picture, prediction, *, settings=SETTINGS, noises=None, tuning=TUNED):
+    noises = noises or measured(picture, prediction, settings=settings, tuning=tuning)
+    y, p = channels_of(picture, prediction, tuning=tuning)
+    return drain(refine(picture, y, p, noises=noises, settings=settings, tuning=tuning))
 
 
 def error(result, clean):
@@ -158,12 +160,12 @@ def test_holes_and_padding_take_no_part():
     assert torch.isfinite(results[0]).all()
 
 
-def test_a_picture_without_a_usable_block_keeps_its_prediction():
+def test_no_noise_is_measured_without_a_usable_block():
     picture = picture_of(noisy_scene(0))
     scattered = torch.rand((1, 3, 96, 96), generator=torch.Generator().manual_seed(0)) > 0.05
-    prediction = blurred(scene())
     holed = replace(picture, pixels=picture.pixels.masked_fill(~scattered, 0.0), valid=scattered)
-    assert torch.equal(refined(holed, prediction), prediction)
+    assert measured(picture, blurred(scene())) is not None
+    assert measured(holed, blurred(scene())) is None
 
 
 def test_the_channels_of_rgb_are_put_together():

@@ -7,6 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from mashpix.devices import release_freed_memory
 from mashpix.picture import Picture
 from mashpix.refine import block_matching, stages
 from mashpix.refine.blind_noise import BlindNoise, measure_blind_noise
@@ -59,6 +60,7 @@ def measure_noises(
         known = _known(blind, y, tuning=tuning)
         if known.in_prediction.power().sum() <= tuning.max_blind_excess * in_prediction.power().sum():
             return _with_pilot(known, picture, tuning=tuning)  # else the prediction explains what it takes for noise
+    release_freed_memory()  # of blocks
     y1 = yield from shrink_blocks(y, noise=in_prediction, stage=stages.SHRINK, settings=settings, tuning=tuning)  # R4
     follow = in_prediction.variance_model != CONSTANT
     measure = partial(measure_again, is_rgb=is_rgb, follow=follow, tuning=tuning)  # R3: S_1, and R5: S
@@ -70,7 +72,9 @@ def measure_noises(
     reconciled, capped = in_blocks16
     # a quarter of the blocks are too few to show again how the noise follows the brightness
     model = reconciled.variance_model
-    in_half_size = measure(halve(y), halve(p), halve(y1), whole, side=SIDE, model=model)
+    y1 = halve(y1)  # nothing reads the whole one again
+    in_half_size = measure(halve(y), halve(p), y1, whole, side=SIDE, model=model)
+    del y1
     noises = Noises(capped, reconciled, in_blocks8[0], in_half_size[0] if in_half_size else None)
     if is_small:
         return _limited(noises, y, usable)

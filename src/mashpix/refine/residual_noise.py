@@ -177,20 +177,24 @@ def ramp(value: float, whole: float, none: float) -> float:
 
 
 def cut_usable(*images: Tensor, usable: Tensor, side: int, tuning: RefineSettings = TUNED) -> list[Tensor]:
-    """Blocks (C, N, side * side) of images (C, H, W), where they are whole and the first image varies."""
-    step = max(tuning.block_step, math.isqrt(usable.numel() // tuning.max_blocks))
-    whole = cut_blocks(usable, side, step).all(dim=1)
-    first = _cut_at(whole, images[0], side, step)
-    varies = first.var(dim=2).sum(dim=0) > tuning.min_block_variance
-    if not varies.all():
-        whole[whole.clone()] = varies
-        first = first[:, varies]
-    return [first, *(_cut_at(whole, pixels, side, step) for pixels in images[1:])]
+    """Blocks (C, N, side * side) of images (C, H, W), where they are `usable_blocks` of the first image."""
+    chosen, step = usable_blocks(images[0], usable, side=side, tuning=tuning), _step(usable, tuning)
+    return [torch.stack([cut_blocks(plane, side, step)[chosen] for plane in pixels]) for pixels in images]
 
 
-def _cut_at(chosen: Tensor, pixels: Tensor, side: int, step: int) -> Tensor:
-    """The chosen ones (N,) of the blocks of an image (C, H, W)."""
-    return torch.stack([cut_blocks(plane, side, step)[chosen] for plane in pixels])
+def usable_blocks(pixels: Tensor, usable: Tensor, *, side: int, tuning: RefineSettings = TUNED) -> Tensor:
+    """Whether blocks of an image (C, H, W) are whole and it varies in them, (N,): cut channel by channel."""
+    step = _step(usable, tuning)
+    chosen = cut_blocks(usable, side, step).all(dim=1)
+    if chosen.any():
+        variation = torch.stack([cut_blocks(plane, side, step)[chosen].var(dim=1) for plane in pixels]).sum(dim=0)
+        chosen[chosen.clone()] = variation > tuning.min_block_variance
+    return chosen
+
+
+def _step(usable: Tensor, tuning: RefineSettings) -> int:
+    """Distance in pixels of the blocks that are measured."""
+    return max(tuning.block_step, math.isqrt(usable.numel() // tuning.max_blocks))
 
 
 def _clipped_mean(squares: Tensor, *, rounds: int) -> Tensor:
