@@ -1,6 +1,7 @@
 """Laws of refining: tiles make no difference, noise is measured as it is, lost detail comes back, noise does not."""
 
 import re
+import weakref
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from mashpix import PRESETS
+from mashpix.method.mash import mash
 from mashpix.refine import gaussian, tuning
 from mashpix.refine.measuring import measure_noises
 from mashpix.refine.refining import channels_of, refine
@@ -158,6 +160,33 @@ def test_holes_and_padding_take_no_part():
         results.append(refined(holed, blurred(scene())))
     assert torch.equal(*results)
     assert torch.isfinite(results[0]).all()
+
+
+@pytest.mark.parametrize(("channels", "beta"), [(1, 0), (3, 0), (3, 0.5), (4, 0)])
+def test_what_the_caller_holds_is_not_overwritten(channels, beta):
+    """`refine` overwrites y and p, which are copies even where R1 changes nothing; measuring overwrites nothing."""
+    picture, prediction = picture_of(noisy_scene(beta, channels=channels)), blurred(scene(channels))
+    y, p = channels_of(picture, prediction)
+    held = picture.pixels, picture.valid, prediction, y, p
+    before = [image.clone() for image in held]
+    noises = drain(measure_noises(picture, y, p, settings=SETTINGS))
+    assert all(map(torch.equal, held, before))
+    drain(refine(picture, y, p, noises=noises, settings=SETTINGS))
+    assert all(map(torch.equal, held[:3], before[:3]))
+    assert not torch.equal(y, before[3])
+
+
+@pytest.mark.parametrize("beta", [0, 0.5])
+def test_the_noisy_pixels_are_freed_before_rgb_is_refined(beta):
+    """A large image has no room for what nothing reads again."""
+    picture = picture_of(noisy_scene(beta))
+    pixels = weakref.ref(picture.pixels)
+    settings = SETTINGS.replace(steps=10, masks=1)
+    steps = mash(picture, settings=settings, generator=torch.Generator().manual_seed(0))
+    del picture
+    held = {step.stage: pixels() is not None for step in steps}
+    assert held["predict"]
+    assert not held["group"]
 
 
 def test_no_noise_is_measured_without_a_usable_block():
