@@ -213,7 +213,7 @@ def apply(
     if settings.fits == 1:  # only the pool of several needs the mean: its memory is free for refining
         prediction = prediction._replace(mean=prediction.mean.new_empty(0))
     refining = refine(picture, y, p, noises=noises, settings=settings)
-    release_freed_memory()
+    release_freed_memory()  # of measuring
     del picture, y, p  # they are its own now: it frees each when it needs it no more
     return prediction, (yield from numbered_steps(refining, index))
 
