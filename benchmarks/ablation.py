@@ -22,7 +22,8 @@ from mashpix.evaluation.bench.images import Pair, find_sources, load_pair
 from mashpix.evaluation.synthetic_noise import SyntheticNoise
 from mashpix.method.mash import mash
 from mashpix.picture import Picture
-from mashpix.refine.refining import MULTIPLE, refine
+from mashpix.refine.measuring import measure_noises
+from mashpix.refine.refining import MULTIPLE, channels_of, refine
 from mashpix.refine.tuning import TUNED, RefineSettings
 from mashpix.steps import drain
 
@@ -71,15 +72,18 @@ def results(pair: Pair, *, seed: int) -> dict[str, float]:
     """Return the PSNR without each idea."""
     picture, normalized, prediction = predict(pair.noisy, seed=seed)
 
+    def refined(tuning: RefineSettings) -> torch.Tensor:
+        y, p = channels_of(picture, prediction, tuning=tuning)
+        noises = drain(measure_noises(picture, y, p, settings=SETTINGS, tuning=tuning))
+        if noises is None:
+            return prediction
+        return drain(refine(picture, y, p, noises=noises, settings=SETTINGS, tuning=tuning))
+
     def score(result: torch.Tensor) -> float:
         denoised = np.clip(to_array(result, normalized), *pair.limits)
         return round(psnr(pair.clean, denoised, data_range=pair.data_range), 3)
 
-    refined = {
-        idea: score(drain(refine(picture, prediction, settings=SETTINGS, tuning=tuning)))
-        for idea, tuning in TUNINGS.items()
-    }
-    return {**refined, "refining": score(prediction)}
+    return {idea: score(refined(tuning)) for idea, tuning in TUNINGS.items()} | {"refining": score(prediction)}
 
 
 def main() -> None:

@@ -76,13 +76,13 @@ def run_stages(picture: Picture, prediction: Tensor) -> Stages:
     noise_p = measure(p)
     y1 = drain(tiled(partial(shrink, noise=noise_p, threshold=SETTINGS.threshold), y))
     noise_1 = measure(y1, follow=noise_p.variance_model != CONSTANT)
-    noises = drain(measure_noises(picture, prediction, settings=SETTINGS))
+    noises = drain(measure_noises(picture, y, p, settings=SETTINGS))
     y2 = drain(shrink_again(y, noises, settings=SETTINGS))
     g = drain(group(y, noises, settings=SETTINGS))
     r = drain(tiled(partial(restore, noise=noises.in_prediction), y, p, g))
     a = drain(tiled(lambda *both: agreement(*both, noise=noises.in_prediction).expand_as(both[0]), g, p))[0]
     x = torch.lerp(g, r, a)
-    result = drain(refine(picture, prediction, settings=SETTINGS, noises=noises))
+    result = drain(refine(picture, y.clone(), p.clone(), noises=noises, settings=SETTINGS))
     torch.testing.assert_close(from_channels(x, picture), result, rtol=0, atol=1e-6)
     return Stages(y, p, y1, y2, g, r, a, x, noise_p, noise_1, noises.in_blocks16)
 

@@ -1,8 +1,11 @@
 """Laws of the model of cost: every stage that a run yields has a cost, and a busy machine does not change a time."""
 
+import csv
 import itertools
+import platform
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from mashpix import InputError, Settings, Step, denoise_stack_steps, denoise_ste
 from mashpix.arrays import costs
 from mashpix.arrays.costs import Estimator, _fastest, expected_costs, fit_updates, model_costs
 from mashpix.arrays.modelling import apply_model_steps, fit_model_steps
+from mashpix.devices import release_freed_memory
 from mashpix.refine import stages
 from mashpix.steps import drain
 
@@ -94,6 +98,30 @@ def test_blocks_are_taken_and_advised_only_where_they_need_less(values, helps, m
     with pytest.raises(InputError, match="not enough memory") as raised:
         costs.check_memory(values)
     assert ("by_blocks" in str(raised.value)) == helps
+
+
+def test_large_images_need_the_memory_that_is_estimated():
+    """At least what was measured, so that a run that begins also ends, and hardly more: else it would be refused."""
+    with (Path(__file__).parents[1] / "benchmarks" / "scale.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if float(row["megapixels"]) >= 12]
+    assert rows
+    for row in rows:
+        measured = int(row["peak_mib"]) * 2**20
+        assert measured <= costs.expected_memory(3 * int(row["height"]) * int(row["width"])) <= 1.3 * measured
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps freed memory like that")
+def test_freed_memory_goes_back_to_the_system():
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    pieces = [np.ones(2**16, np.uint8) for _ in range(2**11)]  # 128 MiB, each piece too small for pages of its own
+    kept = pieces[-1]  # which lies above the others, so that they cannot go back by themselves
+    del pieces
+    before = resident()
+    release_freed_memory()
+    assert resident() < before - 2**26
+    assert kept.all()
 
 
 def test_an_estimate_does_not_count_what_other_threads_of_the_process_take(monkeypatch):

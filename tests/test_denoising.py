@@ -176,7 +176,7 @@ def test_bad_arguments_are_refused_before_the_first_step(noisy):
 
 def test_a_picture_that_does_not_fit_into_memory_is_refused(noisy, quick, monkeypatch):
     monkeypatch.setattr(costs, "available_memory", lambda: 10**6)
-    with pytest.raises(InputError, match=r"about 1.3 GiB needed, 0.0 GiB free"):
+    with pytest.raises(InputError, match=r"about 0.7 GiB needed, 0.0 GiB free"):
         denoise_steps(noisy, settings=quick, device="cpu")
 
 

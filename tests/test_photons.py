@@ -12,6 +12,7 @@ import mashpix
 from commands import run_here
 from mashpix.arrays.rounding import measure_mean_loss
 from mashpix.refine.measuring import measure_noises
+from mashpix.refine.refining import channels_of
 from mashpix.refine.tuning import RefineSettings
 from mashpix.steps import drain
 from pictures import picture_of
@@ -43,10 +44,11 @@ def test_colours_of_few_photons_are_not_fitted_by_their_median(rng):
 def test_colours_of_few_photons_are_no_processed_photo(rng):
     """R17 to R19 are for photos of cameras: without them, the same comes out."""
     counts = rng.poisson(np.linspace(0.3, 1.2, 96)[:, None] * np.ones((3, 96, 96))).astype(np.float32)
-    picture, prediction = picture_of(counts), torch.from_numpy(gaussian_filter(counts, (0, 3, 3)))[None]
+    picture = picture_of(counts)
+    y, p = channels_of(picture, torch.from_numpy(gaussian_filter(counts, (0, 3, 3)))[None])
     on = RefineSettings(blind_noise=False)
     off = replace(on, max_cleaned_noise=1e9, sensor_factor=1.0, other_factor=1.0, max_across=1.0)
-    both = (drain(measure_noises(picture, prediction, settings=QUICK, tuning=tuning)) for tuning in (on, off))
+    both = (drain(measure_noises(picture, y, p, settings=QUICK, tuning=tuning)) for tuning in (on, off))
     assert all(torch.equal(*psds) for psds in zip(*([noise.psd for noise in noises] for noises in both), strict=True))
 
 

@@ -1,6 +1,7 @@
 """Laws of refining: tiles make no difference, noise is measured as it is, lost detail comes back, noise does not."""
 
 import re
+import weakref
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from mashpix import PRESETS
+from mashpix.method.mash import mash
 from mashpix.refine import gaussian, tuning
 from mashpix.refine.measuring import measure_noises
-from mashpix.refine.refining import refine
-from mashpix.refine.tuning import RefineSettings
+from mashpix.refine.refining import channels_of, refine
+from mashpix.refine.tuning import TUNED, RefineSettings
 from mashpix.simulation import correlated_noise
 from mashpix.steps import drain
 from pictures import picture_of
@@ -40,8 +42,15 @@ def blurred(pixels, radius=4):
     return torch.from_numpy(np.stack([uniform_filter(plane, radius) for plane in pixels]).astype(np.float32))[None]
 
 
-def refined(picture, prediction, *, settings=SETTINGS, **options):
-    return drain(refine(picture, prediction, settings=settings, **options))
+def measured(picture, prediction, *, settings=SETTINGS, tuning=TUNED):
+    y, p = channels_of(picture, prediction, tuning=tuning)
+    return drain(measure_noises(picture, y, p, settings=settings, tuning=tuning))
+
+
+def refined(picture, prediction, *, settings=SETTINGS, noises=None, tuning=TUNED):
+    noises = noises or measured(picture, prediction, settings=settings, tuning=tuning)
+    y, p = channels_of(picture, prediction, tuning=tuning)
+    return drain(refine(picture, y, p, noises=noises, settings=settings, tuning=tuning))
 
 
 def error(result, clean):
@@ -153,12 +162,39 @@ def test_holes_and_padding_take_no_part():
     assert torch.isfinite(results[0]).all()
 
 
-def test_a_picture_without_a_usable_block_keeps_its_prediction():
+@pytest.mark.parametrize(("channels", "beta"), [(1, 0), (3, 0), (3, 0.5), (4, 0)])
+def test_what_the_caller_holds_is_not_overwritten(channels, beta):
+    """`refine` overwrites y and p, which are copies even where R1 changes nothing; measuring overwrites nothing."""
+    picture, prediction = picture_of(noisy_scene(beta, channels=channels)), blurred(scene(channels))
+    y, p = channels_of(picture, prediction)
+    held = picture.pixels, picture.valid, prediction, y, p
+    before = [image.clone() for image in held]
+    noises = drain(measure_noises(picture, y, p, settings=SETTINGS))
+    assert all(map(torch.equal, held, before))
+    drain(refine(picture, y, p, noises=noises, settings=SETTINGS))
+    assert all(map(torch.equal, held[:3], before[:3]))
+    assert not torch.equal(y, before[3])
+
+
+@pytest.mark.parametrize("beta", [0, 0.5])
+def test_the_noisy_pixels_are_freed_before_rgb_is_refined(beta):
+    """A large image has no room for what nothing reads again."""
+    picture = picture_of(noisy_scene(beta))
+    pixels = weakref.ref(picture.pixels)
+    settings = SETTINGS.replace(steps=10, masks=1)
+    steps = mash(picture, settings=settings, generator=torch.Generator().manual_seed(0))
+    del picture
+    held = {step.stage: pixels() is not None for step in steps}
+    assert held["predict"]
+    assert not held["group"]
+
+
+def test_no_noise_is_measured_without_a_usable_block():
     picture = picture_of(noisy_scene(0))
     scattered = torch.rand((1, 3, 96, 96), generator=torch.Generator().manual_seed(0)) > 0.05
-    prediction = blurred(scene())
     holed = replace(picture, pixels=picture.pixels.masked_fill(~scattered, 0.0), valid=scattered)
-    assert torch.equal(refined(holed, prediction), prediction)
+    assert measured(picture, blurred(scene())) is not None
+    assert measured(holed, blurred(scene())) is None
 
 
 def test_the_channels_of_rgb_are_put_together():
@@ -191,7 +227,7 @@ def in_blocks(noise):
 @pytest.mark.parametrize(("beta", "known"), [(0, True), (0.5, True), (1, False)])
 def test_known_noise_that_is_nearly_white_gets_a_pilot_from_groups(beta, known):
     picture, prediction = picture_of(noisy_scene(beta)), blurred(noisy_scene(beta), 9)
-    noises = drain(measure_noises(picture, prediction, settings=SETTINGS))
+    noises = measured(picture, prediction)
     assert (noises.in_blocks8.pilot == "groups") == known
     by_blocks = noises._replace(in_blocks8=noises.in_blocks8._replace(pilot="blocks"))
     of_groups, of_blocks = (error(refined(picture, prediction, noises=given), scene()) for given in (noises, by_blocks))
@@ -200,13 +236,13 @@ def test_known_noise_that_is_nearly_white_gets_a_pilot_from_groups(beta, known):
 
 @pytest.mark.parametrize(("treat", "pilot"), [(in_blocks, "both"), (lambda noise: noise, "blocks")])
 def test_noise_that_a_camera_has_treated_gets_half_a_pilot_from_groups(treat, pilot):
-    noises = measure_noises(picture_of(scene() + treat(photo_noise(0.5))), blurred(scene()), settings=SETTINGS)
-    assert drain(noises).in_blocks8.pilot == pilot
+    noises = measured(picture_of(scene() + treat(photo_noise(0.5))), blurred(scene()))
+    assert noises.in_blocks8.pilot == pilot
 
 
 def test_noise_at_half_the_size_follows_the_brightness_as_at_full_size():
     picture, prediction = picture_of(textured_noise()), blurred(scene())
-    noises = drain(measure_noises(picture, prediction, settings=SETTINGS, tuning=RefineSettings(blind_noise=False)))
+    noises = measured(picture, prediction, tuning=RefineSettings(blind_noise=False))
     assert noises.in_half_size.variance_model == noises.in_blocks16.variance_model
     assert noises.in_half_size.variance_model.slope != 0
 

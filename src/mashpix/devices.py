@@ -1,5 +1,6 @@
 """The device of a run, and free memory: an explicit device never falls back."""
 
+import ctypes
 import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -65,6 +66,16 @@ def repeatable_sums() -> Iterator[None]:
         yield
     finally:
         torch.use_deterministic_algorithms(flags[0], warn_only=flags[1])
+
+
+def release_freed_memory() -> None:
+    """Give memory that was freed back to the system, where the C library (glibc) keeps it for later.
+
+    It keeps what is smaller than 32 MiB: the tensors of all tiles and strips so far, hundreds of MiB beside a large
+    image. Takes milliseconds, so it is for the ends of stages.
+    """
+    with suppress(OSError, AttributeError, TypeError):  # another C library, or another system
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def available_memory() -> int | None:

@@ -22,9 +22,9 @@ from mashpix.refine import stages
 from mashpix.settings import Settings
 from mashpix.steps import numbered
 
-BYTES_PER_VALUE = 64
-"""Memory for each value of an image, about: see benchmarks/scale.csv."""
-BYTES_FOR_TILES = 5 * 2**28
+BYTES_PER_VALUE = 30
+"""Memory for each value of an image, about: that of a photo, a fourth above that of benchmarks/scale.csv."""
+BYTES_FOR_TILES = 11 * 2**26
 """Memory for one tile or window in the network, about, and for torch itself."""
 SECONDS_FOR_DEFECTS, SECONDS_FOR_STRIPES = 1.7e-7, 1e-7
 """Seconds of a CPU core for each value of an image in which they are looked for, about, before the first update."""

@@ -25,6 +25,8 @@ EDGE = 8
 """Lines nearer to the border, in pixels, are not looked at: scans and crops end in frames and half-lit lines."""
 N_COMPARED = 256
 """Number of pixels of a line, about, that decide about the whole."""
+AT_ONCE = 64
+"""Lines that are compared pixel by pixel together: bounds the memory."""
 
 
 def find_lines(values: Values, read: Values, sigma: Values, held: Mask) -> Mask:
@@ -46,13 +48,15 @@ def find_lines(values: Values, read: Values, sigma: Values, held: Mask) -> Mask:
         at = is_at[lines] & is_at[lines + width - 1]
         lone = at & ~(is_drawn[lines - 1] | is_drawn[lines + width])
         likely = lone.sum(axis=1) >= MIN_ALONE * MIN_STUCK
-        lines, at, lone = lines[likely], at[likely], lone[likely]
-        height, beyond = (
-            np.abs(_excess(values, lines, lines - distance, lines + width - 1 + distance)) for distance in (1, 2)
-        )
-        stuck = _find_stuck(at, lone, height, beyond, noise_at(sigma, lines, np.arange(values.shape[1])))
-        found[lines] |= stuck
-        found[lines + width - 1] |= stuck
+        for few in np.array_split(np.flatnonzero(likely), likely.sum() // AT_ONCE + 1):
+            lines = few + EDGE
+            height, beyond = (
+                np.abs(_excess(values, lines, lines - distance, lines + width - 1 + distance)) for distance in (1, 2)
+            )
+            noise = noise_at(sigma, lines, np.arange(values.shape[1]))
+            stuck = _find_stuck(at[few], lone[few], height, beyond, noise)
+            found[lines] |= stuck
+            found[lines + width - 1] |= stuck
     found[:EDGE] = found[-EDGE:] = False
     found &= held
     return found if found.mean() <= max(MAX_FRACTION, 1 / len(found)) else np.zeros_like(found)

@@ -21,7 +21,7 @@ from mashpix.arrays.normalization import (
     to_picture,
 )
 from mashpix.arrays.presenting import finished, present, unchanged
-from mashpix.devices import choose_device
+from mashpix.devices import choose_device, release_freed_memory
 from mashpix.method.early_stop import EarlyStop
 from mashpix.method.mash import mash, side_multiple
 from mashpix.method.relations import Groups
@@ -232,6 +232,7 @@ def _denoise_together(
     plan = expected_costs(picture.pixels[0, 0].numel(), settings, joint_channels=joint)
     del picture
     normalized = normalized.without_pattern
+    release_freed_memory()  # of looking for defects and stripes
     result = present(steps, normalized, plan=plan, seconds=seconds)
     tones = settings.tone_correction
     yield finished((yield from result), normalized, device=device, seconds=seconds, tone_correction=tones)

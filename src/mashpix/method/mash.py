@@ -30,6 +30,7 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from mashpix.devices import release_freed_memory
 from mashpix.method.early_stop import EarlyStop
 from mashpix.method.fitting import fit, new_network
 from mashpix.method.masking_ratio import Masking, choose_masking
@@ -40,7 +41,7 @@ from mashpix.picture import Picture
 from mashpix.refine.few_blocks import has_few_blocks
 from mashpix.refine.few_photons import counts_few_photons
 from mashpix.refine.measuring import measure_noises
-from mashpix.refine.refining import BLEND_REACH, MULTIPLE, REACH, refine
+from mashpix.refine.refining import BLEND_REACH, MULTIPLE, REACH, channels_of, refine
 from mashpix.refine.residual_noise import Noises
 from mashpix.report import Step
 from mashpix.settings import Settings
@@ -92,7 +93,9 @@ def mash(
     fitted = yield from fit_networks(
         picture, settings=settings, generator=generator, preview_every=preview_every, early_stop=early_stop
     )  # Eq. 3-10
-    return (yield from apply_networks(fitted, picture, settings=settings, generator=generator))  # Eq. 11
+    applying = apply_networks(fitted, picture, settings=settings, generator=generator)  # Eq. 11
+    del picture  # whoever applies the last network has it alone, and frees it before refining
+    return (yield from applying)
 
 
 def fit_networks(
@@ -147,7 +150,8 @@ def _measure(
     """Measure the noise that refining needs; None where that is not possible."""
     ratio = masking.masking_ratio
     prediction = yield from predict_ready(network, picture, ratio, index, settings=settings, generator=generator)
-    return (yield from numbered_steps(measure_noises(picture, prediction.mean, settings=settings), index))
+    y, p = channels_of(picture, prediction.mean)
+    return (yield from numbered_steps(measure_noises(picture, y, p, settings=settings), index))
 
 
 def predict_ready(
@@ -170,14 +174,16 @@ def apply_networks(
     fitted: Fitted, picture: Picture, *, settings: Settings, generator: torch.Generator
 ) -> Generator[Step, None, Result]:
     """Average the refined predictions (Eq. 11) of all networks."""
-    passes = []
+    few_blocks = settings.refine and None in fitted.noises and has_few_blocks(picture)
+    passes, last = [], len(fitted.networks) - 1
     for index, (network, noises) in enumerate(zip(fitted.networks, fitted.noises, strict=True)):
         ratio = fitted.masking.masking_ratio
         applying = apply(network, picture, ratio, index=index, settings=settings, generator=generator, noises=noises)
+        if index == last:
+            del picture
         passes.append((yield from applying))
     predictions, results = zip(*passes, strict=True)
     _, spread, held_out, averaged = pool(predictions)
-    few_blocks = settings.refine and None in fitted.noises and has_few_blocks(picture)
     denoised = results[0] if len(results) == 1 else torch.stack(results).mean(dim=0)
     return Result(denoised, spread, fitted.masking, fitted.shuffled_fraction, held_out, averaged, few_blocks)
 
@@ -198,13 +204,17 @@ def apply(
     )
     if not settings.refine:
         return prediction, prediction.mean
+    release_freed_memory()  # of the tiles
+    y, p = channels_of(picture, prediction.mean)
     if noises is None:
-        noises = yield from numbered_steps(measure_noises(picture, prediction.mean, settings=settings), index)
+        noises = yield from numbered_steps(measure_noises(picture, y, p, settings=settings), index)
     if noises is None:
         return prediction, mix(prediction, picture)
-    refining = refine(picture, prediction.mean, settings=settings, noises=noises)
     if settings.fits == 1:  # only the pool of several needs the mean: its memory is free for refining
         prediction = prediction._replace(mean=prediction.mean.new_empty(0))
+    refining = refine(picture, y, p, noises=noises, settings=settings)
+    release_freed_memory()  # of measuring
+    del picture, y, p  # they are its own now: it frees each when it needs it no more
     return prediction, (yield from numbered_steps(refining, index))
 
 

@@ -57,7 +57,7 @@ def replace_unready(
             return prediction
         max_error, widths = 1.0, WIDTHS[:1]
     pixels, valid = picture.pixels[0], picture.valid[0]
-    counts = valid.sum(dim=(1, 2))
+    counts = torch.stack([held.count_nonzero() for held in valid])  # a sum would hold each pixel in 8 bytes
     means = pixels.sum(dim=(1, 2)) / counts
     squares = [((plane - mean) * held).square_().sum() for plane, mean, held in zip(pixels, means, valid, strict=True)]
     variance = torch.stack(squares) / (counts - 1)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mashpix.picture import Picture
-from mashpix.refine.residual_noise import NoiseModel, cut_usable
+from mashpix.refine.residual_noise import NoiseModel, usable_blocks
 from mashpix.refine.shrinking import SIDE
 from mashpix.refine.tuning import TUNED, RefineSettings
 
@@ -24,7 +24,7 @@ DIFFERENCES = ((1.0, -2.0, 1.0), (1.0, -4.0, 6.0, -4.0, 1.0))
 def has_few_blocks(picture: Picture, *, tuning: RefineSettings = TUNED) -> bool:
     """Whether an image has fewer usable blocks than it takes to measure the noise in the flat ones."""
     usable = picture.valid[0].all(dim=0)
-    return cut_usable(picture.pixels[0], usable=usable, side=SIDE, tuning=tuning)[0].shape[1] < tuning.min_blocks
+    return int(usable_blocks(picture.pixels[0], usable, side=SIDE, tuning=tuning).sum()) < tuning.min_blocks
 
 
 def fine_variance(pixels: Tensor, usable: Tensor) -> Tensor:

@@ -36,5 +36,5 @@ def counts_few_photons(picture: Picture) -> bool:
 
 
 def share_of(value: Tensor, plane: Tensor, valid: Tensor) -> float:
-    """Fraction of the valid pixels of a plane that have a value; selecting them would take many bytes for each."""
-    return float(((plane == value) & valid).sum() / valid.sum().clamp(min=1))
+    """Fraction of the valid pixels of a plane that have a value; to select or sum them takes many bytes for each."""
+    return float(((plane == value) & valid).count_nonzero() / valid.count_nonzero().clamp(min=1))

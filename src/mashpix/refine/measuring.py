@@ -7,15 +7,16 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from mashpix.devices import release_freed_memory
 from mashpix.picture import Picture
 from mashpix.refine import block_matching, stages
 from mashpix.refine.blind_noise import BlindNoise, measure_blind_noise
 from mashpix.refine.block_matching import is_nearly_white
-from mashpix.refine.colour import is_grey, to_channels
+from mashpix.refine.colour import is_grey
 from mashpix.refine.few_blocks import fine_variance, has_few_blocks, limit
 from mashpix.refine.few_photons import counts_few_photons
 from mashpix.refine.jpeg_blocks import blockiness
-from mashpix.refine.narrow import continue_narrow
+from mashpix.refine.narrow import continue_picture
 from mashpix.refine.passes import shrink_blocks
 from mashpix.refine.photon_counts import measure_photon_counts
 from mashpix.refine.reconciling import measure_again
@@ -39,15 +40,14 @@ BRIGHTNESS = math.sqrt(3)
 
 
 def measure_noises(
-    picture: Picture, prediction: Tensor, *, settings: Settings, tuning: RefineSettings = TUNED
+    picture: Picture, y: Tensor, p: Tensor, *, settings: Settings, tuning: RefineSettings = TUNED
 ) -> Generator[Step, None, Noises | None]:
     """R2 to R5 and R17 to R19, or R15 and R16: measure the noise; None where no block is fit for that.
 
-    Parameters as of `refine`.
+    Parameters as of `refine`; y and p are only read.
     """
     is_small = has_few_blocks(picture, tuning=tuning)
-    picture, prediction = continue_narrow(picture, prediction)
-    y, p = to_channels(picture, prediction, tuning=tuning)  # R1
+    picture = continue_picture(picture)
     usable, is_rgb = picture.valid[0].all(dim=0), picture.is_rgb
     in_prediction = measure_noise(y, p, usable, side=SIDE, is_rgb=is_rgb, tuning=tuning)  # R3: S_p
     if in_prediction is None:
@@ -60,6 +60,7 @@ def measure_noises(
         known = _known(blind, y, tuning=tuning)
         if known.in_prediction.power().sum() <= tuning.max_blind_excess * in_prediction.power().sum():
             return _with_pilot(known, picture, tuning=tuning)  # else the prediction explains what it takes for noise
+    release_freed_memory()  # of blocks
     y1 = yield from shrink_blocks(y, noise=in_prediction, stage=stages.SHRINK, settings=settings, tuning=tuning)  # R4
     follow = in_prediction.variance_model != CONSTANT
     measure = partial(measure_again, is_rgb=is_rgb, follow=follow, tuning=tuning)  # R3: S_1, and R5: S
@@ -71,7 +72,9 @@ def measure_noises(
     reconciled, capped = in_blocks16
     # a quarter of the blocks are too few to show again how the noise follows the brightness
     model = reconciled.variance_model
-    in_half_size = measure(halve(y), halve(p), halve(y1), whole, side=SIDE, model=model)
+    y1 = halve(y1)  # nothing reads the whole one again
+    in_half_size = measure(halve(y), halve(p), y1, whole, side=SIDE, model=model)
+    del y1
     noises = Noises(capped, reconciled, in_blocks8[0], in_half_size[0] if in_half_size else None)
     if is_small:
         return _limited(noises, y, usable)

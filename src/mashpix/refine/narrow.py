@@ -13,19 +13,23 @@ from mashpix.picture import Picture
 from mashpix.refine.shrinking import SIDE
 
 
-def continue_narrow(picture: Picture, prediction: Tensor) -> tuple[Picture, Tensor]:
-    """Fill the padding of a picture narrower than `SIDE`, and of its prediction, with mirror images.
+def continue_narrow(image: Tensor, valid: Tensor) -> Tensor:
+    """Fill the padding of an image (1, C, H, W) whose `valid` pixels are narrower than `SIDE` with mirror images.
 
-    Wider pictures are returned as they are.
+    A wider image is returned as it is.
     """
-    pixels, valid = picture.pixels, picture.valid
     for axis in (2, 3):
-        held = picture.valid.any(dim=1).any(dim=4 - axis)[0]
-        length = int(held.nonzero().amax()) + 1 if held.any() else SIDE
-        if length < SIDE:
-            places = mirrored(length, len(held)).to(held.device)
-            pixels, valid, prediction = (image.index_select(axis, places) for image in (pixels, valid, prediction))
-    return replace(picture, pixels=pixels, valid=valid), prediction
+        if valid.any() and not valid.narrow(axis, SIDE - 1, valid.shape[axis] - SIDE + 1).any():
+            held = valid.any(dim=1).any(dim=4 - axis)[0]
+            places = mirrored(int(held.nonzero().amax()) + 1, len(held)).to(held.device)
+            image = image.index_select(axis, places)
+    return image
+
+
+def continue_picture(picture: Picture) -> Picture:
+    """The picture with `continue_narrow` pixels."""
+    pixels, valid = (continue_narrow(image, picture.valid) for image in (picture.pixels, picture.valid))
+    return replace(picture, pixels=pixels, valid=valid)
 
 
 def mirrored(length: int, whole: int) -> Tensor:

@@ -38,8 +38,7 @@ from mashpix.refine.blending import blend
 from mashpix.refine.colour import from_channels, to_channels
 from mashpix.refine.compact import restore_compact
 from mashpix.refine.few_photons import counts_few_photons
-from mashpix.refine.measuring import measure_noises
-from mashpix.refine.narrow import continue_narrow
+from mashpix.refine.narrow import continue_narrow, continue_picture
 from mashpix.refine.passes import by_tiles, group, restore_blocks
 from mashpix.refine.residual_noise import Noises
 from mashpix.refine.shrinking import SIDE
@@ -53,34 +52,39 @@ REACH, BLEND_REACH = 224, 28
 """Distance beyond which no pixel of the noisy image, and none of the prediction, can change the refined image."""
 
 
+def channels_of(picture: Picture, prediction: Tensor, *, tuning: RefineSettings = TUNED) -> tuple[Tensor, Tensor]:
+    """R1: the noisy y and the prediction p, (C, H, W) each, from a prediction (1, C, H, W): new, so that `refine` may
+    overwrite them.
+    """
+    prediction = continue_narrow(prediction, picture.valid)
+    return to_channels(continue_picture(picture), prediction, tuning=tuning)
+
+
 def refine(
     picture: Picture,
-    prediction: Tensor,
+    y: Tensor,
+    p: Tensor,
     *,
+    noises: Noises,
     settings: Settings,
-    noises: Noises | None = None,
     tuning: RefineSettings = TUNED,
 ) -> Generator[Step, None, Tensor]:
     """Restore the detail that a prediction lost, as far as it exceeds the measured noise: a step per tile and stage.
 
     picture : the noisy image; its sides are multiples of `MULTIPLE`
-    prediction : (1, C, H, W), mean of the network's predictions
+    y, p : (C, H, W) each, the noisy image and the mean of the network's predictions, as `channels_of` returns them;
+        they are overwritten, and freed as soon as they are needed no more if the caller keeps none
+    noises : measured in this image (`measuring.measure_noises`), or in others of this kind and on the same scale
     settings : `threshold` and `tile_size` count here
-    noises : measured before, in images of this kind and on the same scale; None measures them in this one
     tuning : other than the default in benchmarks and tests only
 
-    Returns the refined image (1, C, H, W), which is the prediction itself where no block is fit to measure noise in.
+    Returns the refined image (1, C, H, W).
     """
-    if noises is None:
-        noises = yield from measure_noises(picture, prediction, settings=settings, tuning=tuning)  # R2 to R5
-    if noises is None:
-        return prediction
-    picture, p = continue_narrow(picture, prediction)
-    del prediction
-    y, p = to_channels(picture, p, tuning=tuning)  # R1
-    noise = noises.in_prediction
+    noise, picture = noises.in_prediction, continue_picture(picture)
     # values that are measurements keep their local mean; the blotches of RGB have to go
     keep_means = not noise.is_rgb or counts_few_photons(picture)
+    if picture.is_rgb:  # R20, the only relation that reads them again, leaves RGB as it is
+        picture = replace(picture, pixels=picture.pixels.new_empty(0))
     g = yield from group(y, noises, settings=settings, tuning=tuning)  # R6, R7, R21 and R22
     if noises.in_blocks8.known and noises.in_blocks8.pilot == "groups":
         tuning = replace(tuning, disagreement=tuning.white_disagreement)

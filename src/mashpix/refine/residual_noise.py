@@ -177,14 +177,24 @@ def ramp(value: float, whole: float, none: float) -> float:
 
 
 def cut_usable(*images: Tensor, usable: Tensor, side: int, tuning: RefineSettings = TUNED) -> list[Tensor]:
-    """Blocks (C, N, side * side) of images (C, H, W), where they are whole and the first image varies."""
-    step = max(tuning.block_step, math.isqrt(usable.numel() // tuning.max_blocks))
-    whole = cut_blocks(usable, side, step).all(dim=1)
-    blocks = [torch.stack([cut_blocks(plane, side, step)[whole] for plane in pixels]) for pixels in images]
-    if whole.any():
-        varies = blocks[0].var(dim=2).sum(dim=0) > tuning.min_block_variance
-        blocks = [cut[:, varies] for cut in blocks]
-    return blocks
+    """Blocks (C, N, side * side) of images (C, H, W), where they are `usable_blocks` of the first image."""
+    chosen, step = usable_blocks(images[0], usable, side=side, tuning=tuning), _step(usable, tuning)
+    return [torch.stack([cut_blocks(plane, side, step)[chosen] for plane in pixels]) for pixels in images]
+
+
+def usable_blocks(pixels: Tensor, usable: Tensor, *, side: int, tuning: RefineSettings = TUNED) -> Tensor:
+    """Whether blocks of an image (C, H, W) are whole and it varies in them, (N,): cut channel by channel."""
+    step = _step(usable, tuning)
+    chosen = cut_blocks(usable, side, step).all(dim=1)
+    if chosen.any():
+        variation = torch.stack([cut_blocks(plane, side, step)[chosen].var(dim=1) for plane in pixels]).sum(dim=0)
+        chosen[chosen.clone()] = variation > tuning.min_block_variance
+    return chosen
+
+
+def _step(usable: Tensor, tuning: RefineSettings) -> int:
+    """Distance in pixels of the blocks that are measured."""
+    return max(tuning.block_step, math.isqrt(usable.numel() // tuning.max_blocks))
 
 
 def _clipped_mean(squares: Tensor, *, rounds: int) -> Tensor:
