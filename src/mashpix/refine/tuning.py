@@ -66,7 +66,7 @@ class RefineSettings:
     white_threshold: float = 2.7  # noise deviations: hard threshold in groups where the noise is known [25]
     measured_white_threshold: float = 3.0  # noise deviations: the same where it was measured in a residual [25]
     white_share: float = 0.6  # fraction: part of the variance that R7 takes then, if the noise is white [20]
-    white_disagreement: float = 0.02  # noise variances: takes the place of `disagreement` [20]
+    white_disagreement: float = 0.01  # noise variances: takes the place of `disagreement` [28]
 
     # R22: in photos whose noise is not like that of a sensor
     max_treated_likeness: float = 0.5  # fraction: most likeness of such noise to that of a sensor [21]
