@@ -12,17 +12,22 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 import mashpix
 from _common import Table, load_pair, read_folder
 
-SETS, N_IMAGES, SIDE = ("fmdd", "cc15"), 3, 192
+SETS, N_IMAGES, SIDE = ("fmdd", "cc15", "sidd"), 3, 192
+CUT = slice(16, 176)
+"""Rows and columns of the part whose own border is measured for comparison: nothing is missing there, it ends."""
 RIM, INSIDE = 3, 16
 """Distances from the missing pixels, up to which is the rim, and from which is inside."""
 COLUMNS = ("set", "image", "missing", "rim_noisy", "rim_whole", "rim_missing", "inside_whole", "inside_missing")
 
 
 def masks() -> dict[str, np.ndarray]:
-    """Return what is missing: all outside of a circle, and an irregular quarter."""
+    """Return what is missing: all outside of a circle, an irregular quarter, and all outside of the part cut out."""
     rows, columns = np.indices((SIDE, SIDE)) - (SIDE - 1) / 2
     smooth = gaussian_filter(np.random.default_rng(0).normal(size=(SIDE, SIDE)), 12, mode="wrap")
-    return {"circle": np.hypot(rows, columns) > 0.45 * SIDE, "irregular": smooth > np.quantile(smooth, 0.75)}
+    border = np.ones((SIDE, SIDE), bool)
+    border[CUT, CUT] = False
+    circle = np.hypot(rows, columns) > 0.45 * SIDE
+    return {"circle": circle, "irregular": smooth > np.quantile(smooth, 0.75), "border": border}
 
 
 def measure(table: Table, root: Path, kind: str, name: str) -> None:
@@ -31,12 +36,17 @@ def measure(table: Table, root: Path, kind: str, name: str) -> None:
     how = {"channel_axis": -1 if noisy.ndim == 3 else None, "settings": "fast", "device": "cpu"}
     whole = mashpix.denoise(noisy, **how)
     for shape, missing in masks().items():
-        results = noisy, whole, mashpix.denoise(noisy, missing=missing, **how)
+        if shape == "border":
+            found = whole.copy()
+            found[CUT, CUT] = mashpix.denoise(noisy[CUT, CUT], **how)
+        else:
+            found = mashpix.denoise(noisy, missing=missing, **how)
+        results = noisy, whole, found
         distance = distance_transform_edt(~missing)
         rim, inside = (distance > 0) & (distance <= RIM), distance > INSIDE
         squares = [np.square(result.astype(float) - clean) for result in results]
-        found = [np.sqrt(part[rim].mean()) for part in squares] + [np.sqrt(part[inside].mean()) for part in squares[1:]]
-        table.add(kind, name, shape, *(round(float(value), 2) for value in found))
+        errors = [part[rim] for part in squares] + [part[inside] for part in squares[1:]]
+        table.add(kind, name, shape, *(round(float(np.sqrt(part.mean())), 2) for part in errors))
 
 
 if __name__ == "__main__":

@@ -82,6 +82,26 @@ def photo():
     return photograph(dark_scene())
 
 
+@pytest.mark.parametrize("value", [0, 255])
+def test_pixels_without_data_change_nothing_in_how_tones_are_corrected(photo, value):
+    def corrected(image):
+        normalized = normalize(image, channel_axis=0, data_range=None, scale="percentiles", is_rgb=True, find=False)
+        low, unit = normalized.low[:, None, None], normalized.unit[:, None, None]
+        result = torch.from_numpy((local_means(np.asarray(image)) - low) / unit)[None].float()
+        result, change = tones.without_tone_bias(result, normalized)
+        return result[0].numpy() * unit + low, change
+
+    part = photo[:, :64, :64].copy()
+    image = np.ma.masked_all_like(photo)
+    image.data[:] = value
+    image[:, :64, :64] = part
+    alone, change = corrected(part)
+    beside, same_change = corrected(image)
+    assert change > 1
+    assert same_change == pytest.approx(change, rel=1e-4)
+    np.testing.assert_allclose(beside[:, :64, :64], alone, atol=1e-2)
+
+
 def test_a_dark_photo_becomes_lighter_and_the_report_says_so(photo):
     plain, corrected = run(photo, tone_correction=False), run(photo)
     assert plain.report.tone_change is None

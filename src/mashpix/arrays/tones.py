@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mashpix.arrays.normalization import Array, Normalized
+from mashpix.missing import holds_data
 from mashpix.refine.tone_bias import ToneBias, expected_bias, find_tone_bias, remove_tone_bias
 from mashpix.refine.tuning import TUNED
 
@@ -30,14 +31,15 @@ def without_tone_bias(denoised: Tensor, normalized: Normalized) -> tuple[Tensor,
     found = _find(normalized.array[:, ::step, ::step], (few * unit + low) / np.float32(white), white)
     if found is None:
         return denoised, None
-    result, squares = denoised.clone(), 0.0
-    for band in torch.split(result[0, :, :height, :width], BAND, dim=1):
+    result, squares, held = denoised.clone(), 0.0, holds_data(normalized.array)
+    for index, band in enumerate(torch.split(result[0, :, :height, :width], BAND, dim=1)):
         tones = (band.cpu().numpy() * unit + low) / np.float32(white)
         changed = remove_tone_bias(tones, found, tuning=TUNED).astype(np.float32)
-        squares += float(np.square(changed - tones).sum(dtype=np.float64))
+        change = (changed - tones) * held[:, index * BAND : (index + 1) * BAND]
+        squares += float(np.square(change).sum(dtype=np.float64))
         band.copy_(torch.from_numpy((changed * np.float32(white) - low) / unit))
-    change = (squares / normalized.array.size) ** 0.5
-    return (result, white * change) if change >= TUNED.min_tone_change else (denoised, None)
+    rms = (squares / held.sum()) ** 0.5
+    return (result, white * rms) if rms >= TUNED.min_tone_change else (denoised, None)
 
 
 def noise_mean(noisy: Array, denoised: Array, *, is_rgb: bool) -> Array | float:
@@ -66,6 +68,7 @@ def _step(array: Array) -> int:
 
 
 def _find(noisy: Array, tones: Array, white: int, *, unbiased: bool = False) -> ToneBias | None:
-    """The bias of the pixels (C, H, W) of a photo and of its result."""
-    few, result = (array.reshape(len(array), -1) for array in (noisy, tones))
+    """The bias of the pixels (C, H, W) of a photo that hold data, and of its result."""
+    held = holds_data(noisy).all(axis=0)
+    few, result = (np.asarray(array)[:, held] for array in (noisy, tones))
     return find_tone_bias(few / white, result, unbiased=unbiased, tuning=LENIENT if unbiased else TUNED)
