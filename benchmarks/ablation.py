@@ -2,7 +2,7 @@
 
     python benchmarks/ablation.py ../shared/data --limit 3
 
-DIR holds the sets of pairs, and clean images in `kodak` (centre 256 x 256, noise of Eq. 2, sigma 25, beta 0 and 1).
+DIR holds the sets of pairs, and clean images in `kodak` (centre 256 x 256, noise of Eq. 2, sigma 25).
 """
 
 import argparse
@@ -27,7 +27,7 @@ from mashpix.refine.refining import MULTIPLE, channels_of, refine
 from mashpix.refine.tuning import TUNED, RefineSettings
 from mashpix.steps import drain
 
-SETS = ("sidd", "polyu", "cc15", "fmdd", "kodak beta 0", "kodak beta 1")
+SETS = ("sidd", "polyu", "cc15", "fmdd", "renoir", "kodak beta 0", "kodak beta 0.5", "kodak beta 1")
 SETTINGS = PRESETS["default"]
 COLUMNS = ("set", "name", "seed", "idea_taken_out", "psnr")
 
@@ -44,6 +44,13 @@ TUNINGS = {
     "prediction where it agrees": RefineSettings(disagreement=0.0),
     "picture where they disagree": RefineSettings(disagreement=math.inf),
     "opponent colours": RefineSettings(opponent_colours=False),
+    "noise measured in the image itself": RefineSettings(blind_noise=False),
+    "limit of the noise of brightness": RefineSettings(max_over_colours=math.inf, max_cleaned_noise=math.inf),
+    "harder across groups where JPEG is seen": RefineSettings(max_across=1.0),
+    "noise by its likeness to a sensor's": RefineSettings(sensor_factor=1.0, texture_factor=1.0, other_factor=1.0),
+    "pilot of groups": RefineSettings(max_white_slope=0.0),
+    "half of such a pilot in treated photos": RefineSettings(max_treated_likeness=-1.0),
+    "groups of 64": RefineSettings(group_size=32),
 }
 """The constants that disable each idea."""
 IDEAS = (*TUNINGS, "refining")
