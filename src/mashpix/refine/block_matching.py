@@ -93,8 +93,8 @@ def collaborative_filter(
     return (total / weights).reshape_as(noisy)
 
 
-def slope(noise: NoiseModel) -> float:
-    """Slow over fast power of noise that was measured in blocks of side `SIDE`: 1 if white; largest of the channels."""
+def slow_over_fast(noise: NoiseModel) -> float:
+    """q of R21: slow over fast power of noise in blocks of side `SIDE`, the largest of all channels; 1 if white."""
     frequency = torch.arange(SIDE).square()
     frequency = (frequency[:, None] + frequency).sqrt().reshape(-1).to(noise.psd)
     slow, fast = (frequency > 0) & (frequency <= SIDE / 4), frequency > SIDE / 2
@@ -106,7 +106,7 @@ def is_nearly_white(noise: NoiseModel, *, tuning: RefineSettings = TUNED) -> boo
 
     Blocks of noise that is correlated are alike where their noise is: found in the noisy image, they would keep it.
     """
-    return slope(noise) <= tuning.max_white_slope
+    return slow_over_fast(noise) <= tuning.max_white_slope
 
 
 def across_group(size: int) -> Tensor:

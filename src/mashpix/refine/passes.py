@@ -1,7 +1,7 @@
 """The passes over an image, R4, R6 to R8, R21 and R22: by compiled strips on a CPU, by tiles on a GPU.
 
-(R21) Where the noise is white, the pilot of R7 is a hard threshold of groups that are alike in y itself. It holds so
-little noise that R7 takes only a part of the variance, if that is known.
+(R21) Where the noise is nearly white, the pilot of R7 is a hard threshold of groups that are alike in y itself. It holds
+so little noise that R7 takes only a part of the variance, if that is known; the whiter, the less.
 
 (R22) In photos whose noise a camera has treated, the pilot is the mean of y2 and of a hard threshold of groups that are
 alike in y2; the slow part of g goes half way to that of y2.
@@ -20,7 +20,7 @@ from mashpix.refine.block_matching import (
     Grouping,
     collaborative_filter,
     grouping,
-    slope,
+    slow_over_fast,
     treated_grouping,
     white_grouping,
 )
@@ -67,7 +67,7 @@ def group(
     if noise.pilot == "groups" and tuning.groups:
         pilot_by = white_grouping(tuning, known=noise.known)
         y2 = yield from by(y, y, noise=for_threshold, by=pilot_by, stage=stages.PILOT)  # R21
-        share = min(tuning.white_share * slope(noise) ** 0.5, 1.0) if noise.known else 1.0
+        share = min(tuning.white_share * slow_over_fast(noise) ** 0.5, 1.0) if noise.known else 1.0
         noise = noise.times(share, colours=tuning.wiener_colours)
         return (yield from by(y, y2, noise=noise, by=grouping(tuning), stage=stages.GROUP, in_place=True))  # R7
     y2 = yield from shrink_again(y, noises, settings=settings, tuning=tuning)  # R6
