@@ -1,7 +1,7 @@
 """The passes over an image, R4, R6 to R8, R21 and R22: by compiled strips on a CPU, by tiles on a GPU.
 
-(R21) Where the noise is nearly white, the pilot of R7 is a hard threshold of groups that are alike in y itself. It holds
-so little noise that R7 takes only a part of the variance, if that is known; the whiter, the less.
+(R21) Where the noise is nearly white, the pilot of R7 is a hard threshold of groups that are alike in y itself. If the
+noise is known, that holds so little of it that R7 takes only a part of the variance: the whiter, the less.
 
 (R22) In photos whose noise a camera has treated, the pilot is the mean of y2 and of a hard threshold of groups that are
 alike in y2; the slow part of g goes half way to that of y2.
