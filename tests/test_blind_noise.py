@@ -29,9 +29,9 @@ def noise_of(beta=0.0, *, channels=3, side=128):
     return noise.transpose(2, 0, 1)
 
 
-def measured(array):
+def measured(array, *, unit=1.0):
     pixels = torch.from_numpy(np.asarray(array, np.float32))[None]
-    picture = Picture(pixels, torch.ones_like(pixels) == 1, torch.ones(len(array)), is_rgb=len(array) == 3)
+    picture = Picture(pixels, torch.ones_like(pixels) == 1, torch.full((len(array),), unit), is_rgb=len(array) == 3)
     return measure_blind_noise(picture, to_channels(picture, pixels)[0])
 
 
@@ -60,6 +60,15 @@ def test_rounding_a_tinted_grey_image_makes_no_independent_noise():
     grey = 128 + 255 * noise_of(channels=1)
     tinted = np.rint(grey * np.reshape([1.02, 1.0, 0.96], (3, 1, 1))) / 255
     assert measured(tinted) is None
+
+
+def test_where_calm_parts_hold_rounding_alone_others_may_hold_noise():
+    """As in photos whose calm parts a camera has smoothed."""
+    ramp = 0.4 + 0.2 * np.linspace(0, 1, 128)[:, None] * np.ones((3, 1, 128))
+    values = 255 * ramp + 0.15 * noise_of() / SIGMA
+    values[:, :, 80:] += 5 * gaussian_filter(noise_of()[:, :, 80:], (0, 1, 1)) / SIGMA
+    assert measured(np.rint(values) / 255, unit=255.0) is None
+    assert measured(values / 255, unit=255.0) is not None
 
 
 def test_the_noise_of_a_grey_image_is_that_of_its_calm_parts():

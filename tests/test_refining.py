@@ -332,6 +332,7 @@ OTHERS = {
     "max_blind_excess": 0.1,
     "max_white_unevenness": 1.0,
     "max_faint_noise": 0.0,
+    "min_over_rounding": 1e9,
     "max_alike_difference": 1.0,
     "max_fast_excess": 0.1,
     "max_white_excess": 0.1,
@@ -380,7 +381,7 @@ OTHERS = {
 
 @pytest.fixture(scope="module")
 def as_it_ships():
-    """Photos whose noise follows the brightness, one with a hole, independent noise, grey noise; stars."""
+    """Photos whose noise follows the brightness, one with a hole, independent noise, one rounded, grey noise; stars."""
     pictures = [picture_of(textured_noise()), with_hole(picture_of(scene() + photo_noise(0.5)))[0]]
     pictures += [picture_of(noisy_scene(beta)) for beta in (0, 0.5)]
     texture = gaussian_filter(np.random.default_rng(1).standard_normal((96, 96)), 0.8)
@@ -390,6 +391,7 @@ def as_it_ships():
     pictures += [picture_of(scene() + noise) for noise in (weak, weak * uneven, in_blocks(photo_noise(0.5)))]
     pictures.append(picture_of(scene() + weak + 0.1 * gratings()))
     pictures.append(picture_of(noisy_scene(0, sigma=0.004) + 0.02 * texture))
+    pictures.append(replace(picture_of(np.rint(255 * noisy_scene(0)) / 255), unit=torch.full((3,), 255.0)))
     examples = [(noisy, blurred(scene())) for noisy in pictures]
     photons = np.random.default_rng(4).poisson(100 * scene(channels=1))
     examples.append((replace(picture_of(photons), zero=torch.zeros(1)), 100 * blurred(scene(channels=1))))

@@ -43,6 +43,8 @@ BANDS = (FREQUENCY > 5) & (FREQUENCY <= 10), (FREQUENCY > 10) & (FREQUENCY <= 15
 """Coefficients of which the means are compared: the slow ones hold too much of the image."""
 LEAST = 1e-4
 """Least level of the noise, of the brightest value: the calmest blocks of an image without noise hold none."""
+WHOLE = 0.02
+"""Most distance from a whole number: floats of 24 bits hold counts up to 100,000 so well."""
 MAX_RATIO = 3.0
 """Largest ratio of the noise of two colours whose channels are independent: that of (R - B) to (R - 2 G + B)."""
 
@@ -83,7 +85,9 @@ def measure_blind_noise(picture: Picture, noisy: Tensor, *, tuning: RefineSettin
     if coefficients is None or coefficients.shape[1] < tuning.min_blocks:
         return None
     if picture.is_rgb and not grey:
-        return _measure_independent(coefficients, faint=tuning.max_faint_noise * picture.white, tuning=tuning)
+        least = tuning.min_over_rounding * _rounding_variance(picture)
+        faint = (tuning.max_faint_noise * picture.white) ** 2
+        return _measure_independent(coefficients, least=least, faint=faint, tuning=tuning)
     intensity = coefficients[..., 0].mean(dim=0) / SIDE
     noise = measure_calm_noise(coefficients, intensity=intensity)
     if (model := _variance_model(noise)).ceiling > tuning.max_variance_ratio:
@@ -108,15 +112,31 @@ def _variance_model(noise: CalmNoise) -> VarianceModel:
     return VarianceModel(line.offset / usual, line.slope / usual, min(ends), ceiling)
 
 
-def _measure_independent(coefficients: Tensor, *, faint: float, tuning: RefineSettings) -> BlindNoise | None:
-    """R16, of blocks of brightness and opponent colours (3, N, K); None unless the channels are independent."""
+def _rounding_variance(picture: Picture) -> float:
+    """Variance that rounding to whole numbers has left in an image, on the scale of its pixels; 0 for other values."""
+    values = picture.pixels[0, 0, ::SIDE][picture.valid[0, 0, ::SIDE]] * picture.unit[0]
+    steps = values - values[:1]
+    is_whole = ((steps - steps.round()).abs() <= WHOLE).all() and (steps.abs() > WHOLE).any()
+    return float(picture.unit[0]) ** -2 / 12 if is_whole else 0.0
+
+
+def _measure_independent(
+    coefficients: Tensor, *, least: float, faint: float, tuning: RefineSettings
+) -> BlindNoise | None:
+    """R16, of blocks of brightness and opponent colours (3, N, K); None unless the channels are independent.
+
+    None too where they hold at most the variance `least`: what calm blocks hold is rounding then, others hold noise.
+    Up to the variance `faint` the slower coefficients hold as much of the image as of noise.
+    """
     intensity = coefficients[0, :, 0] / SIDE
     turned = _turn_to_texture(coefficients)
     noise = measure_calm_noise(turned[1:], intensity=intensity)
     texture = _bands(_own_spectrum(turned[:1].square() / noise.ratio[:1, :, None]))[0]
     bands, model = _bands(noise.spectrum), _variance_model(noise)
-    if bands.mean() <= faint**2:  # the slower ones hold as much of the image as of such noise
+    if bands.mean() <= faint:
         bands = bands[:, 1:]
+    if bands.mean() <= least:
+        return None
     if _are_white(bands, texture, tuning=tuning):
         white = np.zeros((REACH + 1, REACH + 1))
         white[0, 0] = float(bands.mean())

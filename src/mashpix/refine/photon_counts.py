@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mashpix.picture import Picture
 from mashpix.refine.autocovariance import REACH
-from mashpix.refine.blind_noise import BlindNoise
+from mashpix.refine.blind_noise import WHOLE, BlindNoise
 from mashpix.refine.colour import brightness, opponent_matrix
 from mashpix.refine.tuning import TUNED, RefineSettings
 from mashpix.refine.variance_model import VarianceModel
@@ -33,8 +33,6 @@ FREE_COLOURS = 1.6
 """Degrees of freedom of what is at right angles to a colour, whose two directions hold unequal noise."""
 MAX_PIXELS = 2**21
 """Pixels of a channel that are looked at, about."""
-WHOLE = 0.02
-"""Most distance from a whole number: floats of 24 bits hold counts up to 100,000 so well."""
 LEAST = 0.5
 """Photons: the variance of places that show none."""
 

@@ -95,6 +95,7 @@ class RefineSettings:
     max_blind_excess: float = 3.0  # ratio to S_p: more noise is texture that the prediction explains [15]
     max_white_unevenness: float = 1.3  # ratio: most that the bands of white noise differ by [15]
     max_faint_noise: float = 0.012  # of white, RMS: of noise up to this only the faster bands are compared [26]
+    min_over_rounding: float = 1.5  # ratio to the variance of rounding: least noise that is measured in RGB [28]
     max_alike_difference: float = 1.2  # ratio: most that the noise of two colours that are alike differs by [15]
     max_fast_excess: float = 1.6  # ratio to the colours': most fast noise of a channel that is like them [15]
     max_white_excess: float = 40.0  # ratio: the same where the colours' noise is white: the rest is texture [15]
