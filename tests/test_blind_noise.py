@@ -1,8 +1,11 @@
 """Laws of the noise that is measured in the noisy image alone: texture is not taken for it, a photo's is left alone."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from mashpix import denoise, psnr
@@ -158,3 +161,19 @@ def test_an_image_without_noise_comes_back_unchanged():
     noise = measured(image[None] / 255)
     assert 0 < noise.model(SIDE, torch.ones(1)).psd.min() < 1e-6
     np.testing.assert_array_equal(denoise(image, settings="fast", device="cpu"), image)
+
+
+@pytest.mark.parametrize(("channels", "gain"), [(1, 1.0), (3, 0.2)])
+def test_a_grey_jpeg_is_denoised_though_its_calm_parts_are_clean(channels, gain):
+    """A smooth tenth of the image is free of noise, as a camera may leave it."""
+    rows, columns = np.mgrid[:192, :192] / 192
+    clean = 110 + 40 * rows + 30 * np.sin(25 * columns) * (columns > 0.1)
+    noise = gaussian_filter(np.random.default_rng(0).standard_normal((192, 192)), 0.5)
+    noisy = clean + 4 * noise / noise.std() * (columns > 0.1)
+    file = io.BytesIO()
+    Image.fromarray(np.rint(noisy).astype(np.uint8)).save(file, "JPEG", quality=75)
+    photo = np.asarray(Image.open(file))
+    image = photo if channels == 1 else np.repeat(photo[..., None], 3, axis=2)
+    result = denoise(image, channel_axis=None if channels == 1 else -1, settings="fast", device="cpu")
+    result = result if channels == 1 else result[..., 0]
+    assert psnr(clean, result, data_range=255) > psnr(clean, photo, data_range=255) + gain

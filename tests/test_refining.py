@@ -333,6 +333,7 @@ OTHERS = {
     "max_white_unevenness": 1.0,
     "max_faint_noise": 0.0,
     "min_over_rounding": 1e9,
+    "min_jpeg_noise": 1.0,
     "max_alike_difference": 1.0,
     "max_fast_excess": 0.1,
     "max_white_excess": 0.1,
@@ -393,6 +394,8 @@ def as_it_ships():
     pictures.append(picture_of(noisy_scene(0, sigma=0.004) + 0.02 * texture))
     pictures.append(replace(picture_of(np.rint(255 * noisy_scene(0)) / 255), unit=torch.full((3,), 255.0)))
     examples = [(noisy, blurred(scene())) for noisy in pictures]
+    in_grey = picture_of(scene(channels=1) + in_blocks(photo_noise(0.5))[:1])
+    examples.append((in_grey, blurred(scene(channels=1))))
     photons = np.random.default_rng(4).poisson(100 * scene(channels=1))
     examples.append((replace(picture_of(photons), zero=torch.zeros(1)), 100 * blurred(scene(channels=1))))
     grains = picture_of(noisy_scene(0, channels=1))  # which the prediction knows

@@ -56,7 +56,8 @@ def measure_noises(
     if counts is not None:
         return _with_pilot(_known(counts, y, tuning=tuning), picture, tuning=tuning)
     blind = None if is_small else measure_blind_noise(picture, y, tuning=tuning)  # R15 and R16
-    if blind is not None:
+    is_calm = blind is not None and _is_of_calm_parts(blind, y, white=picture.white, tuning=tuning)
+    if blind is not None and not is_calm:
         known = _known(blind, y, tuning=tuning)
         if known.in_prediction.power().sum() <= tuning.max_blind_excess * in_prediction.power().sum():
             return _with_pilot(known, picture, tuning=tuning)  # else the prediction explains what it takes for noise
@@ -86,7 +87,19 @@ def measure_noises(
         across = 1 + (tuning.max_across - 1) * blocks  # R18: what the blocks of a group differ by is shrunk harder
         pilot: Pilot = "both" if likeness.sensor <= tuning.max_treated_likeness else "blocks"  # R22
         return noises._replace(in_blocks8=noises.in_blocks8._replace(across=across, pilot=pilot))
+    if is_calm:  # what R3 to R5 measure then is noise and texture
+        noises = _times(noises, tuning.texture_factor)
     return _with_pilot(noises, picture, tuning=tuning)
+
+
+def _is_of_calm_parts(blind: BlindNoise, y: Tensor, *, white: float, tuning: RefineSettings) -> bool:
+    """R15: whether the noise of a grey image is only what JPEG left in its calm parts; other parts hold more."""
+    if blind.is_rgb and not is_grey(y):
+        return False
+    unit = BRIGHTNESS if blind.is_rgb else 1.0  # of y[0], in values of the image
+    if float(blind.autocovariance[0][0, 0]) > (tuning.min_jpeg_noise * white * unit) ** 2:
+        return False
+    return blockiness(y[0] / unit, white=white) >= tuning.seen_blockiness[1]
 
 
 def _known(noise: BlindNoise, y: Tensor, *, tuning: RefineSettings) -> Noises:
@@ -122,6 +135,11 @@ def _of_photo(noises: Noises, *, likeness: Likeness, white: float, tuning: Refin
     share = share * tuning.texture_factor**likeness.texture
     factor = torch.full_like(noises.in_blocks16.psd[:, :1], tuning.sensor_factor**sensor) * share
     factor[0] *= tuning.other_factor ** (1 - sensor)
+    return _times(noises, factor)
+
+
+def _times(noises: Noises, factor: float | Tensor) -> Noises:
+    """So many times the noise."""
     in_prediction, in_blocks16, in_blocks8 = (noise._replace(psd=noise.psd * factor) for noise in noises[:3])
     half = noises.in_half_size and noises.in_half_size._replace(psd=noises.in_half_size.psd * factor)
     return Noises(in_prediction, in_blocks16, in_blocks8, half)

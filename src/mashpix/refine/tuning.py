@@ -96,6 +96,7 @@ class RefineSettings:
     max_white_unevenness: float = 1.3  # ratio: most that the bands of white noise differ by [15]
     max_faint_noise: float = 0.012  # of white, RMS: of noise up to this only the faster bands are compared [26]
     min_over_rounding: float = 1.5  # ratio to the variance of rounding: least noise that is measured in RGB [28]
+    min_jpeg_noise: float = 0.005  # of white, RMS: less in grey with blocks of JPEG is that of calm parts alone [28]
     max_alike_difference: float = 1.2  # ratio: most that the noise of two colours that are alike differs by [15]
     max_fast_excess: float = 1.6  # ratio to the colours': most fast noise of a channel that is like them [15]
     max_white_excess: float = 40.0  # ratio: the same where the colours' noise is white: the rest is texture [15]
