@@ -90,11 +90,11 @@ def filter_strip(noisy, pilot, members, ratio, psd, cosine, across, threshold, m
                         pixels = total[channel, row + line, column : column + GROUPED]
                         for place in range(GROUPED):
                             pixels[place] += blocks[index, line, place]
-        _spread(corners, weight[channel])
+        spread(corners, weight[channel])
 
 
 @compiled
-def _spread(corners, weight):  # type: ignore[no-untyped-def]
+def spread(corners, weight):  # type: ignore[no-untyped-def]
     """Add the weight of each block, given at its corner, to its pixels."""
     height, width = corners.shape
     sums = np.zeros((height, width), np.float32)

@@ -86,6 +86,9 @@ def refine(
     if picture.is_rgb:  # R20, the only relation that reads them again, leaves RGB as it is
         picture = replace(picture, pixels=picture.pixels.new_empty(0))
     g = yield from group(y, noises, settings=settings, tuning=tuning)  # R6, R7, R21 and R22
+    from mashpix.refine import strips
+    n8=noises.in_blocks8
+    g = yield from strips.filter_patches(y, g, noise=n8.times(tuning.caution*(tuning.model_known_share if n8.known else tuning.model_share), colours=tuning.model_colours), stage=stages.MODEL, tuning=tuning)
     if noises.in_blocks8.known and noises.in_blocks8.pilot == "groups":
         tuning = replace(tuning, disagreement=tuning.white_disagreement)
     r = yield from restore_blocks(y, p, g, noise=noise, keep_means=keep_means, settings=settings, tuning=tuning)  # R8

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mashpix.refine import block_matching, shrinking
+from mashpix.refine import block_matching, gaussian_groups, shrinking
 from mashpix.refine.dct import OVERLAP, cosine_matrix
 from mashpix.refine.residual_noise import NoiseModel
 from mashpix.refine.tuning import TUNED, RefineSettings
@@ -136,6 +136,31 @@ def collaborative_filter(
         return int(top), total, weight
 
     return (yield from _by_strips(add_up, _cut(len(rows), step, width), result, stage=stage))
+
+
+def filter_patches(
+    noisy: Tensor, pilot: Tensor, *, noise: NoiseModel, stage: str, tuning: RefineSettings = TUNED
+) -> Generator[Step, None, Tensor]:
+    """R24: as `gaussian_groups.filter_patches`."""
+    from mashpix.refine import gaussian_kernels
+    from mashpix.refine.group_kernels import match_strip
+
+    side, radius, size = block_matching.SIDE, tuning.search_radius, tuning.group_size
+    plane = noise.brightness(pilot).contiguous().numpy()
+    images = noisy.numpy(), pilot.numpy()
+    covariance = gaussian_groups.patch_covariance(noise).numpy()
+    channels, height, width = noisy.shape
+    rows, columns = (np.arange(0, length, side) for length in (height, width))
+
+    def add_up(first: int, last: int) -> Strip:
+        members, means = match_strip(plane, rows[first:last], columns, radius, size)
+        ratio = noise.variance_model.ratio(torch.from_numpy(means)).numpy()
+        top, bottom = max(rows[first] - radius, 0), min(rows[last - 1] + radius + side, height)
+        total, weight = (np.zeros((channels, bottom - top, width), np.float32) for _ in range(2))
+        gaussian_kernels.model_strip(*images, members, ratio, covariance, top, total, weight)
+        return int(top), total, weight
+
+    return (yield from _by_strips(add_up, _cut(len(rows), side, width), torch.empty_like(noisy), stage=stage))
 
 
 def _cut(count: int, step: int, width: int) -> list[tuple[int, int]]:

@@ -74,6 +74,11 @@ class RefineSettings:
     treated_step: int = 8  # pixels: distance of the blocks that a group is gathered for, as `group_step` [21]
     treated_slow_share: float = 0.5  # fraction: how far the slow part of g goes to that of y2 [21]
 
+    # R24
+    model_known_share: float = 0.7
+    model_share: float = 1.2
+    model_colours: float = 1.0
+
     # R18: groups where the blocks of JPEG are seen
     seen_blockiness: tuple[float, float] = (1.0, 0.7)  # excess of the steps at blocks: all of it, none [16]
     max_across: float = 5.0  # factor: the variance of what the blocks of a group differ by, at most [16]
