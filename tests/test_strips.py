@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from mashpix import PRESETS
-from mashpix.refine import blending, block_matching, shrinking, strips
+from mashpix.refine import blending, block_matching, gaussian_patches, shrinking, strips
 from mashpix.refine.block_matching import grouping, white_grouping
 from mashpix.refine.passes import by_tiles
 from mashpix.refine.residual_noise import NoiseModel
@@ -82,10 +82,16 @@ def filters(channels, noisy, pilot, predicted):
             (noisy, noisy),
             block_matching.context(TUNED),
         ),
+        "patches": (
+            strips.filter_patches(noisy, pilot, noise=narrow, stage=""),
+            lambda *images: gaussian_patches.filter_patches(*images, noise=narrow),
+            (noisy, pilot),
+            block_matching.context(TUNED),
+        ),
     }
 
 
-FILTERS = ["shrink", "restore", "groups", "threshold"]
+FILTERS = ["shrink", "restore", "groups", "threshold", "patches"]
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

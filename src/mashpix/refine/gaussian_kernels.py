@@ -1,23 +1,26 @@
-"""R24 for CPUs, compiled by numba: the patches of one strip. As `gaussian_groups`, which serves GPUs; see `kernels`."""
+"""R24 for CPUs, compiled by numba: gather, filter and add up the similar patches of one strip.
+
+As `gaussian_patches`, which serves GPUs; more on such kernels in `kernels`.
+"""
 
 import numpy as np
 
-from mashpix.refine import gaussian_groups
+from mashpix.refine import gaussian_patches
 from mashpix.refine.group_kernels import spread
 from mashpix.refine.kernels import compiled
 
-PATCH = gaussian_groups.PATCH
+PATCH = gaussian_patches.PATCH
 PIXELS = PATCH * PATCH
-UNCERTAIN = np.float32(gaussian_groups.UNCERTAIN)
-LEAST_VARIANCE = np.float32(gaussian_groups.LEAST_VARIANCE)
+RIDGE = np.float32(gaussian_patches.RIDGE)
+LEAST_VARIANCE = np.float32(gaussian_patches.LEAST_VARIANCE)
 
 
 @compiled
-def model_strip(noisy, pilot, members, ratio, covariance, top, total, weight):  # type: ignore[no-untyped-def]
+def filter_strip(noisy, pilot, members, ratio, top, total, weight, covariance):  # type: ignore[no-untyped-def]
     """Filter groups (R24), added to `total` and `weight`, (C, pixels, W), whose first row is `top`.
 
     ratio : (rows, columns): v at the mean brightness of each group
-    covariance : (models, pixels, pixels): that of the noise, as from `gaussian_groups.patch_covariance`
+    covariance : (models, pixels, pixels): that of the noise, of `gaussian_patches.patch_covariance`
     """
     size, width, length = members.shape[2], noisy.shape[2], covariance.shape[1]
     channels = length // PIXELS
@@ -47,9 +50,9 @@ def _gather(image, group, out):  # type: ignore[no-untyped-def]
     for channel in range(len(image)):
         for index in range(len(group)):
             row, column = group[index] // width, group[index] % width
-            for line in range(PATCH):
-                for place in range(PATCH):
-                    out[channel * PIXELS + line * PATCH + place, index] = image[channel, row + line, column + place]
+            for pixel in range(PIXELS):
+                value = image[channel, row + pixel // PATCH, column + pixel % PATCH]
+                out[channel * PIXELS + pixel, index] = value
 
 
 @compiled
@@ -59,16 +62,16 @@ def _add(patches, group, total):  # type: ignore[no-untyped-def]
     for channel in range(len(total)):
         for index in range(len(group)):
             row, column = group[index] // width, group[index] % width
-            for line in range(PATCH):
-                for place in range(PATCH):
-                    total[channel, row + line, column + place] += patches[channel * PIXELS + line * PATCH + place, index]
+            for pixel in range(PIXELS):
+                value = patches[channel * PIXELS + pixel, index]
+                total[channel, row + pixel // PATCH, column + pixel % PATCH] += value
 
 
 @compiled
 def _filter(patches, signal, covariance, ratio):  # type: ignore[no-untyped-def]
     """patches -= N (K + N)^-1 (patches - m), m and K the mean and the covariance of `signal`, which is overwritten."""
     length, size = patches.shape
-    factor, turned = np.empty((length, length), np.float32), np.empty((size, length), np.float32)
+    matrix, turned = np.empty((length, length), np.float32), np.empty((size, length), np.float32)
     rest = np.empty((length, size), np.float32)
     for pixel in range(length):
         mean = np.float32(0)
@@ -76,56 +79,61 @@ def _filter(patches, signal, covariance, ratio):  # type: ignore[no-untyped-def]
             mean += signal[pixel, index]
         mean /= np.float32(size)
         for index in range(size):
-            signal[pixel, index] -= mean
-            turned[index, pixel] = signal[pixel, index]
+            turned[index, pixel] = signal[pixel, index] - mean
+            signal[pixel, index] = (mean - signal[pixel, index]) / np.float32(size - 1)
             rest[pixel, index] = patches[pixel, index] - mean
     trace = np.float32(0)
-    scale = np.float32(1) / np.float32(size - 1)
     for pixel in range(length):
-        row = factor[pixel]
         for other in range(pixel, length):
-            row[other] = 0
-        for index in range(size):
-            value, line = signal[pixel, index] * scale, turned[index]
-            for other in range(pixel, length):
-                row[other] += value * line[other]
-        for other in range(pixel, length):
-            row[other] += ratio * covariance[pixel, other]
-        trace += row[pixel]
+            matrix[pixel, other] = ratio * covariance[pixel, other]
+        _subtract(matrix[pixel], pixel, signal[pixel], turned, 0, size)
+        trace += matrix[pixel, pixel]
     for pixel in range(length):
-        factor[pixel, pixel] += UNCERTAIN * trace / np.float32(length) + LEAST_VARIANCE
-    _solve(factor, rest)
+        matrix[pixel, pixel] += RIDGE * trace / np.float32(length) + LEAST_VARIANCE
+    _solve(matrix, rest)
     for pixel in range(length):
         start = pixel // PIXELS * PIXELS  # noise is independent between channels
         for other in range(start, start + PIXELS):
-            value = ratio * covariance[pixel, other]
-            for index in range(size):
-                patches[pixel, index] -= value * rest[other, index]
+            turned[0, other] = ratio * covariance[pixel, other]
+        _subtract(patches[pixel], 0, turned[0], rest, start, start + PIXELS)
 
 
 @compiled
 def _solve(matrix, values):  # type: ignore[no-untyped-def]
-    """Multiply values (pixels, N) by the inverse of a symmetric matrix, given by its upper half: Cholesky, in place."""
-    length, size = values.shape
+    """Multiply values (pixels, N) by the inverse of a symmetric matrix, of which the upper half counts; both in place.
+
+    By Cholesky's method: the matrix becomes U with U^T U = matrix.
+    """
+    length = len(values)
     for pixel in range(length):
-        scale = np.float32(1) / np.sqrt(matrix[pixel, pixel])
-        for other in range(pixel, length):
-            matrix[pixel, other] *= scale
-        for later in range(pixel + 1, length):
-            factor = matrix[pixel, later]
-            for other in range(later, length):
-                matrix[later, other] -= factor * matrix[pixel, other]
-        for index in range(size):
-            values[pixel, index] *= scale
-        for later in range(pixel + 1, length):
-            factor = matrix[pixel, later]
-            for index in range(size):
-                values[later, index] -= factor * values[pixel, index]
+        _subtract(matrix[pixel], pixel, matrix[:, pixel], matrix, 0, pixel)
+        _scale(matrix[pixel], np.float32(1) / np.sqrt(matrix[pixel, pixel]), pixel)
+        _subtract(values[pixel], 0, matrix[:, pixel], values, 0, pixel)
+        _scale(values[pixel], np.float32(1) / matrix[pixel, pixel], 0)
     for pixel in range(length - 1, -1, -1):
-        scale = np.float32(1) / matrix[pixel, pixel]
-        for index in range(size):
-            values[pixel, index] *= scale
-        for earlier in range(pixel):
-            factor = matrix[earlier, pixel]
-            for index in range(size):
-                values[earlier, index] -= factor * values[pixel, index]
+        _subtract(values[pixel], 0, matrix[pixel], values, pixel + 1, length)
+        _scale(values[pixel], np.float32(1) / matrix[pixel, pixel], 0)
+
+
+@compiled
+def _scale(out, factor, start):  # type: ignore[no-untyped-def]
+    """out[start:] *= factor."""
+    for place in range(start, len(out)):
+        out[place] *= factor
+
+
+@compiled
+def _subtract(out, start, factors, lines, first, last):  # type: ignore[no-untyped-def]
+    """out[start:] -= the sum of factors times lines, from `first` to before `last`: four at once."""
+    index = first
+    while index + 4 <= last:
+        one, two, three, four = factors[index], factors[index + 1], factors[index + 2], factors[index + 3]
+        line, line2, line3, line4 = lines[index], lines[index + 1], lines[index + 2], lines[index + 3]
+        for place in range(start, len(out)):
+            out[place] -= one * line[place] + two * line2[place] + three * line3[place] + four * line4[place]
+        index += 4
+    while index < last:
+        factor, line = factors[index], lines[index]
+        for place in range(start, len(out)):
+            out[place] -= factor * line[place]
+        index += 1

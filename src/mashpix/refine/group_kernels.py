@@ -59,7 +59,7 @@ def match_strip(plane, rows, columns, radius, size):  # type: ignore[no-untyped-
 
 
 @compiled
-def filter_strip(noisy, pilot, members, ratio, psd, cosine, across, threshold, min_kept, top, total, weight):  # type: ignore[no-untyped-def] # fmt: skip
+def filter_strip(noisy, pilot, members, ratio, top, total, weight, psd, cosine, across, threshold, min_kept):  # type: ignore[no-untyped-def] # fmt: skip
     """Filter groups (R7, R21, R22), added to `total` and `weight`, (C, pixels, W), whose first row is `top`.
 
     ratio : (rows, columns): v at the mean brightness of each group

@@ -1,4 +1,4 @@
-"""The passes over an image, R4, R6 to R8, R21 and R22: by compiled strips on a CPU, by tiles on a GPU.
+"""The passes over an image, R4, R6 to R8, R21, R22 and R24: by compiled strips on a CPU, by tiles on a GPU.
 
 (R21) Where the noise is nearly white, the pilot of R7 is a hard threshold of groups that are alike in y itself. If the
 noise is known, that holds so little of it that R7 takes only a part of the variance: the whiter, the less.
@@ -14,16 +14,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mashpix.refine import block_matching, stages, strips
+from mashpix.refine import stages, strips
 from mashpix.refine.blending import restore
 from mashpix.refine.block_matching import (
     Grouping,
     collaborative_filter,
+    context,
     grouping,
     slow_over_fast,
     treated_grouping,
     white_grouping,
 )
+from mashpix.refine.gaussian_patches import filter_patches
 from mashpix.refine.residual_noise import NoiseModel, Noises
 from mashpix.refine.shrinking import SIDE, halve, shrink, with_slow_part
 from mashpix.refine.tuning import TUNED, RefineSettings
@@ -98,7 +100,20 @@ def filter_groups(
     if y.is_cpu:
         return strips.collaborative_filter(y, guide, noise=noise, by=by, stage=stage, in_place=in_place, tuning=tuning)
     function = partial(collaborative_filter, noise=noise, by=by, tuning=tuning)
-    return by_tiles(function, y, guide, stage=stage, settings=settings, context=block_matching.context(tuning))
+    return by_tiles(function, y, guide, stage=stage, settings=settings, context=context(tuning))
+
+
+def group_patches(
+    y: Tensor, g: Tensor, *, noise: NoiseModel, settings: Settings, tuning: RefineSettings = TUNED
+) -> Generator[Step, None, Tensor]:
+    """R24: y, filtered in groups of similar patches with the pilot g, whose place it may take."""
+    if not tuning.similar_patches:
+        return g
+    noise = noise.times(tuning.caution * (tuning.known_patch_share if noise.known else tuning.patch_share))
+    if y.is_cpu:
+        return (yield from strips.filter_patches(y, g, noise=noise, stage=stages.PATCHES, in_place=True, tuning=tuning))
+    function = partial(filter_patches, noise=noise, tuning=tuning)
+    return (yield from by_tiles(function, y, g, stage=stages.PATCHES, settings=settings, context=context(tuning)))
 
 
 def restore_blocks(

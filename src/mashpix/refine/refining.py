@@ -19,7 +19,8 @@ of a block. The relations, and where each is:
 R11 to R14 undo the bias of a tone curve in the result, see tone_bias. R15 and R16 measure the noise in y itself, see
 blind_noise, and R23 knows that of photon counts; R2 to R5 are for what is left: processed photos, whose noise R17 to
 R19 correct, and images of few blocks; see measuring. R20 restores stars, see compact. Groups also make the pilot where
-the noise is white (R21), and half of it in photos whose noise a camera has treated (R22), see passes.
+the noise is white (R21), and half of it in photos whose noise a camera has treated (R22), see passes. After R7 similar
+patches are filtered as samples of one Gaussian (R24), see gaussian_patches.
 
 Except in RGB, the mean of each block is that of y all along: intensities are kept. A figure of the data flow, a strip
 of images and the reason of each relation are in docs/method.md. The Wiener filter behind a threshold and the groups
@@ -39,7 +40,7 @@ from mashpix.refine.colour import from_channels, to_channels
 from mashpix.refine.compact import restore_compact
 from mashpix.refine.few_photons import counts_few_photons
 from mashpix.refine.narrow import continue_narrow, continue_picture
-from mashpix.refine.passes import by_tiles, group, restore_blocks
+from mashpix.refine.passes import by_tiles, group, group_patches, restore_blocks
 from mashpix.refine.residual_noise import Noises
 from mashpix.refine.shrinking import SIDE
 from mashpix.refine.tuning import TUNED, RefineSettings
@@ -48,7 +49,7 @@ from mashpix.settings import Settings
 
 MULTIPLE = 2 * SIDE
 """The number that both sides of an image must be multiples of: blocks of 16 pixels at half the size."""
-REACH, BLEND_REACH = 224, 28
+REACH, BLEND_REACH = 288, 28
 """Distance beyond which no pixel of the noisy image, and none of the prediction, can change the refined image."""
 
 
@@ -86,9 +87,7 @@ def refine(
     if picture.is_rgb:  # R20, the only relation that reads them again, leaves RGB as it is
         picture = replace(picture, pixels=picture.pixels.new_empty(0))
     g = yield from group(y, noises, settings=settings, tuning=tuning)  # R6, R7, R21 and R22
-    from mashpix.refine import strips
-    n8=noises.in_blocks8
-    g = yield from strips.filter_patches(y, g, noise=n8.times(tuning.caution*(tuning.model_known_share if n8.known else tuning.model_share), colours=tuning.model_colours), stage=stages.MODEL, tuning=tuning)
+    g = yield from group_patches(y, g, noise=noises.in_blocks8, settings=settings, tuning=tuning)  # R24
     if noises.in_blocks8.known and noises.in_blocks8.pilot == "groups":
         tuning = replace(tuning, disagreement=tuning.white_disagreement)
     r = yield from restore_blocks(y, p, g, noise=noise, keep_means=keep_means, settings=settings, tuning=tuning)  # R8

@@ -1,4 +1,4 @@
-"""R4, R7, R8, R21 and R22 on CPUs: an image as strips of rows, each filtered by compiled kernels in its own thread.
+"""R4, R7, R8, R21, R22 and R24 on CPUs: an image as strips of rows, each filtered by kernels in its own thread.
 
 Strips depend on the size of the image only and are added up from top to bottom, so the bytes of the result do not
 depend on the number of threads.
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mashpix.refine import block_matching, gaussian_groups, shrinking
+from mashpix.refine import block_matching, gaussian_patches, shrinking
 from mashpix.refine.dct import OVERLAP, cosine_matrix
 from mashpix.refine.residual_noise import NoiseModel
 from mashpix.refine.tuning import TUNED, RefineSettings
@@ -114,53 +114,71 @@ def collaborative_filter(
     tuning: RefineSettings = TUNED,
 ) -> Generator[Step, None, Tensor]:
     """R7, R21 and R22: as `block_matching.collaborative_filter`; `in_place` of `guide` if that is not `noisy`."""
-    from mashpix.refine import group_kernels as kernels
+    from mashpix.refine import group_kernels
+
+    threshold = -1 if by.threshold is None else by.threshold
+    psd, cosine = (tuning.caution * noise.psd).numpy(), cosine_matrix(block_matching.SIDE).numpy()
+    numbers = [np.float32(number) for number in (noise.across, threshold, tuning.min_kept_noise)]
+
+    def add_up(*groups: Any) -> None:
+        group_kernels.filter_strip(*groups, psd, cosine, *numbers)
+
+    how: dict[str, Any] = {"noise": noise, "by": by, "stage": stage, "in_place": in_place, "tuning": tuning}
+    return (yield from _by_groups(noisy, guide, add_up, **how))
+
+
+def filter_patches(
+    noisy: Tensor,
+    pilot: Tensor,
+    *,
+    noise: NoiseModel,
+    stage: str,
+    in_place: bool = False,
+    tuning: RefineSettings = TUNED,
+) -> Generator[Step, None, Tensor]:
+    """R24: as `gaussian_patches.filter_patches`; `in_place` of `pilot`."""
+    from mashpix.refine import gaussian_kernels
+
+    covariance = gaussian_patches.patch_covariance(noise).numpy()
+
+    def add_up(*groups: Any) -> None:
+        gaussian_kernels.filter_strip(*groups, covariance)
+
+    by = gaussian_patches.grouping(tuning)
+    how: dict[str, Any] = {"noise": noise, "by": by, "stage": stage, "in_place": in_place, "tuning": tuning}
+    return (yield from _by_groups(noisy, pilot, add_up, **how))
+
+
+def _by_groups(
+    noisy: Tensor,
+    guide: Tensor,
+    add_up: Callable[..., None],
+    *,
+    noise: NoiseModel,
+    by: block_matching.Grouping,
+    stage: str,
+    in_place: bool,
+    tuning: RefineSettings,
+) -> Generator[Step, None, Tensor]:
+    """Filter groups of similar blocks of an image (C, H, W), found in `guide`, by a kernel `add_up`."""
+    from mashpix.refine.group_kernels import match_strip
 
     side, radius, step = block_matching.SIDE, tuning.search_radius, by.step
-    threshold = -1 if by.threshold is None else by.threshold
     plane = noise.brightness(guide).contiguous().numpy()
     images = noisy.numpy(), guide.numpy()
-    psd, cosine = (tuning.caution * noise.psd).numpy(), cosine_matrix(side).numpy()
-    numbers = (np.float32(number) for number in (noise.across, threshold, tuning.min_kept_noise))
-    how = psd, cosine, *numbers
     result = guide if in_place else torch.empty_like(noisy)
     channels, height, width = noisy.shape
     rows, columns = (np.arange(0, length - side + 1, step) for length in (height, width))
 
-    def add_up(first: int, last: int) -> Strip:
-        members, means = kernels.match_strip(plane, rows[first:last], columns, radius, by.size)
+    def filter_rows(first: int, last: int) -> Strip:
+        members, means = match_strip(plane, rows[first:last], columns, radius, by.size)
         ratio = noise.variance_model.ratio(torch.from_numpy(means)).numpy()
         top, bottom = max(rows[first] - radius, 0), min(rows[last - 1] + radius + side, height)
         total, weight = (np.zeros((channels, bottom - top, width), np.float32) for _ in range(2))
-        kernels.filter_strip(*images, members, ratio, *how, top, total, weight)
+        add_up(*images, members, ratio, top, total, weight)
         return int(top), total, weight
 
-    return (yield from _by_strips(add_up, _cut(len(rows), step, width), result, stage=stage))
-
-
-def filter_patches(
-    noisy: Tensor, pilot: Tensor, *, noise: NoiseModel, stage: str, tuning: RefineSettings = TUNED
-) -> Generator[Step, None, Tensor]:
-    """R24: as `gaussian_groups.filter_patches`."""
-    from mashpix.refine import gaussian_kernels
-    from mashpix.refine.group_kernels import match_strip
-
-    side, radius, size = block_matching.SIDE, tuning.search_radius, tuning.group_size
-    plane = noise.brightness(pilot).contiguous().numpy()
-    images = noisy.numpy(), pilot.numpy()
-    covariance = gaussian_groups.patch_covariance(noise).numpy()
-    channels, height, width = noisy.shape
-    rows, columns = (np.arange(0, length, side) for length in (height, width))
-
-    def add_up(first: int, last: int) -> Strip:
-        members, means = match_strip(plane, rows[first:last], columns, radius, size)
-        ratio = noise.variance_model.ratio(torch.from_numpy(means)).numpy()
-        top, bottom = max(rows[first] - radius, 0), min(rows[last - 1] + radius + side, height)
-        total, weight = (np.zeros((channels, bottom - top, width), np.float32) for _ in range(2))
-        gaussian_kernels.model_strip(*images, members, ratio, covariance, top, total, weight)
-        return int(top), total, weight
-
-    return (yield from _by_strips(add_up, _cut(len(rows), side, width), torch.empty_like(noisy), stage=stage))
+    return (yield from _by_strips(filter_rows, _cut(len(rows), step, width), result, stage=stage))
 
 
 def _cut(count: int, step: int, width: int) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class RefineSettings:
-    """All tuned constants of refining, in the order of the relations R1 to R23 of `mashpix.refine.refining`.
+    """All tuned constants of refining, in the order of the relations R1 to R24 of `mashpix.refine.refining`.
 
     They are no options of the command line: the defaults are what ships, other values serve benchmarks/ablation.py
     and tests. Beside each: its unit, its meaning, and its source.
@@ -54,7 +54,7 @@ class RefineSettings:
     slow_window: int = 5  # pixels at half size: side of the windows that the slow part is averaged over, odd [5]
 
     # R7: groups
-    group_size: int = 64  # blocks: blocks in a group [28]
+    group_size: int = 32  # blocks: blocks in a group [29]
     group_step: int = 4  # pixels: distance of the blocks that a group is gathered for [5]
     search_radius: int = 24  # pixels: largest distance of the others along each axis [25]
     wiener_colours: float = 1.25  # factor: the variance of the opponent colours is multiplied by this [25]
@@ -74,10 +74,10 @@ class RefineSettings:
     treated_step: int = 8  # pixels: distance of the blocks that a group is gathered for, as `group_step` [21]
     treated_slow_share: float = 0.5  # fraction: how far the slow part of g goes to that of y2 [21]
 
-    # R24
-    model_known_share: float = 0.7
-    model_share: float = 1.2
-    model_colours: float = 1.0
+    # R24: similar patches
+    patch_group_size: int = 64  # blocks: blocks in a group, each of four patches [29]
+    known_patch_share: float = 0.7  # factor: the variance is multiplied by this if it was measured in y itself [29]
+    patch_share: float = 1.2  # factor: the same if it was measured in a residual [29]
 
     # R18: groups where the blocks of JPEG are seen
     seen_blockiness: tuple[float, float] = (1.0, 0.7)  # excess of the steps at blocks: all of it, none [16]
@@ -140,6 +140,7 @@ class RefineSettings:
     slow_part: bool = True  # switch: R6: the slow part from half the size [4]
     compact_structures: bool = True  # switch: R20: bring back compact structures [17]
     groups: bool = True  # switch: R7: shrink similar blocks together [4]
+    similar_patches: bool = True  # switch: R24: filter similar patches as one Gaussian [29]
 
 
 TUNED = RefineSettings()
