@@ -343,6 +343,9 @@ OTHERS = {
     "measured_white_threshold": 2.0,
     "white_share": 1.0,
     "white_disagreement": 0.5,
+    "patch_group_size": 16,
+    "known_patch_share": 1.5,
+    "patch_share": 2.0,
     "max_treated_likeness": -1.0,
     "treated_threshold": 2.0,
     "treated_step": 4,
@@ -376,6 +379,7 @@ OTHERS = {
     "blind_noise": False,
     "slow_part": False,
     "groups": False,
+    "similar_patches": False,
 }
 """Another value for each constant of refining."""
 

@@ -116,6 +116,13 @@ def spectrum_of(quadrant: Array, side: int) -> Array:
     return spectrum
 
 
+def quadrants_of(spectrum: Array) -> Array:
+    """The autocovariances whose spectra in blocks of 8 x 8 these are, (C, 64) to (C, lags, lags): see `spectrum_of`."""
+    basis = np.linalg.inv(_one_way(REACH + 1))
+    quadrants: Array = basis @ spectrum.reshape(-1, REACH + 1, REACH + 1) @ basis.T
+    return quadrants
+
+
 def halved(quadrant: Array) -> Array:
     """Autocovariance of the means of 2 x 2 pixels, where it is known: at the smaller half of the lags.
 

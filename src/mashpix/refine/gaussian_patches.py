@@ -6,13 +6,14 @@ Lebrun, Buades and Morel, "A nonlocal Bayesian image denoising algorithm", SIAM 
 pilot is ours: g of R7.
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mashpix.devices import repeatable_sums
+from mashpix.refine.autocovariance import MIN_POWER, quadrants_of
 from mashpix.refine.block_matching import GROUPS_AT_ONCE, SIDE, Grouping, match_blocks
-from mashpix.refine.dct import block_transform
 from mashpix.refine.residual_noise import NoiseModel
 from mashpix.refine.tuning import TUNED, RefineSettings
 
@@ -41,15 +42,15 @@ def patch_covariance(noise: NoiseModel) -> Tensor:
     >>> torch.allclose(patch_covariance(white)[0], 4 * torch.eye(PATCH * PATCH), atol=1e-5)
     True
     """
-    transform = block_transform(SIDE, noise.psd)
-    blocks = ((transform.T * noise.psd[:, None]) @ transform).reshape(-1, SIDE, SIDE, SIDE, SIDE)
-    places = [slice(start, start + PATCH) for start in range(SIDE - PATCH + 1)]
-    patches = torch.stack([blocks[:, down, right, down, right] for down in places for right in places])
-    channels = patches.mean(dim=0).reshape(-1, PATCH * PATCH, PATCH * PATCH)
-    if not noise.is_rgb:
-        return channels
-    apart = torch.eye(len(channels)).to(channels)[:, None, :, None] * channels[:, :, None, :]
-    return apart.reshape(1, len(channels) * PATCH**2, -1)
+    lags = np.abs(np.subtract.outer(range(PATCH), range(PATCH)))
+    quadrants = quadrants_of(noise.psd.cpu().double().numpy())
+    channels = quadrants[:, lags[:, None, :, None], lags[None, :, None, :]].reshape(-1, PATCH**2, PATCH**2)
+    variances, directions = np.linalg.eigh(channels)  # a spectrum that is measured need not be that of any noise
+    variances = np.maximum(variances, MIN_POWER * variances.max(axis=1, keepdims=True))
+    channels = (directions * variances[:, None]) @ directions.transpose(0, 2, 1)
+    if noise.is_rgb:
+        channels = np.einsum("cd,cij->cidj", np.eye(len(channels)), channels).reshape(1, len(channels) * PATCH**2, -1)
+    return torch.from_numpy(channels).to(noise.psd)
 
 
 def filter_patches(noisy: Tensor, pilot: Tensor, *, noise: NoiseModel, tuning: RefineSettings = TUNED) -> Tensor:
