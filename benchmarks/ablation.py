@@ -50,7 +50,7 @@ TUNINGS = {
     "noise by its likeness to a sensor's": RefineSettings(sensor_factor=1.0, texture_factor=1.0, other_factor=1.0),
     "pilot of groups": RefineSettings(max_white_slope=0.0),
     "half of such a pilot in treated photos": RefineSettings(max_treated_likeness=-1.0),
-    "groups of 64": RefineSettings(group_size=32),
+    "similar patches": RefineSettings(similar_patches=False),
 }
 """The constants that disable each idea."""
 IDEAS = (*TUNINGS, "refining")

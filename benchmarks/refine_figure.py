@@ -30,7 +30,7 @@ from mashpix.refine.blending import agreement, restore
 from mashpix.refine.colour import from_channels, opponent_matrix, to_channels
 from mashpix.refine.dct import analyse
 from mashpix.refine.measuring import measure_noises
-from mashpix.refine.passes import by_tiles, group, shrink_again
+from mashpix.refine.passes import by_tiles, group, group_patches, shrink_again
 from mashpix.refine.refining import refine
 from mashpix.refine.residual_noise import NoiseModel, measure_noise
 from mashpix.refine.shrinking import SIDE, shrink
@@ -69,7 +69,7 @@ def noisy_demo() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def run_stages(picture: Picture, prediction: Tensor) -> Stages:
-    """Run R1 to R10 one by one."""
+    """Run R1 to R10, and R24, one by one."""
     tiled = partial(by_tiles, stage="", settings=SETTINGS)
     y, p = to_channels(picture, prediction)
     measure = partial(measure_noise, y, usable=picture.valid[0].all(dim=0), side=SIDE, is_rgb=picture.is_rgb)
@@ -79,6 +79,7 @@ def run_stages(picture: Picture, prediction: Tensor) -> Stages:
     noises = drain(measure_noises(picture, y, p, settings=SETTINGS))
     y2 = drain(shrink_again(y, noises, settings=SETTINGS))
     g = drain(group(y, noises, settings=SETTINGS))
+    g = drain(group_patches(y, g, noise=noises.in_blocks8, settings=SETTINGS))
     r = drain(tiled(partial(restore, noise=noises.in_prediction), y, p, g))
     a = drain(tiled(lambda *both: agreement(*both, noise=noises.in_prediction).expand_as(both[0]), g, p))[0]
     x = torch.lerp(g, r, a)
@@ -122,7 +123,7 @@ def draw_flow(path: Path) -> None:
         ("Sp", "S", "R5", (0, 0.25)),
         ("S", "y2", "R6", (0.3, -0.1)),
         ((6.8, 4.7), "y2", "", (0, 0)),
-        ("y2", "g", "R7", (0, 0.25)),
+        ("y2", "g", "R7, R24", (0, 0.25)),
         ((8.8, 4.7), "g", "", (0, 0)),
         ("g", "a", "R9", (-0.3, 0)),
         ((8.8, 0), "a", "", (0, 0)),
@@ -152,7 +153,7 @@ def draw_stages(stages: Stages, picture: Picture, normalized: Normalized, path: 
         "p": "prediction",
         "y1": "first shrinkage",
         "y2": "pilot, shrunk again",
-        "g": "groups of similar blocks",
+        "g": "groups of similar patches",
         "r": "restored prediction",
         "a": "agreement: white 1, black 0",
         "x": "result",
