@@ -4,11 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from mashpix.refine import strips
 from mashpix.refine.block_matching import SIDE
 from mashpix.refine.dct import analyse
 from mashpix.refine.gaussian_patches import PATCH, filter_patches, patch_covariance
 from mashpix.refine.residual_noise import NoiseModel
 from mashpix.refine.variance_model import CONSTANT, VarianceModel
+from mashpix.steps import drain
 
 LEVEL = 0.1
 
@@ -32,6 +34,16 @@ def test_without_noise_nothing_changes_whatever_the_pilot_is(is_rgb):
     picture, pilot = draw(3, 48, 64), draw(3, 48, 64, seed=1)
     filtered = filter_patches(picture, pilot, noise=white(channels=3, is_rgb=is_rgb, level=0.0))
     torch.testing.assert_close(filtered, picture, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("level", [1e-6, 1e-5, 1e-4, 1e-3])
+def test_patches_that_repeat_lose_noise_or_keep_it_however_weak_it_is(level):
+    """Their covariance has few directions: to single precision it can hardly be inverted."""
+    clean = torch.rand((3, SIDE, SIDE), generator=torch.Generator().manual_seed(1)).repeat(1, 12, 12)
+    noisy, noise = clean + level * draw(3, 96, 96), white(channels=3, is_rgb=True, level=level)
+    by_strips = drain(strips.filter_patches(noisy, clean, noise=noise, stage=""))
+    for filtered in (by_strips, filter_patches(noisy, clean, noise=noise)):
+        assert (filtered - clean).std() < 1.1 * level
 
 
 def test_where_the_pilot_does_not_vary_it_is_the_result():

@@ -88,9 +88,10 @@ def _filter(patches, signal, covariance, ratio):  # type: ignore[no-untyped-def]
             matrix[pixel, other] = ratio * covariance[pixel, other]
         _subtract(matrix[pixel], pixel, signal[pixel], turned, 0, size)
         trace += matrix[pixel, pixel]
+    least = RIDGE * trace / np.float32(length) + LEAST_VARIANCE
     for pixel in range(length):
-        matrix[pixel, pixel] += RIDGE * trace / np.float32(length) + LEAST_VARIANCE
-    _solve(matrix, rest)
+        matrix[pixel, pixel] += least
+    _solve(matrix, rest, least)
     for pixel in range(length):
         start = pixel // PIXELS * PIXELS  # noise is independent between channels
         for other in range(start, start + PIXELS):
@@ -99,14 +100,16 @@ def _filter(patches, signal, covariance, ratio):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _solve(matrix, values):  # type: ignore[no-untyped-def]
+def _solve(matrix, values, least):  # type: ignore[no-untyped-def]
     """Multiply values (pixels, N) by the inverse of a symmetric matrix, of which the upper half counts; both in place.
 
-    By Cholesky's method: the matrix becomes U with U^T U = matrix.
+    By Cholesky's method: the matrix becomes U with U^T U = matrix. No pivot is below the least eigenvalue, but for
+    rounding.
     """
     length = len(values)
     for pixel in range(length):
         _subtract(matrix[pixel], pixel, matrix[:, pixel], matrix, 0, pixel)
+        matrix[pixel, pixel] = max(matrix[pixel, pixel], least)
         _scale(matrix[pixel], np.float32(1) / np.sqrt(matrix[pixel, pixel]), pixel)
         _subtract(values[pixel], 0, matrix[:, pixel], values, 0, pixel)
         _scale(values[pixel], np.float32(1) / matrix[pixel, pixel], 0)

@@ -19,7 +19,7 @@ from mashpix.refine.tuning import TUNED, RefineSettings
 
 PATCH = SIDE // 2
 """Side in pixels of the patches: quarters of the blocks that are compared."""
-RIDGE = 1e-6
+RIDGE = 1e-5
 """Fraction of the mean variance of the pixels that is added to that of each, so that a covariance can be inverted."""
 LEAST_VARIANCE = 1e-12
 """Least variance that is added, on the network's scale squared."""

@@ -87,6 +87,8 @@ def refine(
     if picture.is_rgb:  # R20, the only relation that reads them again, leaves RGB as it is
         picture = replace(picture, pixels=picture.pixels.new_empty(0))
     g = yield from group(y, noises, settings=settings, tuning=tuning)  # R6, R7, R21 and R22
+    hole = ~picture.valid[0]
+    y[hole] = g[hole]  # a step between y and what fills a hole would pass for image
     g = yield from group_patches(y, g, noise=noises.in_blocks8, settings=settings, tuning=tuning)  # R24
     if noises.in_blocks8.known and noises.in_blocks8.pilot == "groups":
         tuning = replace(tuning, disagreement=tuning.white_disagreement)

@@ -73,8 +73,7 @@ class RefineSettings:
 
     # R24: similar patches
     patch_group_size: int = 64  # blocks: blocks in a group, each of four patches [29]
-    known_patch_share: float = 0.7  # factor: the variance is multiplied by this if it was measured in y itself [29]
-    patch_share: float = 1.1  # factor: the same if it was measured in a residual [29]
+    known_patch_share: float = 0.7  # factor: the variance is multiplied by this where it is known [29]
 
     # R18: groups where the blocks of JPEG are seen
     seen_blockiness: tuple[float, float] = (1.0, 0.7)  # excess of the steps at blocks: all of it, none [16]
