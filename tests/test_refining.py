@@ -85,6 +85,45 @@ def test_holes_are_filled_tile_by_tile_as_in_one_piece(monkeypatch):
     assert not torch.equal(whole, holed.pixels[0])
 
 
+def test_in_the_noise_of_a_sensor_a_wrong_prediction_in_a_hole_leaves_no_noise_beside_it():
+    """What a network puts where it sees nothing is wrong by more than the noise: a step that would keep noise."""
+    clean = scene()
+    holed, distance = with_hole(picture_of(clean + photo_noise(0.8)))
+    prediction = torch.where(holed.valid, blurred(clean), 1.0)
+    noises = measured(holed, prediction)
+    assert noises.in_blocks8.is_of_sensor
+    rim = (distance > 12) & (distance <= 15)
+    whole = refined(picture_of(clean + photo_noise(0.8)), blurred(clean))
+    beside, without = (
+        (result[0] - torch.from_numpy(clean))[:, rim].square().mean()
+        for result in (refined(holed, prediction, noises=noises), whole)
+    )
+    assert beside < 2.5 * without
+
+
+def test_holes_continue_what_is_around_them_tile_by_tile_as_in_one_piece(monkeypatch):
+    holed, _ = with_hole(picture_of(noisy_scene(0.5)), radius=8)
+    how = {"valid": holed.valid[0], "widths": (1.0, 3.0), "share": 0.03}
+    level = torch.where(holed.valid[0], 0.3, 9.0)
+    gaussian.continue_smoothly(level, **how)
+    torch.testing.assert_close(level, torch.full_like(level, 0.3))
+    whole, tiled = holed.pixels[0].clone(), holed.pixels[0].clone()
+    gaussian.continue_smoothly(whole, **how)
+    monkeypatch.setattr(gaussian, "TILE", 32)
+    gaussian.continue_smoothly(tiled, **how)
+    torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-6)
+    assert torch.equal(whole[holed.valid[0]], holed.pixels[0][holed.valid[0]])
+
+
+def test_rows_and_columns_that_an_image_is_padded_with_are_no_holes():
+    valid = torch.zeros((3, 8, 8), dtype=torch.bool)
+    assert not gaussian.has_holes(valid)
+    valid[:, :6, :7] = True
+    assert not gaussian.has_holes(valid)
+    valid[1, 2, 3] = False
+    assert gaussian.has_holes(valid)
+
+
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("beta", [0, 1])
 def test_lost_detail_comes_back_and_noise_does_not(channels, beta):
@@ -314,6 +353,8 @@ OTHERS = {
     "min_in_level": 200,
     "floor_of_levels": 2.0,
     "fill_width": 3.0,
+    "smooth_widths": (3.0,),
+    "smooth_share": 1.0,
     "max_variance_ratio": 1.1,
     "caution": 2.0,
     "min_kept_noise": 0.1,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mashpix.picture import Picture
 from mashpix.refine.dct import cosine_matrix
-from mashpix.refine.gaussian import fill_holes
+from mashpix.refine.gaussian import continue_smoothly, fill_holes, has_holes
 from mashpix.refine.tuning import TUNED, RefineSettings
 
 BAND = 256
@@ -35,6 +35,17 @@ def to_channels(picture: Picture, prediction: Tensor, *, tuning: RefineSettings 
     noisy = fill_holes(picture.pixels[0], predicted, picture.valid[0], width=tuning.fill_width)
     matrix = opponent_matrix(picture.unit, is_rgb=picture.is_rgb and tuning.opponent_colours)
     return turn(matrix, noisy), turn(matrix, predicted)
+
+
+def continue_channels(y: Tensor, picture: Picture, *, tuning: RefineSettings = TUNED) -> Tensor:
+    """R1: y of `to_channels`, in place, its holes continuing what is around them; one that is only padded stays."""
+    valid = picture.valid[0]
+    if not has_holes(valid):
+        return y
+    matrix = opponent_matrix(picture.unit, is_rgb=picture.is_rgb and tuning.opponent_colours)
+    turn(torch.linalg.inv(matrix), y)  # defects are in each colour by itself
+    continue_smoothly(y, valid, widths=tuning.smooth_widths, share=tuning.smooth_share)
+    return turn(matrix, y)
 
 
 def from_channels(pixels: Tensor, picture: Picture, *, opponent: bool = True) -> Tensor:

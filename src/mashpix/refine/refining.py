@@ -36,7 +36,7 @@ from torch import Tensor
 from mashpix.picture import Picture
 from mashpix.refine import stages
 from mashpix.refine.blending import blend
-from mashpix.refine.colour import from_channels, to_channels
+from mashpix.refine.colour import continue_channels, from_channels, to_channels
 from mashpix.refine.compact import restore_compact
 from mashpix.refine.few_photons import counts_few_photons
 from mashpix.refine.narrow import continue_narrow, continue_picture
@@ -84,6 +84,8 @@ def refine(
     noise, picture = noises.in_prediction, continue_picture(picture)
     # values that are measurements keep their local mean; the blotches of RGB have to go
     keep_means = not noise.is_rgb or counts_few_photons(picture)
+    if noises.in_blocks8.is_of_sensor:
+        y = continue_channels(y, picture, tuning=tuning)  # R1
     if picture.is_rgb:  # R20, the only relation that reads them again, leaves RGB as it is
         picture = replace(picture, pixels=picture.pixels.new_empty(0))
     g = yield from group(y, noises, settings=settings, tuning=tuning)  # R6, R7, R21 and R22

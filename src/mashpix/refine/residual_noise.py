@@ -52,6 +52,11 @@ class NoiseModel(NamedTuple):
     pilot: Pilot = "blocks"
     known: bool = False
 
+    @property
+    def is_of_sensor(self) -> bool:
+        """Whether it is that of a photo that no camera has treated (R22), or of one too small to tell."""
+        return self.is_rgb and not self.known and self.pilot == "blocks"
+
     def times(self, factor: float = 1.0, *, colours: float = 1.0) -> "NoiseModel":
         """More or less noise, and so much more again of the opponent colours."""
         factors = torch.full_like(self.psd[:, :1], factor)

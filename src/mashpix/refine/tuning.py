@@ -19,6 +19,8 @@ class RefineSettings:
 
     # R1: channels
     fill_width: float = 0.7  # pixels: deviation of the Gaussian that continues y into missing pixels [14]
+    smooth_widths: tuple[float, ...] = (1.0, 3.0, 9.0)  # pixels: the same in the noise of a sensor [14]
+    smooth_share: float = 0.03  # ratio: weight of each of these to that of the one before [14]
 
     # R3: measuring the noise in the residual of an estimate
     flat_quantiles: tuple[float, float] = (0.0, 0.2)  # quantiles of variation: blocks between these are flat [3]
