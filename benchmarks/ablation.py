@@ -38,6 +38,7 @@ TUNINGS = {
     "floor of the noise": RefineSettings(floor=0.0),
     "floor only where flat blocks understate it": RefineSettings(floor_by_flat_bias=False),
     "noise follows the brightness": RefineSettings(max_variance_ratio=1.0),
+    "only where colours show it": RefineSettings(min_colour_range=0.0),
     "slow part": RefineSettings(slow_part=False),
     "groups": RefineSettings(groups=False),
     "prediction where it agrees": RefineSettings(disagreement=0.0),

@@ -34,6 +34,7 @@ from mashpix.refine.passes import by_tiles, group, group_patches, shrink_again
 from mashpix.refine.refining import refine
 from mashpix.refine.residual_noise import NoiseModel, measure_noise
 from mashpix.refine.shrinking import SIDE, shrink
+from mashpix.refine.variance_model import CONSTANT
 from mashpix.simulation import correlated_noise
 from mashpix.steps import drain
 
@@ -74,7 +75,7 @@ def run_stages(picture: Picture, prediction: Tensor) -> Stages:
     measure = partial(measure_noise, y, usable=picture.valid[0].all(dim=0), side=SIDE, is_rgb=picture.is_rgb)
     noise_p = measure(p)
     y1 = drain(tiled(partial(shrink, noise=noise_p, threshold=SETTINGS.threshold), y))
-    noise_1 = measure(y1)
+    noise_1 = measure(y1, follow=noise_p.variance_model != CONSTANT)
     noises = drain(measure_noises(picture, y, p, settings=SETTINGS))
     y2 = drain(shrink_again(y, noises, settings=SETTINGS))
     g = drain(group(y, noises, settings=SETTINGS))

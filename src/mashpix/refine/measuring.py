@@ -31,6 +31,7 @@ from mashpix.refine.residual_noise import (
 )
 from mashpix.refine.shrinking import SIDE, halve
 from mashpix.refine.tuning import TUNED, RefineSettings
+from mashpix.refine.variance_model import CONSTANT
 from mashpix.report import Step
 from mashpix.settings import Settings
 
@@ -62,7 +63,8 @@ def measure_noises(
             return _with_pilot(known, picture, tuning=tuning)  # else the prediction explains what it takes for noise
     release_freed_memory()  # of blocks
     y1 = yield from shrink_blocks(y, noise=in_prediction, stage=stages.SHRINK, settings=settings, tuning=tuning)  # R4
-    measure = partial(measure_again, is_rgb=is_rgb, tuning=tuning)  # R3: S_1, and R5: S
+    follow = in_prediction.variance_model != CONSTANT
+    measure = partial(measure_again, is_rgb=is_rgb, follow=follow, tuning=tuning)  # R3: S_1, and R5: S
     whole = halve(usable[None].float())[0] == 1
     in_blocks16 = measure(y, p, y1, usable, side=SIDE, in_prediction=in_prediction)
     in_blocks8 = measure(y, p, y1, usable, side=block_matching.SIDE)

@@ -24,6 +24,7 @@ def measure_again(
     *,
     side: int,
     is_rgb: bool,
+    follow: bool | None = None,
     model: VarianceModel | None = None,
     in_prediction: NoiseModel | None = None,
     tuning: RefineSettings = TUNED,
@@ -32,7 +33,9 @@ def measure_again(
 
     Parameters as of `measure_noise`, `shrunk` is an image like `predicted`. None if any of them cannot be measured.
     """
-    measure = partial(measure_noise, noisy, usable=usable, side=side, is_rgb=is_rgb, model=model, tuning=tuning)
+    measure = partial(
+        measure_noise, noisy, usable=usable, side=side, is_rgb=is_rgb, follow=follow, model=model, tuning=tuning
+    )
     in_prediction = in_prediction or measure(predicted)
     if not tuning.second_measurement:
         return in_prediction and (in_prediction, in_prediction)

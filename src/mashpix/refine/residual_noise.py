@@ -16,7 +16,7 @@ from mashpix.refine import colour
 from mashpix.refine.autocovariance import FREQUENCY, SIDE, SLOW
 from mashpix.refine.dct import block_transform
 from mashpix.refine.tuning import TUNED, RefineSettings
-from mashpix.refine.variance_model import VarianceModel, between, fit_variance_model
+from mashpix.refine.variance_model import CONSTANT, VarianceModel, between, depends_on_brightness, fit_variance_model
 from mashpix.tiling import cut_blocks
 
 OUTLIER = 3.0
@@ -105,6 +105,7 @@ def measure_noise(
     side: int,
     is_rgb: bool,
     textured: bool = False,
+    follow: bool | None = None,
     model: VarianceModel | None = None,
     tuning: RefineSettings = TUNED,
 ) -> NoiseModel | None:
@@ -119,6 +120,7 @@ def measure_noise(
     side : of the blocks in pixels
     is_rgb : whether the channels are brightness and the two opponent colours of RGB
     textured : measure in blocks with some texture instead of flat ones
+    follow : whether the noise follows the brightness; None decides that in RGB, and follows it otherwise
     model : how it follows the brightness where that was measured before
     """
     blocks, structure = cut_usable(noisy, estimate, usable=usable, side=side, tuning=tuning)
@@ -127,8 +129,12 @@ def measure_noise(
     residual = blocks.sub_(structure)
     variation, residual_variance = structure.var(dim=2).sum(dim=0), residual.var(dim=2)
     brightness = colour.brightness(structure.mean(dim=2), is_rgb=is_rgb)
+    if model is None and follow is None:
+        follow = not is_rgb or depends_on_brightness(brightness, variation, residual_variance, tuning=tuning)
     if model is None:
-        model = fit_variance_model(brightness, variation, residual_variance.sum(dim=0), tuning=tuning)
+        model = CONSTANT
+        if follow:
+            model = fit_variance_model(brightness, variation, residual_variance.sum(dim=0), tuning=tuning)
     ratio = model.ratio(brightness)
     chosen = between(variation / ratio, tuning.textured_quantiles if textured else tuning.flat_quantiles)
     if not chosen.any():  # so few blocks that none is between the quantiles

@@ -39,6 +39,9 @@ class RefineSettings:
     min_in_level: int = 20  # blocks: a level with fewer blocks is left out [by hand]
     floor_of_levels: float = 0.5  # fraction: the variance never falls below this part of the calmest level [by hand]
     max_variance_ratio: float = 20.0  # ratio: how far the variance may differ from that of flat blocks, either way [3]
+    min_colour_noise: float = 0.25  # ratio to that in brightness: less noise in the opponents decides nothing [5]
+    range_quantiles: tuple[float, float] = (0.02, 0.98)  # quantiles: blocks between which colour noise is compared [5]
+    min_colour_range: float = 1.2  # ratio: noise follows the brightness if that of the opponents differs by this [5]
 
     # R4: shrinking
     caution: float = 1.2  # factor: the variance is multiplied by this: noise left over is worse than detail lost [4]

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
+from mashpix.refine.colour import low_texture
 from mashpix.refine.tuning import TUNED, RefineSettings
 
 
@@ -41,6 +42,23 @@ def between(values: Tensor, quantiles: tuple[float, float]) -> Tensor:
     """Select the values (N,) between two of their quantiles."""
     low, high = quantiles
     return (values >= values.quantile(low)) & (values <= values.quantile(high))
+
+
+def depends_on_brightness(
+    brightness: Tensor, variation: Tensor, residual_variance: Tensor, *, tuning: RefineSettings = TUNED
+) -> bool:
+    """Whether the noise of RGB follows the brightness. Arguments: (N,), one value per block, and (C, N).
+
+    Texture that the estimate missed may be stronger in bright or in dark places, but it has little colour. So where
+    the noise of the opponent colours is the same everywhere, all noise is; where they hold too little noise to decide,
+    noise is taken to follow the brightness.
+    """
+    colour = low_texture(residual_variance, is_rgb=True).sum(dim=0)
+    if colour.median() <= tuning.min_colour_noise * residual_variance[0].median():
+        return True
+    ratio = fit_variance_model(brightness, variation, colour, tuning=tuning).ratio(brightness)
+    low, high = tuning.range_quantiles
+    return bool(ratio.quantile(high) >= tuning.min_colour_range * ratio.quantile(low))
 
 
 def fit_variance_model(
