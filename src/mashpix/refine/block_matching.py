@@ -93,20 +93,16 @@ def collaborative_filter(
     return (total / weights).reshape_as(noisy)
 
 
-def slow_over_fast(noise: NoiseModel) -> float:
-    """q of R21: slow over fast power of noise in blocks of side `SIDE`, the largest of all channels; 1 if white."""
-    frequency = torch.arange(SIDE).square()
-    frequency = (frequency[:, None] + frequency).sqrt().reshape(-1).to(noise.psd)
-    slow, fast = (frequency > 0) & (frequency <= SIDE / 4), frequency > SIDE / 2
-    return float((noise.psd[:, slow].mean(dim=1) / noise.psd[:, fast].mean(dim=1)).max())
-
-
 def is_nearly_white(noise: NoiseModel, *, tuning: RefineSettings = TUNED) -> bool:
-    """Whether noise is white enough for R21.
+    """R21: whether slow coefficients hold little more noise than fast ones, in each channel in blocks of side `SIDE`.
 
     Blocks of noise that is correlated are alike where their noise is: found in the noisy image, they would keep it.
     """
-    return slow_over_fast(noise) <= tuning.max_white_slope
+    frequency = torch.arange(SIDE).square()
+    frequency = (frequency[:, None] + frequency).sqrt().reshape(-1).to(noise.psd)
+    slow, fast = (frequency > 0) & (frequency <= SIDE / 4), frequency > SIDE / 2
+    slope = noise.psd[:, slow].mean(dim=1) / noise.psd[:, fast].mean(dim=1)
+    return float(slope.max()) <= tuning.max_white_slope
 
 
 def across_group(size: int) -> Tensor:

@@ -1,7 +1,7 @@
 """The passes over an image, R4, R6 to R8, R21, R22 and R24: by compiled strips on a CPU, by tiles on a GPU.
 
 (R21) Where the noise is nearly white, the pilot of R7 is a hard threshold of groups that are alike in y itself. If the
-noise is known, that holds so little of it that R7 takes only a part of the variance: the whiter, the less.
+noise is known, that holds so little of it that R7 takes only a part of the variance.
 
 (R22) In photos whose noise a camera has treated, the pilot is the mean of y2 and of a hard threshold of groups that are
 alike in y2; the slow part of g goes half way to that of y2.
@@ -21,7 +21,6 @@ from mashpix.refine.block_matching import (
     collaborative_filter,
     context,
     grouping,
-    slow_over_fast,
     treated_grouping,
     white_grouping,
 )
@@ -69,7 +68,7 @@ def group(
     if noise.pilot == "groups" and tuning.groups:
         pilot_by = white_grouping(tuning, known=noise.known)
         y2 = yield from by(y, y, noise=for_threshold, by=pilot_by, stage=stages.PILOT)  # R21
-        share = min(tuning.white_share * slow_over_fast(noise) ** 0.5, 1.0) if noise.known else 1.0
+        share = tuning.white_share if noise.known else 1.0
         noise = noise.times(share, colours=tuning.wiener_colours)
         return (
             yield from by(y, y2, noise=noise, by=grouping(tuning, known=noise.known), stage=stages.GROUP, in_place=True)

@@ -65,7 +65,7 @@ class RefineSettings:
 
     # R21 and R22: a pilot of groups; R21: in white noise; the last two where it was measured in y itself
     threshold_group_size: int = 16  # blocks: blocks in a group of the hard threshold [20]
-    max_white_slope: float = 5.3  # ratio of slow to fast coefficients: most of noise that is nearly white [28]
+    max_white_slope: float = 2.5  # ratio of slow to fast coefficients: most of noise that is nearly white [29]
     white_threshold: float = 2.7  # noise deviations: hard threshold in groups where the noise is known [25]
     measured_white_threshold: float = 3.0  # noise deviations: the same where it was measured in a residual [25]
     white_share: float = 0.6  # fraction: part of the variance that R7 takes then, if the noise is white [20]
