@@ -112,7 +112,7 @@ def group_patches(
     """R24: y, filtered in groups of similar patches with the pilot g, whose place it may take."""
     if not tuning.similar_patches:
         return g
-    noise = noise.times(tuning.caution * (tuning.known_patch_share if noise.known else 1.0))
+    noise = noise.times(tuning.caution * noise.across * (tuning.known_patch_share if noise.known else 1.0))
     if y.is_cpu:
         return (yield from strips.filter_patches(y, g, noise=noise, stage=stages.PATCHES, in_place=True, tuning=tuning))
     function = partial(filter_patches, noise=noise, tuning=tuning)

@@ -40,7 +40,7 @@ class NoiseModel(NamedTuple):
     psd : S, (C, side * side): variance of each cosine coefficient where v is 1, on the network's scale squared
     variance_model : v
     is_rgb : whether the channels are brightness and two opponent colours (R1)
-    across : factor of the variance in what the blocks of a group differ by (R18)
+    across : factor of the variance in what the blocks, or patches, of a group differ by (R18)
     pilot : what makes the pilot of the groups: blocks (R6), groups (R21), or both (R22)
     known : whether it was measured in the noisy image itself (R15, R16)
     """
