@@ -78,13 +78,13 @@ def run_stages(picture: Picture, prediction: Tensor) -> Stages:
     noise_1 = measure(y1, follow=noise_p.variance_model != CONSTANT)
     noises = drain(measure_noises(picture, y, p, settings=SETTINGS))
     y2 = drain(shrink_again(y, noises, settings=SETTINGS))
-    g = drain(group(y, noises, settings=SETTINGS))
+    g = drain(group(y.clone(), noises, settings=SETTINGS))
     g = drain(group_patches(y, g, noise=noises.in_blocks8, settings=SETTINGS))
-    r = drain(tiled(partial(restore, noise=noises.in_prediction), y, p, g))
+    r = drain(tiled(partial(restore, noise=noises.in_prediction, keep_means=False), y, p, g))
     a = drain(tiled(lambda *both: agreement(*both, noise=noises.in_prediction).expand_as(both[0]), g, p))[0]
     x = torch.lerp(g, r, a)
     result = drain(refine(picture, y.clone(), p.clone(), noises=noises, settings=SETTINGS))
-    torch.testing.assert_close(from_channels(x, picture), result, rtol=0, atol=1e-6)
+    torch.testing.assert_close(from_channels(x.clone(), picture), result, rtol=0, atol=1e-6)
     return Stages(y, p, y1, y2, g, r, a, x, noise_p, noise_1, noises.in_blocks16)
 
 
@@ -123,7 +123,7 @@ def draw_flow(path: Path) -> None:
         ("Sp", "S", "R5", (0, 0.25)),
         ("S", "y2", "R6", (0.3, -0.1)),
         ((6.8, 4.7), "y2", "", (0, 0)),
-        ("y2", "g", "R7, R24", (0, 0.25)),
+        ("y2", "g", "R7\nR24", (0, 0.45)),
         ((8.8, 4.7), "g", "", (0, 0)),
         ("g", "a", "R9", (-0.3, 0)),
         ((8.8, 0), "a", "", (0, 0)),
@@ -166,7 +166,7 @@ def draw_stages(stages: Stages, picture: Picture, normalized: Normalized, path: 
         if name == "a":
             axes.imshow(plane[CROP], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         else:
-            array = to_array(from_channels(plane, picture), normalized)
+            array = to_array(from_channels(plane.clone(), picture), normalized)
             axes.imshow(np.clip(array[CROP] / 255, 0, 1), interpolation="nearest")
     figure.subplots_adjust(0.005, 0.005, 0.995, 0.955, wspace=0.03, hspace=0.1)
     figure.savefig(path, dpi=110, pil_kwargs={"optimize": True})
