@@ -120,7 +120,7 @@ class RefineSettings:
     # R20: compact structures
     compact_widths: tuple[float, ...] = (0.6, 0.9, 1.3)  # pixels: deviations of the Gaussians [17]
     compact_height: float = 5.0  # noise deviations: what a response has to exceed at least [17]
-    compact_loss: float = 1.0  # noise deviations: amounts above this are lost structure, not noise [17]
+    compact_loss: float = 0.5  # noise deviations: amounts above this are lost structure, not noise [29]
     compact_rest: float = 1.6  # noise variances: most that half of them hold beside the Gaussian [17]
     compact_range: float = 4.0  # ratio: most noise of bright places to that of calm ones [17]
     compact_share: float = 0.3  # fraction: so many of them must have lost that much [17]
