@@ -64,16 +64,16 @@ def with_hole(picture, radius=12):
     return replace(picture, valid=picture.valid & (distance > radius)), distance
 
 
-@pytest.mark.parametrize(("beta", "most"), [(0.8, 1.8), (0.5, 2.0), (0, 1.8)])
-def test_the_rim_of_a_hole_is_nearly_as_clean_as_without_it(beta, most):
-    """The squared error there: what a hole is filled with is in the patches beside it."""
+@pytest.mark.parametrize(("beta", "most", "limit"), [(0.8, 1.8, 4.5e-4), (0.5, 2.0, 3.2e-4), (0, 1.8, 2.3e-4)])
+def test_the_rim_of_a_hole_is_nearly_as_clean_as_without_it(beta, most, limit):
+    """The squared error there, relative and absolute: what a hole is filled with is in the patches beside it."""
     picture, clean = picture_of(noisy_scene(beta)), scene()
     holed, distance = with_hole(picture)
     rim = (distance > 12) & (distance <= 15)
     wrong = blurred(clean) + 0.3
     results = [refined(image, wrong)[0] - torch.from_numpy(clean) for image in (picture, holed)]
     whole, beside = (error[:, rim].square().mean() for error in results)
-    assert beside < most * whole
+    assert beside < min(most * whole, limit)
 
 
 def test_holes_are_filled_tile_by_tile_as_in_one_piece(monkeypatch):
@@ -330,12 +330,14 @@ def gratings():
     return np.block(stripes)
 
 
-def test_texture_that_the_prediction_has_missed_is_not_taken_for_noise():
+@pytest.mark.parametrize(("level", "most"), [(0.03, 1.0), (0.02, 1.15)])
+def test_texture_that_the_prediction_has_missed_is_hardly_taken_for_noise(level, most):
+    """Where it is several times the noise, a little of it is lost."""
     flat = np.full((3, 96, 96), 0.4)
     clean = flat + 0.06 * gratings()
-    noisy = clean + 0.03 * photo_noise(0.5)
+    noisy = clean + level * photo_noise(0.5)
     result = refined(picture_of(noisy), blurred(flat))
-    assert error(result, clean) < error(torch.from_numpy(noisy)[None], clean)
+    assert error(result, clean) < most * error(torch.from_numpy(noisy)[None], clean)
 
 
 OTHERS = {

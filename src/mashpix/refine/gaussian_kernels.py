@@ -11,16 +11,15 @@ from mashpix.refine.kernels import compiled
 
 PATCH = gaussian_patches.PATCH
 PIXELS = PATCH * PATCH
-RIDGE = np.float32(gaussian_patches.RIDGE)
-LEAST_VARIANCE = np.float32(gaussian_patches.LEAST_VARIANCE)
 
 
 @compiled
-def filter_strip(noisy, pilot, members, ratio, top, total, weight, covariance):  # type: ignore[no-untyped-def]
+def filter_strip(noisy, pilot, members, ratio, top, total, weight, covariance, ridge, least_variance):  # type: ignore[no-untyped-def] # fmt: skip
     """Filter groups (R24), added to `total` and `weight`, (C, pixels, W), whose first row is `top`.
 
     ratio : (rows, columns): v at the mean brightness of each group
     covariance : (models, pixels, pixels): that of the noise, of `gaussian_patches.patch_covariance`
+    ridge, least_variance : `RIDGE` and `LEAST_VARIANCE` of `gaussian_patches`
     """
     size, width, length = members.shape[2], noisy.shape[2], covariance.shape[1]
     channels = length // PIXELS
@@ -37,7 +36,7 @@ def filter_strip(noisy, pilot, members, ratio, top, total, weight, covariance): 
                     patch = group + (part // 2 * width + part % 2) * PATCH
                     _gather(pilot[first : first + channels], patch, signal)
                     _gather(noisy[first : first + channels], patch, patches)
-                    _filter(patches, signal, covariance[model], ratio[down, right])
+                    _filter(patches, signal, covariance[model], ratio[down, right], ridge, least_variance)
                     _add(patches, patch - top * width, total[first : first + channels])
     for channel in range(len(noisy)):
         spread(corners, weight[channel])
@@ -68,7 +67,7 @@ def _add(patches, group, total):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _filter(patches, signal, covariance, ratio):  # type: ignore[no-untyped-def]
+def _filter(patches, signal, covariance, ratio, ridge, least_variance):  # type: ignore[no-untyped-def]
     """patches -= N (K + N)^-1 (patches - m), m and K the mean and the covariance of `signal`, which is overwritten."""
     length, size = patches.shape
     matrix, turned = np.empty((length, length), np.float32), np.empty((size, length), np.float32)
@@ -88,7 +87,7 @@ def _filter(patches, signal, covariance, ratio):  # type: ignore[no-untyped-def]
             matrix[pixel, other] = ratio * covariance[pixel, other]
         _subtract(matrix[pixel], pixel, signal[pixel], turned, 0, size)
         trace += matrix[pixel, pixel]
-    least = RIDGE * trace / np.float32(length) + LEAST_VARIANCE
+    least = ridge * trace / np.float32(length) + least_variance
     for pixel in range(length):
         matrix[pixel, pixel] += least
     _solve(matrix, rest, least)

@@ -25,7 +25,7 @@ LEAST_VARIANCE = 1e-12
 """Least variance that is added, on the network's scale squared."""
 
 
-def grouping(tuning: RefineSettings = TUNED) -> Grouping:
+def patch_grouping(tuning: RefineSettings = TUNED) -> Grouping:
     """Groups of R24, one for each block, side by side."""
     return Grouping(tuning.patch_group_size, SIDE)
 
@@ -63,7 +63,7 @@ def filter_patches(noisy: Tensor, pilot: Tensor, *, noise: NoiseModel, tuning: R
     covariance = patch_covariance(noise)
     models, length = len(covariance), covariance.shape[1]
     brightness = noise.brightness(pilot)
-    corners = match_blocks(brightness, by=grouping(tuning), tuning=tuning)
+    corners = match_blocks(brightness, by=patch_grouping(tuning), tuning=tuning)
     ratio = noise.variance_model.ratio(_means(brightness, corners))[:, None, None]
     place = torch.arange(PATCH, device=noisy.device)
     plane = torch.arange(length // PATCH**2, device=noisy.device) * (height * width)

@@ -140,11 +140,12 @@ def filter_patches(
     from mashpix.refine import gaussian_kernels
 
     covariance = gaussian_patches.patch_covariance(noise).numpy()
+    least = [np.float32(number) for number in (gaussian_patches.RIDGE, gaussian_patches.LEAST_VARIANCE)]
 
     def add_up(*groups: Any) -> None:
-        gaussian_kernels.filter_strip(*groups, covariance)
+        gaussian_kernels.filter_strip(*groups, covariance, *least)
 
-    by = gaussian_patches.grouping(tuning)
+    by = gaussian_patches.patch_grouping(tuning)
     how: dict[str, Any] = {"noise": noise, "by": by, "stage": stage, "in_place": in_place, "tuning": tuning}
     return (yield from _by_groups(noisy, pilot, add_up, **how))
 
@@ -160,7 +161,10 @@ def _by_groups(
     in_place: bool,
     tuning: RefineSettings,
 ) -> Generator[Step, None, Tensor]:
-    """Filter groups of similar blocks of an image (C, H, W), found in `guide`, by a kernel `add_up`."""
+    """Filter groups of similar blocks of an image (C, H, W), found in `guide`, by a kernel `add_up`.
+
+    It takes both images, the members of the groups, v of each, and the top, the sum and the weights of a strip.
+    """
     from mashpix.refine.group_kernels import match_strip
 
     side, radius, step = block_matching.SIDE, tuning.search_radius, by.step
