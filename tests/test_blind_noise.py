@@ -13,6 +13,7 @@ from mashpix.picture import Picture
 from mashpix.refine.autocovariance import FREQUENCY, REACH, SIDE, SLOW, halved, spectrum_of
 from mashpix.refine.blind_noise import measure_blind_noise
 from mashpix.refine.colour import to_channels
+from mashpix.refine.noise_level_function import _envelope
 from mashpix.refine.residual_noise import NoiseModel, brightness_limit
 from mashpix.refine.tuning import TUNED
 from mashpix.refine.variance_model import CONSTANT
@@ -177,3 +178,10 @@ def test_a_grey_jpeg_is_denoised_though_its_calm_parts_are_clean(channels, gain)
     result = denoise(image, channel_axis=None if channels == 1 else -1, settings="fast", device="cpu")
     result = result if channels == 1 else result[..., 0]
     assert psnr(clean, result, data_range=255) > psnr(clean, photo, data_range=255) + gain
+
+
+def test_levels_of_equal_brightness_make_no_line():
+    """As in an image that repeats one tile: the level line is left, and nothing warns."""
+    offset, slope = _envelope(np.array([0.5, 0.5, 0.5]), np.array([1.0, 1.2, 3.0]))
+    assert slope == 0
+    assert offset in {1.0, 1.2, 3.0}

@@ -96,6 +96,8 @@ def _envelope(places: Array, values: Array) -> tuple[float, float]:
     best = float(level), 0.0
     least = min(MAX_LOSS_RATIO * loss(np.full_like(values, level)), MAX_LOSS) if len(values) else 0.0
     for first, second in combinations(range(len(places)), 2):
+        if places[first] == places[second]:  # in images that repeat
+            continue
         slope = (values[second] - values[first]) / (places[second] - places[first])
         offset = values[first] - slope * places[first]
         line = offset + slope * places
