@@ -368,7 +368,6 @@ OTHERS = {
     "full_floor_bias": 100.0,
     "slow_window": 9,
     "group_size": 8,
-    "known_group_size": 8,
     "group_step": 8,
     "search_radius": 8,
     "wiener_colours": 3.0,

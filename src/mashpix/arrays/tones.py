@@ -42,19 +42,19 @@ def without_tone_bias(denoised: Tensor, normalized: Normalized) -> tuple[Tensor,
     return (result, white * rms) if rms >= TUNED.min_tone_change else (denoised, None)
 
 
-def noise_mean(noisy: Array, denoised: Array, *, is_rgb: bool) -> Array | float:
-    """Mean that the noise has at each pixel of a result (C, H, W) without bias: 0 unless that explains the residual."""
+def noise_mean(noisy: Array, denoised: Array, *, is_rgb: bool) -> Array | None:
+    """Mean of the noise at each pixel of a result (C, H, W) without bias; None unless it explains the residual."""
     if (white := _white(noisy, is_rgb=is_rgb)) is None or noisy.dtype != denoised.dtype:
-        return 0.0
+        return None
     step = _step(noisy)
     few, result = (array[:, ::step, ::step] for array in (noisy, denoised))
     found = _find(few, result / np.float32(white), white, unbiased=True)
     if found is None:
-        return 0.0
+        return None
     mean = white * expected_bias(denoised / np.float32(white), found, tuning=LENIENT)
     residual = (noisy.astype(np.float32) - denoised).mean(axis=(1, 2))
     explained = np.square(residual - mean.mean(axis=(1, 2))).sum() < np.square(residual).sum()
-    return mean if explained else 0.0
+    return mean if explained else None
 
 
 def _white(array: Array, *, is_rgb: bool) -> int | None:

@@ -215,7 +215,9 @@ def apply(
     refining = refine(picture, y, p, noises=noises, settings=settings)
     release_freed_memory()  # of measuring
     del picture, y, p  # they are its own now: it frees each when it needs it no more
-    return prediction, (yield from numbered_steps(refining, index))
+    refined = yield from numbered_steps(refining, index)
+    release_freed_memory()  # of refining
+    return prediction, refined
 
 
 def side_multiple(settings: Settings) -> int:

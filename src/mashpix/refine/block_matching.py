@@ -39,9 +39,9 @@ class Grouping(NamedTuple):
     threshold: float | None = None
 
 
-def grouping(tuning: RefineSettings = TUNED, *, known: bool = False) -> Grouping:
-    """Groups of R7, by whether the noise is known: then R24 gains more than larger groups do."""
-    return Grouping(tuning.known_group_size if known else tuning.group_size, tuning.group_step)
+def grouping(tuning: RefineSettings = TUNED) -> Grouping:
+    """Groups of R7."""
+    return Grouping(tuning.group_size, tuning.group_step)
 
 
 def white_grouping(tuning: RefineSettings = TUNED, *, known: bool = True) -> Grouping:

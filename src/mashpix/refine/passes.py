@@ -70,9 +70,7 @@ def group(
         y2 = yield from by(y, y, noise=for_threshold, by=pilot_by, stage=stages.PILOT)  # R21
         share = tuning.white_share if noise.known else 1.0
         noise = noise.times(share, colours=tuning.wiener_colours)
-        return (
-            yield from by(y, y2, noise=noise, by=grouping(tuning, known=noise.known), stage=stages.GROUP, in_place=True)
-        )  # R7
+        return (yield from by(y, y2, noise=noise, by=grouping(tuning), stage=stages.GROUP, in_place=True))  # R7
     y2 = yield from shrink_again(y, noises, settings=settings, tuning=tuning)  # R6
     if not tuning.groups:
         return y2
@@ -82,9 +80,7 @@ def group(
         pilot, share = pilot.add_(y2).div_(2), tuning.treated_slow_share
     del y2
     noise = noise.times(colours=tuning.wiener_colours)
-    g = yield from by(
-        y, pilot, noise=noise, by=grouping(tuning, known=noise.known), stage=stages.GROUP, in_place=True
-    )  # R7
+    g = yield from by(y, pilot, noise=noise, by=grouping(tuning), stage=stages.GROUP, in_place=True)  # R7
     return with_slow_part(g, slow, share=share, tuning=tuning)
 
 

@@ -35,10 +35,12 @@ def halve(pixels: Tensor) -> Tensor:
 
 
 def with_slow_part(pixels: Tensor, slow: Tensor, *, share: float = 1.0, tuning: RefineSettings = TUNED) -> Tensor:
-    """R6: an image (C, H, W) whose slow part is replaced by that of one of half the size, or brought nearer to it."""
+    """R6: replace the slow part of an image (C, H, W) by that of one of half the size, or bring it nearer; in place."""
     if not tuning.slow_part:
         return pixels
     window = tuning.slow_window
-    change = F.pad(share * (slow - halve(pixels)), (window // 2,) * 4, mode="replicate")
-    change = F.interpolate(F.avg_pool2d(change, window, stride=1)[None], scale_factor=2, mode="bilinear")
-    return change[0].add_(pixels)
+    for plane, slow_plane in zip(pixels.split(1), slow.split(1), strict=True):  # one at a time, for memory
+        change = F.pad(share * (slow_plane - halve(plane)), (window // 2,) * 4, mode="replicate")
+        change = F.interpolate(F.avg_pool2d(change, window, stride=1)[None], scale_factor=2, mode="bilinear")
+        plane.add_(change[0])
+    return pixels

@@ -31,6 +31,11 @@ def measure_signal(residual: torch.Tensor, both: ScaledPair, noise: NoiseModel) 
     weight = weight * (binary_erosion(both.usable.numpy(), iterations=MARGIN, border_value=1))
     power = float(noise.psd[: 1 if both.is_rgb else None, 1:].mean())
     sigma = max(power**0.5, np.finfo(float).tiny)
+    return _measure_shift(picture, missed, weight, sigma) | _measure_detail(picture, missed, weight, sigma)
+
+
+def _measure_shift(picture: NDArray[Any], missed: NDArray[Any], weight: NDArray[Any], sigma: float) -> dict[str, float]:
+    """Regression of the residual on the slopes and the sharpness of the image: its displacement in pixels."""
     smooth = gaussian_filter(picture, DERIVATIVE)
     slopes = np.gradient(smooth)
     sharpness = -sum(np.gradient(slope, axis=axis) for axis, slope in enumerate(slopes))
@@ -40,12 +45,10 @@ def measure_signal(residual: torch.Tensor, both: ScaledPair, noise: NoiseModel) 
     shift = np.linalg.lstsq(products, answers, rcond=None)[0][:2]
     moved = sum(step * slope for step, slope in zip(shift, slopes, strict=True))
     energy = window_sums(weight * moved * moved, SIDE)
-    detail = gaussian_filter(picture, FINE) - gaussian_filter(picture, COARSE)
     return {
         "displacement": float(np.hypot(*shift)),
         "displacement_error": max(_in_errors(slope, missed, weight) for slope in slopes),
         "displacement_level": float(np.sqrt(energy[_richest(energy)].mean()) / (SIDE * sigma)),
-        **_measure_detail(detail, gaussian_filter(missed, FINE), weight, sigma),
     }
 
 
@@ -59,10 +62,14 @@ def _in_errors(feature: NDArray[Any], missed: NDArray[Any], weight: NDArray[Any]
     return float(abs(above.sum()) / error)
 
 
-def _measure_detail(detail: NDArray[Any], missed: NDArray[Any], weight: NDArray[Any], sigma: float) -> dict[str, float]:
+def _measure_detail(
+    picture: NDArray[Any], missed: NDArray[Any], weight: NDArray[Any], sigma: float
+) -> dict[str, float]:
     """Regression of the residual on the detail of the image, in the windows that hold most of it."""
-    products = detail * missed, detail * detail, missed * missed
-    shared, own, other = (window_sums(weight * product, SIDE) for product in products)
+    detail = gaussian_filter(picture, FINE) - gaussian_filter(picture, COARSE)
+    missed = gaussian_filter(missed, FINE)
+    pairs = (detail, missed), (detail, detail), (missed, missed)
+    shared, own, other = (window_sums(weight * one * two, SIDE) for one, two in pairs)
     richest = _richest(own)
     common, left, right = (float(values[richest].sum()) for values in (shared, own, other))
     if not (left > 0 and right > 0):

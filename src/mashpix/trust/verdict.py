@@ -157,9 +157,7 @@ def check(
     if noise is None:
         return Verdict(LOOK, f"no block of {SIDE} x {SIDE} pixels to measure the noise in")
     residual = both.noisy - both.denoised
-    held = holds_data(noisy) & np.isfinite(denoised)
-    change = denoised[held].astype(np.float64) - np.asarray(noisy)[held]
-    measures = {"residual_level": float(change.std()), "mean_change": float(change.mean())}
+    measures = _measure_change(noisy, denoised)
     measures |= _measure_offset(residual, both, noise)
     of_blocks, places = measure_blocks(whiten(residual, both.denoised, both.usable, noise))
     measures |= of_blocks
@@ -216,12 +214,23 @@ def _judge(measures: dict[str, float], places: Mapping[str, Place]) -> Verdict:
     return Verdict(GOOD, f"{name} {value:.2g}, below {nearest.look:g}", measures, places.get(nearest.measure))
 
 
+def _measure_change(noisy: NDArray[Any], denoised: NDArray[Any]) -> dict[str, float]:
+    """Mean and standard deviation of what was changed, in units of the image."""
+    held = holds_data(noisy) & np.isfinite(denoised)
+    change = np.zeros(held.shape)
+    np.subtract(denoised, np.asarray(noisy), out=change, where=held, dtype=np.float64)
+    mean = change.sum() / held.sum()
+    change -= mean
+    level = np.sqrt(np.square(change, out=change).sum(where=held) / held.sum())
+    return {"residual_level": float(level), "mean_change": float(mean)}
+
+
 def _measure_offset(residual: torch.Tensor, both: ScaledPair, noise: NoiseModel) -> dict[str, float]:
     """Compare the mean of the residual of each channel with the noise and with its own standard error."""
     sigma = noise.power().sqrt().numpy()
     sigma = np.maximum(sigma, MIN_SIGMA_FRACTION * sigma.max())
-    values = residual[:, both.usable].double().numpy()
-    mean = values.mean(axis=1)
+    values = residual[:, both.usable].numpy()
+    mean = values.mean(axis=1, dtype=np.float64)
     counts = window_sums(both.usable.numpy().astype(np.float32), WINDOW)
     enough = counts > WINDOW**2 / 2
     if enough.sum() > 1:

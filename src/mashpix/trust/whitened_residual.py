@@ -79,24 +79,27 @@ def to_common_scale(
     after = denoised[None] if channel_axis is None else np.moveaxis(denoised, channel_axis, 0)
     after = mask_missing(after, ~holds_data(normalized.sound))
     cpu = torch.device("cpu")
-    centred = normalized.array - noise_mean(normalized.array, after, is_rgb=is_rgb) - _pattern(normalized, after)
+    centred = normalized.array
+    for taken_off in (noise_mean(centred, after, is_rgb=is_rgb), _pattern(normalized, after)):
+        if taken_off is not None:
+            centred = centred - taken_off
     before, result = (
         to_picture(replace(normalized, array=array, stripes=None), multiple=1, device=cpu) for array in (centred, after)
     )
     usable = (before.valid & result.valid)[0].all(dim=0)
     to_channels = opponent_matrix(before.unit, is_rgb=before.is_rgb)
-    noisier, cleaner = (torch.tensordot(to_channels, item.pixels[0], dims=1) * usable for item in (before, result))
+    noisier, cleaner = (torch.tensordot(to_channels, item.pixels[0], dims=1).mul_(usable) for item in (before, result))
     return ScaledPair(noisier, cleaner, usable, before.is_rgb)
 
 
-def _pattern(normalized: Normalized, denoised: Array) -> Array | float:
-    """The stripes of an image (C, H, W) if they are missing in its result; else 0."""
+def _pattern(normalized: Normalized, denoised: Array) -> Array | None:
+    """The stripes of an image (C, H, W), if they are missing in its result."""
     if normalized.stripes is None:
-        return 0.0
+        return None
     pattern, held = normalized.stripes.pattern.astype(np.float64), holds_data(denoised)
     before, after = (np.where(held, np.asarray(array), 0).astype(np.float64) for array in (normalized.array, denoised))
     residual = before - after
-    return pattern if (residual * pattern).sum() > np.square(pattern).sum() / 2 else 0.0
+    return pattern if (residual * pattern).sum() > np.square(pattern).sum() / 2 else None
 
 
 def kind_of(noisy: NDArray[Any], *, channel_axis: int | None, channels: Channels) -> Kind | None:
@@ -136,4 +139,4 @@ def _whiten_row(residual: Tensor, denoised: Tensor, usable: Tensor, noise: Noise
     slow = ((index[:, None] + index) <= MAX_SLOW_FREQUENCY).flatten()
     main = white[:1] if noise.is_rgb else white
     energy = (main[:, :, part].square().mean(dim=(0, 2)) for part in (slow, ~slow))
-    return white[:, :, 0], *energy, brightness, seen.var(dim=2).sum(dim=0), whole.all(dim=1)
+    return white[:, :, 0].clone(), *energy, brightness, seen.var(dim=2).sum(dim=0), whole.all(dim=1)
