@@ -6,7 +6,7 @@ from io import BytesIO
 import imagecodecs
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from bad_files import saved
 from commands import QUICK, run_here
@@ -90,6 +90,23 @@ def test_16_bits_alpha_and_chunks_stay(tmp_path):
     expected[0, ..., :3] *= 2
     assert np.array_equal(imagecodecs.apng_decode(new), expected)
     assert dict(list_chunks(new))[b"gAMA"] == struct.pack(">I", 45455)
+
+
+def test_profile_exif_and_xmp_of_a_webp_come_along(tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[0x010E] = "embryo"
+    (tmp_path / "a.webp").write_bytes(
+        animated("webp", np.repeat(FRAMES[..., :1], 3, axis=3), icc_profile=profile, exif=exif, xmp=b"<x:xmpmeta/>")
+    )
+    with open_file(tmp_path / "a.webp") as opened, opened.copy_to(tmp_path / "b.png", overwrite=False) as copy:
+        assert opened.is_rgb  # grey frames too: the profile is one of RGB
+        copy((0, slice(None), slice(None), slice(None)), FRAMES[0])
+    with Image.open(tmp_path / "b.png") as image:
+        assert (image.n_frames, image.mode) == (3, "RGB")
+        assert image.info["icc_profile"] == profile
+        assert image.getexif()[0x010E] == "embryo"
+        assert image.info["xmp"] == b"<x:xmpmeta/>"
 
 
 @pytest.mark.parametrize("kind", ["png", "webp", "gif"])

@@ -17,7 +17,7 @@ from mashpix.files.atomic import atomic_write
 from mashpix.files.image_file import active_remarks, check_kept, check_size, damaged_error, split_alpha
 from mashpix.files.opened import OpenStack, Put
 from mashpix.files.png import MAGIC, carried_chunks, list_chunks, make_chunk
-from mashpix.files.png_of import GIF_END
+from mashpix.files.png_of import GIF_END, metadata_chunks
 from mashpix.files.suffixes import check_same_format
 
 DELAY = slice(20, 24)
@@ -30,7 +30,7 @@ class _Frames(NamedTuple):
     values : (T, H, W, C), alpha last where C is 2 or 4
     delays : of each frame, as an animated PNG stores them
     plays : how often it is played, 0 for ever
-    chunks : of the PNG that it was, to be copied
+    chunks : of a PNG, to be written again: those that it had, or what another format held
     """
 
     values: NDArray[Any]
@@ -183,8 +183,9 @@ def _read_webp(data: bytes, max_pixels: int) -> _Frames:
     width, height = (int.from_bytes(data[place : place + 3], "little") + 1 for place in (24, 27))
     check_size(width, height, max_pixels=max_pixels)
     with WebPImagePlugin.WebPImageFile(BytesIO(data)) as image:
-        lost = "an animated WebP is read only: written as animated PNG; profile, EXIF and XMP are not kept"
-        return _frames_of(image, image.info.get("loop", 0), lost, max_pixels=max_pixels)
+        lost = "an animated WebP is read only: written as animated PNG"
+        chunks = metadata_chunks(image.info)
+        return _frames_of(image, image.info.get("loop", 0), lost, max_pixels=max_pixels)._replace(chunks=chunks)
 
 
 def _frames_of(image: Any, plays: int, lost: str, *, max_pixels: int) -> _Frames:
@@ -196,7 +197,7 @@ def _frames_of(image: Any, plays: int, lost: str, *, max_pixels: int) -> _Frames
         shown.append(np.asarray(image.convert("RGBA")))
         delays.append(struct.pack(">HH", min(round(image.info.get("duration", 0)), 2**16 - 1), 1000))
     values = np.stack(shown)
-    is_grey = bool((values[..., :1] == values[..., 1:3]).all())
+    is_grey = "icc_profile" not in image.info and bool((values[..., :1] == values[..., 1:3]).all())
     is_opaque = bool((values[..., 3] == 255).all())
     kept = ([0] if is_grey else [0, 1, 2]) + ([] if is_opaque else [3])
     return _Frames(values[..., kept], delays, plays, losses=(lost,))

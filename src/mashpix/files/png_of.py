@@ -5,6 +5,7 @@ import struct
 import zlib
 from contextlib import suppress
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,8 @@ GIF_MAGICS = (b"GIF87a", b"GIF89a")
 GIF_END = b";"
 ORIENTATION = 274
 """Tag of EXIF."""
+EXIF = b"Exif\0\0"
+"""What some formats write before an EXIF block."""
 TURNED_XMP = re.compile(rb"(\btiff:Orientation(?:\s*=\s*[\"']|>\s*))[2-8]")
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 
@@ -32,14 +35,9 @@ def read_heif(data: bytes, *, max_pixels: int) -> ImageFile:
     file = pillow_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=False)
     check_size(*file.size, max_pixels=max_pixels)
     pixels, alpha = split_alpha(np.asarray(file).reshape(file.size[1], file.size[0], -1))
-    chunks = b""
-    if profile := file.info.get("icc_profile"):
-        chunks += make_chunk(b"iCCP", b"icc\0\0" + zlib.compress(profile))
-    if exif := file.info.get("exif"):
-        chunks += make_chunk(b"eXIf", _as_upright(exif.removeprefix(b"Exif\0\0")))
-    if xmp := file.info.get("xmp"):
-        upright = TURNED_XMP.sub(rb"\g<1>1", xmp)
-        chunks += make_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + upright)
+    exif, xmp = (file.info.get(kind) or b"" for kind in ("exif", "xmp"))
+    upright = {"exif": _as_upright(exif.removeprefix(EXIF)), "xmp": TURNED_XMP.sub(rb"\g<1>1", xmp)}
+    chunks = metadata_chunks(file.info | upright)
     losses = ["HEIF is read only: written as PNG"]
     if len(file.info.get("metadata") or ()) or file.info.get("depth_images") or file.info.get("thumbnails"):
         losses.append("depth maps, thumbnails and other metadata are not kept")
@@ -47,6 +45,18 @@ def read_heif(data: bytes, *, max_pixels: int) -> ImageFile:
         losses.append(f"the other images of the file are not kept ({len(file) - 1})")
     template = PngTemplate(chunks, 8)
     return ImageFile(pixels, "png", alpha, template, losses=tuple(losses), is_rgb=pixels.ndim == 3)
+
+
+def metadata_chunks(info: dict[Any, Any]) -> bytes:
+    """Chunks of a PNG with the profile, the EXIF block and the XMP that Pillow has read from another format."""
+    chunks = b""
+    if profile := info.get("icc_profile"):
+        chunks += make_chunk(b"iCCP", b"icc\0\0" + zlib.compress(profile))
+    if exif := info.get("exif"):
+        chunks += make_chunk(b"eXIf", exif.removeprefix(EXIF))
+    if xmp := info.get("xmp"):
+        chunks += make_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
+    return chunks
 
 
 def _as_upright(exif: bytes) -> bytes:

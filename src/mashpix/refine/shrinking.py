@@ -4,6 +4,7 @@ A Wiener filter behind a hard threshold is that of BM3D (Dabov et al., IEEE TIP 
 image is in the spirit of Pierazzo and Facciolo, "Multi-scale DCT denoising", IPOL 2017.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -39,7 +40,8 @@ def with_slow_part(pixels: Tensor, slow: Tensor, *, share: float = 1.0, tuning: 
     if not tuning.slow_part:
         return pixels
     window = tuning.slow_window
-    for plane, slow_plane in zip(pixels.split(1), slow.split(1), strict=True):  # one at a time, for memory
+    planes = zip(torch.split(pixels, 1), torch.split(slow, 1), strict=True)
+    for plane, slow_plane in planes:  # one at a time, for memory
         change = F.pad(share * (slow_plane - halve(plane)), (window // 2,) * 4, mode="replicate")
         change = F.interpolate(F.avg_pool2d(change, window, stride=1)[None], scale_factor=2, mode="bilinear")
         plane.add_(change[0])
