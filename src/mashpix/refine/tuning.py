@@ -56,7 +56,7 @@ class RefineSettings:
     slow_window: int = 5  # pixels at half size: side of the windows that the slow part is averaged over, odd [5]
 
     # R7: groups
-    group_size: int = 32  # blocks: blocks in a group [29]
+    group_size: int = 32  # blocks: blocks in a group [30]
     group_step: int = 4  # pixels: distance of the blocks that a group is gathered for [5]
     search_radius: int = 24  # pixels: largest distance of the others along each axis [25]
     wiener_colours: float = 1.25  # factor: the variance of the opponent colours is multiplied by this [25]
